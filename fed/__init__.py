@@ -1,0 +1,1 @@
+"""Federated learning: clients, rounds, aggregation (paper, section III.B)."""

@@ -1,0 +1,173 @@
+"""How long training will take on this machine, from a few timed steps; for a dry run's estimate.
+
+A step's time is taken as (frames x time a frame) + (time of Adam), the time a frame as linear in layers and, between
+the hidden sizes that were timed, as a power law. Only the network's arithmetic is timed: no process start, no disk.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.epochs import new_adam
+from models.losses import loss_of
+from models.networks import AffectNetwork, build
+from models.recipe import Recipe
+from models.sizes import num_parameters
+
+# Ours: the smallest, a middle and the largest hidden size of the paper's grid, with frames enough for a steady time.
+HIDDEN_SIZES = (8, 64, 512)
+TIMED_LENGTH = 32
+VALIDATION_WINDOWS = 64
+SECONDS_BUDGET = 3.0  # for all points of `estimate_seconds` together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds a frame in training (without the optimiser) and in validation, and seconds a parameter of Adam."""
+
+    training_seconds: float
+    validation_seconds: float
+    adam_seconds: float
+
+
+def calibrate(recipe: Recipe, num_features: int, *, seconds_budget: float) -> float:
+    """Time a few training steps of a recipe on random data; seconds a frame, the optimiser's share included.
+
+    The longer the budget, the more steps the least time is taken of; at least one step is timed, however long.
+    """
+    timing = _timed(recipe, num_features, seconds_budget)
+    return timing.training_seconds + timing.adam_seconds * _parameters(recipe, num_features) / (
+        recipe.windows_a_step * recipe.sequence_length
+    )
+
+
+def estimate_seconds(
+    recipes: Sequence[Recipe],
+    num_features: int,
+    num_frames: int,
+    num_folds: int,
+    *,
+    seconds_budget: float = SECONDS_BUDGET,
+) -> list[float]:
+    """Estimate the seconds of each recipe on one worker with this process's threads: all folds, all epochs.
+
+    `num_frames` is that of the corpus; each fold trains on its share and validates on the rest.
+    """
+    groups = sorted({(recipe.network, recipe.windows_a_step) for recipe in recipes})
+    points = len(groups) * len(HIDDEN_SIZES) * 2
+    timings: dict[tuple[str, int], dict[tuple[int, int], Timing]] = {}
+    for network, windows_a_step in groups:
+        model = next(r for r in recipes if (r.network, r.windows_a_step) == (network, windows_a_step))
+        timings[network, windows_a_step] = {
+            (hidden, layers): _timed(
+                replace(model, hidden_size=hidden, num_layers=layers, sequence_length=TIMED_LENGTH),
+                num_features,
+                seconds_budget / points,
+            )
+            for hidden in HIDDEN_SIZES
+            for layers in (1, 2)
+        }
+    return [
+        _seconds(recipe, timings[recipe.network, recipe.windows_a_step], num_features, num_frames, num_folds)
+        for recipe in recipes
+    ]
+
+
+def _seconds(
+    recipe: Recipe,
+    timing: dict[tuple[int, int], Timing],
+    num_features: int,
+    num_frames: int,
+    num_folds: int,
+) -> float:
+    def a_frame(read: Callable[[Timing], float]) -> float:
+        one, two = (_between(recipe.hidden_size, timing, layers, read) for layers in (1, 2))
+        return one + (recipe.num_layers - 1) * max(two - one, 0.0)
+
+    trained = num_frames * (num_folds - 1)
+    steps = math.ceil(trained / (recipe.sequence_length * recipe.windows_a_step))
+    adam = _between(recipe.hidden_size, timing, 2, lambda t: t.adam_seconds)
+    an_epoch = (
+        trained * a_frame(lambda t: t.training_seconds)
+        + num_frames * a_frame(lambda t: t.validation_seconds)
+        + steps * adam * _parameters(recipe, num_features)
+    )
+    return recipe.epochs * an_epoch
+
+
+def _between(
+    hidden_size: int,
+    timing: dict[tuple[int, int], Timing],
+    layers: int,
+    read: Callable[[Timing], float],
+) -> float:
+    """Interpolate a power law between the timed hidden sizes, and continue the last one beyond them."""
+    right = next(
+        (i for i, size in enumerate(HIDDEN_SIZES) if i and size >= hidden_size), len(HIDDEN_SIZES) - 1
+    )
+    low, high = HIDDEN_SIZES[right - 1], HIDDEN_SIZES[right]
+    share = math.log(hidden_size / low) / math.log(high / low)
+    start, end = read(timing[low, layers]), read(timing[high, layers])
+    return float(start * (end / start) ** share)
+
+
+def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
+    model = build(
+        recipe.network,
+        num_features=num_features,
+        hidden_size=recipe.hidden_size,
+        num_layers=recipe.num_layers,
+        seed=0,
+    )
+    adam = new_adam(model, recipe.learning_rate)
+    generator = torch.Generator().manual_seed(0)
+    length = recipe.sequence_length
+    x_BLF = torch.randn(recipe.windows_a_step, length, num_features, generator=generator)
+    many_BLF = torch.randn(VALIDATION_WINDOWS, length, num_features, generator=generator)
+    budget = seconds_budget / 3
+    step = _least_seconds(partial(_step, model, loss_of(recipe.loss), x_BLF), budget)
+    return Timing(
+        training_seconds=step / (recipe.windows_a_step * length),
+        adam_seconds=_least_seconds(adam.step, budget) / _parameters(recipe, num_features),
+        validation_seconds=_least_seconds(partial(_look, model, many_BLF), budget)
+        / (VALIDATION_WINDOWS * length),
+    )
+
+
+def _step(model: AffectNetwork, loss: Callable[[Tensor, Tensor, Tensor], Tensor], x_BLF: Tensor) -> None:
+    model.zero_grad()
+    prediction_BL2 = model(x_BLF)
+    gold_BL2 = torch.zeros_like(prediction_BL2)
+    loss(prediction_BL2, gold_BL2, torch.ones_like(gold_BL2, dtype=torch.bool)).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+
+
+def _look(model: AffectNetwork, x_BLF: Tensor) -> None:
+    with torch.inference_mode():
+        model(x_BLF)
+
+
+def _least_seconds(action: Callable[[], object], budget: float) -> float:
+    """Least time of the runs that fit the budget, one at least; a first run only warms up unless it ate the budget."""
+    least, spent = math.inf, 0.0
+    while spent < budget or least == math.inf:
+        start = time.perf_counter()
+        action()
+        seconds = time.perf_counter() - start
+        first, spent = spent == 0.0, spent + seconds
+        if not first or spent >= budget:
+            least = min(least, seconds)
+    return least
+
+
+def _parameters(recipe: Recipe, num_features: int) -> int:
+    return num_parameters(
+        recipe.network,
+        num_features=num_features,
+        hidden_size=recipe.hidden_size,
+        num_layers=recipe.num_layers,
+    )

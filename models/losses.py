@@ -1,0 +1,75 @@
+"""Masked losses and their targets; only labelled frames count (paper, section IV.B: mean squared error).
+
+Shapes: W windows, L window length, 2 = valence and arousal; a mask is True where a frame is labelled.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Target = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+# Keeps the CCC loss of constant traces defined; variances of labels are of the order of 0.01.
+CCC_EPSILON = 1e-8
+
+
+def _masked(value: Tensor, mask: Tensor) -> Tensor:
+    """Zero whatever is outside the mask, gradients and non-finite values included."""
+    return value.masked_fill(~mask, 0.0)
+
+
+def mse(prediction: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error over the masked elements of (..., 2); 0 with zero gradients when there are none."""
+    return _masked(prediction - gold, mask).square().sum() / mask.sum().clamp(min=1)
+
+
+def ccc(prediction: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
+    """1 - CCC, averaged over the dimensions with a labelled frame; 0 with zero gradients when none has."""
+    mask_N2 = mask.reshape(-1, mask.shape[-1])
+    x_N2 = _masked(prediction.reshape(mask_N2.shape), mask_N2)
+    y_N2 = _masked(gold.reshape(mask_N2.shape), mask_N2)
+    count_2 = mask_N2.sum(0).clamp(min=1)
+    mean_x_2, mean_y_2 = x_N2.sum(0) / count_2, y_N2.sum(0) / count_2
+    # Centred sums: the difference of two large squares would lose the variance in float32.
+    dx_N2, dy_N2 = _masked(x_N2 - mean_x_2, mask_N2), _masked(y_N2 - mean_y_2, mask_N2)
+    covariance_2 = (dx_N2 * dy_N2).sum(0) / count_2
+    spread_2 = (dx_N2.square().sum(0) + dy_N2.square().sum(0)) / count_2 + (mean_x_2 - mean_y_2).square()
+    present_2 = mask_N2.any(0)
+    loss_2 = 1.0 - 2.0 * covariance_2 / (spread_2 + CCC_EPSILON)
+    return _masked(loss_2, present_2).sum() / present_2.sum().clamp(min=1)
+
+
+def _each_frame(prediction: Tensor, gold: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return prediction, gold, mask
+
+
+def _window_means(
+    prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Means over each window's labelled frames, (W, 2), with True where a window has any."""
+    count_W2 = mask_WL2.sum(1)
+    at_least_one_W2 = count_W2.clamp(min=1)
+    prediction_W2 = _masked(prediction_WL2, mask_WL2).sum(1) / at_least_one_W2
+    gold_W2 = _masked(gold_WL2, mask_WL2).sum(1) / at_least_one_W2
+    return prediction_W2, gold_W2, count_W2 > 0
+
+
+LOSSES: dict[str, Loss] = {"mse": mse, "ccc": ccc}
+
+# What is compared: every frame, or one mean a window (the authors' code).
+TARGETS: dict[str, Target] = {"frame": _each_frame, "window-mean": _window_means}
+
+
+def loss_of(name: str) -> Loss:
+    """Look a loss up; ValueError with the known names."""
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss {name!r}: expected one of {', '.join(LOSSES)}")
+    return LOSSES[name]
+
+
+def target_of(name: str) -> Target:
+    """Look a target up; ValueError with the known names."""
+    if name not in TARGETS:
+        raise ValueError(f"unknown target {name!r}: expected one of {', '.join(TARGETS)}")
+    return TARGETS[name]

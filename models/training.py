@@ -1,0 +1,301 @@
+# ruff: noqa: N815 - shape suffixes on fields, by the legend below
+"""The k folds of a configuration, advanced in lock-step, one epoch at a time (paper, section IV.D).
+
+Shapes: K folds, T frames of a recording, F features, 2 = valence and arousal.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import checkpoints
+from models.ccc import ccc
+from models.epochs import (
+    Evaluation,
+    evaluate,
+    new_adam,
+    predict,
+    train_one_epoch,
+)
+from models.losses import loss_of, target_of
+from models.networks import AffectNetwork, build
+from models.recipe import Recipe
+from models.seeds import seed_for
+from models.windows import Scaling, Series, Windows, cut, merge
+
+__all__ = [
+    "Epoch",
+    "FoldSplit",
+    "FoldsInTraining",
+    "Recipe",
+    "TrainingDiverged",
+    "evaluate",
+    "train_one_epoch",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldSplit:
+    """Which series a fold trains on, validates on and holds out, by index; optionally how it scales.
+
+    `held_out` and `validation` may be the same series (the described protocol). `mean_F` and `sd_F` come
+    together, from training series only; sd is positive.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    held_out: tuple[int, ...]
+    mean_F: NDArray[np.floating] | tuple[float, ...] | None = None
+    sd_F: NDArray[np.floating] | tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch (from 1) of all folds; CCC is pooled over the frames of a fold's validation series."""
+
+    number: int
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    ccc_valence: tuple[float, ...]
+    ccc_arousal: tuple[float, ...]
+    seconds: float
+
+
+class TrainingDiverged(ArithmeticError):  # noqa: N818 - it names what happened, as StopIteration does
+    """The loss of a fold is no longer a number."""
+
+    def __init__(self, fold: int, epoch: int, detail: str) -> None:
+        """Keep the place for the record of the failed trial; all three arguments survive a pickle."""
+        super().__init__(fold, epoch, detail)
+        self.fold = fold
+        self.epoch = epoch
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """Say where and what."""
+        return f"fold {self.fold}, epoch {self.epoch}: training diverged, {self.detail}"
+
+
+class FoldsInTraining:
+    """K models of one recipe on K splits of the same series; equal seeds give equal bits on a CPU.
+
+    A fold's randomness comes from (seed, fold, epoch) alone: it depends neither on the other folds nor on
+    where a resumed training was interrupted.
+    """
+
+    def __init__(
+        self,
+        series: Sequence[Series],
+        splits: Sequence[FoldSplit],
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: str = "cpu",
+    ) -> None:
+        """Cut the windows once for all folds and initialise the models.
+
+        ValueError: unknown names in the recipe, an unusable scaling, or a fold that has no labelled window to
+        train or to validate on.
+        """
+        loss_of(recipe.loss), target_of(recipe.target)
+        self.recipe = recipe
+        self.seed = seed
+        self.device = device
+        self.history: list[Epoch] = []
+        self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
+        self._train = [_windows_of(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
+        self._validation = [
+            _windows_of(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)
+        ]
+        self._scaled = [_scaled(self._windows, k, s) for k, s in enumerate(splits)]
+        self._models = [self._new_model(k) for k in range(len(splits))]
+        self._adams = [new_adam(model, recipe.learning_rate) for model in self._models]
+        self._best: list[dict[str, Tensor]] = [_copy_of(model) for model in self._models]
+        self._identity = _identity(series, splits, recipe, seed)
+
+    @property
+    def num_folds(self) -> int:
+        """K."""
+        return len(self._models)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train on from the current state and yield each epoch as it ends, until the recipe's last.
+
+        TrainingDiverged when a fold's loss is not finite.
+        """
+        while len(self.history) < self.recipe.epochs:
+            number = len(self.history) + 1
+            start = time.perf_counter()
+            train_loss = tuple(self._train_fold(k, number) for k in range(self.num_folds))
+            validated = [self._validate_fold(k, number) for k in range(self.num_folds)]
+            self.history.append(
+                Epoch(
+                    number=number,
+                    train_loss=train_loss,
+                    validation_loss=tuple(one.loss for one in validated),
+                    ccc_valence=tuple(ccc(one.valence) for one in validated),
+                    ccc_arousal=tuple(ccc(one.arousal) for one in validated),
+                    seconds=time.perf_counter() - start,
+                )
+            )
+            self._keep_best(number)
+            yield self.history[-1]
+
+    def chosen_epoch(self, fold: int) -> int:
+        """Tell the epoch whose weights score: the last, or the first of least validation loss."""
+        if self.recipe.keep == "last" or not self.history:
+            return len(self.history)
+        losses = [epoch.validation_loss[fold] for epoch in self.history]
+        return losses.index(min(losses)) + 1
+
+    def fold_state(self, fold: int) -> dict[str, Tensor]:
+        """Copy the chosen weights of a fold to the CPU."""
+        if self.recipe.keep == "best":
+            return {name: tensor.clone() for name, tensor in self._best[fold].items()}
+        return _copy_of(self._models[fold])
+
+    def predict(self, fold: int, indices: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Predict traces (T, 2) of the series `indices` with the chosen weights; NaN where no window lies."""
+        model = self._models[fold]
+        if self.recipe.keep == "best":
+            model = self._new_model(fold)
+            model.load_state_dict(self._best[fold])
+        index_W = self._windows.of_series(indices)
+        prediction_WL2 = predict(model, self._scaled[fold], index_W)
+        return merge(prediction_WL2, self._windows, index_W, indices)
+
+    def save(self, folder: Path) -> None:
+        """Write all state into one checkpoint, atomically; call between epochs."""
+        tensors: dict[str, Tensor] = {}
+        for k, (model, adam) in enumerate(zip(self._models, self._adams, strict=True)):
+            tensors |= {f"fold{k}.model.{name}": value for name, value in model.state_dict().items()}
+            for number, state in adam.state_dict()["state"].items():
+                tensors |= {f"fold{k}.adam.{number}.{name}": value for name, value in state.items()}
+            if self.recipe.keep == "best":
+                tensors |= {f"fold{k}.best.{name}": value for name, value in self._best[k].items()}
+        content = {"training": self._identity, "curve": [asdict(epoch) for epoch in self.history]}
+        checkpoints.write(folder, tensors, content)
+
+    def load(self, folder: Path) -> None:
+        """Continue from a checkpoint of the same training.
+
+        CheckpointError (a ValueError): nothing there, damaged, or of another recipe, seed, split or data.
+        """
+        tensors, content = checkpoints.read(folder)
+        for name, expected in self._identity.items():
+            found = content["training"].get(name)
+            if found != expected:
+                raise checkpoints.CheckpointError(
+                    f"{folder}: checkpoint of another training: {name} is {found!r}, expected {expected!r}"
+                )
+        for k, (model, adam) in enumerate(zip(self._models, self._adams, strict=True)):
+            model.load_state_dict(_under(tensors, f"fold{k}.model."))
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in _under(tensors, f"fold{k}.adam.").items():
+                number, field = name.split(".")
+                state.setdefault(int(number), {})[field] = value
+            adam.load_state_dict({**adam.state_dict(), "state": state})
+            if self.recipe.keep == "best":
+                self._best[k] = _under(tensors, f"fold{k}.best.")
+        self.history = [_epoch_from(fields) for fields in content["curve"]]
+
+    def _new_model(self, fold: int) -> AffectNetwork:
+        model = build(
+            self.recipe.network,
+            num_features=self._windows.num_features,
+            hidden_size=self.recipe.hidden_size,
+            num_layers=self.recipe.num_layers,
+            seed=seed_for(self.seed, "fold", fold, "weights"),
+        )
+        return model.to(self.device)
+
+    def _train_fold(self, fold: int, number: int) -> float:
+        generator = torch.Generator().manual_seed(seed_for(self.seed, "fold", fold, "epoch", number))
+        loss_sum, count = train_one_epoch(
+            self._models[fold],
+            self._adams[fold],
+            self._scaled[fold],
+            self._train[fold],
+            self.recipe,
+            generator,
+        )
+        self._check(loss_sum, fold, number, "training")
+        return loss_sum / count
+
+    def _validate_fold(self, fold: int, number: int) -> Evaluation:
+        found = evaluate(self._models[fold], self._scaled[fold], self._validation[fold], self.recipe)
+        self._check(found.loss, fold, number, "validation")
+        return found
+
+    def _check(self, loss: float, fold: int, number: int, which: str) -> None:
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                fold, number, f"{which} loss is {loss} at learning rate {self.recipe.learning_rate:g}"
+            )
+
+    def _keep_best(self, number: int) -> None:
+        if self.recipe.keep == "best":
+            for k, model in enumerate(self._models):
+                if self.chosen_epoch(k) == number:
+                    self._best[k] = _copy_of(model)
+
+
+def _windows_of(windows: Windows, fold: int, purpose: str, series: tuple[int, ...]) -> Tensor:
+    index_W = windows.labelled(windows.of_series(series))
+    if not len(index_W):
+        raise ValueError(
+            f"fold {fold}: no labelled window of {windows.length} frames to {purpose} on"
+            f" in its {len(series)} series"
+        )
+    return index_W
+
+
+def _scaled(windows: Windows, fold: int, split: FoldSplit) -> Windows:
+    """Give the same tensors with the fold's scaling."""
+    if split.mean_F is None or split.sd_F is None:
+        if split.mean_F is not None or split.sd_F is not None:
+            raise ValueError(f"fold {fold}: scaling needs both mean and standard deviation")
+        return windows
+    mean_F, sd_F = (
+        torch.tensor(np.asarray(values, dtype=np.float32), device=windows.features_WLF.device)
+        for values in (split.mean_F, split.sd_F)
+    )
+    if mean_F.shape != (windows.num_features,) or sd_F.shape != (windows.num_features,):
+        raise ValueError(
+            f"fold {fold}: scaling of {len(mean_F)} and {len(sd_F)} features, expected {windows.num_features}"
+        )
+    if not bool((sd_F > 0).all() and sd_F.isfinite().all() and mean_F.isfinite().all()):
+        raise ValueError(f"fold {fold}: scaling must be finite with positive standard deviations")
+    return replace(windows, scaling=Scaling(mean_F=mean_F, sd_F=sd_F))
+
+
+def _identity(
+    series: Sequence[Series], splits: Sequence[FoldSplit], recipe: Recipe, seed: int
+) -> dict[str, object]:
+    """What must agree for a checkpoint to be continued, as JSON gives it back."""
+    return {
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "splits": [[list(s.train), list(s.validation), list(s.held_out)] for s in splits],
+        "series": [[s.participant, s.session, *s.features_TF.shape] for s in series],
+    }
+
+
+def _copy_of(model: AffectNetwork) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _epoch_from(fields: dict[str, object]) -> Epoch:
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Epoch(**lists)  # type: ignore[arg-type]  # the checksum vouches for the types

@@ -1,0 +1,198 @@
+# ruff: noqa: N802, N815 - shape suffixes on fields, by the legend below
+"""Series of frames cut into windows, and predictions for windows put back into series (paper, section IV.B).
+
+Shapes: T frames of a recording, W windows, B windows of a batch, L window length, F features, 2 = valence and
+arousal.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+PARTIAL_WINDOWS = ("pad", "drop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One session of one participant; features of invalid frames are 0, missing labels NaN."""
+
+    participant: str
+    session: str
+    features_TF: NDArray[np.float32]
+    valid_T: NDArray[np.bool_]
+    gold_T2: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together, or features that would turn a network into NaN."""
+        num_frames = len(self.features_TF)
+        where = f"participant {self.participant} session {self.session!r}"
+        if self.features_TF.ndim != 2 or self.valid_T.shape != (num_frames,):
+            raise ValueError(
+                f"{where}: features {self.features_TF.shape} and valid {self.valid_T.shape} differ"
+            )
+        if self.gold_T2.shape != (num_frames, 2):
+            raise ValueError(f"{where}: gold {self.gold_T2.shape}, expected {(num_frames, 2)}")
+        if not np.isfinite(self.features_TF).all():
+            raise ValueError(f"{where}: features are not finite; invalid frames must be 0")
+
+    @property
+    def mask_T2(self) -> NDArray[np.bool_]:
+        """True where a frame is valid and labelled: what loss and score look at."""
+        return self.valid_T[:, None] & np.isfinite(self.gold_T2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Mean and standard deviation of every feature, on the device of the windows."""
+
+    mean_F: Tensor
+    sd_F: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a network and its loss read of B windows; `length_B` lies on the CPU."""
+
+    x_BLF: Tensor
+    length_B: Tensor
+    gold_BL2: Tensor
+    mask_BL2: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """All windows of some series as contiguous tensors; gold is 0 outside the mask, padding is 0 and invalid.
+
+    `length_W`, `series_W` and `start_W` lie on the CPU; the others move with `to`. With `scaling`, `batch`
+    gives features of valid frames as (x - mean) / sd; invalid frames stay 0.
+    """
+
+    features_WLF: Tensor
+    gold_WL2: Tensor
+    mask_WL2: Tensor
+    valid_WL: Tensor
+    length_W: Tensor
+    series_W: Tensor
+    start_W: Tensor
+    num_frames: tuple[int, ...]  # of every series
+    scaling: Scaling | None = None
+
+    @property
+    def length(self) -> int:
+        """Frames of a whole window."""
+        return int(self.features_WLF.shape[1])
+
+    @property
+    def num_features(self) -> int:
+        """Features of a frame."""
+        return int(self.features_WLF.shape[2])
+
+    def of_series(self, series: Iterable[int]) -> Tensor:
+        """Indices of the windows of these series, in the order of the windows."""
+        wanted = torch.zeros(len(self.num_frames), dtype=torch.bool)
+        wanted[list(series)] = True
+        return wanted[self.series_W].nonzero().flatten()
+
+    def labelled(self, index_W: Tensor) -> Tensor:
+        """Those of the given windows that have a labelled frame."""
+        return index_W[self.mask_WL2[index_W.to(self.mask_WL2.device)].flatten(1).any(1).cpu()]
+
+    def to(self, device: str | torch.device) -> "Windows":
+        """Move what a network reads to a device."""
+        return replace(
+            self,
+            features_WLF=self.features_WLF.to(device),
+            gold_WL2=self.gold_WL2.to(device),
+            mask_WL2=self.mask_WL2.to(device),
+            valid_WL=self.valid_WL.to(device),
+        )
+
+    def batch(self, index_B: Tensor) -> Batch:
+        """Gather some windows, features scaled."""
+        at_B = index_B.to(self.features_WLF.device)
+        x_BLF = self.features_WLF.index_select(0, at_B)
+        if self.scaling is not None:
+            valid_BL1 = self.valid_WL.index_select(0, at_B)[:, :, None]
+            x_BLF = ((x_BLF - self.scaling.mean_F) / self.scaling.sd_F).masked_fill(~valid_BL1, 0.0)
+        return Batch(
+            x_BLF=x_BLF,
+            length_B=self.length_W[index_B],
+            gold_BL2=self.gold_WL2.index_select(0, at_B),
+            mask_BL2=self.mask_WL2.index_select(0, at_B),
+        )
+
+
+def cut(series: Sequence[Series], length: int, *, partial: str = "pad") -> Windows:
+    """Cut every series into windows of `length` frames from its first frame on.
+
+    The last frames of a series that do not fill a window are padded with zeros ("pad": nothing is lost) or
+    left out ("drop": a series shorter than a window gives none). ValueError: unknown `partial`, no series, or
+    series that differ in their number of features.
+    """
+    if partial not in PARTIAL_WINDOWS:
+        raise ValueError(f"unknown partial window {partial!r}: expected one of {', '.join(PARTIAL_WINDOWS)}")
+    if length < 1:
+        raise ValueError(f"a window has at least one frame, found length {length}")
+    num_features = _num_features(series)
+    places = [
+        (index, start, min(length, len(one.valid_T) - start))
+        for index, one in enumerate(series)
+        for start in range(0, len(one.valid_T), length)
+        if partial == "pad" or start + length <= len(one.valid_T)
+    ]
+    features_WLF = np.zeros((len(places), length, num_features), dtype=np.float32)
+    gold_WL2 = np.zeros((len(places), length, 2), dtype=np.float32)
+    mask_WL2 = np.zeros((len(places), length, 2), dtype=np.bool_)
+    valid_WL = np.zeros((len(places), length), dtype=np.bool_)
+    masks = [one.mask_T2 for one in series]
+    for window, (index, start, real) in enumerate(places):
+        frames = slice(start, start + real)
+        mask_T2 = masks[index][frames]
+        features_WLF[window, :real] = series[index].features_TF[frames]
+        gold_WL2[window, :real] = np.where(mask_T2, series[index].gold_T2[frames], 0.0)
+        mask_WL2[window, :real] = mask_T2
+        valid_WL[window, :real] = series[index].valid_T[frames]
+    place_W3 = torch.tensor(places, dtype=torch.int64).reshape(-1, 3)
+    return Windows(
+        features_WLF=torch.from_numpy(features_WLF),
+        gold_WL2=torch.from_numpy(gold_WL2),
+        mask_WL2=torch.from_numpy(mask_WL2),
+        valid_WL=torch.from_numpy(valid_WL),
+        length_W=place_W3[:, 2].contiguous(),
+        series_W=place_W3[:, 0].contiguous(),
+        start_W=place_W3[:, 1].contiguous(),
+        num_frames=tuple(len(one.valid_T) for one in series),
+    )
+
+
+def _num_features(series: Sequence[Series]) -> int:
+    if not series:
+        raise ValueError("no series to cut into windows")
+    widths = {one.features_TF.shape[1]: one for one in series}
+    if len(widths) > 1:
+        found = ", ".join(f"{width} (participant {one.participant})" for width, one in widths.items())
+        raise ValueError(f"series differ in their number of features: {found}")
+    return int(next(iter(widths)))
+
+
+def merge(
+    predictions_WL2: Tensor, windows: Windows, index_W: Tensor, series: Sequence[int]
+) -> list[NDArray[np.float32]]:
+    """Put predictions for the windows `index_W` back into traces (T, 2), one for each of `series`.
+
+    Frames that no window covers are NaN.
+    """
+    assert len(predictions_WL2) == len(index_W), "one prediction a window"
+    traces = {
+        index: np.full((windows.num_frames[index], 2), np.nan, dtype=np.float32)
+        for index in dict.fromkeys(series)
+    }
+    prediction_WL2 = predictions_WL2.detach().cpu().numpy()
+    for row, window in enumerate(index_W.tolist()):
+        start, real = int(windows.start_W[window]), int(windows.length_W[window])
+        traces[int(windows.series_W[window])][start : start + real] = prediction_WL2[row, :real]
+    return [traces[index] for index in series]

@@ -1,0 +1,1 @@
+"""Command line, corpora, folds, plans, Ray Tune, MLflow and reports."""

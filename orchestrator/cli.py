@@ -1,0 +1,248 @@
+"""The command line. It imports nothing heavy until a command runs, so that --help answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator import options as opt
+from orchestrator.errors import InputError
+
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class Guarded(click.Group):
+    """Turns what a user caused into one line a problem and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; InputError ends with 2, Ctrl-C with 130."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            for problem in error.problems:
+                click.echo(f"error: {problem}", err=True)
+            ctx.exit(EXIT_INPUT)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Privacy-preserving affect recognition: search, evaluate, track and compare the paper's methods."""
+
+
+@cli.command()
+@opt.method_option
+@opt.data_options
+@click.option("--preset", type=click.Choice(["demo", "paper"]), help="demo without --data, paper with it.")
+@click.option("--network", "networks", multiple=True, help="Only this network; may be given several times.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
+@click.option("--search", type=click.Choice(["grid", "random", "optuna"]), default="grid", show_default=True)
+@click.option("--scheduler", type=click.Choice(["fifo", "asha"]), default="fifo", show_default=True)
+@click.option("--trials", type=opt.POSITIVE, help="At most so many configurations.")
+@click.option("--hours", type=opt.ABOVE_ZERO, help="Stop after so many hours; --resume continues.")
+@opt.protocol_options
+@opt.run_options
+@click.option("--dry-run", is_flag=True, help="Say what would run, how large and how long; train nothing.")
+@opt.path_option("--resume", metavar="DIR", help="Continue the run in DIR; needs no other option.")
+@click.pass_context
+def tune(ctx: click.Context, **values: Any) -> None:
+    """Search a method's grid with Ray Tune and record every configuration in MLflow."""
+    if values["resume"]:
+        _resume(ctx, values["resume"])
+        return
+    from orchestrator import launch, preview
+
+    ready = launch.prepare(_request("tune", values), claim=not values["dry_run"])
+    if values["dry_run"]:
+        click.echo(preview.dry_run(ready))
+        return
+    _execute(ctx, ready)
+
+
+@cli.command()
+@opt.method_option
+@click.option("--network", required=True)
+@click.option("--published", is_flag=True, help="The network's row of the paper's Table I.")
+@click.option("--learning-rate", type=opt.ABOVE_ZERO)
+@click.option("--hidden-size", type=opt.POSITIVE)
+@click.option("--sequence-length", type=opt.POSITIVE, help="Frames of a window.")
+@click.option("--num-layers", type=opt.POSITIVE)
+@opt.data_options
+@opt.protocol_options
+@opt.run_options
+@click.pass_context
+def evaluate(ctx: click.Context, **values: Any) -> None:
+    """Train and score the k folds of one configuration."""
+    from orchestrator import launch
+
+    values["point"] = _point(values)
+    values["networks"] = (values["network"],)
+    _execute(ctx, launch.prepare(_request("evaluate", values), claim=True))
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--tracking-uri", help="Another MLflow store than the run's own.")
+@click.pass_context
+def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None:
+    """Write into MLflow what a run in DIRECTORY left and the store lacks."""
+    from orchestrator.tracking import write_missing
+
+    report = write_missing(directory, tracking_uri)
+    click.echo(str(report))
+    ctx.exit(0 if report.complete else 1)
+
+
+@cli.command()
+@click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(tracking_uri: str | None, port: int) -> None:
+    """Open the MLflow UI on 127.0.0.1."""
+    from orchestrator.tracking_store import resolve_tracking_uri, serve_ui
+
+    serve_ui(resolve_tracking_uri(tracking_uri), port)
+
+
+@cli.group()
+def data() -> None:
+    """Look at recordings, convert them, extract action units, make a synthetic corpus."""
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
+def check(path: Path, corpus: str | None, as_json: bool) -> None:
+    """Read a corpus and say what is in it, what was dropped and why."""
+    import json
+
+    from orchestrator.corpora.manifest import as_text, manifest
+    from orchestrator.corpora.opening import open_corpus
+
+    found = manifest(open_corpus(path, corpus=corpus))
+    click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else as_text(found))
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@opt.path_option("--out", required=True, help="The Parquet file to write.")
+def convert(path: Path, corpus: str | None, out: Path) -> None:
+    """Write any corpus as one `table` file."""
+    from orchestrator.corpora import convert as converting
+    from orchestrator.corpora.opening import open_corpus
+
+    converting.convert(open_corpus(path, corpus=corpus), out)
+    click.echo(f"written to {out}")
+
+
+@data.command()
+@opt.path_option("--out", required=True, help="A new folder.")
+@click.option("--participants", type=int, default=23, show_default=True)
+@click.option("--seconds", type=float, default=300.0, show_default=True)
+@click.option("--hz", type=float, default=25.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
+def synthesize(out: Path, identity: float | None, **values: Any) -> None:
+    """Write a synthetic corpus as a RECOLA tree."""
+    from orchestrator.corpora.synthetic import synthesize as write
+
+    write(out, **values, **({} if identity is None else {"identity": identity}))
+    click.echo(f"written to {out}: synthetic, comparable with no published figure")
+
+
+@data.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@opt.path_option("--out", required=True, help="Folder for features/NAME.csv.")
+@click.option("--tool", type=click.Choice(["openface", "py-feat"]), default="openface", show_default=True)
+@click.option("--executable", help="OpenFace's FeatureExtraction, where it is not on the PATH.")
+@click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
+def extract(source: Path, out: Path, tool: str, executable: str | None, discard_video: bool) -> None:
+    """Extract action units from a video or a folder of videos: level 1's first step."""
+    from orchestrator.corpora.extract import extract as run
+
+    click.echo(str(run(source, out, tool=tool, discard_video=discard_video, executable=executable)))
+
+
+def _resume(ctx: click.Context, directory: Path) -> None:
+    from click.core import ParameterSource
+
+    given = [
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name not in (None, "resume")
+        and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise InputError.of(
+            "--resume", found=f"beside {', '.join(given)}", expected="no other option: the plan has them"
+        )
+    from orchestrator import launch
+    from orchestrator.plan import load_plan
+
+    plan = load_plan(directory)
+    _execute(ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan), output=directory.absolute()))
+
+
+def _execute(ctx: click.Context, ready: Any) -> None:
+    from orchestrator import preview
+    from orchestrator.run import execute
+
+    click.echo(preview.announce(ready.plan, ready.dataset))
+    sys.stdout.flush()
+    ctx.exit(execute(ready.plan, ready.dataset, ready.output))
+
+
+def _request(command: str, values: dict[str, Any]) -> Any:
+    from orchestrator.launch import DataOptions, Request
+
+    return Request(
+        command=command,
+        method=values["method"],
+        preset=values.get("preset"),
+        networks=tuple(values["networks"]),
+        overrides=tuple(values.get("overrides", ())),
+        point=values.get("point"),
+        protocol=values["protocol"],
+        protocol_changes={field: values[field] for field in opt.PROTOCOL_FIELDS},
+        data=DataOptions(path=values["data"], corpus=values["corpus"], identity=values["identity"]),
+        seed=values["seed"],
+        search=opt.search_options(values),
+        output=values["output"],
+        tracking_uri=values["tracking_uri"],
+    )
+
+
+def _point(values: dict[str, Any]) -> Any:
+    from tune_spaces.catalogue import find_method
+    from tune_spaces.method import HParams
+
+    names = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
+    given = {name: values[name] for name in names if values[name] is not None}
+    flags = {name: f"--{name.replace('_', '-')}" for name in names}
+    if values["published"]:
+        if given:
+            raise InputError.of(
+                "--published",
+                found=f"beside {', '.join(flags[name] for name in given)}",
+                expected="one or the other",
+            )
+        published = find_method(values["method"]).published
+        if values["network"] not in published:
+            raise InputError.of(
+                "--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}"
+            )
+        return published[values["network"]]
+    missing = [flags[name] for name in names if name not in given]
+    if missing:
+        raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all four")
+    return HParams(**given)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="python -m orchestrator")

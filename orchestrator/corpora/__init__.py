@@ -1,0 +1,1 @@
+"""One file a corpus format, all yielding the same Recording."""

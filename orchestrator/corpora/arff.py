@@ -1,0 +1,79 @@
+"""Columns from ARFF, the text format of Weka that RECOLA and AVEC ship their features in.
+
+Dense data only; `?` is a missing value, `%` begins a comment line, names may be quoted.
+"""
+
+import re
+from pathlib import Path
+
+from orchestrator.corpora.columns import Columns, without_comments
+from orchestrator.corpora.delimited import Body, read_body, read_text_bytes
+from orchestrator.corpora.findings import Findings
+
+_ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
+_NUMERIC = ("numeric", "real", "integer")
+
+
+def read_arff(path: Path, findings: Findings, *, text: frozenset[str] = frozenset()) -> Columns | None:
+    """Read an ARFF file; None with problems in `findings` where it is broken.
+
+    `text` names (in lower case) the columns that hold text even where they are declared numeric.
+    """
+    data = read_text_bytes(path, findings)
+    if data is None:
+        return None
+    attributes: dict[str, str] = {}
+    start = 0
+    for number, raw in enumerate(data.splitlines(keepends=True), 1):
+        start += len(raw)
+        line = raw.decode().strip()
+        if line.lower().startswith("@data"):
+            return _read_data(path, data[start:], number, attributes, findings, text)
+        if line.lower().startswith("@attribute") and not _add(attributes, line, f"{path}:{number}", findings):
+            return None
+    lines = len(data.splitlines())
+    findings.problem(
+        f"{path}:{lines}", found="the end of the file before @data", expected="an ARFF file with @data"
+    )
+    return None
+
+
+def _add(attributes: dict[str, str], line: str, where: str, findings: Findings) -> bool:
+    match = _ATTRIBUTE.fullmatch(line)
+    if match is None:
+        findings.problem(where, found=repr(line), expected="@attribute, a name and a type")
+        return False
+    name = match[1].strip("'\"").strip()
+    if name in attributes:
+        findings.problem(where, found=f"attribute {name} twice", expected="each attribute once")
+        return False
+    attributes[name] = match[2].strip().lower()
+    return True
+
+
+def _read_data(  # noqa: PLR0913, PLR0917
+    path: Path,
+    rows: bytes,
+    lines_before: int,
+    attributes: dict[str, str],
+    findings: Findings,
+    text: frozenset[str],
+) -> Columns | None:
+    rows = without_comments(rows, path)
+    first = next((line.strip() for line in rows.splitlines() if line.strip()), b"")
+    if not attributes or first.startswith(b"{"):
+        found = "sparse rows" if attributes else "@data without any @attribute"
+        findings.problem(f"{path}:{lines_before}", found=found, expected="a dense ARFF file")
+        return None
+    not_numbers = {name for name, kind in attributes.items() if kind not in _NUMERIC or name.lower() in text}
+    separator = ";" if first.count(b";") > first.count(b",") else ","
+    body = Body(
+        path=path,
+        rows=rows,
+        lines_before=lines_before,
+        names=tuple(attributes),
+        separator=separator,
+        quote="'",
+        text=frozenset(not_numbers),
+    )
+    return read_body(body, findings)

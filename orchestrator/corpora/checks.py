@@ -1,0 +1,93 @@
+"""Checks that every format shares, naming the line or recording at fault; the fingerprint."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.columns import Columns
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.recording import Recording
+
+RANGE_TOLERANCE = 1e-6  # a label of 1 that went through float32 is still in [-1, 1]
+
+
+def check_times(
+    columns: Columns, rows: NDArray[np.intp], time: NDArray[np.float64], findings: Findings
+) -> bool:
+    """Whether the times (T,) of these rows (T,) are there and increase; else it is a problem."""
+    missing = np.flatnonzero(~np.isfinite(time))
+    if len(missing):
+        where = columns.where(int(rows[missing[0]]))
+        findings.problem(where, found=f"no time{_more(missing)}", expected="a time in every row")
+        return False
+    late = np.flatnonzero(np.diff(time) <= 0) + 1
+    if len(late):
+        now, before = time[late[0]], time[late[0] - 1]
+        found = f"time {now:g} twice" if now == before else f"time {now:g} after {before:g}"
+        findings.problem(
+            columns.where(int(rows[late[0]])), found=f"{found}{_more(late)}", expected="increasing times"
+        )
+        return False
+    return True
+
+
+def check_labels(columns: Columns, rows: NDArray[np.intp], names: Sequence[str], findings: Findings) -> bool:
+    """Whether the labels in these columns and rows lie in [-1, 1]; else it is a problem."""
+    values = columns.numbers[
+        np.ix_(rows, np.array([columns.names.index(name) for name in names], dtype=np.intp))
+    ]
+    outside = np.argwhere(np.abs(values) > 1.0 + RANGE_TOLERANCE)
+    if not len(outside):
+        return True
+    row, column = outside[0]
+    findings.problem(
+        columns.where(int(rows[row])),
+        found=f"{values[row, column]:g} in column {names[column]}{_more(outside)}",
+        expected="labels in [-1, 1]",
+    )
+    return False
+
+
+def check_people(recordings: Sequence[Recording], findings: Findings) -> None:
+    """Make it a problem where two participants have equal features: a person in two folds."""
+    seen: dict[bytes, Recording] = {}
+    for recording in recordings:
+        # Two short recordings at rest may well be equal; two that move are not.
+        if len(np.unique(recording.features, axis=0)) < 2:
+            continue
+        key = hashlib.sha256(recording.features.tobytes()).digest()
+        first = seen.setdefault(key, recording)
+        if first.participant != recording.participant:
+            findings.problem(
+                f"participants {first.participant} and {recording.participant}",
+                found=f"equal features in {first.name} and {recording.name}",
+                expected="one id a person",
+            )
+
+
+def fingerprint(feature_names: Sequence[str], recordings: Sequence[Recording]) -> str:
+    """Hash what a corpus holds, in order, as 64 hexadecimal digits.
+
+    Names of features, participants, sessions and raters; times, features, validity, ratings. Not the format,
+    path, the remarks or the file's own spelling: a converted corpus keeps its fingerprint.
+    """
+    total = hashlib.sha256("\x1f".join(feature_names).encode())
+    for recording in recordings:
+        total.update("\x1f".join(["", recording.participant, recording.session, *recording.raters]).encode())
+        for array in (recording.time, recording.features, recording.valid, recording.ratings):
+            total.update(f"{array.shape}{array.dtype.str}".encode())
+            total.update(_canonical_nan(array).tobytes())
+    return total.hexdigest()
+
+
+def _canonical_nan(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    if not np.issubdtype(array.dtype, np.floating):
+        return np.ascontiguousarray(array)
+    # NaN has many bit patterns and zero two; equal values must hash alike.
+    return np.where(np.isnan(array), np.array(np.nan, array.dtype), array + np.array(0, array.dtype))
+
+
+def _more(faults: NDArray[np.intp]) -> str:
+    return f" (and {len(faults) - 1} more in this file)" if len(faults) > 1 else ""

@@ -1,0 +1,63 @@
+"""The columns of one file, whatever its format, and the way back from a row to its line.
+
+Shapes: N rows of the file, C columns of numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What a file holds: columns of numbers and columns of text, with their names stripped of blanks."""
+
+    path: Path
+    names: tuple[str, ...]  # of the numeric columns, in the file's order
+    numbers: NDArray[np.float64]  # (N, C); NaN where a value is missing
+    text: Mapping[str, tuple[str, ...]]  # N entries each, "" where missing
+    lines_before: int | None  # lines above the first row; None where rows are not lines (Parquet)
+    metadata: Mapping[str, str]  # of the file as a whole (Parquet)
+
+    def __len__(self) -> int:
+        """N, the number of rows."""
+        return len(self.numbers)
+
+    def where(self, row: int) -> str:
+        """Say where a row stands: `file:line`, or `file: row n` (from 1) in a binary file. Slow."""
+        if self.lines_before is None:
+            return f"{self.path}: row {row + 1}"
+        return f"{self.path}:{_line_of(self.path, self.lines_before, row)}"
+
+    def find(self, *names: str) -> str | None:
+        """Give the first of these names (in any case) that a column of numbers has, as the file spells it."""
+        spelled = {name.lower(): name for name in reversed(self.names)}
+        return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
+
+    def find_text(self, *names: str) -> str | None:
+        """The same among the columns of text."""
+        spelled = {name.lower(): name for name in self.text}
+        return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
+
+    def numbers_of(self, name: str) -> NDArray[np.float64]:
+        """Give one column of numbers, (N,)."""
+        return self.numbers[:, self.names.index(name)]
+
+
+def without_comments(data: bytes, path: Path) -> bytes:
+    """Blank the comment lines of an ARFF file; the lines keep their numbers."""
+    if path.suffix.lower() != ".arff" or b"%" not in data:
+        return data
+    return b"\n".join(b"" if line.lstrip().startswith(b"%") else line for line in data.splitlines())
+
+
+def _line_of(path: Path, lines_before: int, row: int) -> int:
+    lines = without_comments(path.read_bytes(), path).splitlines()
+    filled = (number for number, line in enumerate(lines[lines_before:], lines_before + 1) if line.strip())
+    for index, number in enumerate(filled):
+        if index == row:
+            return number
+    return len(lines)

@@ -1,0 +1,59 @@
+"""One's own files: `features/<participant>[_<session>]` by any tool beside `annotations/{valence,arousal}/`.
+
+Feature files are CSV, Parquet or ARFF; label files have the same names, a time and one column a rater. What
+follows a name's last underscore is the session. `features/hz.txt` is the rate of frame numbers.
+"""
+
+from pathlib import Path
+
+from orchestrator.corpora.assembling import Source
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.pairing import pair
+from orchestrator.corpora.places import files_by_name, inside
+from orchestrator.corpora.recording import DIMENSIONS
+
+LOOKS_LIKE = "a folder with features/ and annotations/valence/ and annotations/arousal/"
+RATE_FILE = "hz.txt"
+
+
+def find(path: Path) -> bool:
+    """Whether a folder holds features beside annotations."""
+    return path.is_dir() and (path / "features").is_dir() and (path / "annotations").is_dir()
+
+
+def read(path: Path, findings: Findings) -> list[Source]:
+    """Read every recording of the folder at `path`; faults go to `findings`."""
+    features = inside(path, "features")
+    annotations = inside(path, "annotations")
+    labels = {dimension: annotations and inside(annotations, dimension) for dimension in DIMENSIONS}
+    wanted = {f"annotations/{dimension}": folder for dimension, folder in labels.items()}
+    for name, folder in {"features": features, **wanted}.items():
+        if folder is None:
+            findings.problem(path, found=f"no folder {name}", expected=LOOKS_LIKE)
+    if features is None or findings.problems:
+        return []
+    by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
+    hz = _rate(features / RATE_FILE, findings)
+    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=_ids, hz=hz)
+    if len(sources) > 1 and len({source.participant for source in sources}) == 1:
+        findings.note(f"all files are sessions of one participant, {sources[0].participant}")
+    return sources
+
+
+def _ids(name: str) -> tuple[str, str]:
+    participant, _, session = name.rpartition("_")
+    return (participant, session) if participant else (name, "")
+
+
+def _rate(path: Path, findings: Findings) -> float | None:
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        hz = float(text)
+    except ValueError:
+        hz = 0.0
+    if 0 < hz < float("inf"):
+        return hz
+    findings.problem(f"{path}:1", found=repr(text[:40]), expected="frames a second, a positive number")
+    return None

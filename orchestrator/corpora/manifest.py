@@ -1,0 +1,125 @@
+"""What is in a corpus, for people (`data check`) and for programs (`data check --json`).
+
+Shapes: T feature frames, F features, R raters, 2 = valence and arousal.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.findings import shortened
+from orchestrator.corpora.recording import DIMENSIONS, Corpus
+from orchestrator.gold_standard import nan_mean, pairwise_agreement
+
+
+def manifest(corpus: Corpus) -> dict[str, Any]:
+    """Describe a corpus as values that JSON knows; null where nothing is known, never NaN.
+
+    Agreement is the mean pairwise CCC over all frames of the corpus that both raters labelled.
+    """
+    rows = [len(recording.time) for recording in corpus.recordings]
+    people = [recording.participant for recording in corpus.recordings]
+    ratings = np.concatenate([recording.ratings for recording in corpus.recordings])
+    missing_features = np.concatenate([np.isnan(recording.features) for recording in corpus.recordings])
+    valid = np.concatenate([recording.valid for recording in corpus.recordings])
+    raters = corpus.recordings[0].raters
+    agreement = pairwise_agreement(ratings)
+    dimensions = {
+        dimension: _dimension(ratings[:, :, index], agreement[:, :, index], raters)
+        for index, dimension in enumerate(DIMENSIONS)
+    }
+    return {
+        "format": corpus.kind,
+        "path": str(corpus.path),
+        "synthetic": corpus.synthetic,
+        "sha256": corpus.sha256,
+        "participants": len(set(people)),
+        "sessions": len(corpus.recordings),
+        "rows": sum(rows),
+        "rows_per_session": {"min": min(rows), "median": float(np.median(rows)), "max": max(rows)},
+        "single_row_sessions": sum(count == 1 for count in rows),
+        "seconds": round(sum(float(one.time[-1] - one.time[0]) for one in corpus.recordings), 6),
+        "hz": corpus.hz,
+        "feature_names": list(corpus.feature_names),
+        "raters": list(raters),
+        "missing_percent": {"features": _percent(missing_features), "labels": _percent(np.isnan(ratings))},
+        "invalid_percent": _percent(~valid),
+        "joined_percent": {name: round(100.0 * share, 4) for name, share in corpus.joined.items()},
+        "labels": dimensions,
+        "dropped": [{"what": one.what, "why": one.why} for one in corpus.dropped],
+        "notes": list(corpus.notes),
+        "recordings": [
+            {"participant": one.participant, "session": one.session, "rows": len(one.time)}
+            for one in corpus.recordings
+        ],
+    }
+
+
+def manifest_text(corpus: Corpus) -> str:
+    """Render the manifest as lines of plain text for a terminal."""
+    facts = manifest(corpus)
+    span, missing = facts["rows_per_session"], facts["missing_percent"]
+    joined = list(facts["joined_percent"].values())
+    lines = [
+        f"{facts['path']}",
+        f"  format         {facts['format']}{' (synthetic)' if facts['synthetic'] else ''}",
+        f"  participants   {facts['participants']} with {facts['sessions']} sessions",
+        f"  rows           {facts['rows']}, {span['min']} to {span['max']} a session, {facts['hz']:g} Hz",
+        f"  features       {len(facts['feature_names'])}: {shortened(facts['feature_names'])}",
+        f"  raters         {len(facts['raters'])}: {', '.join(facts['raters'])}",
+        f"  missing        {missing['features']:.2f} % of feature values, "
+        f"{missing['labels']:.2f} % of labels; {facts['invalid_percent']:.2f} % of rows invalid",
+        f"  joined         {min(joined):.2f} to {max(joined):.2f} % of a session's rows have a label",
+        *(_dimension_text(name, facts["labels"][name]) for name in DIMENSIONS),
+        f"  sha256         {facts['sha256']}",
+        *_listing("dropped", [f"{one['what']}: {one['why']}" for one in facts["dropped"]]),
+        *_listing("notes", facts["notes"]),
+    ]
+    return "\n".join(lines)
+
+
+def _dimension(
+    labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]
+) -> dict[str, Any]:
+    """Facts on one dimension's labels (T, R) with the raters' agreement (R, R)."""
+    there = labels[np.isfinite(labels)]
+    pairs = agreement[np.triu_indices(len(raters), k=1)]
+    known = np.asarray(np.isfinite(agreement).any(axis=1))
+    means = nan_mean(agreement, axis=1)
+    return {
+        "min": _rounded(there.min()) if len(there) else None,
+        "max": _rounded(there.max()) if len(there) else None,
+        "mean": _rounded(there.mean(dtype=np.float64)) if len(there) else None,
+        "agreement": _rounded(pairs[np.isfinite(pairs)].mean()) if np.isfinite(pairs).any() else None,
+        "agreement_of_rater": {
+            rater: _rounded(means[index]) if known[index] else None for index, rater in enumerate(raters)
+        },
+    }
+
+
+def _dimension_text(name: str, facts: Mapping[str, Any]) -> str:
+    if facts["min"] is None:
+        return f"  {name:<14} no label"
+    text = f"  {name:<14} {facts['min']:.2f} to {facts['max']:.2f}, mean {facts['mean']:.2f}"
+    if facts["agreement"] is None:
+        return text
+    raters = ", ".join(
+        f"{rater} {value:.2f}" for rater, value in facts["agreement_of_rater"].items() if value is not None
+    )
+    return f"{text}; rater agreement {facts['agreement']:.3f} mean pairwise CCC ({raters})"
+
+
+def _listing(title: str, entries: list[str]) -> list[str]:
+    return [
+        f"  {title if index == 0 else '':<14} {entry}" for index, entry in enumerate(entries or ["nothing"])
+    ]
+
+
+def _percent(flags: NDArray[np.bool_]) -> float:
+    return round(100.0 * float(flags.mean()), 4) if flags.size else 0.0
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6)

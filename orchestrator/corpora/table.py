@@ -1,0 +1,156 @@
+"""One long table: `participant`, optional `session`, `time` in seconds, features and labels; Parquet or CSV.
+
+Labels are `valence_<rater>` and `arousal_<rater>`, or `valence` and `arousal`; `valid`, `confidence`, `success`
+are optional. A row may lack its labels. Trials are rows too: then `time` is when each trial was.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.action_units import BOOKKEEPING, tool_of
+from orchestrator.corpora.annotations import GOLD, Annotation
+from orchestrator.corpora.assembling import Source
+from orchestrator.corpora.checks import check_labels
+from orchestrator.corpora.column_files import read_columns
+from orchestrator.corpora.columns import Columns
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.tracks import make_track, truth_of
+
+LOOKS_LIKE = "a .parquet or .csv file with the columns participant, time, features and labels"
+SUFFIXES = (".parquet", ".csv", ".tsv", ".txt")
+
+
+def find(path: Path) -> bool:
+    """Whether the path is a file that may hold a table."""
+    return path.is_file() and path.suffix.lower() in SUFFIXES
+
+
+def read(path: Path, findings: Findings) -> list[Source]:
+    """Read every recording of the table at `path`; faults go to `findings`."""
+    columns = read_columns(path, findings, text=frozenset(["participant", "session"]))
+    if columns is None:
+        return []
+    columns = _without_empty(columns, findings)
+    participant = columns.find_text("participant")
+    if participant is None:
+        findings.problem(_header_of(columns), found="no column participant", expected=LOOKS_LIKE)
+    raters = _raters(columns, findings)
+    if participant is None or not raters:
+        return []
+    for entry in [row for row, name in enumerate(columns.text[participant]) if not name][:1]:
+        findings.problem(columns.where(entry), found="no participant", expected="a participant in every row")
+    labels = [column for names in raters.values() for column in names]
+    check_labels(columns, np.arange(len(columns)), labels, findings)
+    synthetic = is_synthetic(columns)
+    sources = []
+    for (person, session), rows in _recordings(columns, participant).items():
+        source = _source(columns, rows, person, session, raters, findings, synthetic)
+        if source is not None:
+            sources.append(source)
+    return sources
+
+
+def is_synthetic(columns: Columns) -> bool:
+    """Whether a table says of itself, in a column or in its metadata, that it was generated."""
+    column = truth_of(columns, "synthetic")
+    said = columns.metadata.get("synthetic", "").strip().lower()
+    return bool(column is not None and column.any()) or said not in {"", "false", "0", "no"}
+
+
+def _without_empty(columns: Columns, findings: Findings) -> Columns:
+    """Leave out columns without a single value: they would make every row invalid."""
+    empty = np.asarray(np.isnan(columns.numbers).all(axis=0))
+    names = [
+        name
+        for name, one in zip(columns.names, empty, strict=True)
+        if one and name.partition("_")[0] not in DIMENSIONS and name.lower() not in BOOKKEEPING
+    ]
+    for name in names:
+        findings.drop(f"column {name}", "without a single value")
+    kept = np.array([name not in names for name in columns.names], dtype=np.bool_)
+    left = tuple(name for name in columns.names if name not in names)
+    return replace(columns, names=left, numbers=columns.numbers[:, kept])
+
+
+def _source(  # noqa: PLR0913, PLR0917
+    columns: Columns,
+    rows: NDArray[np.intp],
+    person: str,
+    session: str,
+    raters: dict[str, list[str]],
+    findings: Findings,
+    synthetic: bool,
+) -> Source | None:
+    name = f"{person}_{session}" if session else person
+    where = f"{columns.path}: participant {name}"
+    track = make_track(columns, rows, name, findings, where=where, shares_file=True)
+    if track is None:
+        return None
+    annotations = {
+        dimension: Annotation(
+            where=where,
+            raters=tuple(_rater_of(column) for column in names),
+            time=track.time,
+            labels=columns.numbers[np.ix_(track.rows, np.array([columns.names.index(one) for one in names]))],
+        )
+        for dimension, names in raters.items()
+    }
+    return Source(
+        participant=person, session=session, track=track, annotations=annotations, synthetic=synthetic
+    )
+
+
+def _recordings(columns: Columns, participant: str) -> dict[tuple[str, str], NDArray[np.intp]]:
+    """Rows (n,) of each participant and session, by their first rows."""
+    people = columns.text[participant]
+    session = columns.find_text("session")
+    sessions = columns.text[session] if session is not None else ("",) * len(people)
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(people, sessions, strict=True)):
+        rows.setdefault(key, []).append(row)
+    return {key: np.array(some, dtype=np.intp) for key, some in rows.items() if key[0]}
+
+
+def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
+    """Label columns by dimension, in the same order of raters; empty with a problem where they do not match."""
+    found: dict[str, dict[str, str]] = {dimension: {} for dimension in DIMENSIONS}
+    for column in columns.names:
+        dimension, _, rater = column.partition("_")
+        if dimension in found:
+            found[dimension][rater] = column
+    # Py-Feat estimates valence and arousal itself; a machine's guess is nobody's label.
+    machine = "Py-Feat" if tool_of((*columns.names, *columns.text)).name == "Py-Feat" else ""
+    individual = any(rater for names in found.values() for rater in names)
+    for names in found.values():
+        if "" in names and (individual or machine):
+            column = names.pop("")
+            why = f"an estimate of {machine}, not a label" if machine else "the raters' own labels are read"
+            findings.drop(f"column {column}", why)
+    first, second = (list(found[dimension]) for dimension in DIMENSIONS)
+    if not first and not second:
+        expected = "labels valence and arousal, or valence_<rater> and arousal_<rater>"
+        findings.problem(_header_of(columns), found="no column of labels", expected=expected)
+        return {}
+    lacking = [_column(DIMENSIONS[1], rater) for rater in first if rater not in second]
+    lacking += [_column(DIMENSIONS[0], rater) for rater in second if rater not in first]
+    if lacking:
+        found_text = f"no column {', '.join(lacking)}"
+        findings.problem(_header_of(columns), found=found_text, expected="both dimensions of every rater")
+        return {}
+    return {dimension: [found[dimension][rater] for rater in first] for dimension in DIMENSIONS}
+
+
+def _column(dimension: str, rater: str) -> str:
+    return f"{dimension}_{rater}" if rater else dimension
+
+
+def _rater_of(column: str) -> str:
+    return column.partition("_")[2] or GOLD
+
+
+def _header_of(columns: Columns) -> str:
+    return f"{columns.path}:{columns.lines_before}" if columns.lines_before else str(columns.path)

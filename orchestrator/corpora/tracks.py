@@ -1,0 +1,176 @@
+"""A track: one recording's features in time, out of the columns of any tool's file.
+
+Shapes: N rows of the file, T frames of the recording, F features. Times are in seconds.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora import action_units
+from orchestrator.corpora.checks import check_times
+from orchestrator.corpora.clock import times_of
+from orchestrator.corpora.column_files import read_columns
+from orchestrator.corpora.columns import Columns
+from orchestrator.corpora.findings import Findings
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """The features of one recording as its file gives them, for one face, times checked."""
+
+    name: str  # of the recording
+    where: str  # the file, and the participant where a file holds several
+    columns: Columns
+    rows: Rows  # (T,) the rows of `columns` that are the frames
+    time: NDArray[np.float64]  # (T,) strictly increasing
+    names: tuple[str, ...]  # F canonical names
+    features: NDArray[np.float32]  # (T, F); NaN where missing or without a face
+    valid: NDArray[np.bool_]  # (T,) a face was there; says nothing yet about missing values
+    shares_file: bool = False  # with other recordings: a feature without a value here may have some there
+
+
+def read_track(path: Path, name: str, findings: Findings, *, hz: float | None = None) -> Track | None:
+    """Read a file with the features of one recording; None with problems in `findings` where that fails.
+
+    `hz` is the rate of the frame numbers, for files that have no times.
+    """
+    columns = read_columns(path, findings)
+    if columns is None:
+        return None
+    return make_track(columns, np.arange(len(columns)), name, findings, hz=hz, where=str(path))
+
+
+def make_track(  # noqa: PLR0913
+    columns: Columns,
+    rows: Rows,
+    name: str,
+    findings: Findings,
+    *,
+    where: str,
+    hz: float | None = None,
+    shares_file: bool = False,
+) -> Track | None:
+    """Take one recording out of a file's rows: one face, its times, features and validity."""
+    tool = action_units.tool_of((*columns.names, *columns.text))
+    rows = _one_face(columns, rows, name, findings)
+    time = times_of(columns, rows, name, findings, hz=hz)
+    names = _feature_columns(columns, tool, name, findings)
+    if time is None or not check_times(columns, rows, time, findings) or not names:
+        if not names:
+            findings.problem(where, found="no column of features", expected="at least one numeric feature")
+        return None
+    canonical = tuple(action_units.canonical_name(one, tool) for one in names)
+    twice = sorted({one for one in canonical if canonical.count(one) > 1})
+    if twice:
+        spelled = [one for one in names if action_units.canonical_name(one, tool) in twice]
+        findings.problem(where, found=f"columns {', '.join(spelled)}", expected=f"one for {', '.join(twice)}")
+        return None
+    picked = np.array([columns.names.index(one) for one in names], dtype=np.intp)
+    features = columns.numbers[np.ix_(rows, picked)].astype(np.float32)
+    face, valid = _face_and_validity(columns, rows)
+    # Tools write zeros, or the last good values, where there is no face.
+    features[~face] = np.nan
+    _report_ranges(canonical, features, tool, name, findings)
+    return Track(
+        name=name,
+        where=where,
+        columns=columns,
+        rows=rows,
+        time=time,
+        names=canonical,
+        features=features,
+        valid=valid,
+        shares_file=shares_file,
+    )
+
+
+def _feature_columns(
+    columns: Columns, tool: action_units.Tool, name: str, findings: Findings
+) -> tuple[str, ...]:
+    for one in columns.text:
+        if action_units.why_no_feature(one, tool) is None:
+            findings.drop(f"column {one}", "text, not numbers", recording=name)
+    features = []
+    groups: dict[str, list[str]] = {}
+    for one in columns.names:
+        why = action_units.why_no_feature(one, tool)
+        if why is None:
+            features.append(one)
+        elif why:
+            groups.setdefault(why, []).append(one)
+    for why, dropped in groups.items():
+        shown = ", ".join(dropped) if len(dropped) <= 4 else f"{dropped[0]} .. {dropped[-1]} ({len(dropped)})"
+        findings.drop(f"column {shown}", why, recording=name)
+    return tuple(features)
+
+
+def _one_face(columns: Columns, rows: Rows, name: str, findings: Findings) -> Rows:
+    """Keep one face: the id with the most frames, or without ids the most confident of each frame."""
+    kept = rows
+    identity = columns.find(*action_units.FACE_IDS)
+    frame = columns.find(*action_units.FRAMES)
+    confidence = columns.find(*action_units.CONFIDENCES)
+    if identity is not None:
+        ids, counts = np.unique(columns.numbers_of(identity)[rows], return_counts=True)
+        if len(ids) > 1:
+            kept = rows[columns.numbers_of(identity)[rows] == ids[np.argmax(counts)]]
+    elif frame is not None and confidence is not None:
+        frames = columns.numbers_of(frame)[rows]
+        score = np.nan_to_num(columns.numbers_of(confidence)[rows], nan=-1.0)
+        # By frame, the most confident first; among equals the first row. np.unique gives the first of each.
+        order = np.lexsort((-score, frames))
+        best = order[np.unique(frames[order], return_index=True)[1]]
+        if len(best) < len(rows):
+            kept = rows[np.sort(best)]
+    if len(kept) < len(rows):
+        findings.drop(f"{len(rows) - len(kept)} rows", "of another face than the one chosen", recording=name)
+    return kept
+
+
+def _face_and_validity(columns: Columns, rows: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say where there is a face (T,) and where the file allows the frame to be used (T,)."""
+    face = np.ones(len(rows), dtype=bool)
+    confidence = columns.find(*action_units.CONFIDENCES)
+    if confidence is not None:
+        face &= columns.numbers_of(confidence)[rows] >= action_units.MIN_CONFIDENCE
+    success = truth_of(columns, "success")
+    if success is not None:
+        face &= success[rows]
+    allowed = truth_of(columns, "valid")
+    return face, face if allowed is None else face & allowed[rows]
+
+
+def truth_of(columns: Columns, name: str) -> NDArray[np.bool_] | None:
+    """Read a column of truth values, (N,): numbers above 0.5, or `true`/`yes`; None without."""
+    number = columns.find(name)
+    if number is not None:
+        truth: NDArray[np.bool_] = columns.numbers_of(number) > 0.5
+        return truth
+    text = columns.find_text(name)
+    if text is None:
+        return None
+    return np.array(
+        [entry.lower() in {"true", "t", "yes", "1", "1.0"} for entry in columns.text[text]], dtype=bool
+    )
+
+
+def _report_ranges(
+    names: tuple[str, ...],
+    features: NDArray[np.float32],
+    tool: action_units.Tool,
+    name: str,
+    findings: Findings,
+) -> None:
+    if tool is not action_units.PLAIN:
+        declared = f", intensities declared as {tool.units[0]:g} to {tool.units[1]:g}" if tool.units else ""
+        findings.note(f"features by {tool.name}{declared}; used as they are", recording=name)
+    for index, one in enumerate(names):
+        limits = tool.range_of(one)
+        # A comparison with NaN is false: missing values are in every range.
+        if limits and ((features[:, index] < limits[0]) | (features[:, index] > limits[1])).any():
+            findings.note(f"{one} leaves its declared range {limits[0]:g} to {limits[1]:g}", recording=name)

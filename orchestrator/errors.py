@@ -1,0 +1,36 @@
+"""What a user can cause: bad files and bad options, gathered so that one command shows all of them at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault in the input: where it is (`file:line`, option or participant), what was found, what was expected."""
+
+    where: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        """One line, as the command line prints it."""
+        return f"{self.where}: found {self.found}; expected {self.expected}"
+
+
+class InputError(ValueError):
+    """One or more problems in what the user gave; the command line prints each and exits with code 2."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        """Take one problem or several; an empty collection is a fault of the caller."""
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        assert self.problems, "an InputError without a problem"
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def of(cls, where: str, *, found: object, expected: str) -> "InputError":
+        """Make the error of a single problem."""
+        return cls(Problem(where=where, found=str(found), expected=expected))
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[tuple[Problem, ...]]]:
+        """Survive the way back from a worker process with its problems."""
+        return type(self), (self.problems,)

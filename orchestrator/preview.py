@@ -1,0 +1,109 @@
+"""What a command will do, said before it does it: the first lines of every run, and the dry run."""
+
+import os
+from collections import Counter
+
+from models.sizes import cell_of, model_size_mib, num_parameters
+from orchestrator.dataset import Dataset
+from orchestrator.launch import Launch
+from orchestrator.plan import Plan, Trial, describe
+
+BYTES_A_MIB = 2**20
+ADAM_COPIES = 4  # weights, gradients and Adam's two moments
+WORKER_MIB = 450.0  # a worker process with torch and ray loaded, before any data; measured, ours
+
+
+def announce(plan: Plan, dataset: Dataset) -> str:
+    """Return the first lines of a run: data, protocol, folds, points."""
+    corpus, protocol = plan.corpus, plan.protocol
+    lines = [f"{plan.title}: {plan.command} --method {plan.method}"]
+    if corpus.synthetic:
+        lines.append("SYNTHETIC corpus: made by a generator, comparable with no published figure")
+    if plan.preset == "demo":
+        lines.append(
+            "preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)"
+        )
+    lines += [
+        f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
+        f" {dataset.num_frames} frames, {corpus.features} features, {corpus.path}",
+        f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
+        f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
+        f" {protocol.windows_a_step} windows a step {protocol.order}, seed {plan.seed}",
+    ]
+    if protocol.optimistic:
+        lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
+    lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
+    networks = Counter(trial.network for trial in plan.trials)
+    by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
+    lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
+    if plan.refused:
+        lines += refusals(plan)
+    return "\n".join(lines)
+
+
+def refusals(plan: Plan) -> list[str]:
+    """Return a line a reason why points are refused."""
+    reasons = Counter(point["why"] for point in plan.refused)
+    return [f"refused   {count} points: {why}" for why, count in reasons.most_common()]
+
+
+def dry_run(launch: Launch) -> str:
+    """Return counts, sizes, memory and a time estimate from a short calibration on this machine."""
+    from models.calibration import estimate_seconds
+    from orchestrator.trial import make_recipe
+
+    plan, dataset = launch.plan, launch.dataset
+    trials = plan.trials[: plan.num_planned]
+    folds = len(dataset.folds)
+    recipes = [make_recipe(trial, plan.protocol) for trial in trials]
+    seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
+    cores = os.cpu_count() or 1
+    at_once = max(1, int((plan.search.num_cpus or cores) / max(plan.search.cpus_per_trial, 1e-9)))
+    largest = max(trials, key=lambda trial: _parameters(trial, plan))
+    longest = max(range(len(trials)), key=lambda index: seconds[index])
+    trial_hours = sum(seconds) / 3600
+    return "\n".join(
+        [
+            announce(plan, dataset),
+            "",
+            f"configurations  {len(trials)}",
+            f"trainings       {len(trials) * folds} ({folds} folds each)",
+            f"epochs          {len(trials) * folds * plan.protocol.epochs}",
+            f"refused points  {len(plan.refused)}",
+            f"largest         {largest.network} {describe(largest.hparams)}:"
+            f" {_parameters(largest, plan):,} parameters, {_size(largest, plan):.2f} MiB,"
+            f" about {_memory_mib(largest, plan, dataset):.0f} MiB of memory while its {folds} folds train",
+            f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
+            f" about {seconds[longest] / 3600:.2f} h",
+            f"estimate        {trial_hours / at_once:.1f} machine-hours on a machine like this ({cores} cores,"
+            f" {at_once} trials at once); from a calibration of a few steps, no GPU considered",
+            "nothing was trained or written",
+        ]
+    )
+
+
+def _arguments(trial: Trial, plan: Plan) -> dict[str, int]:
+    return {
+        "num_features": plan.corpus.features,
+        "hidden_size": trial.hparams.hidden_size,
+        "num_layers": trial.hparams.num_layers,
+    }
+
+
+def _parameters(trial: Trial, plan: Plan) -> int:
+    return num_parameters(trial.network, **_arguments(trial, plan))
+
+
+def _size(trial: Trial, plan: Plan) -> float:
+    return model_size_mib(trial.network, **_arguments(trial, plan))
+
+
+def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
+    """Estimate a trial's memory: the process, the windows, k models with Adam, and one step's activations."""
+    cell = cell_of(trial.network)
+    copies = ADAM_COPIES + (plan.protocol.epoch_choice != "last")
+    windows = dataset.num_frames * plan.corpus.features * 4 / BYTES_A_MIB
+    width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)
+    frames = plan.protocol.windows_a_step * trial.hparams.sequence_length
+    activations = 2 * 4 * frames * trial.hparams.num_layers * width / BYTES_A_MIB
+    return WORKER_MIB + windows + len(dataset.folds) * copies * _size(trial, plan) + activations

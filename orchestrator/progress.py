@@ -1,0 +1,186 @@
+"""What the driver sees of a running search: trials done, running and left, epochs a second, best CCC, time left.
+
+A live display in a terminal, plain lines elsewhere. It also drops the weights that no later choice can need.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from orchestrator.files import read_json
+from orchestrator.plan import Plan, describe, relative_cost
+from orchestrator.results import ranking, worth_keeping
+from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE, record_failure
+
+PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
+RATE_SECONDS = 60.0  # epochs a second over the last minute
+
+
+class Observer:
+    """Follows one search on the driver."""
+
+    def __init__(
+        self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]], changed: Any
+    ) -> None:
+        """Start from the results of an earlier run; `changed()` is called when a trial's folder has news."""
+        self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
+        self.trials = {trial.uid: trial for trial in plan.trials}
+        self.results = {str(result["uid"]): dict(result) for result in earlier}
+        self.earlier = frozenset(self.results)
+        self.costs = {trial.uid: relative_cost(trial, plan.corpus.features) for trial in plan.trials}
+        self.failed: set[str] = set()
+        self.running: dict[str, int] = {}  # uid -> epochs so far
+        self.ticks: deque[tuple[float, int]] = deque()
+        self.epochs_done = 0
+        self.begun = self.last_line = time.monotonic()
+        self.stream: TextIO = sys.stderr
+        self.live = _live_display(self.stream)
+
+    def __enter__(self) -> "Observer":
+        """Open the display."""
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the display and leave its last state on the screen."""
+        if self.live:
+            self._show()
+            self.live.stop()
+
+    def started(self, uid: str) -> None:
+        """Note that a trial has a worker."""
+        self.running.setdefault(uid, 0)
+        self._show()
+
+    def advanced(self, report: Mapping[str, Any]) -> None:
+        """Note a trial's report."""
+        uid, epoch = str(report["uid"]), int(report["epoch"])
+        before = self.running.get(uid)
+        if before is None:
+            return
+        if before == 0 and epoch > 1 and not self.ticks:
+            before = epoch - 1  # taken up from a checkpoint: earlier epochs are not this run's speed
+        self.epochs_done += max(0, epoch - before)
+        self.running[uid] = epoch
+        self.ticks.append((time.monotonic(), self.epochs_done))
+        self._show()
+
+    def ended(self, uid: str) -> None:
+        """Take in a trial's result or failure, and drop what no later choice can need."""
+        self.running.pop(uid, None)
+        folder = self.trials_folder / uid
+        if (folder / RESULT_FILE).is_file():
+            self.results[uid] = read_json(folder / RESULT_FILE)
+            self.prune()
+            self._say(self._result_line(uid))
+        elif (folder / FAILURE_FILE).is_file():
+            self._fail(uid, read_json(folder / FAILURE_FILE))
+        self.changed()
+        self._show()
+
+    def died(self, uid: str, message: str, trace: str) -> None:
+        """Note a trial whose worker process was lost for good."""
+        self.running.pop(uid, None)
+        if not (self.trials_folder / uid / FAILURE_FILE).is_file():
+            record_failure(self.trials_folder, self.trials[uid], message, trace)
+        self._fail(uid, read_json(self.trials_folder / uid / FAILURE_FILE))
+        self.changed()
+
+    def _fail(self, uid: str, failure: Mapping[str, Any]) -> None:
+        first = not self.failed
+        self.failed.add(uid)
+        trial = self.trials[uid]
+        self._say(f"FAILED {trial.network} {describe(trial.hparams)}: {failure['message']}")
+        if first:
+            self._say(str(failure["traceback"]).rstrip())
+
+    def prune(self) -> None:
+        """Delete weights and predictions of trials that can no longer be reported."""
+        keep = worth_keeping(list(self.results.values()), self.plan.protocol)
+        for uid in self.results.keys() - keep:
+            for name in (PREDICTIONS_FILE, MODEL_FILE):
+                (self.trials_folder / uid / name).unlink(missing_ok=True)
+
+    def _result_line(self, uid: str) -> str:
+        result, trial = self.results[uid], self.trials[uid]
+        return (
+            f"[{len(self.results) + len(self.failed)}/{self.plan.num_planned}] {trial.network} {describe(trial.hparams)}"
+            f" {result['status']}: loss {result['selection_loss']:.4f}, CCC valence {result['ccc_valence']:.3f}"
+            f" arousal {result['ccc_arousal']:.3f}, {result['training_seconds'] / 60:.1f} min"
+        )
+
+    def _say(self, text: str) -> None:
+        if self.live:
+            self.live.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=self.stream, flush=True)
+            self.last_line = time.monotonic()
+
+    def status(self) -> str:
+        """Return the state in one line."""
+        done, planned = len(self.results) + len(self.failed), self.plan.num_planned
+        parts = [
+            f"trials {done} done, {len(self.running)} running, {max(0, planned - done - len(self.running))} left",
+            f"{self._rate():.1f} epochs/s",
+        ]
+        if self.failed:
+            parts.append(f"{len(self.failed)} FAILED")
+        best = ranking(list(self.results.values()))
+        if best:
+            parts.append(
+                f"best CCC valence {best[0]['ccc_valence']:.3f} arousal {best[0]['ccc_arousal']:.3f}"
+            )
+        left = self._seconds_left()
+        parts.append(f"time left about {_duration(left)}" if left is not None else "time left unknown")
+        return " | ".join(parts)
+
+    def _rate(self) -> float:
+        now = time.monotonic()
+        while len(self.ticks) > 1 and self.ticks[0][0] < now - RATE_SECONDS:
+            self.ticks.popleft()
+        if not self.ticks:
+            return 0.0
+        since, epochs = self.ticks[0] if len(self.ticks) > 1 else (self.begun, 0)
+        return (self.epochs_done - epochs) / max(now - since, 1e-9)
+
+    def _seconds_left(self) -> float | None:
+        """Scale the time so far by the work left; work is counted in parameters trained for an epoch."""
+        total = self.plan.protocol.epochs
+        finished = sum(self.costs[uid] * total for uid in self.results if uid not in self.earlier)
+        so_far = finished + sum(self.costs[uid] * epochs for uid, epochs in self.running.items())
+        if not so_far:
+            return None
+        ended = self.results.keys() | self.failed
+        planned = [trial.uid for trial in self.plan.trials[: self.plan.num_planned]]
+        left = sum(
+            self.costs[uid] * (total - self.running.get(uid, 0)) for uid in planned if uid not in ended
+        )
+        return (time.monotonic() - self.begun) * left / so_far
+
+    def _show(self) -> None:
+        if self.live:
+            self.live.update(self.status(), refresh=True)
+        elif time.monotonic() - self.last_line >= PLAIN_SECONDS:
+            self._say(self.status())
+
+
+def _live_display(stream: TextIO) -> Any:
+    """Return rich's live display where there is a terminal, else None."""
+    if not stream.isatty():
+        return None
+    from rich.console import Console
+    from rich.live import Live
+
+    return Live(console=Console(file=stream), auto_refresh=False)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    )

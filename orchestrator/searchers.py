@@ -1,0 +1,108 @@
+"""Sequential search over the grid's points by Optuna, in generations, so that it repeats and resumes exactly.
+
+A generation is asked for at once and told in the order of asking, whatever order its trials end in; so the number of
+workers does not change what is tried. Resuming asks the same questions again and answers them from the results.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from models.seeds import seed_for
+from orchestrator.errors import InputError
+from orchestrator.plan import GRID_KEYS, Plan
+
+GENERATION = 8  # ours: points asked for at once
+MAX_REPEATS = 50  # asks in a row that only repeat known points before the search is called exhausted
+
+
+class StopSearch(Exception):  # noqa: N818 - it is a signal, not an error
+    """Every point that the search wants has been handed out."""
+
+
+class OptunaGenerations:
+    """Hands out uids of the plan's points; a worker asks by its trial id and tells the validation loss."""
+
+    def __init__(self, plan: Plan, earlier: Mapping[str, Mapping[str, Any]]) -> None:
+        """Start a study over the plan's points; InputError where the extra `optuna` is not installed."""
+        try:
+            import optuna
+        except ImportError as error:
+            raise InputError.of(
+                "--search",
+                found="optuna, which is not installed",
+                expected="pip install 'affect-orchestrator[optuna]'",
+            ) from error
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.optuna = optuna
+        sampler = optuna.samplers.TPESampler(
+            seed=seed_for(plan.seed, "optuna") % 2**32, n_startup_trials=GENERATION
+        )
+        self.study = optuna.create_study(direction="minimize", sampler=sampler)
+        self.points = {
+            _key(trial.network, dataclasses.asdict(trial.hparams)): trial.uid for trial in plan.trials
+        }
+        self.choices = {
+            "network": sorted({trial.network for trial in plan.trials}),
+            **{key: sorted({getattr(trial.hparams, key) for trial in plan.trials}) for key in GRID_KEYS},
+        }
+        self.left = plan.num_planned
+        self.known: dict[str, float | None] = {
+            uid: result["curve"]["validation_loss"][-1] for uid, result in earlier.items()
+        }
+        self.generation: list[tuple[Any, str]] = []
+        self.waiting: list[str] = []
+        self.asked: dict[str, str] = {}
+        self.seen: set[str] = set()
+
+    def ask(self, trial_id: str) -> str | None:
+        """Return the next uid to train; None while a generation is still being trained; StopSearch at the end."""
+        while not self.waiting:
+            if any(uid not in self.known for _, uid in self.generation):
+                return None
+            self._tell_generation()
+            if not self.left:
+                raise StopSearch
+            self._ask_generation()
+        uid = self.waiting.pop(0)
+        self.asked[trial_id] = uid
+        return uid
+
+    def tell(self, trial_id: str, loss: float | None) -> None:
+        """Note a trial's validation loss; None where it failed."""
+        if trial_id in self.asked:
+            self.known[self.asked.pop(trial_id)] = loss
+
+    def _tell_generation(self) -> None:
+        for question, uid in self.generation:
+            loss = self.known[uid]
+            if loss is None:
+                self.study.tell(question, state=self.optuna.trial.TrialState.FAIL)
+            else:
+                self.study.tell(question, loss)
+        self.generation = []
+
+    def _ask_generation(self) -> None:
+        repeats = 0
+        while len(self.generation) < GENERATION and self.left and repeats < MAX_REPEATS:
+            question = self.study.ask()
+            values = {
+                key: question.suggest_categorical(key, options) for key, options in self.choices.items()
+            }
+            uid = self.points.get(_key(values.pop("network"), values))
+            if uid is None or uid in self.seen:
+                # A refused point, or one already handed out: it has no second answer.
+                self.study.tell(question, state=self.optuna.trial.TrialState.FAIL)
+                repeats += 1
+                continue
+            repeats = 0
+            self.seen.add(uid)
+            self.left -= 1
+            self.generation.append((question, uid))
+        self.waiting = [uid for _, uid in self.generation if uid not in self.known]
+        if not self.generation:
+            self.left = 0
+
+
+def _key(network: str, hparams: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (network, *(hparams[key] for key in GRID_KEYS))

@@ -1,0 +1,248 @@
+"""What a command leaves behind: summary.json, the leaderboard, predictions.parquet and the model's folder."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import safetensors.numpy
+
+from orchestrator import model_card, results
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.dataset import Dataset
+from orchestrator.files import write_json, write_text
+from orchestrator.plan import Plan, describe
+from orchestrator.results import Result
+from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
+
+SUMMARY_FILE = "summary.json"
+PREDICTIONS_TABLE = "predictions.parquet"
+LEADERBOARD_FILE = "leaderboard.csv"
+MODEL_FOLDER = "model"
+
+# Keys of `summary.json` that hold the reported configuration's score; null where nothing finished.
+SCORE_KEYS = (
+    "ccc_valence",
+    "ccc_arousal",
+    "ccc_valence_sd",
+    "ccc_arousal_sd",
+    "ccc_valence_low",
+    "ccc_valence_high",
+    "ccc_arousal_low",
+    "ccc_arousal_high",
+    "ccc_window_valence",
+    "ccc_window_arousal",
+    "ccc_participant_valence",
+    "ccc_participant_arousal",
+    "pearson_valence",
+    "pearson_arousal",
+    "mse_valence",
+    "mse_arousal",
+    "mae_valence",
+    "mae_arousal",
+)
+FOLD_KEYS = ("fold", "participants", "chosen_epoch", "selection_loss", "train_loss", *results.FOLD_SCORES)
+
+
+def build(
+    plan: Plan,
+    found: Sequence[Result],
+    failures: Sequence[Mapping[str, Any]],
+    *,
+    status: str,
+    tracking: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of `summary.json`; every key is always there."""
+    ranked = results.ranking(found)
+    best = ranked[0] if ranked else None
+    score = results.reported_scores(found, plan.protocol, seed=plan.seed)
+    corrected = results.corrected(found, plan.protocol) if ranked else {}
+    return {
+        "status": status,
+        "command": plan.command,
+        "method": plan.method,
+        "protocol": plan.protocol.name,
+        "protocol_fields": dataclasses.asdict(plan.protocol),
+        "optimistic": plan.protocol.optimistic,
+        "synthetic": plan.corpus.synthetic,
+        "corpus": {"kind": plan.corpus.kind, "path": plan.corpus.path, "sha256": plan.corpus.sha256},
+        "seed": plan.seed,
+        "best": None
+        if best is None
+        else {
+            "network": best["network"],
+            "hparams": best["hparams"],
+            "uid": best["uid"],
+            "loss": best["selection_loss"],
+        },
+        **{key: score.get(key) for key in SCORE_KEYS},
+        "ccc_corrected_valence": corrected.get("ccc_valence"),
+        "ccc_corrected_arousal": corrected.get("ccc_arousal"),
+        "folds": [
+            {"uid": result["uid"], **{key: result["folds"][k][key] for key in FOLD_KEYS}}
+            for k, result in enumerate(results.reported_by_fold(found, plan.protocol))
+        ],
+        "training_seconds": best["training_seconds"] if best else None,
+        "search_seconds": sum(result["training_seconds"] for result in found),
+        "model_size_mib": best["model_size_mib"] if best else None,
+        "num_parameters": best["num_parameters"] if best else None,
+        "trials": {
+            "planned": plan.num_planned,
+            "finished": len(ranked),
+            "failed": len(failures),
+            "stopped": len(found) - len(ranked),
+        },
+        "mlflow": {key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
+    }
+
+
+def write_outputs(
+    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]
+) -> None:
+    """Write leaderboard, predictions and model of the results there are."""
+    write_text(output / LEADERBOARD_FILE, leaderboard_csv(found))
+    reported = results.reported_by_fold(found, plan.protocol)
+    if not reported:
+        return
+    write_predictions(
+        dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic
+    )
+    write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
+
+
+def leaderboard_csv(found: Sequence[Result]) -> str:
+    """Return the leaderboard without any timing, so that two runs of one plan can be compared byte by byte."""
+    keys = ("selection_loss", "ccc_valence", "ccc_valence_sd", "ccc_arousal", "ccc_arousal_sd")
+    columns = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
+    lines = [",".join(["rank", "uid", "network", *columns, "status", *keys, "model_size_mib"])]
+    stopped = sorted((one for one in found if one["status"] != "finished"), key=lambda one: str(one["uid"]))
+    for rank, result in enumerate([*results.ranking(found), *stopped], start=1):
+        values = [
+            rank,
+            result["uid"],
+            result["network"],
+            *(result["hparams"][column] for column in columns),
+            result["status"],
+            *(result[key] for key in keys),
+            result["model_size_mib"],
+        ]
+        lines.append(",".join(str(value) for value in values))
+    return "\n".join(lines) + "\n"
+
+
+def write_predictions(
+    dataset: Dataset, path: Path, trials_folder: Path, reported: Sequence[Result], *, synthetic: bool
+) -> None:
+    """Write the held-out predictions, one row a frame, in the corpus's order and within it in the order of time.
+
+    The gold columns are null at frames that are outside the score: no face, or no label.
+    """
+    traces: dict[int, np.ndarray] = {}
+    for k, result in enumerate(reported):
+        arrays = safetensors.numpy.load_file(trials_folder / result["uid"] / PREDICTIONS_FILE)
+        traces |= {index: arrays[str(index)] for index in dataset.splits[k].held_out}
+    fold_of = {index: k for k, split in enumerate(dataset.splits) for index in split.held_out}
+    blocks = []
+    for index, series in enumerate(dataset.series):
+        length = len(series.valid_T)
+        columns = {
+            "participant": pa.array([series.participant] * length, pa.string()),
+            "session": pa.array([series.session] * length, pa.string()),
+            "time": pa.array(dataset.times[index], pa.float64()),
+            "fold": pa.array(np.full(length, fold_of[index]), pa.int32()),
+        }
+        for d, dimension in enumerate(DIMENSIONS):
+            outside = ~series.mask_T2[:, d]
+            columns[f"{dimension}_gold"] = pa.array(series.gold_T2[:, d], pa.float32(), mask=outside)
+        for d, dimension in enumerate(DIMENSIONS):
+            columns[f"{dimension}_pred"] = pa.array(np.ascontiguousarray(traces[index][:, d]), pa.float32())
+        blocks.append(pa.table(columns))
+    table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
+    partial = path.with_name(f".{path.name}.partial")
+    pyarrow.parquet.write_table(table, partial)
+    partial.replace(path)
+
+
+def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: Result) -> None:
+    """Write the model's folder: the fold models' weights, a JSON card and the card as text."""
+    folder.mkdir(exist_ok=True)
+    partial = folder / f".{MODEL_FILE}.partial"
+    shutil.copyfile(trials_folder / best["uid"] / MODEL_FILE, partial)
+    partial.replace(folder / MODEL_FILE)
+    card = model_card.build(plan, dataset, best)
+    write_json(folder / "card.json", card)
+    write_text(folder / "README.md", model_card.as_text(card))
+
+
+def print_report(
+    plan: Plan, summary: Mapping[str, Any], found: Sequence[Result], failures: Sequence[Mapping[str, Any]]
+) -> None:
+    """Print leaderboard, score and failures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    note = " (SYNTHETIC corpus)" if plan.corpus.synthetic else ""
+    note += f", protocol {plan.protocol.name}" + (
+        " - OPTIMISTIC: the reported fold chose the epoch" if plan.protocol.optimistic else ""
+    )
+    table = Table(title=f"{plan.title}{note}", title_justify="left")
+    for heading in (
+        "",
+        "network",
+        "configuration",
+        "val. loss",
+        "CCC valence",
+        "CCC arousal",
+        "minutes",
+        "MiB",
+    ):
+        table.add_column(heading, justify="left" if heading in ("network", "configuration") else "right")
+    for rank, result in enumerate(results.ranking(found)[:LEADERBOARD_ROWS], start=1):
+        table.add_row(
+            str(rank),
+            result["network"],
+            describe(results.hparams_of(result)),
+            f"{result['selection_loss']:.4f}",
+            f"{result['ccc_valence']:.3f} ± {result['ccc_valence_sd']:.3f}",
+            f"{result['ccc_arousal']:.3f} ± {result['ccc_arousal_sd']:.3f}",
+            f"{result['training_seconds'] / 60:.1f}",
+            f"{result['model_size_mib']:.2f}",
+        )
+    console.print(table)
+    if summary["best"]:
+        _print_score(console, summary)
+    if failures:
+        _print_failures(console, failures)
+
+
+LEADERBOARD_ROWS = 20
+
+
+def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
+    for dimension in DIMENSIONS:
+        corrected = summary[f"ccc_corrected_{dimension}"]
+        console.print(
+            f"{dimension:8} CCC {summary[f'ccc_{dimension}']:.3f} (± {summary[f'ccc_{dimension}_sd']:.3f} over folds,"
+            f" 95 % interval {summary[f'ccc_{dimension}_low']:.3f} to {summary[f'ccc_{dimension}_high']:.3f} over participants),"
+            f" of window means {summary[f'ccc_window_{dimension}']:.3f}, selection-corrected {corrected:.3f}"
+        )
+
+
+def _print_failures(console: Any, failures: Sequence[Mapping[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Failed trials", title_justify="left")
+    for heading in ("uid", "network", "configuration", "reason"):
+        table.add_column(heading)
+    for failure in failures:
+        table.add_row(
+            failure["uid"], failure["network"], describe(results.hparams_of(failure)), failure["message"]
+        )
+    console.print(table, markup=False)
+    console.print("The first failure in full:")
+    console.print(str(failures[0]["traceback"]), markup=False)

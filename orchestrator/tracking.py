@@ -1,0 +1,313 @@
+"""MLflow: the parent run is a search, its child runs are configurations (docs/tracking.md).
+
+The only importer of mlflow. One writer, on the driver: what a search's directory has and the store lacks
+is written, so training never waits for a server, and what a server missed is written later by `track DIR`.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator import tracking_records as records
+from orchestrator.tracking_records import RunRecord, StoredRun
+from orchestrator.tracking_store import (
+    QUIET_ENVIRONMENT,
+    SQLITE_PREFIX,
+    artifact_location,
+    database_path,
+    default_tracking_uri,
+    locked,
+    resolve_tracking_uri,
+    serve_ui,
+    ui_command,
+)
+from orchestrator.tracking_writer import TrackingReport, Writer, read_state
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+__all__ = [
+    "Tracker",
+    "TrackingReport",
+    "default_tracking_uri",
+    "resolve_tracking_uri",
+    "serve_ui",
+    "tracking_identity",
+    "ui_command",
+    "write_missing",
+]
+
+T = TypeVar("T")
+
+LOCK_NAME = "tracking.lock"
+
+# MLflow's own defaults (120 s, 7 retries) block a call for about four minutes. No retries below us: a
+# repeated create call would make a second run, and our own loop looks first at what the store has.
+REQUEST_SECONDS = 15
+DEFAULT_CLOSE_SECONDS = 60.0
+CREATE_DATABASE_SECONDS = 120.0  # waiting for another search that is creating it; usually 2
+PASS_INTERVAL_SECONDS = 1.0  # a burst of finished trials is one pass
+FIRST_DELAY_SECONDS = 1.0  # between attempts at a failing store; doubles
+LONGEST_DELAY_SECONDS = 60.0
+LAST_ATTEMPTS = 2  # at the end of a search whose store fails
+
+# A call takes 1,000 entities in all, of these 100 parameters and 100 tags.
+METRICS_A_CALL = 800
+PARAMS_A_CALL = 100
+TAGS_A_CALL = 100
+RUNS_A_PAGE = 500
+
+
+class Tracker:
+    """The live writer: a thread of the driver that follows a search's directory. Never used in a worker.
+
+    Nothing here raises, slows training or waits without a bound: a store that fails is tried again later, and
+    `close` tells what it lacks.
+    """
+
+    def __init__(self, output: Path, tracking_uri: str, experiment: str | None = None) -> None:
+        """Follow `output` (with its plan.json) into the store at an absolute `tracking_uri`."""
+        self._writer = Writer(output, tracking_uri, experiment, _Store)
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._release: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._follow, name="mlflow-tracker", daemon=True)
+
+    @property
+    def problem(self) -> str | None:
+        """The first failure of the store, for one warning on the display; None while all went well."""
+        return self._writer.problem
+
+    def start(self) -> None:
+        """Start the thread; it opens (and on first use creates) the store and the parent run."""
+        self._wake.set()
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Say that the directory has something new; returns at once."""
+        self._wake.set()
+
+    def close(self, deadline_seconds: float = DEFAULT_CLOSE_SECONDS) -> TrackingReport:
+        """Write what is left, for at most `deadline_seconds`, and report.
+
+        The writer is gone afterwards: one that hangs writes nothing more.
+        """
+        self._closing.set()
+        self._wake.set()
+        try:
+            if self._thread.ident is not None:
+                self._thread.join(deadline_seconds)
+            if self._thread.is_alive():
+                self._writer.failing = True
+                self._writer.note(f"the store took longer than the {deadline_seconds:g} s it had at the end")
+        finally:
+            self._writer.stopped.set()
+            self._release()  # a thread that hangs must not keep `track DIR` out
+        return self._writer.report()
+
+    def _follow(self) -> None:
+        try:
+            with locked(self._writer.output / LOCK_NAME, wait_seconds=REQUEST_SECONDS) as handle:
+                self._release = handle.close
+                self._loop()
+        except (OSError, ValueError) as error:  # a directory that another process writes, or that is gone
+            self._writer.failing = True
+            self._writer.note(error)
+
+    def _loop(self) -> None:
+        delay, last_attempts = FIRST_DELAY_SECONDS, 0
+        while not self._writer.stopped.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            closing = (
+                self._closing.is_set()
+            )  # asked before the pass: it must see what close() was told to write
+            if self._writer.run_pass():
+                if closing:
+                    return
+                delay = FIRST_DELAY_SECONDS
+                self._closing.wait(PASS_INTERVAL_SECONDS)
+                continue
+            last_attempts += closing
+            if last_attempts == LAST_ATTEMPTS:
+                return
+            (self._writer.stopped if closing else self._closing).wait(
+                FIRST_DELAY_SECONDS if closing else delay
+            )
+            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+            self._wake.set()
+
+
+def write_missing(output: Path, tracking_uri: str | None = None) -> TrackingReport:
+    """Write whatever a search's directory has and the store lacks; a second call changes nothing.
+
+    The store is the one in plan.json unless `tracking_uri` names another. Raises InputError for a directory
+    without a readable plan.json or an impossible address; a failing store is reported, not raised.
+    """
+    plan = records.read_plan(output)
+    tracking_uri = resolve_tracking_uri(tracking_uri or plan.get("tracking", {}).get("tracking_uri"))
+    writer = Writer(output, tracking_uri, None, _Store)
+    try:
+        with locked(output / LOCK_NAME, wait_seconds=1.0):
+            for attempt in range(LAST_ATTEMPTS):
+                if writer.run_pass():
+                    break
+                if attempt + 1 < LAST_ATTEMPTS:
+                    time.sleep(FIRST_DELAY_SECONDS)
+    except OSError as error:  # TimeoutError: the search itself is still writing
+        writer.failing = True
+        writer.note(error)
+    return writer.report()
+
+
+def tracking_identity(output: Path) -> dict[str, str] | None:
+    """Return tracking_uri, experiment_id and run_id of a directory's parent run; None before it exists."""
+    state = read_state(output)
+    if state is None or not state.get("run_id"):
+        return None
+    return {key: str(state[key]) for key in ("tracking_uri", "experiment_id", "run_id")}
+
+
+class _Store:
+    """MLflow as the writer sees it; `check` runs before every call and may raise to stop."""
+
+    def __init__(self, tracking_uri: str, check: Callable[[], None]) -> None:
+        check()
+        self._client = _connect(tracking_uri)
+        self._check = check
+        self._location = artifact_location(tracking_uri)
+        self._experiment_id = ""
+
+    def open_experiment(self, name: str) -> str:
+        """Find or make an experiment; two searches may make it at the same time."""
+        self._check()
+        if self._client.get_experiment_by_name(name) is None:
+            # The kind makes the UI open the page of training runs instead of asking.
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            try:
+                self._client.create_experiment(name, artifact_location=self._location, tags=tags)
+            except Exception:
+                if self._client.get_experiment_by_name(name) is None:
+                    raise
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment.lifecycle_stage != "active":
+            raise RuntimeError(f"the experiment {name!r} was deleted: restore it, or name another one")
+        self._experiment_id = str(experiment.experiment_id)
+        return self._experiment_id
+
+    def search(self, tag: str, value: str) -> Iterator[StoredRun]:
+        """Yield the runs of the experiment that carry the tag."""
+        token = None
+        while True:
+            self._check()
+            page = self._client.search_runs(
+                [self._experiment_id], f"tags.`{tag}` = '{value}'", max_results=RUNS_A_PAGE, page_token=token
+            )
+            yield from map(_stored, page)
+            token = page.token
+            if not token:
+                return
+
+    def create(self, record: RunRecord, extra_tags: Mapping[str, str]) -> StoredRun:
+        """Make a run; its tags come with it, so that it is found again whatever happens next."""
+        self._check()
+        tags = {**record.tags, **extra_tags}
+        return _stored(self._client.create_run(self._experiment_id, record.start_ms, tags, record.name))
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        metrics: Sequence[records.Point] = (),
+    ) -> None:
+        """Log in as few calls as MLflow allows; logging the same again changes nothing."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        calls = zip_longest(
+            _chunks([Metric(*point) for point in metrics], METRICS_A_CALL),
+            _chunks([Param(*item) for item in (params or {}).items()], PARAMS_A_CALL),
+            _chunks([RunTag(*item) for item in (tags or {}).items()], TAGS_A_CALL),
+            fillvalue=(),
+        )
+        for some_metrics, some_params, some_tags in calls:
+            self._check()
+            self._client.log_batch(run_id, some_metrics, some_params, some_tags)
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Write a text artifact."""
+        self._check()
+        self._client.log_text(run_id, text, name)
+
+    def log_file(self, run_id: str, path: Path, folder: str | None) -> None:
+        """Upload an artifact."""
+        self._check()
+        self._client.log_artifact(run_id, str(path), folder)
+
+    def end(self, run_id: str, status: str, end_ms: int) -> None:
+        """Set the last status and the time."""
+        self._check()
+        self._client.set_terminated(run_id, status=status, end_time=end_ms)
+
+    def reopen(self, run_id: str) -> None:
+        """Set a run that had ended to RUNNING."""
+        self._check()
+        self._client.update_run(run_id, status="RUNNING")
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run; MLflow can restore it."""
+        self._check()
+        self._client.delete_run(run_id)
+
+
+def _quiet_mlflow() -> "type[MlflowClient]":
+    """Import MLflow so that it neither talks to the network, nor to the terminal, nor waits for minutes."""
+    for name, value in QUIET_ENVIRONMENT.items():
+        os.environ[name] = value
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
+    # `mlflow.tracking`: our own folder mlflow/ makes a bare `import mlflow` succeed without the library.
+    from mlflow.tracking import MlflowClient
+
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # failures reach us as exceptions
+    client_type: type[MlflowClient] = MlflowClient
+    return client_type
+
+
+def _connect(tracking_uri: str) -> "MlflowClient":
+    """Open a store. A SQLite file appears whole or not at all, made by one process while others wait."""
+    client_type = _quiet_mlflow()
+    database = database_path(tracking_uri)
+    if database is None:
+        return client_type(tracking_uri)
+    with locked(database.with_name(f"{database.name}.lock"), wait_seconds=CREATE_DATABASE_SECONDS):
+        if not database.is_file():
+            new = database.with_name(f"{database.name}.new-{os.getpid()}")
+            new.unlink(missing_ok=True)
+            client_type(f"{SQLITE_PREFIX}{new}").search_experiments(max_results=1)
+            new.replace(database)
+        return client_type(tracking_uri)
+
+
+def _stored(run: "Run") -> StoredRun:
+    return StoredRun(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        start_ms=run.info.start_time,
+        params=run.data.params,
+        tags=run.data.tags,
+    )
+
+
+def _chunks(items: list[T], size: int) -> list[list[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,319 @@
+"""Compares a search's directory with what a store has, and writes the difference (docs/tracking.md).
+
+It speaks to a store through the few words of `Store`: MLflow is imported in `orchestrator/tracking.py` only.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator import tracking_records as records
+from orchestrator.tracking_records import RunRecord, StoredRun
+from orchestrator.tracking_store import hide_password
+
+STATE_NAME = "tracking.json"
+DEFAULT_EXPERIMENT = "affect"
+FAILURES_IN_A_ROW = 2  # then it is the store and not the trial
+MESSAGE_CHARACTERS = 300
+
+
+class Store(Protocol):
+    """A tracking store; every method may raise whatever its transport raises, or Stopped before it begins."""
+
+    def open_experiment(self, name: str) -> str:
+        """Find or make the experiment that the other methods work in, and return its id."""
+        ...
+
+    def search(self, tag: str, value: str) -> Iterator[StoredRun]:
+        """Yield the runs that carry the tag."""
+        ...
+
+    def create(self, record: RunRecord, extra_tags: Mapping[str, str]) -> StoredRun:
+        """Make a run with a record's name, start and tags."""
+        ...
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] = ...,
+        tags: Mapping[str, str] = ...,
+        metrics: Sequence[records.Point] = ...,
+    ) -> None:
+        """Log in as few calls as possible; logging the same again changes nothing."""
+        ...
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Write a text artifact."""
+        ...
+
+    def log_file(self, run_id: str, path: Path, folder: str | None) -> None:
+        """Upload an artifact into a folder of the run."""
+        ...
+
+    def end(self, run_id: str, status: str, end_ms: int) -> None:
+        """Set the last status and the time, in milliseconds since 1970."""
+        ...
+
+    def reopen(self, run_id: str) -> None:
+        """Set a run that had ended to RUNNING."""
+        ...
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run so that MLflow can restore it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingReport:
+    """What a store has of a search's directory after an attempt to write it.
+
+    `written` counts child runs written now, `present` those that were there before; `missing` names the uids
+    that the store lacks. `finished`: the summary and the artifacts are there, too. `problem` is the first
+    failure, if something is missing because of it.
+    """
+
+    output: Path
+    tracking_uri: str
+    experiment_id: str | None
+    run_id: str | None
+    written: int
+    present: int
+    missing: tuple[str, ...]
+    finished: bool
+    problem: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the store has everything that the directory has."""
+        return not self.missing and self.problem is None
+
+    def __str__(self) -> str:
+        """Say it in a sentence for the terminal, with the command that writes what is missing."""
+        where = hide_password(self.tracking_uri)
+        done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
+        if self.complete:
+            return done
+        why = f" ({self.problem})" if self.problem else ""
+        again = f"`python -m orchestrator track {self.output}` writes them later"
+        return f"{done}, {len(self.missing)} missing{why}; nothing is lost: {again}"
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the caller asked to stop
+    """The writer was told to stop between two calls."""
+
+
+class Writer:
+    """Writes one directory into one store; remembers what the store has: a pass costs what is new."""
+
+    def __init__(
+        self,
+        output: Path,
+        tracking_uri: str,
+        experiment: str | None,
+        connect: Callable[[str, Callable[[], None]], Store],
+    ) -> None:
+        """Take the directory and the store; `experiment` overrides the plan's, `connect` opens the store."""
+        self.output = output
+        self.tracking_uri = tracking_uri
+        self.problem: str | None = None  # the first failure, for the driver's display
+        self.failing = False  # whether the last pass left something unwritten
+        self.stopped = threading.Event()
+        self._experiment = experiment
+        self._connect = connect
+        self._store: Store | None = None
+        self._experiment_id: str | None = None
+        self._parent: StoredRun | None = None  # None: look at the store again before writing
+        self._run_id: str | None = None
+        self._children: dict[str, StoredRun] = {}
+        self._seen: dict[str, tuple[str, int]] = {}  # uid -> file and its time, known to be in the store
+        self._failures: dict[str, int] = {}
+        self._written = 0
+        self._finished = False
+
+    def run_pass(self) -> bool:
+        """Write what is missing, never raise; tell whether the store now has everything."""
+        try:
+            self.failing = not self._write()
+        except Stopped:
+            self.failing = True
+        except Exception as error:  # any failure of the store: training goes on
+            self.note(error)
+            self._parent = None
+            self.failing = True
+        return not self.failing
+
+    def note(self, error: Exception | str, uid: str | None = None) -> None:
+        """Remember the first failure, in a line without passwords."""
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        line = next(iter(text.splitlines()), "")[:MESSAGE_CHARACTERS]
+        self.problem = self.problem or hide_password(f"trial {uid}: {line}" if uid else line)
+
+    def report(self) -> TrackingReport:
+        """Compare the directory as it is now with what is known to be in the store; asks nobody."""
+        missing = tuple(uid for uid, _ in self._new_files())
+        return TrackingReport(
+            output=self.output,
+            tracking_uri=self.tracking_uri,
+            experiment_id=self._experiment_id,
+            run_id=self._run_id,
+            written=self._written,
+            present=len(self._seen) - self._written,
+            missing=missing,
+            finished=self._finished,
+            problem=self.problem if missing or self.failing else None,
+        )
+
+    def _write(self) -> bool:
+        plan = records.read_plan(self.output)
+        if self._store is None:
+            self._store = self._connect(self.tracking_uri, self._check_stopped)
+        parent = self._parent or self._open(self._store, plan)
+        self._parent = parent
+        try:
+            all_written = self._write_trials(self._store, plan, parent)
+            self._parent = self._write_summary(self._store, parent)
+        finally:
+            self._save_state()
+        return all_written
+
+    def _open(self, store: Store, plan: dict[str, Any]) -> StoredRun:
+        """Find or create the experiment and the parent run, and list what the store has of its children."""
+        name = self._experiment or plan.get("tracking", {}).get("experiment") or DEFAULT_EXPERIMENT
+        self._experiment_id = store.open_experiment(name)
+        parent = self._find_or_create_parent(store, plan)
+        self._run_id = parent.run_id
+        found: dict[str, list[StoredRun]] = {}
+        for run in store.search(records.PARENT_TAG, parent.run_id):
+            if uid := run.tags.get(records.UID_TAG):  # somebody's own child run is not ours to touch
+                found.setdefault(uid, []).append(run)
+        self._children = {uid: _keep_one(store, runs) for uid, runs in found.items()}
+        self._save_state()
+        return parent
+
+    def _find_or_create_parent(self, store: Store, plan: dict[str, Any]) -> StoredRun:
+        record = records.search_record(plan)
+        runs = list(store.search(records.SEARCH_TAG, record.tags[records.SEARCH_TAG]))
+        known = (read_state(self.output) or {}).get("run_id")
+        ours = [run for run in runs if run.run_id == known] or runs
+        parent = _keep_one(store, ours) if ours else store.create(record, {})
+        # A resumed search may run under other versions: tags can change, parameters cannot.
+        params = {key: value for key, value in record.params.items() if key not in parent.params}
+        store.log(parent.run_id, params=params, tags=record.tags)
+        return parent
+
+    def _write_trials(self, store: Store, plan: dict[str, Any], parent: StoredRun) -> bool:
+        """Write the new trials; one that cannot be written does not keep the others back."""
+        failed_in_a_row = 0
+        files = self._new_files()
+        # Those that failed before come last: a broken file must not hide a working store.
+        for uid, path in sorted(files, key=lambda item: self._failures.get(item[0], 0)):
+            stamp = _stamp(path)
+            try:
+                self._written += self._write_trial(store, uid, records.trial_record(plan, path), parent)
+            except Stopped:
+                raise
+            except Exception as error:
+                self.note(error, uid)
+                failed_in_a_row += 1
+                self._failures[uid] = self._failures.get(uid, 0) + 1
+                if failed_in_a_row == FAILURES_IN_A_ROW:
+                    raise
+                continue
+            failed_in_a_row = 0
+            self._seen[uid] = stamp
+        return all(uid in self._seen for uid, _ in files)
+
+    def _write_trial(self, store: Store, uid: str, record: RunRecord, parent: StoredRun) -> int:
+        """Write one child run unless the store has it; its status, set last, says that the rest is there."""
+        run = self._children.get(uid)
+        if run is not None and run.status == record.status:
+            return 0
+        if run is not None and run.ended:
+            # The trial was taken up again and ended otherwise: old points must not mix with the new ones.
+            store.delete(run.run_id)
+            run = None
+        if run is None:
+            run = store.create(record, {records.PARENT_TAG: parent.run_id})
+            self._children[uid] = run
+        store.log(run.run_id, params=record.params, tags=record.tags, metrics=record.metrics)
+        if record.traceback is not None:
+            store.log_text(run.run_id, record.traceback, records.TRACEBACK_NAME)
+        assert record.end_ms is not None, "a trial that left a file has ended"
+        store.end(run.run_id, record.status, record.end_ms)
+        self._children[uid] = run.changed(status=record.status)
+        return 1
+
+    def _write_summary(self, store: Store, parent: StoredRun) -> StoredRun:
+        """Give the parent the summary's metrics and the artifacts, and end it; before that it is RUNNING."""
+        path = self.output / records.SUMMARY_NAME
+        if not path.is_file():
+            self._finished = False
+            if not parent.ended:
+                return parent
+            store.reopen(parent.run_id)  # the search was taken up again
+            return parent.changed(status="RUNNING")
+        summary = records.read_json(path)
+        files = records.artifact_files(self.output)
+        digest, status = records.artifacts_digest(files), records.summary_status(summary)
+        if (parent.tags.get(records.ARTIFACTS_TAG), parent.status) != (digest, status):
+            end_ms = int(path.stat().st_mtime * 1000)
+            store.log(parent.run_id, metrics=records.summary_metrics(summary, end_ms))
+            for name, file in files.items():
+                store.log_file(parent.run_id, file, name.rpartition("/")[0] or None)
+            store.log(parent.run_id, tags={records.ARTIFACTS_TAG: digest})
+            store.end(parent.run_id, status, end_ms)
+            parent = parent.changed(status=status, tags={**parent.tags, records.ARTIFACTS_TAG: digest})
+        self._finished = True
+        return parent
+
+    def _new_files(self) -> list[tuple[str, Path]]:
+        files = records.trial_files(self.output).items()
+        return [(uid, path) for uid, path in files if self._seen.get(uid) != _stamp(path)]
+
+    def _save_state(self) -> None:
+        if self.stopped.is_set():
+            return  # another writer may own the directory by now
+        state = {
+            "tracking_uri": hide_password(self.tracking_uri),
+            "experiment_id": self._experiment_id,
+            "run_id": self._run_id,
+            "children": {uid: run.run_id for uid, run in self._children.items()},
+            "finished": self._finished,
+        }
+        new = self.output / f"{STATE_NAME}.new"
+        new.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        new.replace(self.output / STATE_NAME)
+
+    def _check_stopped(self) -> None:
+        if self.stopped.is_set():
+            raise Stopped
+
+
+def read_state(output: Path) -> dict[str, Any] | None:
+    """Return tracking.json, None when there is none that can be read: the store is searched then."""
+    try:
+        return records.read_json(output / STATE_NAME)
+    except (OSError, ValueError):
+        return None
+
+
+def _keep_one(store: Store, runs: Sequence[StoredRun]) -> StoredRun:
+    """Return one of the runs that are the same thing, and delete the others.
+
+    There are others when a server made a run but its answer was lost on the way. MLflow can restore them.
+    """
+    best, *others = sorted(runs, key=lambda run: (not run.ended, run.start_ms, run.run_id))
+    for other in others:
+        store.delete(other.run_id)
+    return best
+
+
+def _stamp(path: Path) -> tuple[str, int]:
+    try:
+        return path.name, path.stat().st_mtime_ns
+    except OSError:  # replaced at this moment
+        return path.name, 0

@@ -1,0 +1,195 @@
+"""The one place where a trial becomes training: epochs out, checkpoints beside, scores at the end.
+
+A trial's folder holds `checkpoint/` while it runs and `result.json`, `predictions.safetensors` and
+`model.safetensors` when it is done.
+"""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
+
+from models.ccc import frame_moments, window_moments
+from models.sizes import model_size_mib, num_parameters
+from models.training import Epoch, FoldsInTraining, Recipe
+from orchestrator import scoring
+from orchestrator.dataset import Dataset
+from orchestrator.files import write_json
+from orchestrator.plan import Trial, to_record
+from orchestrator.protocols import Protocol
+from orchestrator.trial_files import (
+    CHECKPOINT_FOLDER,
+    FAILURE_FILE,
+    MODEL_FILE,
+    PREDICTIONS_FILE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+)
+
+# A checkpoint may cost at most this share of the time spent training since the last one; ours.
+CHECKPOINT_SHARE = 0.05
+
+
+def make_recipe(trial: Trial, protocol: Protocol) -> Recipe:
+    """Combine the configuration and the protocol's choices into what the training needs."""
+    return Recipe(
+        network=trial.network,
+        learning_rate=trial.hparams.learning_rate,
+        hidden_size=trial.hparams.hidden_size,
+        sequence_length=trial.hparams.sequence_length,
+        num_layers=trial.hparams.num_layers,
+        epochs=protocol.epochs,
+        loss=protocol.loss,
+        target=protocol.target,
+        partial_window=protocol.partial_window,
+        windows_a_step=protocol.windows_a_step,
+        order=protocol.order,
+        keep="last" if protocol.epoch_choice == "last" else "best",
+    )
+
+
+class TrialRun:
+    """One configuration on all folds, resumable at any epoch from its own folder."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a trial, each given once
+        self,
+        trial: Trial,
+        dataset: Dataset,
+        protocol: Protocol,
+        *,
+        seed: int,
+        folder: Path,
+        checkpoint_seconds: float,
+        device: str = "cpu",
+    ) -> None:
+        """Build the networks, or take them up from the folder's checkpoint."""
+        self.trial, self.dataset, self.protocol, self.seed, self.folder = (
+            trial,
+            dataset,
+            protocol,
+            seed,
+            folder,
+        )
+        self.checkpoint_seconds = checkpoint_seconds
+        self.started = _now()
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = make_recipe(trial, protocol)
+        self.training = FoldsInTraining(dataset.series, dataset.splits, recipe, seed=seed, device=device)
+        if (folder / CHECKPOINT_FOLDER).exists():
+            self.training.load(folder / CHECKPOINT_FOLDER)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Yield the epochs that are left; the state is on disk every `checkpoint_seconds`, and never costs much."""
+        last_saved, cost = time.monotonic(), 0.0
+        for epoch in self.training.epochs():
+            yield epoch
+            waited = time.monotonic() - last_saved
+            if waited >= max(self.checkpoint_seconds, cost / CHECKPOINT_SHARE):
+                begun = time.monotonic()
+                self.training.save(self.folder / CHECKPOINT_FOLDER)
+                last_saved = time.monotonic()
+                cost = last_saved - begun
+
+    def finish(self) -> dict[str, Any]:
+        """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
+        result, predictions = self._scores(status="finished")
+        arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
+        safetensors.numpy.save_file(arrays, self.folder / PREDICTIONS_FILE)
+        weights = {
+            f"fold_{k}.{name}": tensor.contiguous()
+            for k in range(len(self.dataset.folds))
+            for name, tensor in self.training.fold_state(k).items()
+        }
+        safetensors.torch.save_file(weights, self.folder / MODEL_FILE)
+        # The result last: it says that the other two are whole.
+        write_json(self.folder / RESULT_FILE, result)
+        (self.folder / FAILURE_FILE).unlink(missing_ok=True)
+        (self.folder / PROGRESS_FILE).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / CHECKPOINT_FOLDER, ignore_errors=True)
+        return result
+
+    def write_progress(self) -> None:
+        """Leave the scores so far beside the checkpoint, for a scheduler that may stop this trial."""
+        write_json(self.folder / PROGRESS_FILE, self._scores(status="stopped")[0])
+
+    def _scores(self, *, status: str) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
+        folds, moments, predictions = [], [], {}
+        for k, split in enumerate(self.dataset.splits):
+            traces = self.training.predict(k, split.held_out)
+            predictions.update(zip(split.held_out, traces, strict=True))
+            frames, windows = self._moments(split.held_out, traces)
+            moments.append(frames)
+            folds.append(self._fold_record(k, frames, windows))
+        history = self.training.history
+        size = {
+            "num_features": len(self.dataset.feature_names),
+            "hidden_size": self.trial.hparams.hidden_size,
+            "num_layers": self.trial.hparams.num_layers,
+        }
+        return {
+            **to_record(self.trial),
+            "status": status,
+            "epochs": len(history),
+            "training_seconds": sum(epoch.seconds for epoch in history),
+            "num_parameters": num_parameters(self.trial.network, **size),
+            "model_size_mib": model_size_mib(self.trial.network, **size),
+            "selection_loss": float(np.mean([fold["selection_loss"] for fold in folds])),
+            **scoring.over_folds(folds),
+            **scoring.bootstrap(moments, seed=self.seed),
+            "folds": folds,
+            "curve": _curve(history),
+            "started": self.started,
+            "ended": _now(),
+        }, predictions
+
+    def _moments(
+        self, held_out: tuple[int, ...], traces: list[np.ndarray]
+    ) -> tuple[dict[str, scoring.PersonMoments], dict[str, scoring.PersonMoments]]:
+        """Return each held-out participant's moments over all sessions: of frames, and of window means."""
+        frames: dict[str, list[scoring.PersonMoments]] = {}
+        windows: dict[str, list[scoring.PersonMoments]] = {}
+        length = self.trial.hparams.sequence_length
+        for index, trace in zip(held_out, traces, strict=True):
+            one = self.dataset.series[index]
+            of_frames = frame_moments(trace, one.gold_T2, one.mask_T2)
+            of_windows = window_moments(trace, one.gold_T2, one.mask_T2, length)
+            frames.setdefault(one.participant, []).append(scoring.by_dimension(of_frames))
+            windows.setdefault(one.participant, []).append(scoring.by_dimension(of_windows))
+        return (
+            {person: scoring.merge(parts) for person, parts in frames.items()},
+            {person: scoring.merge(parts) for person, parts in windows.items()},
+        )
+
+    def _fold_record(
+        self, k: int, frames: dict[str, scoring.PersonMoments], windows: dict[str, scoring.PersonMoments]
+    ) -> dict[str, Any]:
+        chosen = self.training.chosen_epoch(k)
+        return {
+            "fold": k,
+            "participants": list(self.dataset.folds[k].held_out),
+            "chosen_epoch": chosen,
+            "selection_loss": self.training.history[chosen - 1].validation_loss[k],
+            "train_loss": self.training.history[chosen - 1].train_loss[k],
+            **scoring.fold_scores(frames, windows),
+            "moments": {
+                person: {dimension: moments.to_list() for dimension, moments in of_person.items()}
+                for person, of_person in frames.items()
+            },
+        }
+
+
+def _curve(history: list[Epoch]) -> dict[str, list[float]]:
+    keys = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
+    rows = [dataclasses.asdict(epoch) for epoch in history]
+    return {key: [float(np.mean(row[key])) for row in rows] for key in keys}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

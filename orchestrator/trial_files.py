@@ -1,0 +1,38 @@
+"""The names of what lies in a trial's folder, and reading it; no torch, so that reports start at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.files import read_json, write_json
+from orchestrator.plan import Trial, to_record
+
+TRIALS_FOLDER = "trials"
+RESULT_FILE = "result.json"
+PROGRESS_FILE = "progress.json"
+FAILURE_FILE = "failure.json"
+PREDICTIONS_FILE = "predictions.safetensors"
+MODEL_FILE = "model.safetensors"
+CHECKPOINT_FOLDER = "checkpoint"
+
+
+def record_failure(trials_folder: Path, trial: Trial, message: str, trace: str) -> None:
+    """Leave the failure in the trial's folder, where the failure table and the tracking find it."""
+    folder = trials_folder / trial.uid
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FAILURE_FILE, {**to_record(trial), "message": message, "traceback": trace})
+
+
+def read_results(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the results there are, in the order of `uids`."""
+    return [read_json(file) for uid in uids if (file := trials_folder / uid / RESULT_FILE).is_file()]
+
+
+def read_failures(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the failures of trials that have no result, in the order of `uids`."""
+    return [
+        read_json(file)
+        for uid in uids
+        if (file := trials_folder / uid / FAILURE_FILE).is_file()
+        and not (trials_folder / uid / RESULT_FILE).is_file()
+    ]

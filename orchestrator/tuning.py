@@ -1,0 +1,370 @@
+"""Ray Tune: one Tune trial a configuration, its folds in lock-step inside it. The only importer of ray here.
+
+Tune schedules and stops; what a trial knows and leaves behind lies in the trial's own folder (trial.py), so a run
+continues after any kill without reading a pickle.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+
+from models.seeds import seed_for
+from orchestrator.dataset import Dataset
+from orchestrator.errors import InputError
+from orchestrator.plan import Plan, SearchOptions, relative_cost
+from orchestrator.progress import Observer
+from orchestrator.searchers import OptunaGenerations, StopSearch
+from orchestrator.trial import TrialRun
+from orchestrator.trial_files import CHECKPOINT_FOLDER, PROGRESS_FILE, RESULT_FILE, record_failure
+
+REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results
+ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
+ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
+WORKER_DEATHS = 2  # a trial whose process dies is taken up again from its checkpoint so many times
+CONNECT_SECONDS = 5.0
+STORAGE_CHECK_SECONDS = 60.0
+VALIDATION_LOSS = "validation_loss"
+
+
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+    """A Tune actor that works through trials; a failing trial is written down, it does not end the actor."""
+
+    def setup(self, config: dict[str, Any], dataset: Dataset, plan: Plan, trials_folder: str) -> None:
+        """Take the first trial; the data set comes from the object store as read-only views."""
+        import torch
+
+        torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
+        self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
+        self.trials = {trial.uid: trial for trial in plan.trials}
+        self._take(config["uid"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial without a new process."""
+        self._take(new_config["uid"])
+        return True
+
+    def _take(self, uid: str) -> None:
+        self.uid, self.run, self.epochs = uid, None, None
+        self.last: dict[str, Any] = {"uid": uid, "epoch": 0}
+
+    def step(self) -> dict[str, Any]:
+        """Train for a while and report the last epoch; the last report of a trial says `done`."""
+        try:
+            return self._advance()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the failure table
+            record_failure(self.trials_folder, self.trials[self.uid], str(error), traceback.format_exc())
+            return {**self.last, "failed": True, "done": True}
+
+    def _advance(self) -> dict[str, Any]:
+        if self.run is None:
+            self.run = TrialRun(
+                self.trials[self.uid],
+                self.dataset,
+                self.plan.protocol,
+                seed=self.plan.seed,
+                folder=self.trials_folder / self.uid,
+                checkpoint_seconds=self.plan.search.checkpoint_seconds,
+                device=assigned_device(),
+            )
+            self.epochs = self.run.epochs()
+        assert self.epochs is not None
+        every_epoch = self.plan.search.scheduler != "fifo"
+        begun = time.monotonic()
+        for epoch in self.epochs:
+            self.last = {
+                "uid": self.uid,
+                "epoch": epoch.number,
+                VALIDATION_LOSS: _mean(epoch.validation_loss),
+                "ccc_valence": _mean(epoch.ccc_valence),
+                "ccc_arousal": _mean(epoch.ccc_arousal),
+            }
+            if every_epoch and epoch.number < self.plan.protocol.epochs:
+                self.run.write_progress()
+                return dict(self.last)
+            if time.monotonic() - begun >= REPORT_SECONDS and epoch.number < self.plan.protocol.epochs:
+                return dict(self.last)
+        self.run.finish()
+        return {**self.last, "done": True}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(sum(values) / len(values))
+
+
+def assigned_device() -> str:
+    """Return the device Ray gave this worker; visible GPUs that were not assigned are somebody else's."""
+    import torch
+
+    return "cuda:0" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
+
+
+class _Watch(tune.Callback):  # type: ignore[misc]
+    """Passes Tune's events to the driver's observer."""
+
+    def __init__(self, observer: Observer | None, trials_folder: Path | None) -> None:
+        self.observer, self.trials_folder = observer, trials_folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune writes its callbacks to disk; ours hold threads and terminals, and nothing ever reads them back.
+        return _Watch, (None, None)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if self.observer:
+            self.observer.started(trial.config["uid"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if self.observer:
+            self.observer.advanced(result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if self.observer:
+            self.observer.ended(trial.config["uid"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        # The trial's process died (out of memory, a lost node) more often than it is taken up again.
+        if self.observer and self.trials_folder:
+            uid = trial.config["uid"]
+            error = trial.get_error()
+            text = "".join(traceback.format_exception(error)) if error else "the worker process died"
+            self.observer.died(
+                uid, str(error).strip().splitlines()[0] if str(error or "").strip() else "worker died", text
+            )
+
+
+class _Halving(ASHAScheduler):  # type: ignore[misc]
+    """ASHA that leaves a result behind for each trial it stops, and knows those of earlier runs."""
+
+    def __init__(self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]]) -> None:
+        epochs = plan.protocol.epochs
+        super().__init__(
+            time_attr="epoch",
+            metric=VALIDATION_LOSS,
+            mode="min",
+            max_t=max(epochs, 1),
+            grace_period=min(ASHA_GRACE_EPOCHS, epochs),
+            reduction_factor=ASHA_REDUCTION,
+            stop_last_trials=False,
+        )
+        self.trials_folder = trials_folder
+        for result in earlier:
+            self._replay(result)
+
+    def _replay(self, result: Mapping[str, Any]) -> None:
+        shadow = _Shadow(str(result["uid"]))
+        self.on_trial_add(None, shadow)
+        for number, loss in enumerate(result["curve"][VALIDATION_LOSS], start=1):
+            super().on_trial_result(None, shadow, {"epoch": number, VALIDATION_LOSS: loss})
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        if decision == TrialScheduler.STOP:
+            folder = self.trials_folder / trial.config["uid"]
+            (folder / PROGRESS_FILE).replace(folder / RESULT_FILE)
+            shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
+        return decision
+
+
+class _Shadow:
+    """Stands in for a trial of an earlier run: ASHA asks for nothing but its id."""
+
+    def __init__(self, trial_id: str) -> None:
+        self.trial_id = trial_id
+
+
+def check_resources(options: SearchOptions) -> None:
+    """Refuse before the start what no node can hold; InputError shows the arithmetic."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for option, key, wanted in (
+        ("--cpus-per-trial", "CPU", options.cpus_per_trial),
+        ("--gpus-per-trial", "GPU", options.gpus_per_trial),
+    ):
+        largest = max(float(node.get(key, 0)) for node in nodes)
+        if wanted > largest:
+            raise InputError.of(
+                option,
+                found=f"{wanted:g}",
+                expected=f"at most {largest:g}, the {key}s of the largest Ray node",
+            )
+
+
+@contextlib.contextmanager
+def ray_session(options: SearchOptions) -> Iterator[None]:
+    """Connect to the cluster at `--address` or start a local Ray; end only what was started here."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths mean what the user meant
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = (
+        "1"  # the CSV and TensorBoardX loggers cost more than they tell
+    )
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if options.address:
+        _check_address(options.address)
+        packages = [
+            str(Path(__file__).parent.parent / name)
+            for name in ("orchestrator", "models", "fed", "tune_spaces")
+        ]
+        ray.init(address=options.address, runtime_env={"py_modules": packages}, **quiet)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=options.num_cpus,
+            num_gpus=None,
+            include_dashboard=False,
+            **quiet,
+        )
+    try:
+        check_resources(options)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Ask the port before Ray does: Ray itself waits long and then says little."""
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    expected = "HOST:PORT of a Ray head node that answers"
+    if not host or not port.isdigit():
+        raise InputError.of("--address", found=address, expected=expected)
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise InputError.of(
+            "--address", found=f"{address}: {error.strerror or error}", expected=expected
+        ) from error
+
+
+def check_storage(folder: Path, options: SearchOptions) -> None:
+    """On a cluster of several nodes: every node must see one and the same trials folder."""
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    marker = folder / ".shared"
+    marker.touch()
+    see = ray.remote(num_cpus=0)(lambda path: Path(path).exists())
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    answers = [
+        see.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(str(marker))
+        for node in nodes
+    ]
+    seen = ray.get(answers, timeout=STORAGE_CHECK_SECONDS)
+    marker.unlink()
+    if not all(seen):
+        raise InputError.of(
+            "--storage",
+            found=f"{options.storage or folder}, which {seen.count(False)} of {len(nodes)} nodes cannot see",
+            expected="a folder on storage that all nodes share",
+        )
+
+
+def search(  # noqa: PLR0913 - the parts of a search, each given once
+    plan: Plan,
+    dataset: Dataset,
+    *,
+    trials_folder: Path,
+    scratch: Path,
+    earlier: Sequence[Mapping[str, Any]],
+    observer: Observer,
+) -> bool:
+    """Run every trial of the plan that has no result yet; True where the time budget ended it.
+
+    `earlier` are the results of a run that was broken off. What came of each trial lies in its folder.
+    """
+    done = {str(result["uid"]) for result in earlier}
+    space, algorithm, samples = _space(plan, done, earlier)
+    if samples == 0:
+        return False
+    resources = {"CPU": plan.search.cpus_per_trial, "GPU": plan.search.gpus_per_trial}
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialTrainable, dataset=dataset, plan=plan, trials_folder=str(trials_folder)),
+        resources,
+    )
+    scheduler = _Halving(plan, trials_folder, earlier) if plan.search.scheduler == "asha" else FIFOScheduler()
+    budget = plan.search.hours * 3600 if plan.search.hours else None
+    begun = time.monotonic()
+    tuner = tune.Tuner(
+        trainable,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            search_alg=algorithm,
+            scheduler=scheduler,
+            num_samples=samples,
+            time_budget_s=budget,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.config["uid"]),
+            trial_name_creator=lambda trial: str(trial.config["uid"]),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            callbacks=[_Watch(observer, trials_folder)],
+            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+    with contextlib.redirect_stdout(sys.stderr):
+        tuner.fit()
+    return budget is not None and time.monotonic() - begun >= budget
+
+
+def _space(
+    plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], Any, int]:
+    if plan.search.search == "optuna":
+        searcher = OptunaGenerations(plan, {str(result["uid"]): result for result in earlier})
+        return {}, _as_ray_searcher(searcher), plan.num_planned
+    left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
+    if plan.search.hours:
+        # Any order of cost would leave one end of the grid unseen when the time is up.
+        random.Random(seed_for(plan.seed, "launch-order")).shuffle(left)
+    else:
+        # The longest first: nobody waits at the end for one long trial that began last.
+        left.sort(key=lambda trial: -relative_cost(trial, plan.corpus.features))
+    return {"uid": tune.grid_search([trial.uid for trial in left])}, None, 1 if left else 0
+
+
+def _as_ray_searcher(generations: OptunaGenerations) -> Any:
+    """Give the search its Tune interface."""
+    from ray.tune.search import Searcher
+
+    class Adapter(Searcher):  # type: ignore[misc]
+        def suggest(self, trial_id: str) -> Any:
+            try:
+                uid = generations.ask(trial_id)
+            except StopSearch:
+                return Searcher.FINISHED
+            return {"uid": uid} if uid else None
+
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        ) -> None:
+            failed = error or not result or result.get("failed", False)
+            generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing to save: the trials' own results are the state."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """See `save`."""
+
+    return Adapter(metric=VALIDATION_LOSS, mode="min")

@@ -1,0 +1,102 @@
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestrator import plan as planning
+from orchestrator.errors import InputError
+from orchestrator.plan import SearchOptions, grid_points, load_plan, make_trials, parse_grid_overrides
+from orchestrator.protocols import DESCRIBED, PUBLISHED
+from tests.records import CORPUS, SMALL_GRID, make_plan
+from tune_spaces import au
+from tune_spaces.catalogue import find_method, method_names
+
+
+def test_the_papers_grid_has_720_points_a_network() -> None:
+    points = grid_points(au.NETWORKS, au.GRID)
+    assert Counter(network for network, _ in points) == {"rnn": 720, "bigru": 720, "bilstm": 720}
+    assert len(set(points)) == 2160
+
+
+def test_every_method_is_found_by_its_file_and_an_unknown_one_lists_them() -> None:
+    assert "au" in method_names()
+    for name in method_names():
+        method = find_method(name)
+        assert method.name == name
+        assert set(method.presets) == {"paper", "demo"}
+        paper = method.presets["paper"].grid
+        for network, point in method.published.items():
+            assert network in method.networks
+            assert all(getattr(point, key) in paper[key] for key in paper), f"{name} {network}"
+        for key, values in method.presets["demo"].grid.items():
+            assert set(values) <= set(paper[key]), f"{name} {key}"
+    with pytest.raises(ValueError, match=r"no method; known: .*au"):
+        find_method("nothing")
+
+
+def test_uid_depends_on_everything_that_decides_the_result() -> None:
+    points = grid_points(("rnn",), SMALL_GRID)
+
+    def first(**changes: object) -> str:
+        arguments = {"method": "au", "protocol": DESCRIBED, "corpus": CORPUS, "seed": 0, **changes}
+        return make_trials(points, **arguments)[0][0].uid  # type: ignore[arg-type]
+
+    other_data = dataclasses.replace(CORPUS, sha256="cd" * 32)
+    moved = dataclasses.replace(CORPUS, path="/elsewhere")
+    uids = [first(), first(protocol=PUBLISHED), first(corpus=other_data), first(seed=1), first(method="fl")]
+    assert len(set(uids)) == 5
+    assert first(corpus=moved) == first()
+
+
+def test_points_longer_than_any_recording_are_refused_with_the_reason() -> None:
+    trials, refused = make_trials(
+        grid_points(("rnn",), {**SMALL_GRID, "sequence_length": (50, 300, 301)}),
+        method="au",
+        protocol=DESCRIBED,
+        corpus=CORPUS,
+        seed=0,
+    )
+    assert len(trials) == 8
+    assert len(refused) == 4
+    assert all("301 is longer than any recording (300 frames)" in point["why"] for point in refused)
+
+
+def test_overrides_replace_values_and_all_faults_are_named_at_once() -> None:
+    preset = au.METHOD.presets["demo"]
+    assert parse_grid_overrides(["hidden_size=8,16"], au.METHOD, preset)["hidden_size"] == (8, 16)
+    with pytest.raises(InputError) as caught:
+        parse_grid_overrides(
+            ["hidden=8", "num_layers=two", "learning_rate=-1", "hidden_size=8.5", "sequence_length"],
+            au.METHOD,
+            preset,
+        )
+    assert len(caught.value.problems) == 5
+    assert "one of learning_rate, hidden_size" in str(caught.value)
+
+
+def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    plan = make_plan(search=SearchOptions(search="random", max_trials=3, hours=0.5))
+    plan.save(tmp_path)
+    assert load_plan(tmp_path) == plan
+    assert plan.num_planned == 3
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 99}', '{"format": 1, "protocol": {}}'])
+def test_a_damaged_plan_is_an_input_error_that_names_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / planning.PLAN_FILE).write_text(text)
+    with pytest.raises(InputError, match=r"plan\.json"):
+        load_plan(tmp_path)
+
+
+def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no plan\.json"):
+        load_plan(tmp_path)
+
+
+def test_random_search_draws_by_seed_without_replacement() -> None:
+    trials = make_plan().trials
+    once, again, other = (planning.choose_random(trials, 4, seed) for seed in (0, 0, 1))
+    assert once == again != other
+    assert len({trial.uid for trial in once}) == 4
+    assert set(planning.choose_random(trials, None, 0)) == set(trials)

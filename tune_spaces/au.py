@@ -1,0 +1,43 @@
+"""Level 1: recurrent networks on facial action units, trained centrally (paper, sections III.A and IV.B).
+
+Command: `python -m orchestrator tune --method au`. The paper's grid has 720 points a network, 2,160 in all.
+Published CCC valence / arousal (Table II): BiGRU .347 / .401, BiLSTM .269 / .365, RNN .183 / .228.
+"""
+
+from tune_spaces.method import HParams, Method, Preset
+
+NETWORKS = ("rnn", "bigru", "bilstm")
+
+# Section IV.B.
+GRID = {
+    "learning_rate": (1e-3, 1e-4, 1e-5),
+    "hidden_size": (8, 16, 64, 128, 256, 512),
+    "sequence_length": (50, 100, 200, 400, 600, 800, 1000, 2000),
+    "num_layers": (1, 2, 4, 6, 8),
+}
+
+# Ours: points of the paper's grid that two cores finish within three minutes on the embedded corpus.
+DEMO_GRID = {
+    "learning_rate": (1e-3,),
+    "hidden_size": (8, 64),
+    "sequence_length": (50, 200),
+    "num_layers": (1, 2),
+}
+DEMO_EPOCHS = 10
+
+METHOD = Method(
+    name="au",
+    title="Action units, trained centrally",
+    features="action-units",
+    federated=False,
+    networks=NETWORKS,
+    presets={
+        "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None),
+        "demo": Preset(networks=NETWORKS, grid=DEMO_GRID, epochs=DEMO_EPOCHS),
+    },
+    published={
+        "bigru": HParams(learning_rate=1e-4, sequence_length=600, hidden_size=512, num_layers=6),
+        "bilstm": HParams(learning_rate=1e-4, sequence_length=600, hidden_size=128, num_layers=6),
+        "rnn": HParams(learning_rate=1e-4, sequence_length=2000, hidden_size=128, num_layers=2),
+    },
+)

@@ -1,0 +1,36 @@
+"""The types of a method: what it learns from, its networks, its grid and the paper's best points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HParams:
+    """One row of Table I's columns."""
+
+    learning_rate: float
+    hidden_size: int
+    sequence_length: int
+    num_layers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A named size of search: the grid it walks, the networks, and the number of epochs (None: the protocol's)."""
+
+    networks: tuple[str, ...]
+    grid: Mapping[str, tuple[float | int, ...]]
+    epochs: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One way of learning affect, as the paper's section III describes them."""
+
+    name: str
+    title: str
+    features: str  # "action-units" or "frames"
+    federated: bool
+    networks: tuple[str, ...]
+    presets: Mapping[str, Preset]
+    published: Mapping[str, HParams]  # Table I: network -> best configuration
