@@ -1,7 +1,7 @@
 """How long training will take on this machine, from a few timed steps; for a dry run's estimate.
 
-A step's time is taken as (frames x time a frame) + (time of Adam), the time a frame as linear in layers and, between
-the hidden sizes that were timed, as a power law. Only the network's arithmetic is timed: no process start, no disk.
+A step takes (frames x time a frame) + (time of Adam); the time a frame is linear in layers and a power law
+between the timed hidden sizes. Only arithmetic is timed: no process start, no disk.
 """
 
 import math
@@ -19,16 +19,18 @@ from models.networks import AffectNetwork, build
 from models.recipe import Recipe
 from models.sizes import num_parameters
 
-# Ours: the smallest, a middle and the largest hidden size of the paper's grid, with frames enough for a steady time.
-HIDDEN_SIZES = (8, 64, 512)
-TIMED_LENGTH = 32
-VALIDATION_WINDOWS = 64
-SECONDS_BUDGET = 3.0  # for all points of `estimate_seconds` together
+# Ours: the smallest hidden size of the grid, one in the middle, and one large enough to extrapolate to 512.
+HIDDEN_SIZES = (8, 64, 256)
+TIMED_LENGTH = (
+    16  # frames of a timed window: short, for the largest network; time a frame hardly depends on it
+)
+VALIDATION_WINDOWS = 32
+SECONDS_BUDGET = 2.0  # for all points of `estimate_seconds` together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds a frame in training (without the optimiser) and in validation, and seconds a parameter of Adam."""
+    """Seconds a frame in training without the optimiser and in validation; seconds a parameter of Adam."""
 
     training_seconds: float
     validation_seconds: float
@@ -36,9 +38,9 @@ class Timing:
 
 
 def calibrate(recipe: Recipe, num_features: int, *, seconds_budget: float) -> float:
-    """Time a few training steps of a recipe on random data; seconds a frame, the optimiser's share included.
+    """Time a few training steps on random data; seconds a frame, the optimiser's share included.
 
-    The longer the budget, the more steps the least time is taken of; at least one step is timed, however long.
+    The longer the budget, the more steps the least time is taken of; at least one is timed, however long.
     """
     timing = _timed(recipe, num_features, seconds_budget)
     return timing.training_seconds + timing.adam_seconds * _parameters(recipe, num_features) / (
@@ -152,7 +154,7 @@ def _look(model: AffectNetwork, x_BLF: Tensor) -> None:
 
 
 def _least_seconds(action: Callable[[], object], budget: float) -> float:
-    """Least time of the runs that fit the budget, one at least; a first run only warms up unless it ate the budget."""
+    """Least time of the runs that fit the budget; the first only warms up unless it ate the budget."""
     least, spent = math.inf, 0.0
     while spent < budget or least == math.inf:
         start = time.perf_counter()

@@ -1,7 +1,7 @@
 """Running torch.nn's recurrent modules: padded windows, and a GRU and a tanh network that are fast on a CPU.
 
-With the paper's small networks torch.nn's GRU takes 3 to 6 times as long as ours, which has few operations a frame
-and one matrix product for all weight gradients; they agree to rounding. Shapes: D directions side by side, L window
+With the paper's small networks torch.nn's GRU takes 3 to 6 times as long as ours: few operations a frame, one
+matrix product for all weight gradients. They agree to rounding. Shapes: D directions side by side, L window
 length, T = L + 1, B windows, F features, H hidden, G gates (3 H in a GRU), N = L B.
 """
 
@@ -20,7 +20,7 @@ WEIGHTS_A_DIRECTION = 4  # input weights, recurrent weights, two biases, as torc
 
 
 def run(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) -> Tensor:
-    """Hidden states (B, L, D H) of a module; `length_B` (on the CPU) counts real frames, None says all are real.
+    """Hidden states (B, L, D H) of a module; `length_B`, on the CPU, counts real frames; None: all are real.
 
     Padding comes last in a window and changes no real frame, in neither direction.
     """
@@ -66,7 +66,7 @@ def _by_layers(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) -
     return x_LBF.transpose(0, 1)
 
 
-def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: Sequence[Tensor]) -> Sequence[Tensor]:
+def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: list[Tensor]) -> Sequence[Tensor]:
     """Run one layer forward in time over each direction's input (L, B, F); gives as many (L, B, H)."""
     if isinstance(recurrence, nn.LSTM):
         zeros = inputs[0].new_zeros(1, inputs[0].shape[1], recurrence.hidden_size)
@@ -78,7 +78,7 @@ def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: Sequence[Tenso
                 has_biases=True,
                 num_layers=1,
                 dropout=0.0,
-                train=False,
+                train=torch.is_grad_enabled(),  # without it oneDNN keeps nothing for the backward pass
                 bidirectional=False,
                 batch_first=False,
             )[0]
@@ -97,7 +97,7 @@ def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: Sequence[Tenso
 
 
 class _Gru(Function):
-    """h' = (1 - z) n + z h with r, z = sigmoid(input + W h + b), n = tanh(input + r (W h + b)), as torch.nn.GRU."""
+    """As torch.nn.GRU: h' = (1 - z) n + z h; r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b))."""
 
     @staticmethod
     def forward(ctx: Any, input_DLBG: Tensor, weight_DGH: Tensor, bias_DG: Tensor) -> Tensor:
@@ -131,10 +131,10 @@ class _Gru(Function):
         return h_DTBH[:, 1:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it unannotated
+    @once_differentiable
     def backward(ctx: Any, grad_DLBH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         weight_DGH, gate_DLBG, n_DLBH, h_DTBH = ctx.saved_tensors
-        directions, length, batch, hidden = n_DLBH.shape
+        length, hidden = n_DLBH.shape[1], n_DLBH.shape[3]
         r, z, gate_n = gate_DLBG.split(hidden, dim=-1)
         before_DLBH = h_DTBH[:, :-1]
         # Every gate's gradient is dh times a factor known before the loop.
@@ -173,7 +173,7 @@ class _Tanh(Function):
         return h_DTBH[:, 1:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it unannotated
+    @once_differentiable
     def backward(ctx: Any, grad_DLBH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         weight_DHH, h_DTBH = ctx.saved_tensors
         slope_DLBH = 1 - h_DTBH[:, 1:].square()

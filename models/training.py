@@ -1,4 +1,3 @@
-# ruff: noqa: N815 - shape suffixes on fields, by the legend below
 """The k folds of a configuration, advanced in lock-step, one epoch at a time (paper, section IV.D).
 
 Shapes: K folds, T frames of a recording, F features, 2 = valence and arousal.
@@ -7,7 +6,7 @@ Shapes: K folds, T frames of a recording, F features, 2 = valence and arousal.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,8 @@ from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
 from models.seeds import seed_for
-from models.windows import Scaling, Series, Windows, cut, merge
+from models.splits import FoldSplit, labelled_windows, scaled
+from models.windows import Series, cut, merge
 
 __all__ = [
     "Epoch",
@@ -39,21 +39,6 @@ __all__ = [
     "evaluate",
     "train_one_epoch",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldSplit:
-    """Which series a fold trains on, validates on and holds out, by index; optionally how it scales.
-
-    `held_out` and `validation` may be the same series (the described protocol). `mean_F` and `sd_F` come
-    together, from training series only; sd is positive.
-    """
-
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    held_out: tuple[int, ...]
-    mean_F: NDArray[np.floating] | tuple[float, ...] | None = None
-    sd_F: NDArray[np.floating] | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +95,15 @@ class FoldsInTraining:
         self.device = device
         self.history: list[Epoch] = []
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
-        self._train = [_windows_of(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
+        self._train = [labelled_windows(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
         self._validation = [
-            _windows_of(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)
+            labelled_windows(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)
         ]
-        self._scaled = [_scaled(self._windows, k, s) for k, s in enumerate(splits)]
+        self._scaled = [scaled(self._windows, k, s) for k, s in enumerate(splits)]
         self._models = [self._new_model(k) for k in range(len(splits))]
         self._adams = [new_adam(model, recipe.learning_rate) for model in self._models]
-        self._best: list[dict[str, Tensor]] = [_copy_of(model) for model in self._models]
+        self._best = [_copy_of(model) for model in self._models] if recipe.keep == "best" else []
+        self._mid_epoch = False
         self._identity = _identity(series, splits, recipe, seed)
 
     @property
@@ -133,6 +119,7 @@ class FoldsInTraining:
         while len(self.history) < self.recipe.epochs:
             number = len(self.history) + 1
             start = time.perf_counter()
+            self._mid_epoch = True
             train_loss = tuple(self._train_fold(k, number) for k in range(self.num_folds))
             validated = [self._validate_fold(k, number) for k in range(self.num_folds)]
             self.history.append(
@@ -146,6 +133,7 @@ class FoldsInTraining:
                 )
             )
             self._keep_best(number)
+            self._mid_epoch = False
             yield self.history[-1]
 
     def chosen_epoch(self, fold: int) -> int:
@@ -172,7 +160,8 @@ class FoldsInTraining:
         return merge(prediction_WL2, self._windows, index_W, indices)
 
     def save(self, folder: Path) -> None:
-        """Write all state into one checkpoint, atomically; call between epochs."""
+        """Write all state into one checkpoint, atomically; between epochs only, not after a failed one."""
+        assert not self._mid_epoch, "an epoch was left half done: its weights fit no curve"
         tensors: dict[str, Tensor] = {}
         for k, (model, adam) in enumerate(zip(self._models, self._adams, strict=True)):
             tensors |= {f"fold{k}.model.{name}": value for name, value in model.state_dict().items()}
@@ -247,35 +236,6 @@ class FoldsInTraining:
                     self._best[k] = _copy_of(model)
 
 
-def _windows_of(windows: Windows, fold: int, purpose: str, series: tuple[int, ...]) -> Tensor:
-    index_W = windows.labelled(windows.of_series(series))
-    if not len(index_W):
-        raise ValueError(
-            f"fold {fold}: no labelled window of {windows.length} frames to {purpose} on"
-            f" in its {len(series)} series"
-        )
-    return index_W
-
-
-def _scaled(windows: Windows, fold: int, split: FoldSplit) -> Windows:
-    """Give the same tensors with the fold's scaling."""
-    if split.mean_F is None or split.sd_F is None:
-        if split.mean_F is not None or split.sd_F is not None:
-            raise ValueError(f"fold {fold}: scaling needs both mean and standard deviation")
-        return windows
-    mean_F, sd_F = (
-        torch.tensor(np.asarray(values, dtype=np.float32), device=windows.features_WLF.device)
-        for values in (split.mean_F, split.sd_F)
-    )
-    if mean_F.shape != (windows.num_features,) or sd_F.shape != (windows.num_features,):
-        raise ValueError(
-            f"fold {fold}: scaling of {len(mean_F)} and {len(sd_F)} features, expected {windows.num_features}"
-        )
-    if not bool((sd_F > 0).all() and sd_F.isfinite().all() and mean_F.isfinite().all()):
-        raise ValueError(f"fold {fold}: scaling must be finite with positive standard deviations")
-    return replace(windows, scaling=Scaling(mean_F=mean_F, sd_F=sd_F))
-
-
 def _identity(
     series: Sequence[Series], splits: Sequence[FoldSplit], recipe: Recipe, seed: int
 ) -> dict[str, object]:
@@ -283,9 +243,14 @@ def _identity(
     return {
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "splits": [[list(s.train), list(s.validation), list(s.held_out)] for s in splits],
+        "splits": [_split_identity(split) for split in splits],
         "series": [[s.participant, s.session, *s.features_TF.shape] for s in series],
     }
+
+
+def _split_identity(split: FoldSplit) -> list[list[float]]:
+    scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
+    return [list(split.train), list(split.validation), list(split.held_out), *scaling]
 
 
 def _copy_of(model: AffectNetwork) -> dict[str, Tensor]:

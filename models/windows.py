@@ -16,7 +16,7 @@ from torch import Tensor
 PARTIAL_WINDOWS = ("pad", "drop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
     """One session of one participant; features of invalid frames are 0, missing labels NaN."""
 
@@ -45,7 +45,7 @@ class Series:
         return self.valid_T[:, None] & np.isfinite(self.gold_T2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scaling:
     """Mean and standard deviation of every feature, on the device of the windows."""
 
@@ -53,7 +53,7 @@ class Scaling:
     sd_F: Tensor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
     """What a network and its loss read of B windows; `length_B` lies on the CPU."""
 
@@ -63,7 +63,7 @@ class Batch:
     mask_BL2: Tensor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Windows:
     """All windows of some series as contiguous tensors; gold is 0 outside the mask, padding is 0 and invalid.
 

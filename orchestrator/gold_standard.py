@@ -1,4 +1,4 @@
-"""One trace a dimension from several raters' labels, and the raters' agreement (the paper takes the plain mean).
+"""One trace a dimension from several raters' labels, and the raters' agreement (the paper's: the mean).
 
 Shapes: T frames of a recording, R raters, 2 = valence and arousal. NaN: no label. Where any rater has
 a label the gold standard has one too.
@@ -59,9 +59,9 @@ def evaluator_weighted(ratings: Array) -> Array:
 def ccc_centred(ratings: Array) -> Array:
     """Move every rater (T, R, 2) to the mean level of the raters, weighted by agreement, and average: (T, 2).
 
-    The gold standard of AVEC 2016 and 2018: mean of the ratings - overall mean + sum(a_r m_r) / sum(a_r), with
-    the agreement a_r of rater r (negative: 0) and the mean m_r. Each rater is centred alone, so that a missing
-    label makes no jump. Without any agreement the level is the plain mean of the m_r.
+    The gold standard of AVEC 2016 and 2018: mean of the ratings - overall mean + sum(a_r m_r) / sum(a_r),
+    with the agreement a_r of rater r (negative: 0) and the mean m_r. Each rater is centred alone, so that a
+    missing label makes no jump. Without any agreement the level is the plain mean of the m_r.
     """
     means = _means_of_raters(ratings)  # (R, 2), NaN for a rater without labels
     weights = np.where(np.isfinite(means), np.maximum(rater_agreement(ratings), 0.0), 0.0)

@@ -1,6 +1,6 @@
 """Any corpus as one long table in Parquet, which the table reader reads back to the same recordings.
 
-What stays the same is what `Corpus.sha256` covers: names, times, features, validity, ratings. Remarks, the share
+What stays the same is what `Corpus.sha256` covers: names, times, features, validity, ratings. Remarks, shares
 joined and the format's name belong to the reading, not to the contents.
 """
 

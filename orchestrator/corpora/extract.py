@@ -95,10 +95,10 @@ def extract(  # noqa: PLR0913
 ) -> Extraction:
     """Extract action units from one video or each video of a folder into `out/features/<name>.csv`.
 
-    `executable` is OpenFace's program (else OPENFACE_FEATURE_EXTRACTION, else the PATH), or the Python that has
-    Py-Feat (else this one). A video that fails, or takes longer than `timeout_seconds`, stays and is reported
-    in `failed`; the others are done all the same. InputError before anything has run: no video, two of one
-    name, no such tool, an `out` that cannot be written.
+    `executable` is OpenFace's program (else OPENFACE_FEATURE_EXTRACTION, else the PATH), or the Python that
+    has Py-Feat (else this one). A video that fails, or takes longer than `timeout_seconds`, stays and is
+    reported in `failed`; the others are done all the same. InputError before anything has run: no video, two
+    of one name, no such tool, an `out` that cannot be written.
     """
     driver = _tool(tool, executable)
     videos = _videos(source)
@@ -116,7 +116,7 @@ def extract(  # noqa: PLR0913
             _extract_one(video, table, driver, timeout_seconds, log)
             if discard_video:
                 _discard(video, table, driver, log)
-        except (_NotWholeError, OSError) as error:
+        except (_NotWholeError, OSError, csv.Error) as error:
             expected = f"a whole table by {driver.name}"
             log.failed.append(Problem(where=str(video), found=str(error), expected=expected))
     return Extraction(

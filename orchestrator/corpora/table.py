@@ -1,7 +1,7 @@
 """One long table: `participant`, optional `session`, `time` in seconds, features and labels; Parquet or CSV.
 
-Labels are `valence_<rater>` and `arousal_<rater>`, or `valence` and `arousal`; `valid`, `confidence`, `success`
-are optional. A row may lack its labels. Trials are rows too: then `time` is when each trial was.
+Labels are `valence_<rater>` and `arousal_<rater>`, or `valence` and `arousal`; `valid`, `confidence` and
+`success` are optional. A row may lack its labels. Trials are rows too: then `time` is when each trial was.
 """
 
 from dataclasses import replace
@@ -116,7 +116,7 @@ def _recordings(columns: Columns, participant: str) -> dict[tuple[str, str], NDA
 
 
 def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
-    """Label columns by dimension, in the same order of raters; empty with a problem where they do not match."""
+    """Label columns by dimension, raters in the same order; empty with a problem where they do not match."""
     found: dict[str, dict[str, str]] = {dimension: {} for dimension in DIMENSIONS}
     for column in columns.names:
         dimension, _, rater = column.partition("_")

@@ -1,14 +1,15 @@
 """A stand-in for OpenFace 2's FeatureExtraction: its options, its header, its number formats; made-up values.
 
-FAKE_OPENFACE says what goes wrong: `fail`, `mute` (no table, exit code 0, as OpenFace on a video that it cannot
-open), `cut` (the table ends in a row), `short` (half the rows), `less` (one row missing), `hang`, `text` (no
-number where one belongs). FAKE_OPENFACE_ON limits it to the videos whose name begins so.
+FAKE_OPENFACE says what goes wrong: `fail`, `mute` (no table, exit code 0, as OpenFace on a video that it
+cannot open), `cut` (the table ends in a row), `short` (half the rows), `less` (one row missing), `hang`, `text`
+(no number where one belongs). FAKE_OPENFACE_ON limits it to the videos whose name begins so.
 """
 
 import math
 import os
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -44,7 +45,7 @@ def cell(name, frame, hz):
 
 
 def main(arguments):
-    options = dict(zip(arguments, arguments[1:], strict=False)) | dict.fromkeys(arguments[-1:], "")
+    options = dict(pairwise(arguments)) | dict.fromkeys(arguments[-1:], "")
     video = Path(options["-f"])
     fault = os.environ.get("FAKE_OPENFACE", "")
     if not video.name.startswith(os.environ.get("FAKE_OPENFACE_ON", "")):
