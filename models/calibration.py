@@ -19,11 +19,10 @@ from models.networks import AffectNetwork, build
 from models.recipe import Recipe
 from models.sizes import num_parameters
 
-# Ours: the smallest hidden size of the grid, one in the middle, and one large enough to extrapolate to 512.
-HIDDEN_SIZES = (8, 64, 256)
-TIMED_LENGTH = (
-    16  # frames of a timed window: short, for the largest network; time a frame hardly depends on it
-)
+# Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
+# windows: short for the largest (the time a frame hardly depends on it).
+TIMED_LENGTHS = {8: 16, 64: 16, 512: 8}
+HIDDEN_SIZES = tuple(TIMED_LENGTHS)
 VALIDATION_WINDOWS = 32
 SECONDS_BUDGET = 2.0  # for all points of `estimate_seconds` together
 
@@ -67,7 +66,7 @@ def estimate_seconds(
         model = next(r for r in recipes if (r.network, r.windows_a_step) == (network, windows_a_step))
         timings[network, windows_a_step] = {
             (hidden, layers): _timed(
-                replace(model, hidden_size=hidden, num_layers=layers, sequence_length=TIMED_LENGTH),
+                replace(model, hidden_size=hidden, num_layers=layers, sequence_length=TIMED_LENGTHS[hidden]),
                 num_features,
                 seconds_budget / points,
             )

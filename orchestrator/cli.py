@@ -6,11 +6,9 @@ from typing import Any
 
 import click
 
+from orchestrator import exit_codes
 from orchestrator import options as opt
 from orchestrator.errors import InputError
-
-EXIT_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 class Guarded(click.Group):
@@ -23,10 +21,10 @@ class Guarded(click.Group):
         except InputError as error:
             for problem in error.problems:
                 click.echo(f"error: {problem}", err=True)
-            ctx.exit(EXIT_INPUT)
+            ctx.exit(exit_codes.INPUT)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+            ctx.exit(exit_codes.INTERRUPTED)
 
 
 @click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +47,7 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would run, how large and how long; train nothing.")
 @opt.path_option("--resume", metavar="DIR", help="Continue the run in DIR; needs no other option.")
 @click.pass_context
-def tune(ctx: click.Context, **values: Any) -> None:
+def tune(ctx: click.Context, /, **values: Any) -> None:
     """Search a method's grid with Ray Tune and record every configuration in MLflow."""
     if values["resume"]:
         _resume(ctx, values["resume"])
@@ -75,7 +73,7 @@ def tune(ctx: click.Context, **values: Any) -> None:
 @opt.protocol_options
 @opt.run_options
 @click.pass_context
-def evaluate(ctx: click.Context, **values: Any) -> None:
+def evaluate(ctx: click.Context, /, **values: Any) -> None:
     """Train and score the k folds of one configuration."""
     from orchestrator import launch
 
@@ -94,7 +92,7 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 
     report = write_missing(directory, tracking_uri)
     click.echo(str(report))
-    ctx.exit(0 if report.complete else 1)
+    ctx.exit(0 if report.complete else exit_codes.SOME_FAILED)
 
 
 @cli.command()
@@ -120,11 +118,11 @@ def check(path: Path, corpus: str | None, as_json: bool) -> None:
     """Read a corpus and say what is in it, what was dropped and why."""
     import json
 
-    from orchestrator.corpora.manifest import as_text, manifest
+    from orchestrator.corpora.manifest import manifest, manifest_text
     from orchestrator.corpora.opening import open_corpus
 
-    found = manifest(open_corpus(path, corpus=corpus))
-    click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else as_text(found))
+    found = open_corpus(path, corpus=corpus)
+    click.echo(json.dumps(manifest(found), indent=1, allow_nan=False) if as_json else manifest_text(found))
 
 
 @data.command()
@@ -147,11 +145,11 @@ def convert(path: Path, corpus: str | None, out: Path) -> None:
 @click.option("--hz", type=float, default=25.0, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
-def synthesize(out: Path, identity: float | None, **values: Any) -> None:
+def synthesize(out: Path, **values: Any) -> None:
     """Write a synthetic corpus as a RECOLA tree."""
     from orchestrator.corpora.synthetic import synthesize as write
 
-    write(out, **values, **({} if identity is None else {"identity": identity}))
+    write(out, **{name: value for name, value in values.items() if value is not None})
     click.echo(f"written to {out}: synthetic, comparable with no published figure")
 
 
@@ -161,11 +159,19 @@ def synthesize(out: Path, identity: float | None, **values: Any) -> None:
 @click.option("--tool", type=click.Choice(["openface", "py-feat"]), default="openface", show_default=True)
 @click.option("--executable", help="OpenFace's FeatureExtraction, where it is not on the PATH.")
 @click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
-def extract(source: Path, out: Path, tool: str, executable: str | None, discard_video: bool) -> None:
+@click.pass_context
+def extract(ctx: click.Context, source: Path, out: Path, tool: Any, **values: Any) -> None:
     """Extract action units from a video or a folder of videos: level 1's first step."""
     from orchestrator.corpora.extract import extract as run
 
-    click.echo(str(run(source, out, tool=tool, discard_video=discard_video, executable=executable)))
+    report = run(source, out, tool=tool, **values)
+    for problem in report.failed:
+        click.echo(f"failed: {problem}", err=True)
+    click.echo(
+        f"{len(report.done)} tables written to {out / 'features'}, {len(report.skipped)} were there,"
+        f" {len(report.failed)} videos failed, {len(report.discarded)} videos discarded"
+    )
+    ctx.exit(exit_codes.SOME_FAILED if report.failed else 0)
 
 
 def _resume(ctx: click.Context, directory: Path) -> None:
@@ -233,9 +239,7 @@ def _point(values: dict[str, Any]) -> Any:
             )
         published = find_method(values["method"]).published
         if values["network"] not in published:
-            raise InputError.of(
-                "--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}"
-            )
+            raise InputError.of("--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}")
         return published[values["network"]]
     missing = [flags[name] for name in names if name not in given]
     if missing:

@@ -79,9 +79,7 @@ def _gold(recording: Recording, protocol: Protocol) -> Floats:
 
 
 def _without_invalid(features: Floats, valid: NDArray[np.bool_]) -> Floats:
-    return np.where(valid[:, None], np.nan_to_num(features, nan=0.0, posinf=0.0, neginf=0.0), 0.0).astype(
-        np.float32
-    )
+    return np.where(valid[:, None], np.nan_to_num(features, nan=0.0, posinf=0.0, neginf=0.0), 0.0).astype(np.float32)
 
 
 def _scale_participants(recordings: Sequence[Recording]) -> list[Floats]:

@@ -37,9 +37,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
     except OSError as error:
-        raise InputError.of(
-            str(path), found=error.strerror or str(error), expected="a readable file"
-        ) from error
+        raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
 
 
 def claim_output(path: Path) -> None:

@@ -20,9 +20,7 @@ class Fold:
     held_out: tuple[str, ...]
 
 
-def make_folds(
-    participants: Sequence[str], k: int, *, inner_share: float = 0.0, seed: int = 0
-) -> tuple[Fold, ...]:
+def make_folds(participants: Sequence[str], k: int, *, inner_share: float = 0.0, seed: int = 0) -> tuple[Fold, ...]:
     """Split participants into k runs of neighbours whose sizes differ by at most one, the longer ones first.
 
     With `inner_share` that share of each fold's training participants (at least one) is set apart, drawn by `seed`.
@@ -42,9 +40,7 @@ def make_folds(
     for number in range(k):
         end = start + size + (number < longer)
         others = [*participants[:start], *participants[end:]]
-        inner = (
-            _draw_inner(others, inner_share, seed_for(seed, "fold", number, "inner")) if inner_share else ()
-        )
+        inner = _draw_inner(others, inner_share, seed_for(seed, "fold", number, "inner")) if inner_share else ()
         folds.append(
             Fold(
                 number=number,

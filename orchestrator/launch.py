@@ -95,15 +95,14 @@ def prepare(request: Request, *, claim: bool) -> Launch:
     corpus = gather.run(lambda: load_corpus(request.data, request.seed))
     dataset = gather.run(lambda: make_dataset(corpus, protocol, seed=request.seed)) if corpus else None
     gather.settle()
-    assert corpus is not None and dataset is not None and points is not None and uri is not None
+    assert corpus is not None
+    assert dataset is not None
+    assert points is not None
+    assert uri is not None
     reference = refer(corpus, dataset)
-    trials, refused = make_trials(
-        points, method=method.name, protocol=protocol, corpus=reference, seed=request.seed
-    )
+    trials, refused = make_trials(points, method=method.name, protocol=protocol, corpus=reference, seed=request.seed)
     if not trials:
-        raise InputError.of(
-            "--set", found=refused[0]["why"], expected="at least one point that can be trained"
-        )
+        raise InputError.of("--set", found=refused[0]["why"], expected="at least one point that can be trained")
     if request.search.search == "random":
         trials = choose_random(trials, request.search.max_trials, request.seed)
     plan = Plan(
@@ -146,9 +145,7 @@ def load_corpus(data: DataOptions, seed: int) -> Corpus:
     if data.path is not None:
         return open_corpus(data.path, corpus=data.corpus)
     identity = {} if data.identity is None else {"identity": data.identity}
-    path = cached_synthetic(
-        participants=DEMO_PARTICIPANTS, seconds=DEMO_SECONDS, hz=DEMO_HZ, seed=seed, **identity
-    )
+    path = cached_synthetic(participants=DEMO_PARTICIPANTS, seconds=DEMO_SECONDS, hz=DEMO_HZ, seed=seed, **identity)
     return open_corpus(path, corpus=data.corpus)
 
 
@@ -166,9 +163,7 @@ def _points(request: Request, method: Method, preset_name: str) -> tuple[tuple[s
     preset = method.presets[preset_name]
     for network in request.networks:
         if network not in method.networks:
-            raise InputError.of(
-                "--network", found=repr(network), expected=f"one of {', '.join(method.networks)}"
-            )
+            raise InputError.of("--network", found=repr(network), expected=f"one of {', '.join(method.networks)}")
     networks = request.networks or preset.networks
     if request.point is not None:
         return tuple((network, request.point) for network in networks)

@@ -36,42 +36,28 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
     click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
-    click.option(
-        "--identity", type=click.FloatRange(0, 1), help="Embedded corpus: how much of a person shows."
-    ),
+    click.option("--identity", type=click.FloatRange(0, 1), help="Embedded corpus: how much of a person shows."),
 )
 
 protocol_options = _all(
     click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="described", show_default=True),
     click.option("--epochs", type=POSITIVE, help="Instead of the preset's or the protocol's."),
-    click.option(
-        "--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."
-    ),
+    click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
     click.option("--gold", type=click.Choice(GOLD), help="Gold standard of the raters; the paper's is mean."),
-    click.option(
-        "--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."
-    ),
-    click.option(
-        "--scaling", type=click.Choice(["participant", "train", "none"]), help="Whose statistics scale."
-    ),
+    click.option("--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."),
+    click.option("--scaling", type=click.Choice(["participant", "train", "none"]), help="Whose statistics scale."),
     click.option("--loss", type=click.Choice(["mse", "ccc"]), help="Training loss; the paper's is mse."),
-    click.option(
-        "--windows-a-step", type=POSITIVE, help="Windows of one optimiser step; the paper is silent."
-    ),
+    click.option("--windows-a-step", type=POSITIVE, help="Windows of one optimiser step; the paper is silent."),
 )
 
 run_options = _all(
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
-    click.option(
-        "--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."
-    ),
+    click.option("--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
     click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
     click.option("--address", help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto."),
     click.option("--storage", help="Folder for the trials that all nodes of a cluster share."),
-    click.option(
-        "--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."
-    ),
+    click.option("--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."),
     path_option("--output", help="Where everything is written; new, under runs/ if not given."),
     click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models.seeds import seed_for
-from models.sizes import num_parameters
+from models.sizes import model_size_mib, num_parameters
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import read_json, write_json
 from orchestrator.protocols import Protocol
@@ -20,9 +20,7 @@ from tune_spaces.method import HParams, Method, Preset
 PLAN_FILE = "plan.json"
 PLAN_FORMAT = 1
 UID_LENGTH = 12
-STEP_COST = (
-    50_000  # parameters that cost as much as the overhead of a layer's time step; ours, measured on a CPU
-)
+STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's time step; ours, measured on a CPU
 INTEGER_KEYS = ("hidden_size", "sequence_length", "num_layers")
 GRID_KEYS = ("learning_rate", *INTEGER_KEYS)
 
@@ -100,9 +98,7 @@ class Plan:
 def load_plan(output: Path) -> Plan:
     """Read the plan of an output directory; InputError where there is none or it is of another format."""
     if not (output / PLAN_FILE).is_file():
-        raise InputError.of(
-            str(output), found="no plan.json", expected="the output directory of an earlier run"
-        )
+        raise InputError.of(str(output), found="no plan.json", expected="the output directory of an earlier run")
     raw = read_json(output / PLAN_FILE)
     if raw.get("format") != PLAN_FORMAT:
         raise InputError.of(
@@ -115,9 +111,7 @@ def load_plan(output: Path) -> Plan:
                 "protocol": Protocol(**raw["protocol"]),
                 "corpus": CorpusReference(**raw["corpus"]),
                 "search": SearchOptions(**raw["search"]),
-                "trials": tuple(
-                    Trial(**{**point, "hparams": HParams(**point["hparams"])}) for point in raw["trials"]
-                ),
+                "trials": tuple(Trial(**{**point, "hparams": HParams(**point["hparams"])}) for point in raw["trials"]),
                 "refused": tuple(raw["refused"]),
                 "arguments": tuple(raw["arguments"]),
             }
@@ -130,26 +124,20 @@ def load_plan(output: Path) -> Plan:
         ) from error
 
 
-def parse_grid_overrides(
-    texts: Sequence[str], method: Method, preset: Preset
-) -> dict[str, tuple[float | int, ...]]:
+def parse_grid_overrides(texts: Sequence[str], method: Method, preset: Preset) -> dict[str, tuple[float | int, ...]]:
     """Apply `--set hidden_size=8,16` to the preset's grid; InputError lists every bad one at once."""
     grid = {**preset.grid}
     problems = []
     for text in texts:
         key, _, values = text.partition("=")
         if key not in grid:
-            problems.append(
-                Problem(where="--set", found=repr(text), expected=f"one of {', '.join(grid)} = values")
-            )
+            problems.append(Problem(where="--set", found=repr(text), expected=f"one of {', '.join(grid)} = values"))
             continue
         try:
             grid[key] = tuple(_grid_value(key, value) for value in values.split(","))
         except ValueError:
             kind = "whole numbers above 0" if key in INTEGER_KEYS else "numbers above 0"
-            problems.append(
-                Problem(where=f"--set {key}", found=repr(values), expected=f"{kind}, separated by commas")
-            )
+            problems.append(Problem(where=f"--set {key}", found=repr(values), expected=f"{kind}, separated by commas"))
     if problems:
         raise InputError(problems)
     assert set(grid) == set(GRID_KEYS), method.name
@@ -163,9 +151,7 @@ def _grid_value(key: str, text: str) -> float | int:
     return value
 
 
-def grid_points(
-    networks: Sequence[str], grid: Mapping[str, Sequence[float | int]]
-) -> tuple[tuple[str, HParams], ...]:
+def grid_points(networks: Sequence[str], grid: Mapping[str, Sequence[float | int]]) -> tuple[tuple[str, HParams], ...]:
     """List every combination once, network by network, in the order in which the grid is written."""
     keys = list(grid)
     rows = (dict(zip(keys, values, strict=True)) for values in itertools.product(*grid.values()))
@@ -219,14 +205,16 @@ def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tupl
 
 def relative_cost(trial: Trial, num_features: int) -> float:
     """Return a rough cost of an epoch, for order and for time left only: parameters, and steps that cost anyway."""
-    hparams = trial.hparams
-    parameters = num_parameters(
-        trial.network,
-        num_features=num_features,
-        hidden_size=hparams.hidden_size,
-        num_layers=hparams.num_layers,
+    return size_of(trial, num_features)[0] + STEP_COST * trial.hparams.num_layers
+
+
+def size_of(trial: Trial, num_features: int) -> tuple[int, float]:
+    """Return the parameters and the MiB of one of the trial's models."""
+    hidden_size, num_layers = trial.hparams.hidden_size, trial.hparams.num_layers
+    return (
+        num_parameters(trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers),
+        model_size_mib(trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers),
     )
-    return parameters + STEP_COST * hparams.num_layers
 
 
 def describe(hparams: HParams) -> str:

@@ -3,10 +3,10 @@
 import os
 from collections import Counter
 
-from models.sizes import cell_of, model_size_mib, num_parameters
+from models.sizes import cell_of
 from orchestrator.dataset import Dataset
 from orchestrator.launch import Launch
-from orchestrator.plan import Plan, Trial, describe
+from orchestrator.plan import Plan, Trial, describe, size_of
 
 BYTES_A_MIB = 2**20
 ADAM_COPIES = 4  # weights, gradients and Adam's two moments
@@ -20,9 +20,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     if corpus.synthetic:
         lines.append("SYNTHETIC corpus: made by a generator, comparable with no published figure")
     if plan.preset == "demo":
-        lines.append(
-            "preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)"
-        )
+        lines.append("preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)")
     lines += [
         f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
         f" {dataset.num_frames} frames, {corpus.features} features, {corpus.path}",
@@ -59,7 +57,8 @@ def dry_run(launch: Launch) -> str:
     seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
     cores = os.cpu_count() or 1
     at_once = max(1, int((plan.search.num_cpus or cores) / max(plan.search.cpus_per_trial, 1e-9)))
-    largest = max(trials, key=lambda trial: _parameters(trial, plan))
+    largest = max(trials, key=lambda trial: size_of(trial, plan.corpus.features)[0])
+    parameters, size_mib = size_of(largest, plan.corpus.features)
     longest = max(range(len(trials)), key=lambda index: seconds[index])
     trial_hours = sum(seconds) / 3600
     return "\n".join(
@@ -71,7 +70,7 @@ def dry_run(launch: Launch) -> str:
             f"epochs          {len(trials) * folds * plan.protocol.epochs}",
             f"refused points  {len(plan.refused)}",
             f"largest         {largest.network} {describe(largest.hparams)}:"
-            f" {_parameters(largest, plan):,} parameters, {_size(largest, plan):.2f} MiB,"
+            f" {parameters:,} parameters, {size_mib:.2f} MiB,"
             f" about {_memory_mib(largest, plan, dataset):.0f} MiB of memory while its {folds} folds train",
             f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
             f" about {seconds[longest] / 3600:.2f} h",
@@ -82,22 +81,6 @@ def dry_run(launch: Launch) -> str:
     )
 
 
-def _arguments(trial: Trial, plan: Plan) -> dict[str, int]:
-    return {
-        "num_features": plan.corpus.features,
-        "hidden_size": trial.hparams.hidden_size,
-        "num_layers": trial.hparams.num_layers,
-    }
-
-
-def _parameters(trial: Trial, plan: Plan) -> int:
-    return num_parameters(trial.network, **_arguments(trial, plan))
-
-
-def _size(trial: Trial, plan: Plan) -> float:
-    return model_size_mib(trial.network, **_arguments(trial, plan))
-
-
 def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     """Estimate a trial's memory: the process, the windows, k models with Adam, and one step's activations."""
     cell = cell_of(trial.network)
@@ -106,4 +89,4 @@ def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)
     frames = plan.protocol.windows_a_step * trial.hparams.sequence_length
     activations = 2 * 4 * frames * trial.hparams.num_layers * width / BYTES_A_MIB
-    return WORKER_MIB + windows + len(dataset.folds) * copies * _size(trial, plan) + activations
+    return WORKER_MIB + windows + len(dataset.folds) * copies * size_of(trial, plan.corpus.features)[1] + activations

@@ -22,9 +22,7 @@ RATE_SECONDS = 60.0  # epochs a second over the last minute
 class Observer:
     """Follows one search on the driver."""
 
-    def __init__(
-        self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]], changed: Any
-    ) -> None:
+    def __init__(self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]], changed: Any) -> None:
         """Start from the results of an earlier run; `changed()` is called when a trial's folder has news."""
         self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
         self.trials = {trial.uid: trial for trial in plan.trials}
@@ -108,7 +106,8 @@ class Observer:
     def _result_line(self, uid: str) -> str:
         result, trial = self.results[uid], self.trials[uid]
         return (
-            f"[{len(self.results) + len(self.failed)}/{self.plan.num_planned}] {trial.network} {describe(trial.hparams)}"
+            f"[{len(self.results) + len(self.failed)}/{self.plan.num_planned}]"
+            f" {trial.network} {describe(trial.hparams)}"
             f" {result['status']}: loss {result['selection_loss']:.4f}, CCC valence {result['ccc_valence']:.3f}"
             f" arousal {result['ccc_arousal']:.3f}, {result['training_seconds'] / 60:.1f} min"
         )
@@ -131,9 +130,7 @@ class Observer:
             parts.append(f"{len(self.failed)} FAILED")
         best = ranking(list(self.results.values()))
         if best:
-            parts.append(
-                f"best CCC valence {best[0]['ccc_valence']:.3f} arousal {best[0]['ccc_arousal']:.3f}"
-            )
+            parts.append(f"best CCC valence {best[0]['ccc_valence']:.3f} arousal {best[0]['ccc_arousal']:.3f}")
         left = self._seconds_left()
         parts.append(f"time left about {_duration(left)}" if left is not None else "time left unknown")
         return " | ".join(parts)
@@ -156,9 +153,7 @@ class Observer:
             return None
         ended = self.results.keys() | self.failed
         planned = [trial.uid for trial in self.plan.trials[: self.plan.num_planned]]
-        left = sum(
-            self.costs[uid] * (total - self.running.get(uid, 0)) for uid in planned if uid not in ended
-        )
+        left = sum(self.costs[uid] * (total - self.running.get(uid, 0)) for uid in planned if uid not in ended)
         return (time.monotonic() - self.begun) * left / so_far
 
     def _show(self) -> None:
@@ -181,6 +176,4 @@ def _live_display(stream: TextIO) -> Any:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    )
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,4 +1,4 @@
-"""The three named ways to run the paper's experiment; each choice is a field (paper, section IV.D; docs/protocols.md)."""
+"""The three named ways to run the paper's experiment; each choice is a field (paper, IV.D; docs/protocols.md)."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,7 @@
 """From the trials' results to the answer: ranking, the choice by each protocol, the selection-corrected score."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ FOLD_SCORES = tuple(
     for measure in ("ccc", "ccc_window", "ccc_participant", "pearson", "mse", "mae", "constant", "num_frames")
     for dimension in DIMENSIONS
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the trials of a run left: results, finished or stopped, and failures."""
+
+    results: Sequence[Result]
+    failures: Sequence[Mapping[str, Any]]
 
 
 def ranking(results: Sequence[Result]) -> list[Result]:

@@ -1,4 +1,4 @@
-"""One run from a plan to its summary: lock, tracking, search, outputs, exit code; starting and resuming are the same."""
+"""One run from a plan to its summary and exit code; starting and resuming are the same."""
 
 import contextlib
 import fcntl
@@ -8,19 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator import summary
+from orchestrator import baseline, exit_codes, summary
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
 from orchestrator.plan import Plan
 from orchestrator.progress import Observer
+from orchestrator.results import Outcome
 from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import TRIALS_FOLDER, read_failures, read_results
 
-EXIT_FINISHED = 0
-EXIT_SOME_FAILED = 1
-EXIT_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
@@ -53,20 +50,22 @@ def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
                 )
         except KeyboardInterrupt:
             interrupted = True
-        found, failures = read_results(trials_folder, uids), read_failures(trials_folder, uids)
-        unfinished = plan.num_planned - len(found) - len(failures)
-        status = _status(interrupted or (unfinished > 0 and not spent), unfinished, len(failures))
-        summary.write_outputs(plan, dataset, output, trials_folder, found)
+        outcome = Outcome(results=read_results(trials_folder, uids), failures=read_failures(trials_folder, uids))
+        unfinished = plan.num_planned - len(outcome.results) - len(outcome.failures)
+        status = _status(interrupted or (unfinished > 0 and not spent), unfinished, len(outcome.failures))
+        summary.write_outputs(plan, dataset, output, trials_folder, outcome.results)
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
-        content = summary.build(plan, found, failures, status=status, tracking=identity)
+        ridge = baseline.ridge(dataset)
+        content = summary.build(plan, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
         report = tracker.close(TRACKING_CLOSE_SECONDS)
-    summary.print_report(plan, content, found, failures)
+        shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
+    summary.print_report(plan, content, outcome)
     print(report)
     _print_end(output, status)
     if status == "interrupted":
-        return EXIT_INTERRUPTED
-    return EXIT_SOME_FAILED if failures else EXIT_FINISHED
+        return exit_codes.INTERRUPTED
+    return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
 
 
 def _status(interrupted: bool, unfinished: int, num_failed: int) -> str:
@@ -80,11 +79,7 @@ def _status(interrupted: bool, unfinished: int, num_failed: int) -> str:
 def _wait_for_identity(output: Path, tracker: Tracker) -> dict[str, str] | None:
     """Return the parent run's ids; a store that is still being made gets a moment, a failing one does not."""
     deadline = time.monotonic() + TRACKING_OPEN_SECONDS
-    while (
-        (identity := tracking_identity(output)) is None
-        and not tracker.problem
-        and time.monotonic() < deadline
-    ):
+    while (identity := tracking_identity(output)) is None and not tracker.problem and time.monotonic() < deadline:
         time.sleep(0.1)
     return identity
 

@@ -35,13 +35,9 @@ class OptunaGenerations:
             ) from error
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
-        sampler = optuna.samplers.TPESampler(
-            seed=seed_for(plan.seed, "optuna") % 2**32, n_startup_trials=GENERATION
-        )
+        sampler = optuna.samplers.TPESampler(seed=seed_for(plan.seed, "optuna") % 2**32, n_startup_trials=GENERATION)
         self.study = optuna.create_study(direction="minimize", sampler=sampler)
-        self.points = {
-            _key(trial.network, dataclasses.asdict(trial.hparams)): trial.uid for trial in plan.trials
-        }
+        self.points = {_key(trial.network, dataclasses.asdict(trial.hparams)): trial.uid for trial in plan.trials}
         self.choices = {
             "network": sorted({trial.network for trial in plan.trials}),
             **{key: sorted({getattr(trial.hparams, key) for trial in plan.trials}) for key in GRID_KEYS},
@@ -86,9 +82,7 @@ class OptunaGenerations:
         repeats = 0
         while len(self.generation) < GENERATION and self.left and repeats < MAX_REPEATS:
             question = self.study.ask()
-            values = {
-                key: question.suggest_categorical(key, options) for key, options in self.choices.items()
-            }
+            values = {key: question.suggest_categorical(key, options) for key, options in self.choices.items()}
             uid = self.points.get(_key(values.pop("network"), values))
             if uid is None or uid in self.seen:
                 # A refused point, or one already handed out: it has no second answer.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
 from orchestrator.files import write_json, write_text
 from orchestrator.plan import Plan, describe
-from orchestrator.results import Result
+from orchestrator.results import Outcome, Result
 from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
 
 SUMMARY_FILE = "summary.json"
 PREDICTIONS_TABLE = "predictions.parquet"
 LEADERBOARD_FILE = "leaderboard.csv"
 MODEL_FOLDER = "model"
+LEADERBOARD_ROWS = 20
+PLAIN_WIDTH = 120  # columns of the printed tables where there is no terminal
 
 # Keys of `summary.json` that hold the reported configuration's score; null where nothing finished.
 SCORE_KEYS = (
@@ -49,14 +52,10 @@ FOLD_KEYS = ("fold", "participants", "chosen_epoch", "selection_loss", "train_lo
 
 
 def build(
-    plan: Plan,
-    found: Sequence[Result],
-    failures: Sequence[Mapping[str, Any]],
-    *,
-    status: str,
-    tracking: Mapping[str, Any],
+    plan: Plan, outcome: Outcome, *, status: str, tracking: Mapping[str, Any], ridge: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the content of `summary.json`; every key is always there."""
+    found = outcome.results
     ranked = results.ranking(found)
     best = ranked[0] if ranked else None
     score = results.reported_scores(found, plan.protocol, seed=plan.seed)
@@ -82,6 +81,7 @@ def build(
         **{key: score.get(key) for key in SCORE_KEYS},
         "ccc_corrected_valence": corrected.get("ccc_valence"),
         "ccc_corrected_arousal": corrected.get("ccc_arousal"),
+        "baseline": {"ridge": dict(ridge)},
         "folds": [
             {"uid": result["uid"], **{key: result["folds"][k][key] for key in FOLD_KEYS}}
             for k, result in enumerate(results.reported_by_fold(found, plan.protocol))
@@ -93,24 +93,20 @@ def build(
         "trials": {
             "planned": plan.num_planned,
             "finished": len(ranked),
-            "failed": len(failures),
+            "failed": len(outcome.failures),
             "stopped": len(found) - len(ranked),
         },
         "mlflow": {key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
     }
 
 
-def write_outputs(
-    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]
-) -> None:
+def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
     """Write leaderboard, predictions and model of the results there are."""
     write_text(output / LEADERBOARD_FILE, leaderboard_csv(found))
     reported = results.reported_by_fold(found, plan.protocol)
     if not reported:
         return
-    write_predictions(
-        dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic
-    )
+    write_predictions(dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic)
     write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
 
 
@@ -178,14 +174,12 @@ def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path,
     write_text(folder / "README.md", model_card.as_text(card))
 
 
-def print_report(
-    plan: Plan, summary: Mapping[str, Any], found: Sequence[Result], failures: Sequence[Mapping[str, Any]]
-) -> None:
+def print_report(plan: Plan, summary: Mapping[str, Any], outcome: Outcome) -> None:
     """Print leaderboard, score and failures."""
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     note = " (SYNTHETIC corpus)" if plan.corpus.synthetic else ""
     note += f", protocol {plan.protocol.name}" + (
         " - OPTIMISTIC: the reported fold chose the epoch" if plan.protocol.optimistic else ""
@@ -202,7 +196,7 @@ def print_report(
         "MiB",
     ):
         table.add_column(heading, justify="left" if heading in ("network", "configuration") else "right")
-    for rank, result in enumerate(results.ranking(found)[:LEADERBOARD_ROWS], start=1):
+    for rank, result in enumerate(results.ranking(outcome.results)[:LEADERBOARD_ROWS], start=1):
         table.add_row(
             str(rank),
             result["network"],
@@ -216,11 +210,8 @@ def print_report(
     console.print(table)
     if summary["best"]:
         _print_score(console, summary)
-    if failures:
-        _print_failures(console, failures)
-
-
-LEADERBOARD_ROWS = 20
+    if outcome.failures:
+        _print_failures(console, outcome.failures)
 
 
 def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
@@ -228,9 +219,15 @@ def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
         corrected = summary[f"ccc_corrected_{dimension}"]
         console.print(
             f"{dimension:8} CCC {summary[f'ccc_{dimension}']:.3f} (± {summary[f'ccc_{dimension}_sd']:.3f} over folds,"
-            f" 95 % interval {summary[f'ccc_{dimension}_low']:.3f} to {summary[f'ccc_{dimension}_high']:.3f} over participants),"
+            f" 95 % interval over participants {summary[f'ccc_{dimension}_low']:.3f}"
+            f" to {summary[f'ccc_{dimension}_high']:.3f}),"
             f" of window means {summary[f'ccc_window_{dimension}']:.3f}, selection-corrected {corrected:.3f}"
         )
+
+    ridge = summary["baseline"]["ridge"]
+    console.print(
+        f"ridge    CCC valence {ridge['ccc_valence']:.3f}, arousal {ridge['ccc_arousal']:.3f} on the same folds"
+    )
 
 
 def _print_failures(console: Any, failures: Sequence[Mapping[str, Any]]) -> None:
@@ -240,9 +237,7 @@ def _print_failures(console: Any, failures: Sequence[Mapping[str, Any]]) -> None
     for heading in ("uid", "network", "configuration", "reason"):
         table.add_column(heading)
     for failure in failures:
-        table.add_row(
-            failure["uid"], failure["network"], describe(results.hparams_of(failure)), failure["message"]
-        )
+        table.add_row(failure["uid"], failure["network"], describe(results.hparams_of(failure)), failure["message"])
     console.print(table, markup=False)
     console.print("The first failure in full:")
     console.print(str(failures[0]["traceback"]), markup=False)

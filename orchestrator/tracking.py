@@ -125,9 +125,7 @@ class Tracker:
         while not self._writer.stopped.is_set():
             self._wake.wait()
             self._wake.clear()
-            closing = (
-                self._closing.is_set()
-            )  # asked before the pass: it must see what close() was told to write
+            closing = self._closing.is_set()  # asked before the pass: it must see what close() was told to write
             if self._writer.run_pass():
                 if closing:
                     return
@@ -137,9 +135,7 @@ class Tracker:
             last_attempts += closing
             if last_attempts == LAST_ATTEMPTS:
                 return
-            (self._writer.stopped if closing else self._closing).wait(
-                FIRST_DELAY_SECONDS if closing else delay
-            )
+            (self._writer.stopped if closing else self._closing).wait(FIRST_DELAY_SECONDS if closing else delay)
             delay = min(2 * delay, LONGEST_DELAY_SECONDS)
             self._wake.set()
 

@@ -153,9 +153,7 @@ def search_record(plan: Mapping[str, Any]) -> RunRecord:
     title = str(plan.get("title") or plan.get("name") or "search")
     if plan.get("corpus", {}).get("synthetic") and "synthetic" not in title.lower():
         title += " (synthetic)"
-    params = {
-        key: str(plan[key]) for key in ("command", "method", "preset", "seed") if plan.get(key) is not None
-    }
+    params = {key: str(plan[key]) for key in ("command", "method", "preset", "seed") if plan.get(key) is not None}
     for group in ("protocol", "corpus", "search"):
         for key, value in plan.get(group, {}).items():
             params[f"{group}_{key}"] = value if isinstance(value, str) else json.dumps(value)
@@ -211,9 +209,7 @@ def trial_record(plan: Mapping[str, Any], path: Path) -> RunRecord:
         )
     status = CHILD_STATUS[trial["status"]]
     points = _trial_points(trial, start, end)
-    return RunRecord(
-        name=name, status=status, start_ms=start, end_ms=end, params=params, tags=tags, metrics=points
-    )
+    return RunRecord(name=name, status=status, start_ms=start, end_ms=end, params=params, tags=tags, metrics=points)
 
 
 def artifact_files(output: Path) -> dict[str, Path]:
@@ -257,9 +253,7 @@ def _with_minutes(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _points(values: Mapping[str, Any], timestamp_ms: int) -> tuple[Point, ...]:
-    return tuple(
-        Point(key, float(value), timestamp_ms, 0) for key, value in values.items() if _is_finite(value)
-    )
+    return tuple(Point(key, float(value), timestamp_ms, 0) for key, value in values.items() if _is_finite(value))
 
 
 def _curve(curve: Mapping[str, Any], start_ms: int, end_ms: int) -> Iterator[Point]:

@@ -58,8 +58,8 @@ def default_tracking_uri() -> str:
 def resolve_tracking_uri(option: str | None = None) -> str:
     """Return the store's address: the option, else MLFLOW_TRACKING_URI, else the default.
 
-    SQLite paths become absolute: Ray Tune changes the working directory, so a relative path would mean another
-    database in each place. Raises InputError for an address that MLflow cannot keep runs in.
+    SQLite paths become absolute: Ray Tune changes the working directory, and a relative path would mean
+    another database in each place. Raises InputError for an address that MLflow cannot keep runs in.
     """
     where, given = "--tracking-uri", option
     if given is None:
@@ -169,9 +169,7 @@ def serve_ui(
 def _refuse_unservable(tracking_uri: str, port: int, host: str) -> None:
     if tracking_uri.split(":", 1)[0] in SERVER_SCHEMES:
         shown = hide_password(tracking_uri)
-        raise InputError.of(
-            "--tracking-uri", found=shown, expected=f"a database; this is a server: open {shown}"
-        )
+        raise InputError.of("--tracking-uri", found=shown, expected=f"a database; this is a server: open {shown}")
     database = database_path(tracking_uri)
     if database is not None and not database.is_file():
         expected = "a store that a search has written (run `python -m orchestrator tune`, or `track DIR`)"

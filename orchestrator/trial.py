@@ -17,12 +17,11 @@ import safetensors.numpy
 import safetensors.torch
 
 from models.ccc import frame_moments, window_moments
-from models.sizes import model_size_mib, num_parameters
 from models.training import Epoch, FoldsInTraining, Recipe
 from orchestrator import scoring
 from orchestrator.dataset import Dataset
 from orchestrator.files import write_json
-from orchestrator.plan import Trial, to_record
+from orchestrator.plan import Trial, size_of, to_record
 from orchestrator.protocols import Protocol
 from orchestrator.trial_files import (
     CHECKPOINT_FOLDER,
@@ -120,7 +119,8 @@ class TrialRun:
         write_json(self.folder / PROGRESS_FILE, self._scores(status="stopped")[0])
 
     def _scores(self, *, status: str) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
-        folds, moments, predictions = [], [], {}
+        folds, moments = [], []
+        predictions: dict[int, np.ndarray] = {}
         for k, split in enumerate(self.dataset.splits):
             traces = self.training.predict(k, split.held_out)
             predictions.update(zip(split.held_out, traces, strict=True))
@@ -128,18 +128,14 @@ class TrialRun:
             moments.append(frames)
             folds.append(self._fold_record(k, frames, windows))
         history = self.training.history
-        size = {
-            "num_features": len(self.dataset.feature_names),
-            "hidden_size": self.trial.hparams.hidden_size,
-            "num_layers": self.trial.hparams.num_layers,
-        }
+        parameters, size_mib = size_of(self.trial, len(self.dataset.feature_names))
         return {
             **to_record(self.trial),
             "status": status,
             "epochs": len(history),
             "training_seconds": sum(epoch.seconds for epoch in history),
-            "num_parameters": num_parameters(self.trial.network, **size),
-            "model_size_mib": model_size_mib(self.trial.network, **size),
+            "num_parameters": parameters,
+            "model_size_mib": size_mib,
             "selection_loss": float(np.mean([fold["selection_loss"] for fold in folds])),
             **scoring.over_folds(folds),
             **scoring.bootstrap(moments, seed=self.seed),

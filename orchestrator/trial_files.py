@@ -33,6 +33,5 @@ def read_failures(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, An
     return [
         read_json(file)
         for uid in uids
-        if (file := trials_folder / uid / FAILURE_FILE).is_file()
-        and not (trials_folder / uid / RESULT_FILE).is_file()
+        if (file := trials_folder / uid / FAILURE_FILE).is_file() and not (trials_folder / uid / RESULT_FILE).is_file()
     ]

@@ -21,6 +21,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from models.seeds import seed_for
+from models.training import Epoch
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.plan import Plan, SearchOptions, relative_cost
@@ -56,14 +57,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _take(self, uid: str) -> None:
-        self.uid, self.run, self.epochs = uid, None, None
+        self.uid = uid
+        self.run: TrialRun | None = None
+        self.epochs: Iterator[Epoch] = iter(())
         self.last: dict[str, Any] = {"uid": uid, "epoch": 0}
 
     def step(self) -> dict[str, Any]:
         """Train for a while and report the last epoch; the last report of a trial says `done`."""
         try:
             return self._advance()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the failure table
+        except Exception as error:
             record_failure(self.trials_folder, self.trials[self.uid], str(error), traceback.format_exc())
             return {**self.last, "failed": True, "done": True}
 
@@ -79,7 +82,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 device=assigned_device(),
             )
             self.epochs = self.run.epochs()
-        assert self.epochs is not None
         every_epoch = self.plan.search.scheduler != "fifo"
         begun = time.monotonic()
         for epoch in self.epochs:
@@ -120,21 +122,19 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         # Tune writes its callbacks to disk; ours hold threads and terminals, and nothing ever reads them back.
         return _Watch, (None, None)
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(self, *, trial: Any, **_info: Any) -> None:
         if self.observer:
             self.observer.started(trial.config["uid"])
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_trial_result(self, *, result: dict[str, Any], **_info: Any) -> None:
         if self.observer:
             self.observer.advanced(result)
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_complete(self, *, trial: Any, **_info: Any) -> None:
         if self.observer:
             self.observer.ended(trial.config["uid"])
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
         # The trial's process died (out of memory, a lost node) more often than it is taken up again.
         if self.observer and self.trials_folder:
             uid = trial.config["uid"]
@@ -209,16 +209,14 @@ def ray_session(options: SearchOptions) -> Iterator[None]:
         return
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths mean what the user meant
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = (
-        "1"  # the CSV and TensorBoardX loggers cost more than they tell
-    )
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the newer output prints its banner even when told to be silent
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the CSV and TensorBoardX loggers cost more than they tell
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if options.address:
         _check_address(options.address)
         packages = [
-            str(Path(__file__).parent.parent / name)
-            for name in ("orchestrator", "models", "fed", "tune_spaces")
+            str(Path(__file__).parent.parent / name) for name in ("orchestrator", "models", "fed", "tune_spaces")
         ]
         ray.init(address=options.address, runtime_env={"py_modules": packages}, **quiet)
     else:
@@ -247,9 +245,7 @@ def _check_address(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        raise InputError.of(
-            "--address", found=f"{address}: {error.strerror or error}", expected=expected
-        ) from error
+        raise InputError.of("--address", found=f"{address}: {error.strerror or error}", expected=expected) from error
 
 
 def check_storage(folder: Path, options: SearchOptions) -> None:
@@ -327,9 +323,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     return budget is not None and time.monotonic() - begun >= budget
 
 
-def _space(
-    plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, Any], Any, int]:
+def _space(plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], Any, int]:
     if plan.search.search == "optuna":
         searcher = OptunaGenerations(plan, {str(result["uid"]): result for result in earlier})
         return {}, _as_ray_searcher(searcher), plan.num_planned
@@ -355,9 +349,7 @@ def _as_ray_searcher(generations: OptunaGenerations) -> Any:
                 return Searcher.FINISHED
             return {"uid": uid} if uid else None
 
-        def on_trial_complete(
-            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-        ) -> None:
+        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             failed = error or not result or result.get("failed", False)
             generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
 

@@ -46,9 +46,7 @@ def make_plan(*, protocol: Protocol = DESCRIBED, search: SearchOptions | None = 
     return Plan(**{**fields, **changes})
 
 
-def make_result(
-    uid: str, losses: list[float], scores: list[float], *, status: str = "finished"
-) -> dict[str, Any]:
+def make_result(uid: str, losses: list[float], scores: list[float], *, status: str = "finished") -> dict[str, Any]:
     """A result whose fold k has the given selection loss and, as every CCC, the given score."""
     folds = [
         {

@@ -54,9 +54,7 @@ def test_walls(file: Path) -> None:
     assert roots & set(OURS) <= MAY_IMPORT[package], name
     for library, allowed in ONLY_IN.items():
         if library in roots:
-            assert name in allowed if isinstance(allowed, set) else name.startswith(allowed), (
-                f"{name}: {library}"
-            )
+            assert name in allowed if isinstance(allowed, set) else name.startswith(allowed), f"{name}: {library}"
     if package == "tune_spaces":
         assert roots <= {"collections", "dataclasses", "importlib", "pathlib", "tune_spaces"}, name
 

@@ -29,9 +29,7 @@ def test_correction_chooses_for_each_fold_by_the_other_folds() -> None:
 def test_strict_chooses_by_each_folds_own_inner_loss_and_reports_that() -> None:
     chosen = [result["uid"] for result in results.reported_by_fold([A, B], STRICT)]
     assert chosen == ["b", "a", "a"]
-    assert results.reported_scores([A, B], STRICT, seed=0)["ccc_arousal"] == pytest.approx(
-        (0.4 + 0.2 + 0.3) / 3
-    )
+    assert results.reported_scores([A, B], STRICT, seed=0)["ccc_arousal"] == pytest.approx((0.4 + 0.2 + 0.3) / 3)
 
 
 def test_described_reports_the_best_configuration_on_all_folds() -> None:

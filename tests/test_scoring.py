@@ -47,9 +47,7 @@ def test_bootstrap_interval_covers_the_score_narrows_with_people_and_repeats() -
     narrow, wide = scoring.bootstrap(many, seed=1), scoring.bootstrap(few, seed=1)
     point = scoring.over_folds([scoring.fold_scores(fold, fold) for fold in few])["ccc_valence"]
     assert wide["ccc_valence_low"] < point < wide["ccc_valence_high"]
-    width = {
-        name: one["ccc_valence_high"] - one["ccc_valence_low"] for name, one in (("n", narrow), ("w", wide))
-    }
+    width = {name: one["ccc_valence_high"] - one["ccc_valence_low"] for name, one in (("n", narrow), ("w", wide))}
     assert width["n"] < width["w"]
     assert scoring.bootstrap(few, seed=1) == wide != scoring.bootstrap(few, seed=2)
     assert wide["ccc_arousal_low"] == pytest.approx(1.0)

@@ -168,9 +168,7 @@ def _py_feat(executable: str | None) -> _Tool:
 
     units = tuple(f"AU{unit:02}" for unit in _PY_FEAT_UNITS)
     # Where it sees no face Py-Feat leaves the units empty; where it sees several it writes a row for each.
-    return _Tool(
-        name="py-feat", command=command, numbers=("frame",), columns=("frame", *units), one_face=False
-    )
+    return _Tool(name="py-feat", command=command, numbers=("frame",), columns=("frame", *units), one_face=False)
 
 
 def _videos(source: Path) -> tuple[Path, ...]:
@@ -220,9 +218,7 @@ def _run(command: Sequence[str], timeout_seconds: float, said: Path) -> None:
         try:
             code = process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            raise _NotWholeError(
-                f"no end after {timeout_seconds:g} s; last lines: {_last_lines(said)}"
-            ) from None
+            raise _NotWholeError(f"no end after {timeout_seconds:g} s; last lines: {_last_lines(said)}") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -288,9 +284,7 @@ def _discard(video: Path, table: Path, tool: _Tool, log: _Log) -> None:
     in_table, in_video = _read_whole(table, tool), _num_frames(video)
     if in_table != in_video:
         found = f"{in_table} frames in the table, {in_video or 'an unknown number'} in the video"
-        log.kept.append(
-            Problem(where=str(video), found=found, expected="equal numbers before it is discarded")
-        )
+        log.kept.append(Problem(where=str(video), found=found, expected="equal numbers before it is discarded"))
         return
     video.unlink()
     log.discarded.append(video)

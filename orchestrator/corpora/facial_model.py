@@ -76,8 +76,8 @@ FLOW_PER_UNIT = 0.1  # an intensity step a second, summed over the units
 FLOW_SPREAD = 0.6  # of the flow's standard deviation over its mean
 
 # People: how far they differ when the identity dial is at 1 (log-normal where a factor).
-REST_UNITS = 0.9
-REST_DEGREES = 7.0
+REST_UNITS = 1.2
+REST_DEGREES = 9.0
 EXPRESSIVITY_SPREAD = 0.45
 TEMPO_SPREAD = 0.4
 SWAY_SPREAD = 0.5
@@ -184,12 +184,8 @@ def measure(faces: Sequence[FacialActions], *, seed: int) -> Iterator[Array]:
     generators = [_generator(seed, face.participant, "extraction") for face in faces]
     hz = faces[0].hz
     scale = np.repeat((NOISE_UNITS, NOISE_DEGREES, NOISE_FLOW), (len(UNITS), len(POSE), len(FLOW)))
-    white = np.stack(
-        [g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1
-    )
-    coloured = np.stack(
-        [g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1
-    )
+    white = np.stack([g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1)
+    coloured = np.stack([g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1)
     coloured = _ornstein_uhlenbeck(coloured, NOISE_SECONDS, hz)
     noise = scale * (np.sqrt(NOISE_WHITE_SHARE) * white + np.sqrt(1.0 - NOISE_WHITE_SHARE) * coloured)
     mouth = np.isin(ACTIONS, MOUTH_UNITS)
@@ -221,9 +217,7 @@ def rate(faces: Sequence[FacialActions], *, seed: int) -> Iterator[Array]:
     noise = _ornstein_uhlenbeck(np.stack(draws, axis=1), RATER_NOISE_SECONDS, hz)
     affect = _low_pass(np.stack([face.affect for face in faces], axis=1), RATER_SMOOTHING_SECONDS, hz)
     frames = np.arange(shape[0])[:, None] - np.rint(lags * hz).astype(np.int64)
-    seen = affect[np.maximum(frames, 0)].swapaxes(
-        1, 2
-    )  # (T, P, R, 2); the first moment stands for what was before
+    seen = affect[np.maximum(frames, 0)].swapaxes(1, 2)  # (T, P, R, 2); the first moment stands for what was before
     ratings = np.clip(np.round(bias + gain * seen + RATER_NOISE * noise, 2), -1.0, 1.0)
     for index in range(len(faces)):
         yield ratings[:, index]
@@ -240,9 +234,7 @@ def _person(generator: np.random.Generator, identity: float) -> Person:
     spreads = np.array([EXPRESSIVITY_SPREAD] * len(UNITS) + [TEMPO_SPREAD, SWAY_SPREAD, BLINK_SPREAD])
     factors = np.exp(identity * spreads * generator.standard_normal(len(spreads)))
     tempo, sway, blink = (float(factor) for factor in factors[len(UNITS) :])
-    return Person(
-        rest=identity * rest, expressivity=factors[: len(UNITS)], tempo=tempo, sway=sway, blink=blink
-    )
+    return Person(rest=identity * rest, expressivity=factors[: len(UNITS)], tempo=tempo, sway=sway, blink=blink)
 
 
 def _affect(noise: Array, hz: float) -> Array:
@@ -275,9 +267,7 @@ def _expressions(affect: Array) -> Mapping[str, Array]:
 
 def _units(expressions: Mapping[str, Array], people: Sequence[Person], hz: float) -> Array:
     """Follow the expressions at each person's tempo, saturating towards the maximum: (T, P, 15)."""
-    raw = np.stack(
-        [sum(w * expressions[name] for name, w in UNIT_WEIGHTS[unit].items()) for unit in UNITS], axis=-1
-    )
+    raw = np.stack([sum(w * expressions[name] for name, w in UNIT_WEIGHTS[unit].items()) for unit in UNITS], axis=-1)
     top = UNIT_RANGE[1]
     target = top * np.tanh(np.stack([person.expressivity for person in people]) * raw / top)
     tempo = np.array([[person.tempo] for person in people])

@@ -102,17 +102,13 @@ def synthesize(  # noqa: PLR0913
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.synthetic-", dir=out.parent) as temporary:
             if out.is_file() or (out.is_dir() and any(out.iterdir())):
-                raise InputError.of(
-                    "--out", found=f"{out}, which holds something", expected="a new or empty folder"
-                )
+                raise InputError.of("--out", found=f"{out}, which holds something", expected="a new or empty folder")
             tree = Path(temporary) / "tree"  # not the temporary folder itself, which is private to this user
             _write_tree(tree, parameters)
             tree.replace(out)
     except OSError as error:
         found = f"{out}: {error.strerror or error}"
-        raise InputError.of(
-            "--out", found=found, expected="a new or empty folder that can be written"
-        ) from error
+        raise InputError.of("--out", found=found, expected="a new or empty folder that can be written") from error
     return out
 
 
@@ -137,7 +133,9 @@ def cached_synthetic(
     try:
         with _locked(target.with_suffix(".lock")):
             if not _is_whole(target, parameters):
-                _remove(target)
+                # Also what a writer that was killed has left.
+                for leftover in (target, *cache.glob(f".{target.name}.synthetic-*")):
+                    _remove(leftover)
                 synthesize(target, **asdict(parameters))
     except OSError as error:
         found = f"{cache}: {error.strerror or error}"
@@ -274,9 +272,7 @@ def _is_whole(tree: Path, parameters: _Parameters) -> bool:
         return bool(
             manifest == parameters.manifest()
             and MARKER in files
-            and all(
-                hashlib.sha256((tree / name).read_bytes()).hexdigest() == sha for name, sha in files.items()
-            )
+            and all(hashlib.sha256((tree / name).read_bytes()).hexdigest() == sha for name, sha in files.items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

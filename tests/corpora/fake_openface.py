@@ -1,8 +1,9 @@
 """A stand-in for OpenFace 2's FeatureExtraction: its options, its header, its number formats; made-up values.
 
 FAKE_OPENFACE says what goes wrong: `fail`, `mute` (no table, exit code 0, as OpenFace on a video that it
-cannot open), `cut` (the table ends in a row), `short` (half the rows), `less` (one row missing), `hang`, `text`
-(no number where one belongs). FAKE_OPENFACE_ON limits it to the videos whose name begins so.
+cannot open), `cut` (the table ends in a row), `short` (half the rows), `less` (one row missing), `text` (no
+number where one belongs), `hang` (for a minute, and FAKE_OPENFACE_HEARTBEAT grows the while).
+FAKE_OPENFACE_ON limits it to the videos whose name begins so.
 """
 
 import math
@@ -75,7 +76,10 @@ def main(arguments):
     table = folder / f"{Path(options['-of']).stem}.csv"
     if fault == "hang":
         table.write_text(text[: len(text) // 2])
-        time.sleep(600)
+        for _ in range(600):
+            with Path(os.environ["FAKE_OPENFACE_HEARTBEAT"]).open("a") as heartbeat:
+                heartbeat.write(".")
+            time.sleep(0.1)
     table.write_text(text)
     (folder / f"{Path(options['-of']).stem}_of_details.txt").write_text("Input:" + str(video) + "\n")
     return 0

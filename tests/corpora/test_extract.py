@@ -37,7 +37,7 @@ def openface(tmp_path, monkeypatch):
     """The stand-in as an executable file; a function that makes it fail in a way, on some videos."""
     program = tmp_path / "bin" / "FeatureExtraction"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake_openface.__file__}" "$@"\n')
+    program.write_text(f'#!/bin/sh\n"{sys.executable}" "{fake_openface.__file__}" "$@"\nexit $?\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     monkeypatch.delenv(OPENFACE_VARIABLE, raising=False)
@@ -63,10 +63,11 @@ def left_over(out):
     return sorted(path.name for path in out.rglob("*") if path.is_file())
 
 
-def test_tables_are_the_tools_own_bytes(openface, videos, tmp_path):
+@pytest.mark.usefixtures("openface")
+def test_tables_are_the_tools_own_bytes(videos, tmp_path):
     report = extract(videos, tmp_path / "out", tool="openface")
     assert [path.name for path in report.done] == ["P16.csv", "P17.5_2.csv"]
-    assert not (report.skipped or report.discarded or report.kept or report.failed)
+    assert (report.skipped, report.discarded, report.kept, report.failed) == ((), (), (), ())
     assert left_over(tmp_path / "out") == ["P16.csv", "P17.5_2.csv"]
     assert left_over(videos) == ["P16.mp4", "P17.5_2.mp4", "notes.txt"]
     by_hand = tmp_path / "by_hand"
@@ -79,7 +80,8 @@ def test_tables_are_the_tools_own_bytes(openface, videos, tmp_path):
     assert len(table.splitlines()) == 1 + NUM_FRAMES
 
 
-def test_the_folder_readers_track_reads_what_was_extracted(openface, videos, tmp_path):
+@pytest.mark.usefixtures("openface")
+def test_the_folder_readers_track_reads_what_was_extracted(videos, tmp_path):
     extract(videos / "P16.mp4", tmp_path / "out", tool="openface")
     findings = Findings()
     track = read_track(tmp_path / "out/features/P16.csv", "P16", findings)
@@ -121,16 +123,23 @@ def test_a_failing_video_stays_and_the_others_go_on(openface, videos, tmp_path, 
     assert [path.name for path in report.discarded] == ["P17.5_2.mp4"]
 
 
-def test_a_hanging_tool_is_ended_with_its_children(openface, videos, tmp_path):
+def test_a_hanging_tool_is_ended_with_its_children(openface, videos, tmp_path, monkeypatch):
     openface("hang", on="P16")
+    heartbeat = tmp_path / "heartbeat"  # of the Python that the shell of FeatureExtraction has started
+    monkeypatch.setenv("FAKE_OPENFACE_HEARTBEAT", str(heartbeat))
     start = time.monotonic()
     report = extract(videos / "P16.mp4", tmp_path / "out", tool="openface", timeout_seconds=1.5)
     assert time.monotonic() - start < 10.0
     assert "no end after 1.5 s" in report.failed[0].found
     assert left_over(tmp_path / "out") == []
+    beats = heartbeat.stat().st_size
+    assert beats > 0
+    time.sleep(0.3)
+    assert heartbeat.stat().st_size == beats
 
 
-def test_videos_are_discarded_only_on_the_flag_also_when_their_table_was_there(openface, videos, tmp_path):
+@pytest.mark.usefixtures("openface")
+def test_videos_are_discarded_only_on_the_flag_also_when_their_table_was_there(videos, tmp_path):
     extract(videos, tmp_path / "out", tool="openface")
     assert (videos / "P16.mp4").exists()
     report = extract(videos, tmp_path / "out", tool="openface", discard_video=True)
@@ -148,7 +157,8 @@ def test_a_video_with_one_frame_more_than_its_table_is_kept(openface, videos, tm
     assert (videos / "P16.mp4").exists()
 
 
-def test_a_table_of_something_else_is_neither_overwritten_nor_a_reason_to_discard(openface, videos, tmp_path):
+@pytest.mark.usefixtures("openface")
+def test_a_table_of_something_else_is_neither_overwritten_nor_a_reason_to_discard(videos, tmp_path):
     table = tmp_path / "out/features/P16.csv"
     table.parent.mkdir(parents=True)
     table.write_text("time,AU01\n0.0,1.0\n")
@@ -158,14 +168,16 @@ def test_a_table_of_something_else_is_neither_overwritten_nor_a_reason_to_discar
     assert (videos / "P16.mp4").exists()
 
 
-def test_a_video_nobody_can_read_is_reported(openface, tmp_path):
+@pytest.mark.usefixtures("openface")
+def test_a_video_nobody_can_read_is_reported(tmp_path):
     (tmp_path / "P16.mp4").write_bytes(b"not a video at all")
     report = extract(tmp_path / "P16.mp4", tmp_path / "out", tool="openface", discard_video=True)
     assert "exit code 1" in report.failed[0].found
     assert (tmp_path / "P16.mp4").exists()
 
 
-def test_what_can_be_known_before_the_start_is_refused(openface, videos, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("openface")
+def test_what_can_be_known_before_the_start_is_refused(videos, tmp_path, monkeypatch):
     write_video(videos / "P16.avi")
     with pytest.raises(InputError, match="another video of that name") as caught:
         extract(videos, tmp_path / "out", tool="openface")
@@ -213,7 +225,8 @@ def py_feat(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
 
 
-def test_py_feat_is_driven_too(py_feat, videos, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("py_feat")
+def test_py_feat_is_driven_too(videos, tmp_path, monkeypatch):
     report = extract(videos / "P16.mp4", tmp_path / "out", tool="py-feat", discard_video=True)
     assert not report.failed
     assert [path.name for path in report.discarded] == ["P16.mp4"]

@@ -1,0 +1,79 @@
+"""Shared by the tests that run whole searches: one small synthetic corpus, one local Ray, one MLflow store."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMAND_SECONDS = 240
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six synthetic people, 24 s each: 600 frames."""
+    from orchestrator.corpora.synthetic import synthesize
+
+    return synthesize(tmp_path_factory.mktemp("corpus") / "small", participants=6, seconds=24.0, seed=1)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of an MLflow store of the tests' own."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory, store: str) -> dict[str, str]:
+    """The environment for commands in processes of their own: nothing of the user's is read or written."""
+    return {
+        **os.environ,
+        "AFFECT_ORCHESTRATOR_CACHE": str(tmp_path_factory.mktemp("cache")),
+        "MLFLOW_TRACKING_URI": store,
+        "COLUMNS": "120",
+    }
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def run_command(environment: dict[str, str]) -> Run:
+    """Run `python -m orchestrator ...` to its end and return it; the exit code is the test's to judge."""
+
+    def run(*arguments: object, **settings: Any) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "orchestrator", *map(str, arguments)]
+        return subprocess.run(
+            command,
+            **{"cwd": ROOT, "env": environment, "timeout": COMMAND_SECONDS, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray that the searches of one test session share."""
+    from orchestrator import tuning
+    from orchestrator.plan import SearchOptions
+
+    with tuning.ray_session(SearchOptions(num_cpus=2)):
+        yield
+
+
+def read_summary(output: Path) -> dict[str, Any]:
+    """Read a run's summary, refusing NaN."""
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} in summary.json")
+
+    found: dict[str, Any] = json.loads((output / "summary.json").read_text(), parse_constant=refuse)
+    return found

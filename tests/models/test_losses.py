@@ -1,0 +1,95 @@
+"""Losses against numpy over the labelled elements, and batches without any."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.ccc import Moments
+from models.ccc import ccc as score_ccc
+from models.losses import LOSSES, TARGETS, loss_of, target_of
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    prediction, gold = (torch.randn(4, 7, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    return prediction, gold, torch.rand(4, 7, 2, generator=generator) < 0.6
+
+
+def test_mse_is_the_mean_over_labelled_elements() -> None:
+    prediction, gold, mask = batch()
+    expected = np.square((prediction - gold).numpy()[mask.numpy()]).mean()
+    assert float(LOSSES["mse"](prediction, gold, mask)) == pytest.approx(expected, abs=1e-14)
+
+
+def test_ccc_loss_is_one_minus_the_mean_of_both_scores() -> None:
+    prediction, gold, mask = batch()
+    scores = [
+        score_ccc(Moments.of(prediction[..., d][mask[..., d]].numpy(), gold[..., d][mask[..., d]].numpy()))
+        for d in range(2)
+    ]
+    assert scores[0] != pytest.approx(scores[1], abs=0.01)
+    # The loss's epsilon of 1e-8 beside variances of about one.
+    assert float(LOSSES["ccc"](prediction, gold, mask)) == pytest.approx(1 - sum(scores) / 2, abs=1e-7)
+
+
+def test_ccc_loss_leaves_out_a_dimension_without_labels() -> None:
+    prediction, gold, mask = batch()
+    mask[..., 1] = False
+    expected = score_ccc(Moments.of(prediction[..., 0][mask[..., 0]].numpy(), gold[..., 0][mask[..., 0]].numpy()))
+    assert float(LOSSES["ccc"](prediction, gold, mask)) == pytest.approx(1 - expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_batch_without_labels_is_zero_with_zero_gradients(loss: str, target: str) -> None:
+    prediction, gold, mask = batch()
+    prediction.requires_grad_()
+    value = LOSSES[loss](*TARGETS[target](prediction, gold * math.nan, torch.zeros_like(mask)))
+    value.backward()  # type: ignore[no-untyped-call]
+    assert float(value) == 0.0
+    assert prediction.grad is not None
+    assert not prediction.grad.any()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_under_the_mask_changes_neither_loss_nor_gradient(loss: str, target: str) -> None:
+    prediction, gold, mask = batch()
+    found = []
+    for filler in (0.0, 17.0, math.nan):
+        free = prediction.clone().requires_grad_()
+        value = LOSSES[loss](*TARGETS[target](free, gold.masked_fill(~mask, filler), mask))
+        value.backward()  # type: ignore[no-untyped-call]
+        assert free.grad is not None
+        assert float(free.grad.abs().sum()) > 0
+        assert not free.grad[~mask].any()
+        found.append((float(value.detach()), free.grad.tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_window_means_run_over_labelled_frames() -> None:
+    prediction, gold, mask = batch()
+    mask[2, :, 1] = False
+    prediction_W2, gold_W2, mask_W2 = TARGETS["window-mean"](prediction, gold, mask)
+    assert mask_W2.sum() == 7
+    assert not mask_W2[2, 1]
+    kept = mask[1, :, 0]
+    assert float(prediction_W2[1, 0]) == pytest.approx(float(prediction[1, kept, 0].mean()), abs=1e-14)
+    assert float(gold_W2[1, 0]) == pytest.approx(float(gold[1, kept, 0].mean()), abs=1e-14)
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    prediction, gold, mask = batch()
+    prediction.requires_grad_()
+    for loss in LOSSES.values():
+        for target in TARGETS.values():
+            assert torch.autograd.gradcheck(lambda p, f=loss, t=target: f(*t(p, gold, mask)), (prediction,))
+
+
+def test_unknown_names_are_answered_with_the_known() -> None:
+    with pytest.raises(ValueError, match="'mae'.*mse, ccc"):
+        loss_of("mae")
+    with pytest.raises(ValueError, match="'window'.*frame, window-mean"):
+        target_of("window")

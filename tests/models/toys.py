@@ -1,0 +1,63 @@
+"""Small series for the tests of models: unequal lengths, gaps in labels and in features, a learnable relation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.training import FoldSplit, Recipe
+from models.windows import Series
+
+NUM_FEATURES = 6
+RECIPE = Recipe(
+    network="bigru",
+    learning_rate=1e-2,
+    hidden_size=5,
+    sequence_length=16,
+    num_layers=1,
+    epochs=3,
+    loss="mse",
+    target="frame",
+    partial_window="pad",
+    windows_a_step=4,
+    order="shuffled",
+    keep="last",
+)
+
+
+def recipe(**changes: object) -> Recipe:
+    return replace(RECIPE, **changes)  # type: ignore[arg-type]
+
+
+def toy_series(num_series: int = 6, *, shortest: int = 70, seed: int = 1) -> list[Series]:
+    """Valence and arousal are slow waves, features a noisy mixture of them; frames 5-8 invalid, 20-29 unlabelled."""
+    rng = np.random.default_rng(seed)
+    mixture = rng.normal(size=(2, NUM_FEATURES))
+    made = []
+    for index in range(num_series):
+        num_frames = shortest + 13 * index
+        time = np.arange(num_frames)[:, None] / rng.uniform(8, 20, size=2)
+        gold = 0.6 * np.sin(time + rng.uniform(0, 6, size=2))
+        features = gold @ mixture + 0.2 * rng.normal(size=(num_frames, NUM_FEATURES))
+        valid = np.ones(num_frames, dtype=np.bool_)
+        valid[5:9] = False
+        features[~valid] = 0
+        gold[20:30, index % 2] = np.nan
+        made.append(
+            Series(
+                participant=f"P{index}",
+                session="",
+                features_TF=features.astype(np.float32),
+                valid_T=valid,
+                gold_T2=gold.astype(np.float32),
+            )
+        )
+    return made
+
+
+def toy_splits(num_folds: int = 3, num_series: int = 6) -> list[FoldSplit]:
+    splits = []
+    for k in range(num_folds):
+        held_out = tuple(i for i in range(num_series) if i % num_folds == k)
+        train = tuple(i for i in range(num_series) if i % num_folds != k)
+        splits.append(FoldSplit(train=train, validation=held_out, held_out=held_out))
+    return splits
