@@ -18,7 +18,6 @@ from orchestrator.results import Outcome
 from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import TRIALS_FOLDER, read_failures, read_results
 
-
 LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
 TRACKING_OPEN_SECONDS = 30.0

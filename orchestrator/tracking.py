@@ -9,9 +9,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from orchestrator import tracking_records as records
 from orchestrator.tracking_records import RunRecord, StoredRun
@@ -43,8 +43,6 @@ __all__ = [
     "write_missing",
 ]
 
-T = TypeVar("T")
-
 LOCK_NAME = "tracking.lock"
 
 # MLflow's own defaults (120 s, 7 retries) block a call for about four minutes. No retries below us: a
@@ -57,10 +55,6 @@ FIRST_DELAY_SECONDS = 1.0  # between attempts at a failing store; doubles
 LONGEST_DELAY_SECONDS = 60.0
 LAST_ATTEMPTS = 2  # at the end of a search whose store fails
 
-# A call takes 1,000 entities in all, of these 100 parameters and 100 tags.
-METRICS_A_CALL = 800
-PARAMS_A_CALL = 100
-TAGS_A_CALL = 100
 RUNS_A_PAGE = 500
 
 
@@ -227,15 +221,13 @@ class _Store:
         """Log in as few calls as MLflow allows; logging the same again changes nothing."""
         from mlflow.entities import Metric, Param, RunTag
 
-        calls = zip_longest(
-            _chunks([Metric(*point) for point in metrics], METRICS_A_CALL),
-            _chunks([Param(*item) for item in (params or {}).items()], PARAMS_A_CALL),
-            _chunks([RunTag(*item) for item in (tags or {}).items()], TAGS_A_CALL),
-            fillvalue=(),
+        self._check()
+        self._client.log_batch(  # splits what is above MLflow's limits, 1,000 metrics and 100 of the others
+            run_id,
+            metrics=[Metric(*point) for point in metrics],
+            params=[Param(*item) for item in (params or {}).items()],
+            tags=[RunTag(*item) for item in (tags or {}).items()],
         )
-        for some_metrics, some_params, some_tags in calls:
-            self._check()
-            self._client.log_batch(run_id, some_metrics, some_params, some_tags)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Write a text artifact."""
@@ -288,10 +280,10 @@ def _connect(tracking_uri: str) -> "MlflowClient":
         return client_type(tracking_uri)
     with locked(database.with_name(f"{database.name}.lock"), wait_seconds=CREATE_DATABASE_SECONDS):
         if not database.is_file():
-            new = database.with_name(f"{database.name}.new-{os.getpid()}")
-            new.unlink(missing_ok=True)
-            client_type(f"{SQLITE_PREFIX}{new}").search_experiments(max_results=1)
-            new.replace(database)
+            with TemporaryDirectory(prefix=f"{database.name}.new-", dir=database.parent) as folder:
+                new = Path(folder) / database.name
+                client_type(f"{SQLITE_PREFIX}{new}").search_experiments(max_results=1)
+                new.replace(database)
         return client_type(tracking_uri)
 
 
@@ -303,7 +295,3 @@ def _stored(run: "Run") -> StoredRun:
         params=run.data.params,
         tags=run.data.tags,
     )
-
-
-def _chunks(items: list[T], size: int) -> list[list[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

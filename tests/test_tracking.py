@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -22,9 +23,6 @@ from orchestrator.errors import InputError
 
 EXPERIMENT = "affect-au"
 UIDS = ("aaa111", "bbb222", "ccc333")
-# MLflow 3.17 still asks SQLAlchemy 2.1 for a way of loading that this deprecates; ours to wait for, not to mend.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
 STARTED = "2026-11-22T04:00:00+00:00"
 ENDED = "2026-11-22T04:01:40+00:00"
 
@@ -242,9 +240,13 @@ def test_artifacts_lie_beside_the_database(output: Path, uri: str) -> None:
     assert len(list((database.parent / "artifacts").rglob("summary.json"))) == 1
 
 
-def test_the_same_search_twice_is_there_once(output: Path, uri: str) -> None:
+def test_the_same_search_twice_is_there_once(output: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.tracking import MlflowClient
+
     tracking.write_missing(output, uri)
     before = [run.to_dictionary() for run in runs_in(uri)]
+    for name in ("create_run", "log_artifact", "log_text", "set_terminated", "delete_run"):
+        monkeypatch.setattr(MlflowClient, name, lambda *_, name=name, **__: pytest.fail(f"{name} again"))
     again = tracking.write_missing(output, uri)
     assert (again.written, again.present, again.complete) == (0, 3, True)
     assert [run.to_dictionary() for run in runs_in(uri)] == before
@@ -262,6 +264,16 @@ def test_a_lost_state_file_makes_no_second_search(output: Path, uri: str) -> Non
         "experiment_id": first.experiment_id,
         "run_id": first.run_id,
     }
+
+
+def test_a_search_resumed_under_other_versions_continues(output: Path, uri: str) -> None:
+    first = tracking.write_missing(output, uri)
+    make_plan(output, versions={"torch": "9.9"}, preset="paper")  # MLflow refuses to change a parameter
+    again = tracking.write_missing(output, uri)
+    assert (again.run_id, again.complete) == (first.run_id, True)
+    parent, _ = split(runs_in(uri))
+    assert parent.data.tags["version_torch"] == "9.9"
+    assert parent.data.params["preset"] == "demo"
 
 
 def test_a_search_that_differs_only_in_its_start_is_another(output: Path, uri: str) -> None:
@@ -435,10 +447,16 @@ def silent_port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-@pytest.mark.parametrize("server", [closed_port, silent_port])
+# One that refuses is given up before the deadline; one that hangs, at the deadline.
+@pytest.mark.parametrize(("server", "seconds"), [(closed_port, (60.0, 20.0)), (silent_port, (2.5, 4.0))])
 def test_a_server_that_fails_costs_a_bounded_time_and_loses_nothing(
-    output: Path, uri: str, server: Any, monkeypatch: pytest.MonkeyPatch
+    output: Path,
+    uri: str,
+    server: Any,
+    seconds: tuple[float, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    deadline_seconds, within_seconds = seconds
     # The hanging thread is to end with the test.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
     with server() as port:
@@ -448,8 +466,8 @@ def test_a_server_that_fails_costs_a_bounded_time_and_loses_nothing(
         for _ in range(100):
             tracker.changed()
         assert time.monotonic() - before < 1.0
-        report = tracker.close(2.5)
-        assert time.monotonic() - before < 4.0
+        report = tracker.close(deadline_seconds)
+        assert time.monotonic() - before < within_seconds
         assert report.missing == UIDS
         assert not report.complete
         assert report.problem is not None
@@ -466,6 +484,33 @@ def test_a_server_that_fails_costs_a_bounded_time_and_loses_nothing(
             "run_id": good.run_id,
         }
     assert len(runs_in(uri)) == 4
+
+
+def test_a_writer_that_was_given_up_writes_nothing_more(
+    output: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that returns long after the end of the search is the last one of its writer."""
+    from mlflow.tracking import MlflowClient
+
+    good = MlflowClient.set_terminated
+    reached, go_on = threading.Event(), threading.Event()
+
+    def wait_and_do(*args: Any, **kwargs: Any) -> Any:
+        reached.set()
+        assert go_on.wait(20.0)
+        return good(*args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", wait_and_do)
+    tracker = tracking.Tracker(output, uri, EXPERIMENT)
+    tracker.start()
+    assert reached.wait(20.0)
+    assert tracker.close(0.1).missing == UIDS
+    (output / "tracking.json").unlink()
+    go_on.set()
+    tracker._thread.join(10.0)
+    assert not tracker._thread.is_alive()
+    assert not (output / "tracking.json").exists()
+    assert [run.info.status for run in split(runs_in(uri))[1].values()] == ["FINISHED"]
 
 
 def test_a_directory_that_is_being_written_has_one_writer(output: Path, uri: str) -> None:
@@ -504,6 +549,29 @@ assert report.complete, report
     runs = runs_in(uri)
     assert sorted(run.data.tags["kind"] for run in runs) == ["configuration"] * 3 + ["search"] * 3
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
+def test_a_database_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "mlflow.db"
+
+    def stop_half_way(uri: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_bytes(b"half a database")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracking, "_quiet_mlflow", lambda: stop_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        tracking._connect(f"sqlite:///{database}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
+
+
+def test_mlflow_keeps_quiet(uri: str) -> None:
+    tracking._connect(uri)
+    for name in ("mlflow.store.db.utils", "alembic.runtime.migration", "urllib3.connectionpool"):
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
+    # Asked of the environment: under pytest MLflow's own answer is always "disabled".
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert tracking_store.ui_environment()["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert tracking_store.ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
 def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 Shapes: N label samples, R raters. Times are in seconds, labels in [-1, 1].
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.recording import DIMENSIONS
 
 GOLD = "gold"  # the one rater of a corpus that ships only a gold standard
+_DIMENSION = re.compile(rf"^({'|'.join(DIMENSIONS)})_(?=.)", re.IGNORECASE)
 _GOLD_SPELLINGS = ("goldstandard", "gold_standard", "gold", *DIMENSIONS)
 
 
@@ -32,9 +34,7 @@ class Annotation:
     labels: NDArray[np.float64]  # (N, R); NaN where a rater has no label
 
 
-def read_annotations(
-    files: Mapping[str, Path], name: str, findings: Findings
-) -> dict[str, Annotation] | None:
+def read_annotations(files: Mapping[str, Path], name: str, findings: Findings) -> dict[str, Annotation] | None:
     """Read a recording's valence and arousal files, given by dimension; None with problems in `findings`.
 
     Both must have the same raters.
@@ -69,10 +69,11 @@ def read_annotation(path: Path, name: str, findings: Findings) -> Annotation | N
     if not check_labels(columns, rows, raters, findings):
         return None
     picked = np.array([columns.names.index(rater) for rater in raters], dtype=np.intp)
+    names = tuple(_DIMENSION.sub("", rater) for rater in raters)  # some repeat the file's dimension
     single = len(raters) == 1 and raters[0].lower() in _GOLD_SPELLINGS
     return Annotation(
         where=str(path),
-        raters=(GOLD,) if single else raters,
+        raters=(GOLD,) if single else names,
         time=time,
         labels=columns.numbers[:, picked],
     )
@@ -88,7 +89,6 @@ def _raters(columns: Columns, findings: Findings) -> tuple[str, ...] | None:
     if texts:
         return None
     if not raters:
-        where = f"{columns.path}:{columns.lines_before}" if columns.lines_before else str(columns.path)
-        findings.problem(where, found="no column of a rater", expected="a time and one column a rater")
+        findings.problem(columns.header, found="no column of a rater", expected="a time and one column a rater")
         return None
     return raters

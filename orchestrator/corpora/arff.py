@@ -3,6 +3,7 @@
 Dense data only; `?` is a missing value, `%` begins a comment line, names may be quoted.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read_arff(path: Path, findings: Findings, *, text: frozenset[str] = frozense
         return None
     attributes: dict[str, str] = {}
     start = 0
-    for number, raw in enumerate(data.splitlines(keepends=True), 1):
+    for number, raw in enumerate(io.BytesIO(data), 1):
         start += len(raw)
         line = raw.decode().strip()
         if line.lower().startswith("@data"):
@@ -32,9 +33,7 @@ def read_arff(path: Path, findings: Findings, *, text: frozenset[str] = frozense
         if line.lower().startswith("@attribute") and not _add(attributes, line, f"{path}:{number}", findings):
             return None
     lines = len(data.splitlines())
-    findings.problem(
-        f"{path}:{lines}", found="the end of the file before @data", expected="an ARFF file with @data"
-    )
+    findings.problem(f"{path}:{lines}", found="the end of the file before @data", expected="an ARFF file with @data")
     return None
 
 
@@ -60,7 +59,7 @@ def _read_data(  # noqa: PLR0913, PLR0917
     text: frozenset[str],
 ) -> Columns | None:
     rows = without_comments(rows, path)
-    first = next((line.strip() for line in rows.splitlines() if line.strip()), b"")
+    first = next((line.strip() for line in io.BytesIO(rows) if line.strip()), b"")
     if not attributes or first.startswith(b"{"):
         found = "sparse rows" if attributes else "@data without any @attribute"
         findings.problem(f"{path}:{lines_before}", found=found, expected="a dense ARFF file")

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from orchestrator.corpora.annotations import Annotation
 from orchestrator.corpora.checks import check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
-from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join
+from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, step_of
 from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording
 from orchestrator.corpora.tracks import Track
 from orchestrator.errors import InputError, Problem
+
+FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
+SAME_RATE = 0.01  # relative; rates that differ by more are worth a remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def assemble(
             continue
         recordings.append(recording)
         joined[recording.name] = round(float(_labelled(recording.ratings).mean()), 6)
-        _notes_on(recording, findings)
+        _notes_on(recording, joined[recording.name], findings)
     check_people(recordings, findings)
     if findings.problems:
         raise InputError(findings.problems)
@@ -90,9 +93,7 @@ def _present(track: Track) -> list[str]:
     return [name for name, one in zip(track.names, there, strict=True) if one or track.shares_file]
 
 
-def _recording(
-    source: Source, names: tuple[str, ...], raters: tuple[str, ...], findings: Findings
-) -> Recording | None:
+def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], findings: Findings) -> Recording | None:
     track = source.track
     ratings = np.full((len(track.time), len(raters), len(DIMENSIONS)), np.nan, dtype=np.float32)
     for index, dimension in enumerate(DIMENSIONS):
@@ -104,11 +105,10 @@ def _recording(
         findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
     if not _overlaps(source, ratings, findings):
         return None
-    picked = [track.names.index(name) for name in names if name in track.names]
-    if len(picked) < len(names):  # no face anywhere in this file: it has no say in the common features
+    if np.isnan(track.features).all():  # such a file has no say in the common features
         findings.drop(f"recording {track.name}", "no frame with a usable face")
         return None
-    features = track.features[:, picked]
+    features = track.features[:, [track.names.index(name) for name in names]]
     valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
     if not (valid & _labelled(ratings)).any():
         why = "no frame with both features and labels" if valid.any() else "no frame with all features"
@@ -149,13 +149,13 @@ def _overlaps(source: Source, ratings: NDArray[np.float32], findings: Findings) 
 def _without_gaps(track: Track, features: NDArray[np.float32], findings: Findings) -> NDArray[np.float32]:
     filled = bridged(track.time, features)
     if np.isnan(features).sum() > np.isnan(filled).sum():
-        findings.note(
-            f"gaps of up to {BRIDGED_SECONDS:g} s bridged, still marked invalid", recording=track.name
-        )
+        findings.note(f"gaps of up to {BRIDGED_SECONDS:g} s bridged, still marked invalid", recording=track.name)
     return filled
 
 
-def _notes_on(recording: Recording, findings: Findings) -> None:
+def _notes_on(recording: Recording, share: float, findings: Findings) -> None:
+    if share < FEW_LABELS:
+        findings.note(f"labels on less than {FEW_LABELS:.0%} of the frames", recording=recording.name)
     if len(recording.time) == 1:
         findings.note("one row only", recording=recording.name)
         return
@@ -177,7 +177,14 @@ def _rate(recordings: Sequence[Recording], findings: Findings) -> float:
     if not len(every):
         findings.note("no recording has two rows: the rate is unknown and taken as 1 a second")
         return 1.0
-    return round(1.0 / float(np.median(every)), 6)
+    step = float(np.median(every))
+    for recording in recordings:
+        own = step_of(recording.time)
+        if own is not None and abs(own - step) > SAME_RATE * step:
+            findings.note(
+                f"another rate than {1.0 / step:g} frames a second, which most have", recording=recording.name
+            )
+    return round(1.0 / step, 6)
 
 
 def _labelled(ratings: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -56,10 +56,7 @@ def _features(path: Path, findings: Findings) -> dict[str, Path]:
 def _labels(path: Path, findings: Findings) -> dict[str, dict[str, Path]]:
     for name in (INDIVIDUAL, GOLD_STANDARD):
         folder = _nested(path, name)
-        files = {
-            dimension: files_by_name(folder and inside(folder, dimension), findings)
-            for dimension in DIMENSIONS
-        }
+        files = {dimension: files_by_name(folder and inside(folder, dimension), findings) for dimension in DIMENSIONS}
         if all(files.values()):
             if name == INDIVIDUAL and (path / GOLD_STANDARD).is_dir():
                 findings.drop(f"folder {GOLD_STANDARD}", "the individual ratings are read")

@@ -34,7 +34,7 @@ def times_of(
     expected = f"a time column ({', '.join((*TIMES_IN_SECONDS, *TIMES_IN_MILLISECONDS))})"
     if frame is not None:
         expected += ", or a file hz.txt beside it with the rate of the frames"
-    findings.problem(_header_of(columns), found=found, expected=expected)
+    findings.problem(columns.header, found=found, expected=expected)
     return None
 
 
@@ -73,7 +73,7 @@ def _by_clock(  # noqa: PLR0913, PLR0917
     rate = rate_of_clock(frames, seconds)
     if rate is None:
         findings.problem(
-            _header_of(columns),
+            columns.header,
             found=f"{clock} in whole seconds that fit no frame rate",
             expected="times in seconds, or a file hz.txt beside it with the rate of the frames",
         )
@@ -87,7 +87,3 @@ def _seconds(text: str) -> float:
     if len(parts) not in {2, 3} or not all(part.replace(".", "", 1).isdigit() for part in parts):
         return float("nan")
     return sum(float(part) * 60.0**power for power, part in enumerate(reversed(parts)))
-
-
-def _header_of(columns: Columns) -> str:
-    return f"{columns.path}:{columns.lines_before}" if columns.lines_before else str(columns.path)

@@ -32,6 +32,11 @@ class Columns:
             return f"{self.path}: row {row + 1}"
         return f"{self.path}:{_line_of(self.path, self.lines_before, row)}"
 
+    @property
+    def header(self) -> str:
+        """Where the names of the columns stand: `file:line`, or the file where it is binary."""
+        return str(self.path) if self.lines_before is None else f"{self.path}:{self.lines_before}"
+
     def find(self, *names: str) -> str | None:
         """Give the first of these names (in any case) that a column of numbers has, as the file spells it."""
         spelled = {name.lower(): name for name in reversed(self.names)}

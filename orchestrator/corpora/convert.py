@@ -51,9 +51,7 @@ def _table(corpus: Corpus) -> pa.Table:
     features = np.concatenate([recording.features for recording in recordings])
     ratings = np.concatenate([recording.ratings for recording in recordings])
     columns: dict[str, pa.Array] = {
-        "participant": pa.array(
-            np.repeat([recording.participant for recording in recordings], rows).tolist()
-        ),
+        "participant": pa.array(np.repeat([recording.participant for recording in recordings], rows).tolist()),
         "session": pa.array(np.repeat([recording.session for recording in recordings], rows).tolist()),
         "time": pa.array(np.concatenate([recording.time for recording in recordings])),
     }

@@ -5,6 +5,7 @@ The separator (`;` `,` or tab) is found in the header; names lose the blanks aro
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,9 +77,7 @@ def read_delimited(path: Path, findings: Findings, *, text: frozenset[str] = fro
     separator = max(SEPARATORS, key=header.count)
     names = tuple(name.strip() for name in next(csv.reader([header], delimiter=separator)))
     if all(_NUMBER.fullmatch(name) for name in names):
-        findings.problem(
-            f"{path}:{lines_before}", found="numbers", expected="a header with the columns' names"
-        )
+        findings.problem(f"{path}:{lines_before}", found="numbers", expected="a header with the columns' names")
         return None
     known = frozenset(name for name in names if name.lower() in text)
     body = Body(
@@ -114,9 +113,7 @@ def looks_like_number(field: str) -> bool:
 
 def text_fault(where: str, name: str, field: str) -> Problem:
     """Make the problem of text in a column of numbers."""
-    hint = (
-        " with a decimal point (this looks like a decimal comma)" if _DECIMAL_COMMA.fullmatch(field) else ""
-    )
+    hint = " with a decimal point (this looks like a decimal comma)" if _DECIMAL_COMMA.fullmatch(field) else ""
     return Problem(where=where, found=f"{field!r} in column {name}", expected=f"a finite number{hint}")
 
 
@@ -132,7 +129,7 @@ def report(faults: Sequence[Problem], findings: Findings) -> None:
 def _after_header(data: bytes) -> tuple[int, int]:
     """Lines up to and with the header (the first line that is not blank), and the byte after it."""
     start = 0
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
+    for number, line in enumerate(io.BytesIO(data), 1):
         start += len(line)
         if line.strip():
             return number, start
@@ -140,14 +137,12 @@ def _after_header(data: bytes) -> tuple[int, int]:
 
 
 def _fields(line: str, body: Body) -> list[str]:
-    return [
-        field.strip() for field in next(csv.reader([line], delimiter=body.separator, quotechar=body.quote))
-    ]
+    return [field.strip() for field in next(csv.reader([line], delimiter=body.separator, quotechar=body.quote))]
 
 
 def _fast_look(body: Body) -> Columns | None:
     """Read by Arrow, or give None where anything at all is unusual."""
-    first = next(line for line in body.rows.splitlines() if line.strip()).decode()
+    first = next(line for line in io.BytesIO(body.rows) if line.strip()).decode()
     fields = _fields(first, body)
     if len(fields) != len(body.names):
         return None
@@ -173,9 +168,7 @@ def _fast_look(body: Body) -> Columns | None:
     except pa.ArrowInvalid:
         return None
     texts = {
-        name: tuple((entry or "").strip() for entry in table.column(name).to_pylist())
-        for name in names
-        if name in text
+        name: tuple((entry or "").strip() for entry in table.column(name).to_pylist()) for name in names if name in text
     }
     if any(_has_number(entries) for name, entries in texts.items() if name not in body.text):
         return None
@@ -210,7 +203,7 @@ def _slow_look(body: Body, findings: Findings) -> Columns | None:
         if len(fields) == len(body.names):
             rows.append(fields)
             continue
-        cut = " (the file ends in the middle of a row)" if number == filled[-1][0] else ""
+        cut = " (the file ends in the middle of a row)" if number == filled[-1][0] and not faults else ""
         faults.append(
             Problem(
                 where=f"{body.path}:{number}",

@@ -185,7 +185,7 @@ def _videos(source: Path) -> tuple[Path, ...]:
             Problem(where=str(video), found="another video of that name", expected="one video a recording")
             for video in twice
         )
-    return tuple(video.resolve() for video in videos)
+    return tuple(video.absolute() for video in videos)  # not resolved: a link has its own name
 
 
 def _extract_one(video: Path, table: Path, tool: _Tool, timeout_seconds: float, log: _Log) -> None:
@@ -281,6 +281,10 @@ def _num_frames(video: Path) -> int | None:
 
 def _discard(video: Path, table: Path, tool: _Tool, log: _Log) -> None:
     """Delete a video whose table, read once more from where it lies now, has exactly its frames."""
+    if video.is_symlink():
+        found, expected = f"a link to {video.readlink()}", "a file: the video behind a link is not ours to delete"
+        log.kept.append(Problem(where=str(video), found=found, expected=expected))
+        return
     in_table, in_video = _read_whole(table, tool), _num_frames(video)
     if in_table != in_video:
         found = f"{in_table} frames in the table, {in_video or 'an unknown number'} in the video"

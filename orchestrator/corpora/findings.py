@@ -18,8 +18,10 @@ class Findings:
     _notes: dict[str, list[str]] = field(default_factory=dict)
 
     def problem(self, where: object, *, found: object, expected: str) -> None:
-        """Add a fault at `file:line`, a file or a participant."""
-        self.problems.append(Problem(where=str(where), found=str(found), expected=expected))
+        """Add a fault at `file:line`, a file or a participant; a file of many people may show one many times."""
+        problem = Problem(where=str(where), found=str(found), expected=expected)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def drop(self, what: str, why: str, *, recording: str = "") -> None:
         """Say that something was left out; the same remark about many recordings is shown once."""
@@ -32,9 +34,7 @@ class Findings:
     @property
     def dropped(self) -> tuple[Dropped, ...]:
         """What was left out, in the order in which it was found."""
-        return tuple(
-            Dropped(what=what + _listing(names), why=why) for (what, why), names in self._dropped.items()
-        )
+        return tuple(Dropped(what=what + _listing(names), why=why) for (what, why), names in self._dropped.items())
 
     @property
     def notes(self) -> tuple[str, ...]:

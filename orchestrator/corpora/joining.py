@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LABEL_GAP_STEPS = 2.0  # ours: labels further apart than two of their steps are not connected
-BRIDGED_SECONDS = (
-    0.5  # ours: a gap is bridged if the values around it are at most this far apart; a blink is shorter
-)
+BRIDGED_SECONDS = 0.5  # ours: a gap is bridged if the values around it are at most this far apart; a blink is shorter
 SAME_TIME_SECONDS = 1e-6  # times are rounded in files
 SAME_RATE = 1.01  # steps that differ by less count as equal
 DEFAULT_STEP_SECONDS = 0.04  # RECOLA's; where neither features nor labels have a second row

@@ -51,8 +51,7 @@ def manifest(corpus: Corpus) -> dict[str, Any]:
         "dropped": [{"what": one.what, "why": one.why} for one in corpus.dropped],
         "notes": list(corpus.notes),
         "recordings": [
-            {"participant": one.participant, "session": one.session, "rows": len(one.time)}
-            for one in corpus.recordings
+            {"participant": one.participant, "session": one.session, "rows": len(one.time)} for one in corpus.recordings
         ],
     }
 
@@ -80,9 +79,7 @@ def manifest_text(corpus: Corpus) -> str:
     return "\n".join(lines)
 
 
-def _dimension(
-    labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]
-) -> dict[str, Any]:
+def _dimension(labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]) -> dict[str, Any]:
     """Facts on one dimension's labels (T, R) with the raters' agreement (R, R)."""
     there = labels[np.isfinite(labels)]
     pairs = agreement[np.triu_indices(len(raters), k=1)]
@@ -112,9 +109,7 @@ def _dimension_text(name: str, facts: Mapping[str, Any]) -> str:
 
 
 def _listing(title: str, entries: list[str]) -> list[str]:
-    return [
-        f"  {title if index == 0 else '':<14} {entry}" for index, entry in enumerate(entries or ["nothing"])
-    ]
+    return [f"  {title if index == 0 else '':<14} {entry}" for index, entry in enumerate(entries or ["nothing"])]
 
 
 def _percent(flags: NDArray[np.bool_]) -> float:

@@ -36,7 +36,5 @@ def pair(
         annotations = read_annotations(files, name, findings)
         if track is not None and annotations is not None:
             participant, session = ids(name)
-            sources.append(
-                Source(participant=participant, session=session, track=track, annotations=annotations)
-            )
+            sources.append(Source(participant=participant, session=session, track=track, annotations=annotations))
     return sources

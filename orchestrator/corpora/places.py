@@ -51,12 +51,10 @@ def files_by_name(folder: Path | None, findings: Findings) -> dict[str, Path]:
         return files
     every = [one for one in folder.iterdir() if one.is_file() and not one.name.startswith(".")]
     for file in sorted(every, key=lambda one: (_natural(one.stem), one.suffix)):
-        if file.suffix.lower() not in READ_BY_SUFFIX or file.stem.lower() in {"readme", "synthetic", "hz"}:
+        if file.suffix.lower() not in READ_BY_SUFFIX or file.stem.lower() in {"readme", "synthetic"}:
             continue
         if file.stem in files:
-            findings.problem(
-                file, found=f"{file.name} beside {files[file.stem].name}", expected="one file a recording"
-            )
+            findings.problem(file, found=f"{file.name} beside {files[file.stem].name}", expected="one file a recording")
             continue
         files[file.stem] = file
     return files

@@ -21,9 +21,7 @@ class Recording:
     session: str  # "" where the corpus has one session a participant
     time: NDArray[np.float64]  # (T,) seconds, strictly increasing
     features: NDArray[np.float32]  # (T, F); NaN where a value is missing
-    valid: NDArray[
-        np.bool_
-    ]  # (T,) False: no face, low confidence, missing values (also where a gap was bridged)
+    valid: NDArray[np.bool_]  # (T,) False: no face, low confidence, missing values (also where a gap was bridged)
     raters: tuple[str, ...]
     ratings: NDArray[np.float32]  # (T, R, 2) in [-1, 1]; NaN where a rater has no label at that frame
 
@@ -53,12 +51,8 @@ class Corpus:
     recordings: tuple[Recording, ...]
     sha256: str  # of the contents read: features, times, validity, ratings, in order
     dropped: tuple[Dropped, ...] = ()
-    notes: tuple[
-        str, ...
-    ] = ()  # worth knowing though nothing was left out: constant labels, bridged gaps ...
-    joined: Mapping[str, float] = field(
-        default_factory=dict
-    )  # recording name -> share of frames with a label
+    notes: tuple[str, ...] = ()  # worth knowing though nothing was left out: constant labels, bridged gaps ...
+    joined: Mapping[str, float] = field(default_factory=dict)  # recording name -> share of frames with a label
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Labels are `valence_<rater>` and `arousal_<rater>`, or `valence` and `arousal`; 
 `success` are optional. A row may lack its labels. Trials are rows too: then `time` is when each trial was.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from orchestrator.corpora.column_files import read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.corpora.tracks import make_track, truth_of
+from orchestrator.corpora.tracks import Track, make_track, truth_of
 
 LOOKS_LIKE = "a .parquet or .csv file with the columns participant, time, features and labels"
-SUFFIXES = (".parquet", ".csv", ".tsv", ".txt")
+SUFFIXES = (".parquet", ".csv", ".tsv")
 
 
 def find(path: Path) -> bool:
@@ -37,7 +38,7 @@ def read(path: Path, findings: Findings) -> list[Source]:
     columns = _without_empty(columns, findings)
     participant = columns.find_text("participant")
     if participant is None:
-        findings.problem(_header_of(columns), found="no column participant", expected=LOOKS_LIKE)
+        findings.problem(columns.header, found="no column participant", expected=LOOKS_LIKE)
     raters = _raters(columns, findings)
     if participant is None or not raters:
         return []
@@ -45,12 +46,25 @@ def read(path: Path, findings: Findings) -> list[Source]:
         findings.problem(columns.where(entry), found="no participant", expected="a participant in every row")
     labels = [column for names in raters.values() for column in names]
     check_labels(columns, np.arange(len(columns)), labels, findings)
+    features = _without(columns, labels)
     synthetic = is_synthetic(columns)
     sources = []
     for (person, session), rows in _recordings(columns, participant).items():
-        source = _source(columns, rows, person, session, raters, findings, synthetic)
-        if source is not None:
-            sources.append(source)
+        name = f"{person}_{session}" if session else person
+        where = f"{path}: participant {name}"
+        track = make_track(features, rows, name, findings, where=where, shares_file=True)
+        if track is None:
+            continue
+        annotations = {dimension: _annotation(columns, names, track) for dimension, names in raters.items()}
+        sources.append(
+            Source(
+                participant=person,
+                session=session,
+                track=track,
+                annotations=annotations,
+                synthetic=synthetic,
+            )
+        )
     return sources
 
 
@@ -71,36 +85,25 @@ def _without_empty(columns: Columns, findings: Findings) -> Columns:
     ]
     for name in names:
         findings.drop(f"column {name}", "without a single value")
+    return _without(columns, names)
+
+
+def _without(columns: Columns, names: Sequence[str]) -> Columns:
+    if not names:
+        return columns
     kept = np.array([name not in names for name in columns.names], dtype=np.bool_)
     left = tuple(name for name in columns.names if name not in names)
     return replace(columns, names=left, numbers=columns.numbers[:, kept])
 
 
-def _source(  # noqa: PLR0913, PLR0917
-    columns: Columns,
-    rows: NDArray[np.intp],
-    person: str,
-    session: str,
-    raters: dict[str, list[str]],
-    findings: Findings,
-    synthetic: bool,
-) -> Source | None:
-    name = f"{person}_{session}" if session else person
-    where = f"{columns.path}: participant {name}"
-    track = make_track(columns, rows, name, findings, where=where, shares_file=True)
-    if track is None:
-        return None
-    annotations = {
-        dimension: Annotation(
-            where=where,
-            raters=tuple(_rater_of(column) for column in names),
-            time=track.time,
-            labels=columns.numbers[np.ix_(track.rows, np.array([columns.names.index(one) for one in names]))],
-        )
-        for dimension, names in raters.items()
-    }
-    return Source(
-        participant=person, session=session, track=track, annotations=annotations, synthetic=synthetic
+def _annotation(columns: Columns, names: Sequence[str], track: Track) -> Annotation:
+    """One dimension's labels in the rows of a track, on the track's own clock."""
+    picked = np.array([columns.names.index(name) for name in names], dtype=np.intp)
+    return Annotation(
+        where=track.where,
+        raters=tuple(_rater_of(name) for name in names),
+        time=track.time,
+        labels=columns.numbers[np.ix_(track.rows, picked)],
     )
 
 
@@ -133,13 +136,13 @@ def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
     first, second = (list(found[dimension]) for dimension in DIMENSIONS)
     if not first and not second:
         expected = "labels valence and arousal, or valence_<rater> and arousal_<rater>"
-        findings.problem(_header_of(columns), found="no column of labels", expected=expected)
+        findings.problem(columns.header, found="no column of labels", expected=expected)
         return {}
     lacking = [_column(DIMENSIONS[1], rater) for rater in first if rater not in second]
     lacking += [_column(DIMENSIONS[0], rater) for rater in second if rater not in first]
     if lacking:
         found_text = f"no column {', '.join(lacking)}"
-        findings.problem(_header_of(columns), found=found_text, expected="both dimensions of every rater")
+        findings.problem(columns.header, found=found_text, expected="both dimensions of every rater")
         return {}
     return {dimension: [found[dimension][rater] for rater in first] for dimension in DIMENSIONS}
 
@@ -150,7 +153,3 @@ def _column(dimension: str, rater: str) -> str:
 
 def _rater_of(column: str) -> str:
     return column.partition("_")[2] or GOLD
-
-
-def _header_of(columns: Columns) -> str:
-    return f"{columns.path}:{columns.lines_before}" if columns.lines_before else str(columns.path)

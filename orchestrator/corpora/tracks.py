@@ -61,20 +61,14 @@ def make_track(  # noqa: PLR0913
     time = times_of(columns, rows, name, findings, hz=hz)
     names = _feature_columns(columns, tool, name, findings)
     if time is None or not check_times(columns, rows, time, findings) or not names:
-        if not names:
-            findings.problem(where, found="no column of features", expected="at least one numeric feature")
         return None
-    canonical = tuple(action_units.canonical_name(one, tool) for one in names)
-    twice = sorted({one for one in canonical if canonical.count(one) > 1})
-    if twice:
-        spelled = [one for one in names if action_units.canonical_name(one, tool) in twice]
-        findings.problem(where, found=f"columns {', '.join(spelled)}", expected=f"one for {', '.join(twice)}")
+    features = _values(columns, rows, list(names), findings)
+    if features is None:
         return None
-    picked = np.array([columns.names.index(one) for one in names], dtype=np.intp)
-    features = columns.numbers[np.ix_(rows, picked)].astype(np.float32)
     face, valid = _face_and_validity(columns, rows)
     # Tools write zeros, or the last good values, where there is no face.
     features[~face] = np.nan
+    canonical = tuple(names.values())
     _report_ranges(canonical, features, tool, name, findings)
     return Track(
         name=name,
@@ -89,24 +83,44 @@ def make_track(  # noqa: PLR0913
     )
 
 
-def _feature_columns(
-    columns: Columns, tool: action_units.Tool, name: str, findings: Findings
-) -> tuple[str, ...]:
+def _feature_columns(columns: Columns, tool: action_units.Tool, name: str, findings: Findings) -> dict[str, str]:
+    """Columns that are features with their canonical names; none with a problem where two mean the same."""
     for one in columns.text:
         if action_units.why_no_feature(one, tool) is None:
             findings.drop(f"column {one}", "text, not numbers", recording=name)
-    features = []
+    features: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     for one in columns.names:
         why = action_units.why_no_feature(one, tool)
         if why is None:
-            features.append(one)
+            features[one] = action_units.canonical_name(one, tool)
         elif why:
             groups.setdefault(why, []).append(one)
     for why, dropped in groups.items():
         shown = ", ".join(dropped) if len(dropped) <= 4 else f"{dropped[0]} .. {dropped[-1]} ({len(dropped)})"
         findings.drop(f"column {shown}", why, recording=name)
-    return tuple(features)
+    if not features:
+        findings.problem(columns.header, found="no column of features", expected="a numeric feature")
+    canonical = list(features.values())
+    twice = [one for one, unit in features.items() if canonical.count(unit) > 1]
+    if twice:
+        found = f"columns {', '.join(twice)}"
+        expected = f"one for {', '.join(dict.fromkeys(features[one] for one in twice))}"
+        findings.problem(columns.header, found=found, expected=expected)
+        return {}
+    return features
+
+
+def _values(columns: Columns, rows: Rows, names: list[str], findings: Findings) -> NDArray[np.float32] | None:
+    """Features (T, F) of these rows and columns; None with a problem where one is too large."""
+    values = columns.numbers[np.ix_(rows, np.array([columns.names.index(one) for one in names], dtype=np.intp))]
+    huge = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
+    if len(huge):
+        row, column = huge[0]
+        found = f"{values[row, column]:g} in column {names[column]}"
+        findings.problem(columns.where(int(rows[row])), found=found, expected="a number that fits float32")
+        return None
+    return values.astype(np.float32)
 
 
 def _one_face(columns: Columns, rows: Rows, name: str, findings: Findings) -> Rows:
@@ -154,9 +168,7 @@ def truth_of(columns: Columns, name: str) -> NDArray[np.bool_] | None:
     text = columns.find_text(name)
     if text is None:
         return None
-    return np.array(
-        [entry.lower() in {"true", "t", "yes", "1", "1.0"} for entry in columns.text[text]], dtype=bool
-    )
+    return np.array([entry.lower() in {"true", "t", "yes", "1", "1.0"} for entry in columns.text[text]], dtype=bool)
 
 
 def _report_ranges(

@@ -86,6 +86,25 @@ def test_text_in_the_first_row_is_a_fault_not_a_text_column(recola: Path) -> Non
     assert the_problem(recola).where == f"{path}:2"
 
 
+def test_text_in_the_first_row_of_features_does_not_cost_the_feature(recola: Path) -> None:
+    path = features(recola)
+    row = path.read_text().split("\n").index("@data") + 3
+    edit_line(path, row, lambda line: line.rsplit(",", 1)[0] + ",oops")
+    assert the_problem(recola).where == f"{path}:{row}"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_text_in_the_first_row_of_a_table(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    if suffix == ".csv":
+        path.write_text(TABLE.replace("0.1,0.1,0.2", "x,0.1,0.2", 1))
+        assert the_problem(path).where == f"{path}:2"
+    else:
+        columns = {"participant": [1, 2], "time": [0.0, 0.0], "AU01": ["x", "0.1"], "valence": [0.1, 0.1]}
+        parquet.write_table(pa.table({**columns, "arousal": [0, 1]}), path)
+        assert "'x' in column AU01" in problems_of(path)[0].found
+
+
 @pytest.mark.parametrize("value", ["inf", "-Infinity", "1e999"])
 def test_infinity(recola: Path, value: str) -> None:
     path = edit_line(labels(recola), 9, lambda line: line.rsplit(";", 1)[0] + ";" + value)
@@ -103,6 +122,13 @@ def test_decimal_comma(recola: Path) -> None:
     assert problems[0].where == f"{path}:2"
     assert "decimal comma" in problems[0].expected
     assert "more such faults in this file" in problems[-1].found
+
+
+def test_a_feature_too_large_for_float32(recola: Path) -> None:
+    path = features(recola)
+    row = path.read_text().split("\n").index("@data") + 5
+    edit_line(path, row, lambda line: line.rsplit(",", 1)[0] + ",1e300")
+    assert the_problem(recola).where == f"{path}:{row}"
 
 
 @pytest.mark.parametrize("value", ["1.01", "-1.5", "7"])
@@ -349,12 +375,15 @@ def test_nothing_left_says_why(tmp_path: Path) -> None:
     assert problem.found == "no usable recording (recording P1: no file with valence)"
 
 
-TABLE = "participant,time,AU01,valence,arousal\nP1,0,0.1,0.1,0.2\nP1,1,0.2,0.1,0.2\nP2,0,0.3,0.1,0.2\nP2,1,0.5,0.1,0.2\n"
+TABLE = (
+    "participant,time,AU01,valence,arousal\nP1,0,0.1,0.1,0.2\nP1,1,0.2,0.1,0.2\nP2,0,0.3,0.1,0.2\nP2,1,0.5,0.1,0.2\n"
+)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "found"),
     [
+        ("AU01", "frame", 1, "no column of features"),
         ("participant", "person", 1, "no column participant"),
         ("valence,arousal", "v,a", 1, "no column of labels"),
         ("valence,arousal", "valence_r1,arousal_r2", 1, "no column arousal_r1, valence_r2"),
@@ -370,7 +399,7 @@ TABLE = "participant,time,AU01,valence,arousal\nP1,0,0.1,0.1,0.2\nP1,1,0.2,0.1,0
 def test_faults_in_a_table(tmp_path: Path, old: str, new: str, line: int, found: str) -> None:
     path = tmp_path / "table.csv"
     path.write_text(TABLE.replace(old, new))
-    problem = problems_of(path)[0]
+    problem = the_problem(path)  # one, not one a participant
     assert problem.where == f"{path}:{line}"
     assert problem.found.startswith(found)
 
@@ -383,6 +412,13 @@ def test_faults_in_parquet_name_the_row(tmp_path: Path) -> None:
     index = table.column_names.index("time")
     parquet.write_table(table.set_column(index, "time", pa.array(times)), path)
     assert the_problem(path).where == f"{path}: row 61"
+
+
+def test_faults_of_text_in_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    columns = {"participant": [1, 2], "time": [0.0, 0.0], "AU01": ["0.1", "x"], "valence": [0.1, 0.1]}
+    parquet.write_table(pa.table({**columns, "arousal": [0, 1]}), path)
+    assert [problem.where for problem in problems_of(path)] == [f"{path}: row 1", f"{path}: row 2"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"PAR1 but not really", b"participant,time\n"])

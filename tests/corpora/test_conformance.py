@@ -59,6 +59,7 @@ def test_convert_keeps_recordings_and_fingerprint(tmp_path: Path, writer: str) -
     after = open_corpus(tmp_path / "out" / "long.parquet")
     assert after.kind == "table"
     assert after.sha256 == before.sha256
+    assert after.dropped == ()
     assert (after.feature_names, after.hz, after.synthetic) == (before.feature_names, before.hz, before.synthetic)
     for one, other in zip(before.recordings, after.recordings, strict=True):
         assert (one.participant, one.session, one.raters) == (other.participant, other.session, other.raters)

@@ -158,6 +158,17 @@ def test_a_video_with_one_frame_more_than_its_table_is_kept(openface, videos, tm
 
 
 @pytest.mark.usefixtures("openface")
+def test_a_link_gives_its_name_and_what_is_behind_it_stays(videos, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "P30.mp4").symlink_to(videos / "P16.mp4")
+    report = extract(tmp_path / "links", tmp_path / "out", tool="openface", discard_video=True)
+    assert [path.name for path in report.done] == ["P30.csv"]
+    assert "a link to" in report.kept[0].found
+    assert (videos / "P16.mp4").exists()
+    assert (tmp_path / "links" / "P30.mp4").exists()
+
+
+@pytest.mark.usefixtures("openface")
 def test_a_table_of_something_else_is_neither_overwritten_nor_a_reason_to_discard(videos, tmp_path):
     table = tmp_path / "out/features/P16.csv"
     table.parent.mkdir(parents=True)

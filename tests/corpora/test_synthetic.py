@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from orchestrator.corpora import facial_model
 from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.synthetic import CACHE_VARIABLE, RECOLA_IDS, cached_synthetic, synthesize
+from orchestrator.corpora.synthetic import (
+    CACHE_VARIABLE,
+    GENERATOR_VERSION,
+    RECOLA_IDS,
+    cached_synthetic,
+    synthesize,
+)
 from orchestrator.errors import InputError
 
 SMALL = {"participants": 3, "seconds": 4.0}
@@ -86,7 +94,7 @@ def test_everything_says_synthetic(full_size):
     manifest = json.loads((full_size / "synthetic.json").read_text())
     assert manifest["synthetic"] is True
     assert manifest["parameters"]["participants"] == 1
-    assert manifest["generator_version"] == 1
+    assert manifest["generator_version"] == GENERATOR_VERSION
     files = contents(full_size)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     assert manifest["files"] == {name: hash_ for name, hash_ in hashes.items() if name != "synthetic.json"}
@@ -297,3 +305,20 @@ def test_at_identity_zero_everybody_has_the_average_face():
         assert not person.rest.any()
         assert (person.expressivity == 1.0).all()
         assert (person.tempo, person.sway, person.blink) == (1.0, 1.0, 1.0)
+
+
+def test_every_constant_of_the_model_is_documented_with_its_value():
+    document = (Path(__file__).parents[2] / "docs" / "synthetic.md").read_text()
+    constants = {name: value for name, value in vars(facial_model).items() if name.isupper()}
+    assert len(constants) > 50
+    weights_of_units = constants.pop("UNIT_WEIGHTS")
+    for name, value in constants.items():
+        (line,) = [line for line in document.splitlines() if f"`{name}`" in line and line.startswith("|")]
+        numbers = [value] if isinstance(value, float) else []
+        numbers += [number for number in value if isinstance(number, float)] if isinstance(value, tuple) else []
+        numbers += list(value.values()) if name in {"SPEECH_WEIGHTS", "BLINK_ON_LIDS"} else []
+        shown = [float(text) for text in re.findall(r"-?\d+(?:\.\d+)?", line.replace(f"`{name}`", ""))]
+        assert set(numbers) <= set(shown), f"{name} = {value}, documented as: {line}"
+    for unit, weights in weights_of_units.items():
+        shown = ", ".join(f"{expression} {weight}" for expression, weight in weights.items())
+        assert f"| {unit} | {shown} |" in document

@@ -12,20 +12,20 @@ from tests.corpora.writers import content, write_csv, write_ratings
 
 OPENFACE_R = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 OPENFACE_C = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)
-GAZE = tuple(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz") + ("gaze_angle_x", "gaze_angle_y")
+GAZE = (*(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y")
 POSE = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
 LANDMARKS = tuple(f"{axis}_{n}" for axis in "xyXYZ" for n in range(68))
 EYES = tuple(f"eye_lmk_{axis}_{n}" for axis in "xyXYZ" for n in range(56))
 SHAPE = ("p_scale", "p_rx", "p_ry", "p_rz", "p_tx", "p_ty", *(f"p_{n}" for n in range(34)))
 UNITS_OPENFACE = tuple(f"AU{u:02d}_r" for u in OPENFACE_R) + tuple(f"AU{u:02d}_c" for u in OPENFACE_C)
-OPENFACE_2 = ("frame", "face_id", "timestamp", "confidence", "success", *GAZE, *EYES, *POSE, *LANDMARKS, *SHAPE)
-OPENFACE_2 += UNITS_OPENFACE
+OPENFACE_2 = (
+    *("frame", "face_id", "timestamp", "confidence", "success"),
+    *(*GAZE, *EYES, *POSE, *LANDMARKS, *SHAPE, *UNITS_OPENFACE),
+)
 # OpenFace 1 has neither face_id nor gaze angles, and a blank before every name but the first.
 OPENFACE_1 = ("frame", "timestamp", "confidence", "success", *GAZE[:6], *POSE, *LANDMARKS, *SHAPE, *UNITS_OPENFACE)
 OPENFACE_1 = (OPENFACE_1[0], *(f" {name}" for name in OPENFACE_1[1:]))
-PY_FEAT_UNITS = tuple(
-    f"AU{u:02d}" for u in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
-)
+PY_FEAT_UNITS = tuple(f"AU{u:02d}" for u in (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43))
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 PY_FEAT = (
     *("frame", "approx_time", "FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"),

@@ -75,20 +75,14 @@ def field(value: float, missing: str = "") -> str:
     return missing if np.isnan(value) else f"{value:.10g}"
 
 
-def write_csv(
-    path: Path, names: Sequence[str], rows: Sequence[Sequence[object]], *, separator: str = ","
-) -> Path:
+def write_csv(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]], *, separator: str = ",") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        separator.join(field(cell) if isinstance(cell, float) else str(cell) for cell in row) for row in rows
-    ]
+    lines = [separator.join(field(cell) if isinstance(cell, float) else str(cell) for cell in row) for row in rows]
     path.write_text("\n".join([separator.join(names), *lines]) + "\n")
     return path
 
 
-def write_arff(
-    path: Path, names: Sequence[str], values: NDArray[np.float64], *, instance: str | None = None
-) -> Path:
+def write_arff(path: Path, names: Sequence[str], values: NDArray[np.float64], *, instance: str | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     head = ["@relation 'video features'", ""]
     head += ["@attribute Instance_name string"] if instance else []

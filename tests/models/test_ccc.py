@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_merged_moments_equal_those_of_the_whole(pairs: list[tuple[float, int]],
     # Rounding of the sums enters relative to spread over size; labels and predictions of use spread more than this.
     assume(all(v.std() > 0.03 * np.sqrt((v * v).mean()) for v in (x, y)))
     edges = [0, *sorted(min(c, len(x)) for c in cuts), len(x)]
-    parts = [Moments.of(x[a:b], y[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [Moments.of(x[a:b], y[a:b]) for a, b in pairwise(edges)]
     merged, whole = sum(parts, Moments.zero()), Moments.of(x, y)
     assert merged.n == whole.n
     for measure in (ccc, pearson, mse, mae):

@@ -12,7 +12,7 @@ SIZES = [(6, 5, 1), (6, 5, 3), (40, 16, 2)]
 
 
 def state_mib(model: nn.Module) -> float:
-    return sum(t.numel() * t.element_size() for t in model.state_dict().values()) / 2**20
+    return float(sum(t.numel() * t.element_size() for t in model.state_dict().values())) / 2**20
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -34,13 +34,9 @@ def test_a_parameter_count_by_hand() -> None:
     assert num_parameters("rnn", num_features=3, hidden_size=4, num_layers=1) == 36 + 50 + 22
 
 
-@pytest.mark.parametrize(
-    ("network", "hidden", "layers", "mib"), [("bilstm", 8, 1, 42.8), ("bilstm", 128, 6, 52.7)]
-)
+@pytest.mark.parametrize(("network", "hidden", "layers", "mib"), [("bilstm", 8, 1, 42.8), ("bilstm", 128, 6, 52.7)])
 def test_table_iii_with_a_resnet(network: str, hidden: int, layers: int, mib: float) -> None:
-    model = build(
-        network, num_features=512, hidden_size=hidden, num_layers=layers, seed=0, trunk="resnet18"
-    )
+    model = build(network, num_features=512, hidden_size=hidden, num_layers=layers, seed=0, trunk="resnet18")
     assert state_mib(model) == pytest.approx(mib, abs=0.05)
     found = model_size_mib(network, num_features=512, hidden_size=hidden, num_layers=layers, trunk=True)
     assert found == pytest.approx(state_mib(model), rel=1e-12)
@@ -119,9 +115,7 @@ def flat_gradient(model: nn.Module) -> torch.Tensor:
     ids=["bigru", "rnn", "birnn", "bilstm"],
 )
 @pytest.mark.parametrize("lengths", [None, [11, 4, 7]])
-def test_our_recurrences_equal_those_of_torch(
-    module: recurrences.Recurrence, lengths: list[int] | None
-) -> None:
+def test_our_recurrences_equal_those_of_torch(module: recurrences.Recurrence, lengths: list[int] | None) -> None:
     module = module.double()
     x = torch.randn(3, 11, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     length = None if lengths is None or not module.bidirectional else torch.tensor(lengths)
@@ -150,13 +144,11 @@ def test_a_trunk_sees_real_frames_only() -> None:
         found.append([prediction[0].tolist(), prediction[1, :1].tolist()])
     assert found[0] == found[1]
     model.eval()
-    torch.testing.assert_close(
-        model(images, lengths)[1, :1], model(images[1:, :1], None)[0], rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(model(images, lengths)[1, :1], model(images[1:, :1], None)[0], rtol=0, atol=1e-5)
 
 
 def test_unknown_networks_are_answered_with_the_known() -> None:
-    with pytest.raises(ValueError, match="'gru'.*rnn, bigru, bilstm"):
+    with pytest.raises(ValueError, match=r"'gru'.*rnn, bigru, bilstm"):
         build("gru", num_features=6, hidden_size=5, num_layers=1, seed=0)
-    with pytest.raises(ValueError, match="'vgg'.*resnet18"):
+    with pytest.raises(ValueError, match=r"'vgg'.*resnet18"):
         build("rnn", num_features=512, hidden_size=5, num_layers=1, seed=0, trunk="vgg")

@@ -84,16 +84,16 @@ def test_read_only_arrays_are_cut_without_a_warning() -> None:
 
 def test_what_does_not_fit_is_refused_by_name() -> None:
     good = plain(5)
-    with pytest.raises(ValueError, match="participant P1.*finite"):
+    with pytest.raises(ValueError, match=r"participant P1.*finite"):
         replace(good, features_TF=np.full((5, 3), np.nan, dtype=np.float32))
     with pytest.raises(ValueError, match=r"participant P1.*\(4, 2\).*\(5, 2\)"):
         replace(good, gold_T2=good.gold_T2[:4])
-    with pytest.raises(ValueError, match="participant P1.*valid"):
+    with pytest.raises(ValueError, match=r"participant P1.*valid"):
         replace(good, valid_T=good.valid_T[:4])
     other = replace(plain(5, "P9"), features_TF=np.zeros((5, 4), dtype=np.float32))
     with pytest.raises(ValueError, match=r"3 \(participant P1\), 4 \(participant P9\)"):
         cut([good, other], 5)
-    with pytest.raises(ValueError, match="'repeat'.*pad, drop"):
+    with pytest.raises(ValueError, match=r"'repeat'.*pad, drop"):
         cut([good], 5, partial="repeat")
-    with pytest.raises(ValueError, match="no series"):
+    with pytest.raises(ValueError, match=r"no series"):
         cut([], 5)

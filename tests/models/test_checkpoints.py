@@ -1,0 +1,172 @@
+"""Killed and resumed equals uninterrupted; damaged or foreign checkpoints are refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import checkpoints
+from models.checkpoints import CheckpointError
+from models.networks import NETWORKS
+from models.training import FoldsInTraining
+from tests.models.toys import RECIPE, recipe, toy_series, toy_splits
+
+SERIES = toy_series()
+SPLITS = toy_splits()
+
+
+def after(folder: Path, epochs: int, **changes: object) -> FoldsInTraining:
+    """Train so many epochs of the recipe and save."""
+    folds = FoldsInTraining(SERIES, SPLITS, recipe(**changes), seed=0)
+    running = folds.epochs()
+    for _ in range(epochs):
+        next(running)
+    folds.save(folder)
+    return folds
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_resumed_equals_uninterrupted(tmp_path: Path, network: str, keep: str) -> None:
+    chosen = recipe(network=network, keep=keep, learning_rate=0.1, epochs=6)
+    whole = FoldsInTraining(SERIES, SPLITS, chosen, seed=0)
+    assert len(list(whole.epochs())) == 6
+    resumed = FoldsInTraining(SERIES, SPLITS, chosen, seed=0)
+    for stop in (1, 3):  # killed twice
+        running = resumed.epochs()
+        while len(resumed.history) < stop:
+            next(running)
+        resumed.save(tmp_path)
+        next(running)  # lost with the kill
+        resumed = FoldsInTraining(SERIES, SPLITS, chosen, seed=0)
+        resumed.load(tmp_path)
+        assert len(resumed.history) == stop
+    assert [epoch.number for epoch in resumed.epochs()] == [4, 5, 6]
+    assert [replace(e, seconds=0) for e in resumed.history] == [replace(e, seconds=0) for e in whole.history]
+    for k in range(3):
+        assert resumed.chosen_epoch(k) == whole.chosen_epoch(k)
+        mine, other = resumed.fold_state(k), whole.fold_state(k)
+        assert list(mine) == list(other)
+        assert all(torch.equal(mine[name], other[name]) for name in other)
+        for a, b in zip(resumed.predict(k, (0, 3)), whole.predict(k, (0, 3)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_loaded_training_gives_back_its_curve_and_writes_the_same_bytes(tmp_path: Path) -> None:
+    folds = after(tmp_path / "a", 2, keep="best")
+    again = FoldsInTraining(SERIES, SPLITS, recipe(keep="best"), seed=0)
+    again.load(tmp_path / "a")
+    assert again.history == folds.history
+    again.save(tmp_path / "b")
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 2
+    assert files[0] == "checkpoint.json"
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["tensors", "json", "clean-up"])
+def test_a_kill_while_saving_leaves_a_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    folds = after(tmp_path, 1)
+    next(folds.epochs())
+    target = {"tensors": "replace", "json": "replace", "clean-up": "unlink"}[stage]
+    original, calls = getattr(Path, target), []
+
+    def killed(self: Path, *arguments: object, **options: object) -> object:
+        calls.append(self)
+        if stage == "json" and len(calls) == 1:
+            return original(self, *arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, target, killed)
+        with pytest.raises(KeyboardInterrupt):
+            folds.save(tmp_path)
+    assert len(calls) == (2 if stage == "json" else 1)
+    resumed = FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0)
+    resumed.load(tmp_path)
+    assert len(resumed.history) == (2 if stage == "clean-up" else 1)
+    folds.save(tmp_path)
+    resumed.load(tmp_path)
+    assert len(resumed.history) == 2
+    assert len(list(tmp_path.iterdir())) == 2  # what the kill left lying is swept up
+
+
+def test_damage_is_refused_by_file(tmp_path: Path) -> None:
+    after(tmp_path, 1)
+    tensors = next(tmp_path.glob("tensors-*"))
+    text = tmp_path / "checkpoint.json"
+    folds = FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0)
+    whole, written = tensors.read_bytes(), text.read_text()
+    flipped = whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:]
+    for bad in (flipped, whole[:-1], b""):
+        tensors.write_bytes(bad)
+        with pytest.raises(CheckpointError, match=r"tensors-\w+\.safetensors: damaged"):
+            folds.load(tmp_path)
+    tensors.unlink()
+    with pytest.raises(CheckpointError, match="gone"):
+        folds.load(tmp_path)
+    tensors.write_bytes(whole)
+    for bad_text in (written.replace('"number": 1', '"number": 2'), written[:-20], "", "[]", "null"):
+        assert bad_text != written
+        text.write_text(bad_text)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.json: damaged"):
+            folds.load(tmp_path)
+    assert folds.history == []
+    text.write_text(written)
+    folds.load(tmp_path)
+    assert len(folds.history) == 1
+
+
+def test_an_empty_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0).load(tmp_path / "absent")
+
+
+def test_a_format_of_tomorrow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "FORMAT", 2)
+        after(tmp_path, 1)
+    with pytest.raises(CheckpointError, match="format 2, expected 1"):
+        checkpoints.read(tmp_path)
+
+
+def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    after(tmp_path, 1)
+    scaled = [replace(s, mean_F=(0.0,) * 6, sd_F=(1.0,) * 6) for s in SPLITS]
+    others = {
+        "recipe": FoldsInTraining(SERIES, SPLITS, recipe(learning_rate=1e-3), seed=0),
+        "seed": FoldsInTraining(SERIES, SPLITS, RECIPE, seed=1),
+        "splits": FoldsInTraining(SERIES, scaled, RECIPE, seed=0),
+        "series": FoldsInTraining([*SERIES[:5], replace(SERIES[5], session="2")], SPLITS, RECIPE, seed=0),
+    }
+    for name, other in others.items():
+        with pytest.raises(ValueError, match=f"another training: {name} "):
+            other.load(tmp_path)
+
+
+def test_a_half_done_epoch_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.training.evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(folds.epochs())
+    with pytest.raises(AssertionError, match="half done"):
+        folds.save(tmp_path)
+
+
+def test_the_json_is_readable(tmp_path: Path) -> None:
+    folds = after(tmp_path, 2)
+    content = json.loads((tmp_path / "checkpoint.json").read_text())["content"]
+    assert content["training"]["recipe"]["network"] == "bigru"
+    assert [epoch["validation_loss"] for epoch in content["curve"]] == [
+        list(epoch.validation_loss) for epoch in folds.history
+    ]
