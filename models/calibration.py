@@ -108,9 +108,7 @@ def _between(
     read: Callable[[Timing], float],
 ) -> float:
     """Interpolate a power law between the timed hidden sizes, and continue the last one beyond them."""
-    right = next(
-        (i for i, size in enumerate(HIDDEN_SIZES) if i and size >= hidden_size), len(HIDDEN_SIZES) - 1
-    )
+    right = next((i for i, size in enumerate(HIDDEN_SIZES) if i and size >= hidden_size), len(HIDDEN_SIZES) - 1)
     low, high = HIDDEN_SIZES[right - 1], HIDDEN_SIZES[right]
     share = math.log(hidden_size / low) / math.log(high / low)
     start, end = read(timing[low, layers]), read(timing[high, layers])
@@ -135,8 +133,7 @@ def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
     return Timing(
         training_seconds=step / (recipe.windows_a_step * length),
         adam_seconds=_least_seconds(adam.step, budget) / _parameters(recipe, num_features),
-        validation_seconds=_least_seconds(partial(_look, model, many_BLF), budget)
-        / (VALIDATION_WINDOWS * length),
+        validation_seconds=_least_seconds(partial(_look, model, many_BLF), budget) / (VALIDATION_WINDOWS * length),
     )
 
 

@@ -178,9 +178,7 @@ def frame_moments(
 ) -> tuple[Moments, Moments]:
     """Moments of valence and of arousal over the labelled frames whose prediction is not NaN."""
     kept_T2 = mask_T2 & ~np.isnan(prediction_T2)
-    valence, arousal = (
-        Moments.of(prediction_T2[kept_T2[:, d], d], gold_T2[kept_T2[:, d], d]) for d in range(2)
-    )
+    valence, arousal = (Moments.of(prediction_T2[kept_T2[:, d], d], gold_T2[kept_T2[:, d], d]) for d in range(2))
     return valence, arousal
 
 

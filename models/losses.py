@@ -44,9 +44,7 @@ def _each_frame(prediction: Tensor, gold: Tensor, mask: Tensor) -> tuple[Tensor,
     return prediction, gold, mask
 
 
-def _window_means(
-    prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _window_means(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Means over each window's labelled frames, (W, 2), with True where a window has any."""
     count_W2 = mask_WL2.sum(1)
     at_least_one_W2 = count_W2.clamp(min=1)

@@ -48,9 +48,7 @@ class AffectNetwork(nn.Module):
         self.trunk = trunk
         self.recurrence = recurrence
         width = recurrence.hidden_size * (2 if recurrence.bidirectional else 1)
-        self.head = nn.Sequential(
-            nn.Linear(width, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS)
-        )
+        self.head = nn.Sequential(nn.Linear(width, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
 
     def forward(self, x_BLF: Tensor, length_B: Tensor | None = None) -> Tensor:
         """Predict (B, L, 2) from features (B, L, F), or from images (B, L, *I) with a trunk.

@@ -38,9 +38,7 @@ def _by_torch(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) ->
         plain_BLH: Tensor = recurrence(x_BLF)[0]
         return plain_BLH
     packed = pack_padded_sequence(x_BLF, length_B, batch_first=True, enforce_sorted=False)
-    hidden_BLH: Tensor = pad_packed_sequence(
-        recurrence(packed)[0], batch_first=True, total_length=x_BLF.shape[1]
-    )[0]
+    hidden_BLH: Tensor = pad_packed_sequence(recurrence(packed)[0], batch_first=True, total_length=x_BLF.shape[1])[0]
     return hidden_BLH
 
 
@@ -60,9 +58,7 @@ def _by_layers(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) -
     for layer in range(recurrence.num_layers):
         inputs = [x_LBF, x_LBF[turned_LB, window_B]] if recurrence.bidirectional else [x_LBF]
         hidden = _layer(recurrence, inputs, weights[layer * num_weights : (layer + 1) * num_weights])
-        x_LBF = (
-            torch.cat((hidden[0], hidden[1][turned_LB, window_B]), dim=2) if len(hidden) == 2 else hidden[0]
-        )
+        x_LBF = torch.cat((hidden[0], hidden[1][turned_LB, window_B]), dim=2) if len(hidden) == 2 else hidden[0]
     return x_LBF.transpose(0, 1)
 
 
@@ -78,7 +74,7 @@ def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: list[Tensor]) 
                 has_biases=True,
                 num_layers=1,
                 dropout=0.0,
-                train=torch.is_grad_enabled(),  # without it oneDNN keeps nothing for the backward pass
+                train=torch.is_grad_enabled(),
                 bidirectional=False,
                 batch_first=False,
             )[0]

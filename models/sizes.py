@@ -34,9 +34,7 @@ def cell_of(network: str) -> Cell:
     return CELLS[network]
 
 
-def num_parameters(
-    network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False
-) -> int:
+def num_parameters(network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False) -> int:
     """Count the trained numbers of a network; with a trunk `num_features` is what the trunk puts out, 512."""
     cell = cell_of(network)
     assert not trunk or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
@@ -50,9 +48,7 @@ def num_parameters(
     return recurrent + head + (TRUNK_PARAMETERS if trunk else 0)
 
 
-def model_size_mib(
-    network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False
-) -> float:
+def model_size_mib(network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False) -> float:
     """Size of the float32 state in MiB, a trunk's buffers included."""
     floats = num_parameters(
         network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk

@@ -34,8 +34,7 @@ def labelled_windows(windows: Windows, fold: int, purpose: str, series: tuple[in
     index_W = windows.labelled(windows.of_series(series))
     if not len(index_W):
         raise ValueError(
-            f"fold {fold}: no labelled window of {windows.length} frames to {purpose} on"
-            f" in its {len(series)} series"
+            f"fold {fold}: no labelled window of {windows.length} frames to {purpose} on in its {len(series)} series"
         )
     return index_W
 

@@ -96,9 +96,7 @@ class FoldsInTraining:
         self.history: list[Epoch] = []
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
         self._train = [labelled_windows(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
-        self._validation = [
-            labelled_windows(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)
-        ]
+        self._validation = [labelled_windows(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)]
         self._scaled = [scaled(self._windows, k, s) for k, s in enumerate(splits)]
         self._models = [self._new_model(k) for k in range(len(splits))]
         self._adams = [new_adam(model, recipe.learning_rate) for model in self._models]
@@ -236,9 +234,7 @@ class FoldsInTraining:
                     self._best[k] = _copy_of(model)
 
 
-def _identity(
-    series: Sequence[Series], splits: Sequence[FoldSplit], recipe: Recipe, seed: int
-) -> dict[str, object]:
+def _identity(series: Sequence[Series], splits: Sequence[FoldSplit], recipe: Recipe, seed: int) -> dict[str, object]:
     """What must agree for a checkpoint to be continued, as JSON gives it back."""
     return {
         "recipe": recipe.to_dict(),

@@ -31,9 +31,7 @@ class Series:
         num_frames = len(self.features_TF)
         where = f"participant {self.participant} session {self.session!r}"
         if self.features_TF.ndim != 2 or self.valid_T.shape != (num_frames,):
-            raise ValueError(
-                f"{where}: features {self.features_TF.shape} and valid {self.valid_T.shape} differ"
-            )
+            raise ValueError(f"{where}: features {self.features_TF.shape} and valid {self.valid_T.shape} differ")
         if self.gold_T2.shape != (num_frames, 2):
             raise ValueError(f"{where}: gold {self.gold_T2.shape}, expected {(num_frames, 2)}")
         if not np.isfinite(self.features_TF).all():
@@ -188,8 +186,7 @@ def merge(
     """
     assert len(predictions_WL2) == len(index_W), "one prediction a window"
     traces = {
-        index: np.full((windows.num_frames[index], 2), np.nan, dtype=np.float32)
-        for index in dict.fromkeys(series)
+        index: np.full((windows.num_frames[index], 2), np.nan, dtype=np.float32) for index in dict.fromkeys(series)
     }
     prediction_WL2 = predictions_WL2.detach().cpu().numpy()
     for row, window in enumerate(index_W.tolist()):

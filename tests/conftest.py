@@ -19,7 +19,7 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six synthetic people, 24 s each: 600 frames."""
     from orchestrator.corpora.synthetic import synthesize
 
-    return synthesize(tmp_path_factory.mktemp("corpus") / "small", participants=6, seconds=24.0, seed=1)
+    return synthesize(tmp_path_factory.mktemp("corpus") / "small", participants=6, seconds=24.0, seed=4)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from orchestrator.corpora import convert as converting
 from orchestrator.corpora import delimited
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest, manifest_text
@@ -415,3 +416,15 @@ def test_a_column_of_row_numbers_without_a_name_is_ignored(tmp_path: Path) -> No
     corpus = open_corpus(path)
     assert corpus.sha256 == plain.sha256
     assert corpus.dropped == ()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = open_corpus(write_table(tmp_path / "t.csv", three_people()))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(converting.parquet, "write_table", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        convert(corpus, tmp_path / "out.parquet")
+    assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]

@@ -211,3 +211,13 @@ def test_no_rate_fits_a_broken_clock() -> None:
     frames = np.arange(100, dtype=np.float64)
     assert rate_of_clock(frames, np.zeros(100)) is None
     assert rate_of_clock(frames, np.floor(frames / 25)[::-1].copy()) is None
+
+
+def test_an_unreadable_clock_names_its_line(tmp_path: Path) -> None:
+    columns: dict[str, Sequence[object]] = {
+        "frame": [*range(NUM_ROWS)],
+        "approx_time": ["a minute" if row == 5 else f"00:{int(row // HZ):02d}" for row in range(NUM_ROWS)],
+        "input": ["clip.mp4"] * NUM_ROWS,
+    }
+    with pytest.raises(InputError, match=r"P1\.csv:7: found 'a minute' in column approx_time"):
+        opened(tmp_path, tools.PY_FEAT, columns)

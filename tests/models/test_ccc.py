@@ -73,8 +73,9 @@ def test_merged_moments_equal_those_of_the_whole(pairs: list[tuple[float, int]],
 @pytest.mark.parametrize("value", [0.3, -0.1, 1e6, 1e-20, 0.0])
 @pytest.mark.parametrize("num_parts", [1, 1000])
 def test_a_constant_trace_scores_zero_and_is_flagged(value: float, num_parts: int) -> None:
-    constant = np.full(len(TRACE), value, dtype=np.float32)
-    for pair in ((constant, TRACE), (TRACE, constant), (constant, constant)):
+    constant = np.full(len(TRACE), value)
+    rounded = constant.astype(np.float32)
+    for pair in ((constant, TRACE), (TRACE, constant), (constant, constant), (rounded, TRACE), (TRACE, rounded)):
         found = sum([Moments.of(*pair)] * num_parts, Moments.zero())
         assert is_constant(found)
         assert (ccc(found), pearson(found)) == (0.0, 0.0)

@@ -4,6 +4,7 @@ import itertools
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,12 @@ def test_one_seed_repeats_and_two_differ(network: str) -> None:
     for k in range(3):
         assert torch.equal(flat(first, k), flat(again, k))
         assert not torch.equal(flat(first, k), flat(other, k))
+
+
+def test_folds_start_from_weights_of_their_own() -> None:
+    untrained = FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0)
+    assert untrained.chosen_epoch(0) == 0
+    assert not torch.isclose(flat(untrained, 0), flat(untrained, 1)).all()
 
 
 def test_the_global_generator_is_neither_read_nor_moved() -> None:
@@ -103,6 +110,15 @@ def test_windows_without_labels_take_no_step() -> None:
     series = [SERIES[0], blank, SERIES[2]]
     without, beside = (trained(series=series, splits=[s]) for s in (split, replace(split, train=(0, 1))))
     assert torch.equal(flat(without, 0), flat(beside, 0))
+    windows = cut(series, 16)
+    found = []
+    for index in (windows.of_series((0,)), windows.of_series((0, 1))):
+        model = build("rnn", num_features=NUM_FEATURES, hidden_size=5, num_layers=1, seed=0)
+        chosen = recipe(order="in-order", windows_a_step=1)
+        train_one_epoch(model, new_adam(model, 1e-2), windows, index, chosen, torch.Generator())
+        found.append(model.state_dict())
+    assert len(found[0]) == 8
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -178,8 +194,18 @@ def test_orders_differ_between_epochs_only_when_shuffled() -> None:
     shuffled, in_order = sums("shuffled"), sums("in-order")
     assert shuffled[0] == shuffled[1] != shuffled[2]
     assert in_order[0] == in_order[1] == in_order[2] != shuffled[0]
-    history = trained(recipe(learning_rate=1e-30, windows_a_step=1, order="shuffled")).history
-    assert history[0].train_loss == pytest.approx(history[-1].train_loss, rel=1e-5)
+
+
+def test_every_fold_and_epoch_draws_its_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+
+    def spy(*arguments: Any) -> tuple[float, int]:
+        seeds.append(arguments[-1].initial_seed())
+        return train_one_epoch(*arguments)
+
+    monkeypatch.setattr("models.training.train_one_epoch", spy)
+    trained()
+    assert len(seeds) == len(set(seeds)) == 3 * 3
 
 
 def test_scaling_on_the_fly_equals_scaled_series() -> None:
