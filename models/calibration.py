@@ -17,7 +17,7 @@ from models.epochs import new_adam
 from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
-from models.sizes import num_parameters
+from models.sizes import cell_of, num_parameters
 
 # Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
 # windows: short for the largest (the time a frame hardly depends on it).
@@ -86,9 +86,13 @@ def _seconds(
     num_frames: int,
     num_folds: int,
 ) -> float:
+    # A further layer has more inputs than the first; noise in two short times would be multiplied by the layers.
+    inputs = cell_of(recipe.network).directions * recipe.hidden_size
+    most = max(1.0, (inputs + recipe.hidden_size) / (num_features + recipe.hidden_size))
+
     def a_frame(read: Callable[[Timing], float]) -> float:
         one, two = (_between(recipe.hidden_size, timing, layers, read) for layers in (1, 2))
-        return one + (recipe.num_layers - 1) * max(two - one, 0.0)
+        return one + (recipe.num_layers - 1) * min(max(two - one, one / 2), most * one)
 
     trained = num_frames * (num_folds - 1)
     steps = math.ceil(trained / (recipe.sequence_length * recipe.windows_a_step))
@@ -150,15 +154,14 @@ def _look(model: AffectNetwork, x_BLF: Tensor) -> None:
 
 
 def _least_seconds(action: Callable[[], object], budget: float) -> float:
-    """Least time of the runs that fit the budget; the first only warms up unless it ate the budget."""
+    """Least time of the runs that fit the budget, after one that only warms up."""
+    action()
     least, spent = math.inf, 0.0
     while spent < budget or least == math.inf:
         start = time.perf_counter()
         action()
         seconds = time.perf_counter() - start
-        first, spent = spent == 0.0, spent + seconds
-        if not first or spent >= budget:
-            least = min(least, seconds)
+        least, spent = min(least, seconds), spent + seconds
     return least
 
 

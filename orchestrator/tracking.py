@@ -120,7 +120,7 @@ class Tracker:
             self._wake.wait()
             self._wake.clear()
             closing = self._closing.is_set()  # asked before the pass: it must see what close() was told to write
-            if self._writer.run_pass():
+            if self._writer.run_pass(search_over=closing):
                 if closing:
                     return
                 delay = FIRST_DELAY_SECONDS
@@ -146,7 +146,7 @@ def write_missing(output: Path, tracking_uri: str | None = None) -> TrackingRepo
     try:
         with locked(output / LOCK_NAME, wait_seconds=1.0):
             for attempt in range(LAST_ATTEMPTS):
-                if writer.run_pass():
+                if writer.run_pass(search_over=True):
                     break
                 if attempt + 1 < LAST_ATTEMPTS:
                     time.sleep(FIRST_DELAY_SECONDS)

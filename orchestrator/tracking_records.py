@@ -6,6 +6,7 @@ Few fixed metric keys, because the UI slows down with many; the values are those
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.errors import InputError
+from orchestrator.tracking_store import hide_password
 
 PLAN_NAME = "plan.json"
 SUMMARY_NAME = "summary.json"
 RESULT_NAME = "result.json"
 FAILURE_NAME = "failure.json"
-ARTIFACT_NAMES = (PLAN_NAME, SUMMARY_NAME, "predictions.parquet", "model", "figures")
+ARTIFACT_NAMES = (PLAN_NAME, SUMMARY_NAME, "leaderboard.csv", "predictions.parquet", "model", "figures")
 
 SCORES = (
     "ccc_valence",
@@ -31,19 +33,26 @@ SCORES = (
     "ccc_participant_arousal",
     "ccc_corrected_valence",
     "ccc_corrected_arousal",
-    "mse",
-    "mae",
+    "ccc_valence_low",
+    "ccc_valence_high",
+    "ccc_arousal_low",
+    "ccc_arousal_high",
+    "mse_valence",
+    "mse_arousal",
+    "mae_valence",
+    "mae_arousal",
     "pearson_valence",
     "pearson_arousal",
 )
-COSTS = ("training_seconds", "model_size_mib", "num_parameters", "epochs")
+COSTS = ("training_seconds", "search_seconds", "model_size_mib", "num_parameters", "epochs")
 FOLD_SCORES = ("ccc_valence", "ccc_arousal", "chosen_epoch")
 # The curve has keys of its own: under a shared key MLflow would show the last epoch's value as the result.
 CURVE_PREFIX = "epoch_"
 CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
 
 CHILD_STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
-PARENT_STATUS = {"failed": "FAILED", "stopped": "KILLED", "interrupted": "KILLED"}  # anything else: FINISHED
+# Anything else is FINISHED, also when some trials failed: they have their own status.
+PARENT_STATUS = {"failed": "FAILED", "stopped": "KILLED", "interrupted": "KILLED", "out of time": "KILLED"}
 ENDED = ("FINISHED", "FAILED", "KILLED")
 TRACEBACK_NAME = "traceback.txt"
 KIND_TAG = "kind"  # "search" or "configuration"
@@ -150,9 +159,8 @@ def run_name(network: str, hparams: Mapping[str, Any]) -> str:
 
 def search_record(plan: Mapping[str, Any]) -> RunRecord:
     """Return the parent run of a search that is under way."""
-    title = str(plan.get("title") or plan.get("name") or "search")
-    if plan.get("corpus", {}).get("synthetic") and "synthetic" not in title.lower():
-        title += " (synthetic)"
+    name = f"{plan.get('title', 'search')} ({plan.get('name', '')}"
+    name += ", synthetic)" if plan.get("corpus", {}).get("synthetic") else ")"
     params = {key: str(plan[key]) for key in ("command", "method", "preset", "seed") if plan.get(key) is not None}
     for group in ("protocol", "corpus", "search"):
         for key, value in plan.get(group, {}).items():
@@ -165,16 +173,15 @@ def search_record(plan: Mapping[str, Any]) -> RunRecord:
         NOTE_TAG: _note(plan),
     }
     start = _milliseconds(plan.get("started"))
-    return RunRecord(name=title, status="RUNNING", start_ms=start, end_ms=None, params=params, tags=tags)
+    return RunRecord(name=name, status="RUNNING", start_ms=start, end_ms=None, params=params, tags=tags)
 
 
 def summary_metrics(summary: Mapping[str, Any], timestamp_ms: int) -> tuple[Point, ...]:
-    """Return the parent's metrics: the summary's numbers, its trial counts, folds and intervals."""
+    """Return the parent's metrics: the summary's numbers, its trial counts, folds and baseline."""
     values: dict[str, Any] = {key: summary.get(key) for key in (*SCORES, *COSTS)}
     values |= {f"trials_{key}": value for key, value in (summary.get("trials") or {}).items()}
-    for key, value in summary.items():
-        if key.endswith("_interval") and isinstance(value, list) and len(value) == 2:
-            values |= {f"{key}_low": value[0], f"{key}_high": value[1]}
+    for baseline, scores in (summary.get("baseline") or {}).items():
+        values |= {f"{baseline}_{key}": value for key, value in scores.items()}
     values |= _fold_values(summary)
     return _points(_with_minutes(values), timestamp_ms)
 
@@ -218,7 +225,9 @@ def artifact_files(output: Path) -> dict[str, Path]:
     for name in ARTIFACT_NAMES:
         top = output / name
         inside = sorted(top.rglob("*")) if top.is_dir() else [top]
-        files |= {path.relative_to(output).as_posix(): path for path in inside if path.is_file()}
+        files |= {
+            path.relative_to(output).as_posix(): path for path in inside if path.is_file() and path.name[0] != "."
+        }
     return files
 
 
@@ -301,8 +310,9 @@ def _note(plan: Mapping[str, Any]) -> str:
     if protocol.get("optimistic"):
         lines.append("**Optimistic protocol:** the reported folds chose the epoch.")
     people = f", {corpus['participants']} participants" if "participants" in corpus else ""
+    arguments = hide_password(shlex.join(map(str, plan.get("arguments", ()))))
     lines += [
-        f"{plan.get('title', '')}",
+        f"{plan.get('title', '')}: `python -m orchestrator {arguments}`",
         f"- command `{plan.get('command')}`, method `{plan.get('method')}`, preset `{plan.get('preset')}`",
         f"- protocol `{protocol.get('name')}`, seed {plan.get('seed')}",
         f"- corpus `{corpus.get('kind')}`{people}",

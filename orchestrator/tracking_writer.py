@@ -134,10 +134,13 @@ class Writer:
         self._written = 0
         self._finished = False
 
-    def run_pass(self) -> bool:
-        """Write what is missing, never raise; tell whether the store now has everything."""
+    def run_pass(self, *, search_over: bool) -> bool:
+        """Write what is missing, never raise; tell whether the store now has everything.
+
+        While the search goes on, a summary in the directory is an earlier, interrupted part's.
+        """
         try:
-            self.failing = not self._write()
+            self.failing = not self._write(search_over)
         except Stopped:
             self.failing = True
         except Exception as error:  # any failure of the store: training goes on
@@ -167,7 +170,7 @@ class Writer:
             problem=self.problem if missing or self.failing else None,
         )
 
-    def _write(self) -> bool:
+    def _write(self, search_over: bool) -> bool:
         plan = records.read_plan(self.output)
         if self._store is None:
             self._store = self._connect(self.tracking_uri, self._check_stopped)
@@ -175,7 +178,7 @@ class Writer:
         self._parent = parent
         try:
             all_written = self._write_trials(self._store, plan, parent)
-            self._parent = self._write_summary(self._store, parent)
+            self._parent = self._write_summary(self._store, parent, search_over)
         finally:
             self._save_state()
         return all_written
@@ -247,10 +250,10 @@ class Writer:
         self._children[uid] = run.changed(status=record.status)
         return 1
 
-    def _write_summary(self, store: Store, parent: StoredRun) -> StoredRun:
+    def _write_summary(self, store: Store, parent: StoredRun, search_over: bool) -> StoredRun:
         """Give the parent the summary's metrics and the artifacts, and end it; before that it is RUNNING."""
         path = self.output / records.SUMMARY_NAME
-        if not path.is_file():
+        if not search_over or not path.is_file():
             self._finished = False
             if not parent.ended:
                 return parent

@@ -101,7 +101,7 @@ def make_result(output: Path, uid: str, *, status: str = "finished", num_epochs:
         "started": STARTED,
         "ended": ENDED,
     }
-    scores = (name for name in tracking_records.SCORES if "corrected" not in name)
+    scores = [name for name in tracking_records.SCORES if "corrected" not in name]
     result |= {name: base / (number + 3) for number, name in enumerate(scores)}
     write_trial(output, uid, "result.json", result)
     return result
@@ -124,7 +124,8 @@ def make_summary(output: Path, status: str = "finished") -> dict[str, Any]:
         "ccc_valence": 1 / 3,
         "ccc_arousal": 2 / 7,
         "ccc_corrected_valence": 0.1 + 0.2,
-        "ccc_valence_interval": [0.1, 0.5 / 0.9],
+        "ccc_valence_high": 0.5 / 0.9,
+        "baseline": {"ridge": {"ccc_valence": 0.2 / 0.7}},
         "training_seconds": 600.5,
         "folds": [],
         "trials": {"planned": 3, "finished": 2, "failed": 1, "stopped": 0},
@@ -171,7 +172,7 @@ def assert_child_equals(run: Any, result: dict[str, Any], client: Any) -> None:
     """Every number of the result is in the run, to the last bit."""
     metrics = run.data.metrics
     names = [name for name in (*tracking_records.SCORES, *tracking_records.COSTS) if name in result]
-    assert len(names) == 16
+    assert len(names) == 22
     assert {name: metrics[name] for name in names} == {name: result[name] for name in names}
     assert metrics["validation_loss"] == result["selection_loss"]
     assert metrics["training_minutes"] == result["training_seconds"] / 60
@@ -212,12 +213,13 @@ def test_a_finished_search_is_in_the_store_to_the_last_bit(output: Path, uri: st
     assert expected.items() <= child.data.tags.items()
     summary = json.loads((output / "summary.json").read_text())
     assert parent.info.status == "FINISHED"
-    assert "synthetic" in parent.info.run_name
+    assert parent.info.run_name == "Action units, demo grid (tune-au-20261122-040000, synthetic)"
     assert "Synthetic" in parent.data.tags["mlflow.note.content"]
     assert parent.data.params["protocol_epochs"] == "3"
     assert parent.data.metrics["ccc_corrected_valence"] == summary["ccc_corrected_valence"]
     assert parent.data.metrics["trials_failed"] == 1
-    assert parent.data.metrics["ccc_valence_interval_high"] == 0.5 / 0.9
+    assert parent.data.metrics["ccc_valence_high"] == 0.5 / 0.9
+    assert parent.data.metrics["ridge_ccc_valence"] == 0.2 / 0.7
     names = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert names == {"plan.json", "summary.json", "predictions.parquet", "model"}
     local = Path(client.download_artifacts(parent.info.run_id, "model/card.json", str(output)))
@@ -380,12 +382,12 @@ def test_a_broken_trial_file_is_named_and_keeps_no_other_back(output: Path, uri:
 
 def test_a_number_that_mlflow_would_bend_is_left_out(output: Path, uri: str) -> None:
     result = make_result(output, UIDS[0])
-    result["mse"] = float("inf")
+    result["mse_valence"] = float("inf")
     result["curve"]["train_loss"] = [0.5, float("nan"), 0.25]
     write_trial(output, UIDS[0], "result.json", result)
     assert tracking.write_missing(output, uri).complete
     child = split(runs_in(uri))[1][UIDS[0]]
-    assert "mse" not in child.data.metrics
+    assert "mse_valence" not in child.data.metrics
     history = tracking._connect(uri).get_metric_history(child.info.run_id, "epoch_train_loss")
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (3, 0.25)]
 
@@ -420,6 +422,20 @@ def test_live_follows_a_search_and_a_resumed_one_continues_it(tmp_path: Path, ur
     assert last.run_id == first.run_id
     assert tracker.problem is None
     assert split(runs_in(uri))[0].info.status == "FINISHED"
+
+
+def test_an_earlier_summary_does_not_end_a_search_that_goes_on(output: Path, uri: str) -> None:
+    make_summary(output, status="interrupted")
+    tracking.write_missing(output, uri)
+    assert split(runs_in(uri))[0].info.status == "KILLED"
+    tracker = tracking.Tracker(output, uri, EXPERIMENT)
+    tracker.start()
+    until = time.monotonic() + 20.0
+    while (status := split(runs_in(uri))[0].info.status) != "RUNNING" and time.monotonic() < until:
+        time.sleep(0.05)
+    make_summary(output)
+    assert tracker.close(30.0).finished
+    assert (status, split(runs_in(uri))[0].info.status) == ("RUNNING", "FINISHED")
 
 
 def test_a_search_taken_up_again_after_its_end_is_running(output: Path, uri: str) -> None:
