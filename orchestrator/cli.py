@@ -98,11 +98,12 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 @cli.command()
 @click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(tracking_uri: str | None, port: int) -> None:
+@click.pass_context
+def ui(ctx: click.Context, tracking_uri: str | None, port: int) -> None:
     """Open the MLflow UI on 127.0.0.1."""
     from orchestrator.tracking_store import resolve_tracking_uri, serve_ui
 
-    serve_ui(resolve_tracking_uri(tracking_uri), port)
+    ctx.exit(serve_ui(resolve_tracking_uri(tracking_uri), port))
 
 
 @cli.group()
@@ -167,6 +168,8 @@ def extract(ctx: click.Context, source: Path, out: Path, tool: Any, **values: An
     report = run(source, out, tool=tool, **values)
     for problem in report.failed:
         click.echo(f"failed: {problem}", err=True)
+    for problem in report.kept:
+        click.echo(f"video kept: {problem}", err=True)
     click.echo(
         f"{len(report.done)} tables written to {out / 'features'}, {len(report.skipped)} were there,"
         f" {len(report.failed)} videos failed, {len(report.discarded)} videos discarded"

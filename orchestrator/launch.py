@@ -120,7 +120,7 @@ def prepare(request: Request, *, claim: bool) -> Launch:
         refused=refused,
         versions=versions(),
         git_commit=git_commit(),
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
         arguments=tuple(sys.argv[1:]),
     )
     if claim:

@@ -135,7 +135,8 @@ def write_predictions(
 ) -> None:
     """Write the held-out predictions, one row a frame, in the corpus's order and within it in the order of time.
 
-    The gold columns are null at frames that are outside the score: no face, or no label.
+    The gold columns are null at frames that are outside the score: no face, or no label. The predictions are null
+    where the protocol drops the last partial window.
     """
     traces: dict[int, np.ndarray] = {}
     for k, result in enumerate(reported):
@@ -155,7 +156,8 @@ def write_predictions(
             outside = ~series.mask_T2[:, d]
             columns[f"{dimension}_gold"] = pa.array(series.gold_T2[:, d], pa.float32(), mask=outside)
         for d, dimension in enumerate(DIMENSIONS):
-            columns[f"{dimension}_pred"] = pa.array(np.ascontiguousarray(traces[index][:, d]), pa.float32())
+            trace = np.ascontiguousarray(traces[index][:, d])
+            columns[f"{dimension}_pred"] = pa.array(trace, pa.float32(), mask=np.isnan(trace))
         blocks.append(pa.table(columns))
     table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
     partial = path.with_name(f".{path.name}.partial")

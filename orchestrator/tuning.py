@@ -205,6 +205,7 @@ def check_resources(options: SearchOptions) -> None:
 def ray_session(options: SearchOptions) -> Iterator[None]:
     """Connect to the cluster at `--address` or start a local Ray; end only what was started here."""
     if ray.is_initialized():
+        check_resources(options)
         yield
         return
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths mean what the user meant

@@ -21,7 +21,7 @@ DEMO_GRID = {
     "learning_rate": (1e-3,),
     "hidden_size": (8, 64),
     "sequence_length": (50, 200),
-    "num_layers": (1, 2),
+    "num_layers": (1,),
 }
 DEMO_EPOCHS = 10
 
