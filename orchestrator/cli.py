@@ -161,7 +161,7 @@ def synthesize(out: Path, **values: Any) -> None:
 @click.option("--executable", help="OpenFace's FeatureExtraction, where it is not on the PATH.")
 @click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
 @click.pass_context
-def extract(ctx: click.Context, source: Path, out: Path, tool: Any, **values: Any) -> None:
+def extract(ctx: click.Context, /, source: Path, out: Path, tool: Any, **values: Any) -> None:
     """Extract action units from a video or a folder of videos: level 1's first step."""
     from orchestrator.corpora.extract import extract as run
 

@@ -31,11 +31,6 @@ class Dataset:
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
 
     @property
-    def longest(self) -> int:
-        """Frames of the longest recording."""
-        return max(len(series.valid_T) for series in self.series)
-
-    @property
     def num_frames(self) -> int:
         """Frames of all recordings together."""
         return sum(len(series.valid_T) for series in self.series)

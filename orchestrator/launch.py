@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from orchestrator.plan import (
     CorpusReference,
     Plan,
     SearchOptions,
+    Trial,
     choose_random,
     grid_points,
     make_trials,
@@ -94,15 +95,14 @@ def prepare(request: Request, *, claim: bool) -> Launch:
         gather.run(lambda: claim_output(output))
     corpus = gather.run(lambda: load_corpus(request.data, request.seed))
     dataset = gather.run(lambda: make_dataset(corpus, protocol, seed=request.seed)) if corpus else None
+    reference = refer(corpus) if corpus else None
+    chosen = gather.run(lambda: _trials(points, reference, protocol, request)) if points and reference else None
     gather.settle()
-    assert corpus is not None
     assert dataset is not None
-    assert points is not None
+    assert reference is not None
+    assert chosen is not None
     assert uri is not None
-    reference = refer(corpus, dataset)
-    trials, refused = make_trials(points, method=method.name, protocol=protocol, corpus=reference, seed=request.seed)
-    if not trials:
-        raise InputError.of("--set", found=refused[0]["why"], expected="at least one point that can be trained")
+    trials, refused = chosen
     if request.search.search == "random":
         trials = choose_random(trials, request.search.max_trials, request.seed)
     plan = Plan(
@@ -170,7 +170,16 @@ def _points(request: Request, method: Method, preset_name: str) -> tuple[tuple[s
     return grid_points(networks, parse_grid_overrides(request.overrides, method, preset))
 
 
-def refer(corpus: Corpus, dataset: Dataset) -> CorpusReference:
+def _trials(
+    points: Sequence[tuple[str, HParams]], corpus: CorpusReference, protocol: Protocol, request: Request
+) -> tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]:
+    trials, refused = make_trials(points, method=request.method, protocol=protocol, corpus=corpus, seed=request.seed)
+    if not trials:
+        raise InputError.of("--set", found=refused[0]["why"], expected="at least one point that can be trained")
+    return trials, refused
+
+
+def refer(corpus: Corpus) -> CorpusReference:
     """Return what a plan remembers of its corpus."""
     return CorpusReference(
         kind=corpus.kind,
@@ -179,7 +188,7 @@ def refer(corpus: Corpus, dataset: Dataset) -> CorpusReference:
         synthetic=corpus.synthetic,
         participants=len(corpus.participants),
         features=len(corpus.feature_names),
-        longest=dataset.longest,
+        longest=max(len(recording.time) for recording in corpus.recordings),
     )
 
 
