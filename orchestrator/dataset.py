@@ -27,6 +27,7 @@ class Dataset:
     series: tuple[Series, ...]
     times: tuple[NDArray[np.float64], ...]  # seconds, one array (T,) a series
     feature_names: tuple[str, ...]
+    synthetic: bool
     folds: tuple[Fold, ...]
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
 
@@ -61,6 +62,7 @@ def make_dataset(corpus: Corpus, protocol: Protocol, *, seed: int) -> Dataset:
         series=series,
         times=tuple(recording.time for recording in corpus.recordings),
         feature_names=corpus.feature_names,
+        synthetic=corpus.synthetic,
         folds=folds,
         splits=tuple(_split(fold, series, with_statistics=protocol.scaling == "train") for fold in folds),
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import sys
 import time
@@ -26,6 +27,9 @@ TRACKING_CLOSE_SECONDS = 60.0
 
 def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
     """Run what the plan has left, write all outputs and print the report; returns the exit code."""
+    if plan.search.address:
+        # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     from orchestrator import tuning
 
     uids = [trial.uid for trial in plan.trials]

@@ -102,7 +102,7 @@ def build(
 
 def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
     """Write leaderboard, predictions and model of the results there are."""
-    write_text(output / LEADERBOARD_FILE, leaderboard_csv(found))
+    write_text(output / LEADERBOARD_FILE, leaderboard_csv(plan, found))
     reported = results.reported_by_fold(found, plan.protocol)
     if not reported:
         return
@@ -110,11 +110,11 @@ def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Pat
     write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
 
 
-def leaderboard_csv(found: Sequence[Result]) -> str:
+def leaderboard_csv(plan: Plan, found: Sequence[Result]) -> str:
     """Return the leaderboard without any timing, so that two runs of one plan can be compared byte by byte."""
     keys = ("selection_loss", "ccc_valence", "ccc_valence_sd", "ccc_arousal", "ccc_arousal_sd")
     columns = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
-    lines = [",".join(["rank", "uid", "network", *columns, "status", *keys, "model_size_mib"])]
+    lines = [",".join(["rank", "uid", "network", *columns, "status", *keys, "model_size_mib", "protocol", "corpus"])]
     stopped = sorted((one for one in found if one["status"] != "finished"), key=lambda one: str(one["uid"]))
     for rank, result in enumerate([*results.ranking(found), *stopped], start=1):
         values = [
@@ -125,6 +125,8 @@ def leaderboard_csv(found: Sequence[Result]) -> str:
             result["status"],
             *(result[key] for key in keys),
             result["model_size_mib"],
+            plan.protocol.name + (" (optimistic)" if plan.protocol.optimistic else ""),
+            "synthetic" if plan.corpus.synthetic else plan.corpus.kind,
         ]
         lines.append(",".join(str(value) for value in values))
     return "\n".join(lines) + "\n"

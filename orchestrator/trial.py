@@ -132,6 +132,9 @@ class TrialRun:
         return {
             **to_record(self.trial),
             "status": status,
+            "synthetic": self.dataset.synthetic,
+            "protocol": self.protocol.name,
+            "optimistic": self.protocol.optimistic,
             "epochs": len(history),
             "training_seconds": sum(epoch.seconds for epoch in history),
             "num_parameters": parameters,

@@ -219,7 +219,14 @@ def ray_session(options: SearchOptions) -> Iterator[None]:
         packages = [
             str(Path(__file__).parent.parent / name) for name in ("orchestrator", "models", "fed", "tune_spaces")
         ]
-        ray.init(address=options.address, runtime_env={"py_modules": packages}, **quiet)
+        try:
+            ray.init(address=options.address, runtime_env={"py_modules": packages}, **quiet)
+        except ConnectionError as error:
+            raise InputError.of(
+                "--address",
+                found=f"{options.address}: {error}",
+                expected="a running Ray cluster of the same Ray and Python versions (with the head's token here, or RAY_AUTH_MODE as on the head)",
+            ) from error
     else:
         ray.init(
             address="local",

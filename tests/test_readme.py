@@ -1,0 +1,242 @@
+"""Every command of the README is run, shortened where its full length is hours; none may be forgotten."""
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, Run, read_summary
+from tests.corpora.writers import write_folder
+from tests.trial_table import write_trial_table
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    re.sub(r"\s+#.*", "", line).strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+OURS = "python -m orchestrator "
+
+# Appended to a command to make it short; the last value of an option given twice counts.
+TINY = [
+    "--preset",
+    "demo",
+    "--epochs",
+    "1",
+    "--folds",
+    "2",
+    "--network",
+    "rnn",
+    "--set",
+    "hidden_size=8",
+    "--set",
+    "sequence_length=50",
+]
+ONE_EPOCH = ["--epochs", "1", "--folds", "2"]
+SHORTER = {
+    "tune --method au --data /data/RECOLA": TINY,
+    "tune --method au --data /data/RECOLA --dry-run": ["--folds", "2"],
+    "evaluate --method au --network bigru --published --data /data/RECOLA": ONE_EPOCH,
+    "tune --method au --data /data/RECOLA --network bigru --set hidden_size=8,64 --set num_layers=1"
+    " --output runs/small": [
+        *ONE_EPOCH,
+        *["--set", "learning_rate=0.001", "--set", "sequence_length=50"],
+    ],
+    "tune --method au --data /data/RECOLA --search optuna --trials 40 --scheduler asha --hours 8 --output runs/long": [
+        *TINY,
+        *["--set", "num_layers=1,2", "--trials", "2"],
+    ],
+    "tune --resume runs/long": [],
+    "tune --method au --data /data/RECOLA --protocol strict": TINY,
+    "tune --method au --data mine.parquet --preset demo --gold ewe --label-delay 2": TINY,
+    "evaluate --method au --network bilstm --learning-rate 0.001 --hidden-size 16 --sequence-length 42 --num-layers 1"
+    " --scaling train --data trials.csv": ONE_EPOCH,
+    "data check /data/RECOLA": [],
+    "data check mine": [],
+    "data convert mine --out mine.parquet": [],
+    "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
+    "track runs/small": [],
+}
+ELSEWHERE = {  # run by a test of its own below
+    "make tune",
+    "make test",
+    "source .venv/bin/activate",
+    "ray start --head --port 6379 --block",
+    f"{OURS}tune --method au --data /data/RECOLA --address 127.0.0.1:6379 --storage /shared/runs --cpus-per-trial 1",
+    f"{OURS}ui --port 5000",
+    f"{OURS}data extract videos/ --out mine --tool openface",
+}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README's commands name: recordings, a video, a table."""
+    from orchestrator.corpora.synthetic import synthesize
+    from tests.corpora.writers import content
+
+    folder = tmp_path_factory.mktemp("readme")
+    synthesize(folder / "RECOLA", participants=3, seconds=26.0, seed=4)
+    people = [content(name, num_rows=120, names=["AU01", "AU12"], seed=seed) for seed, name in enumerate("ABC")]
+    write_folder(folder / "made", people)
+    shutil.move(next((folder / "made").rglob("features")).parent, folder / "mine")
+    write_trial_table(folder / "trials.csv")
+    return folder
+
+
+def test_no_command_of_the_readme_is_forgotten() -> None:
+    assert len(COMMANDS) > 15
+    assert {command for command in COMMANDS if command.startswith(OURS)} - ELSEWHERE == {OURS + one for one in SHORTER}
+    assert {command for command in COMMANDS if not command.startswith(OURS)} < ELSEWHERE
+
+
+def test_commands_in_the_order_of_the_readme(workplace: Path, run_command: Run) -> None:
+    ran = 0
+    for command in COMMANDS:
+        if command in ELSEWHERE:
+            continue
+        short = command.removeprefix(OURS)
+        words = short.replace("/data/RECOLA", str(workplace / "RECOLA")).split() + SHORTER[short]
+        if "--output" not in words and words[0] in ("tune", "evaluate") and "--resume" not in words:
+            words += ["--output", f"runs/{ran}"]
+        done = run_command(*words, cwd=workplace)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        ran += 1
+    assert ran == len(SHORTER)
+    assert read_summary(workplace / "runs" / "long")["trials"]["planned"] == 2
+
+
+def test_make_tune_searches_the_embedded_corpus(environment: dict[str, str], tmp_path: Path) -> None:
+    """The README's first command, for real; the virtual environment is there when the tests run."""
+    assert shutil.which("make"), "make is needed"
+    before = set((ROOT / "runs").glob("*"))
+    done = subprocess.run(
+        ["make", "tune"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (output,) = set((ROOT / "runs").glob("*")) - before
+    try:
+        summary = read_summary(output)
+        assert f"written to {output}" in done.stdout
+    finally:
+        shutil.move(output, tmp_path / "run")
+    lines = done.stdout.splitlines()
+    assert any("SYNTHETIC corpus" in line for line in lines[:5])
+    assert any("preset demo" in line for line in lines[:5])
+    assert summary["trials"]["finished"] == summary["trials"]["planned"] == 12
+    # The paper's finding on action units holds for the embedded corpus, and a linear model does not do as well.
+    ridge = summary["baseline"]["ridge"]
+    assert summary["ccc_valence"] > ridge["ccc_valence"] + 0.05
+    assert summary["ccc_arousal"] > ridge["ccc_arousal"] + 0.05
+
+
+def test_make_test_runs_the_tests() -> None:
+    done = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-m pytest" in done.stdout
+    assert (ROOT / ".venv" / "bin" / "activate").is_file()
+
+
+@pytest.fixture
+def head(environment: dict[str, str]) -> Iterator[str]:
+    """A Ray head as the README starts it, on a port of its own; ended by its own process."""
+    command = COMMANDS[COMMANDS.index("ray start --head --port 6379 --block")].replace("6379", "6398").split()
+    command = [str(Path(sys.executable).with_name("ray")), *command[1:]]
+    local = ["--num-cpus", "2", "--node-ip-address", "127.0.0.1", "--include-dashboard=false", "--disable-usage-stats"]
+    process = subprocess.Popen(
+        [*command, *local], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "--block" in line:
+            break
+    yield "127.0.0.1:6398"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+def test_a_search_on_a_cluster(head: str, workplace: Path, run_command: Run) -> None:
+    (command,) = [one for one in COMMANDS if "--address" in one]
+    words = (
+        command.removeprefix(OURS).replace("127.0.0.1:6379", head).replace("/shared/runs", str(workplace / "shared"))
+    )
+    words = words.replace("/data/RECOLA", str(workplace / "RECOLA"))
+    output = workplace / "runs" / "cluster"
+    done = run_command(*words.split(), *TINY, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert read_summary(output)["trials"]["finished"] == 1
+    assert list((workplace / "shared").rglob("result.json"))
+    assert (output / "trials").is_symlink()
+
+
+def test_a_cluster_that_is_not_there_is_named(workplace: Path, run_command: Run) -> None:
+    done = run_command(
+        "tune", "--data", workplace / "RECOLA", *TINY, "--address", "127.0.0.1:9", "--output", workplace / "x"
+    )
+    assert done.returncode == 2
+    assert "--address: found 127.0.0.1:9" in done.stderr
+
+
+def test_the_ui_answers_and_ends_with_ctrl_c(environment: dict[str, str], workplace: Path) -> None:
+    address = f"sqlite:///{workplace}/ui.db"
+    from orchestrator.tracking import write_missing
+
+    assert write_missing(workplace / "runs" / "small", address).complete
+    port = "5017"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "ui", "--port", port, "--tracking-uri", address],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        answer = b""
+        while not answer:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
+                    answer = response.read()
+            except OSError:
+                time.sleep(0.2)
+        assert b"MLflow" in answer
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_extracting_action_units(workplace: Path, run_command: Run, environment: dict[str, str]) -> None:
+    videos = workplace / "videos"
+    videos.mkdir()
+    with av.open(str(videos / "D.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 32
+        for _ in range(25):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    program = workplace / "FeatureExtraction"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/corpora/fake_openface.py"} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    (command,) = [one for one in COMMANDS if "data extract" in one]
+    found = {**environment, "PATH": f"{workplace}{os.pathsep}{environment['PATH']}"}
+    done = run_command(*command.removeprefix(OURS).split(), cwd=workplace, env=found)
+    assert done.returncode == 0, done.stderr
+    assert "1 tables written" in done.stdout
+    assert (workplace / "mine" / "features" / "D.csv").is_file()
+    assert (videos / "D.mp4").exists()
