@@ -27,12 +27,11 @@ class Observer:
         self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
         self.trials = {trial.uid: trial for trial in plan.trials}
         self.results = {str(result["uid"]): dict(result) for result in earlier}
-        self.earlier = frozenset(self.results)
         self.costs = {trial.uid: relative_cost(trial, plan.corpus.features) for trial in plan.trials}
         self.failed: set[str] = set()
-        self.running: dict[str, int] = {}  # uid -> epochs so far
+        self.running: dict[str, int] = {}  # uid -> its epochs so far
+        self.trained: dict[str, int] = {}  # uid -> epochs trained since this run began
         self.ticks: deque[tuple[float, int]] = deque()
-        self.epochs_done = 0
         self.begun = self.last_line = time.monotonic()
         self.stream: TextIO = sys.stderr
         self.live = _live_display(self.stream)
@@ -56,15 +55,10 @@ class Observer:
 
     def advanced(self, report: Mapping[str, Any]) -> None:
         """Note a trial's report."""
-        uid, epoch = str(report["uid"]), int(report["epoch"])
-        before = self.running.get(uid)
-        if before is None:
-            return
-        if before == 0 and epoch > 1 and not self.ticks:
-            before = epoch - 1  # taken up from a checkpoint: earlier epochs are not this run's speed
-        self.epochs_done += max(0, epoch - before)
-        self.running[uid] = epoch
-        self.ticks.append((time.monotonic(), self.epochs_done))
+        uid = str(report["uid"])
+        self.running[uid] = int(report["epoch"])
+        self.trained[uid] = int(report["trained"])
+        self.ticks.append((time.monotonic(), sum(self.trained.values())))
         self._show()
 
     def ended(self, uid: str) -> None:
@@ -142,13 +136,12 @@ class Observer:
         if not self.ticks:
             return 0.0
         since, epochs = self.ticks[0] if len(self.ticks) > 1 else (self.begun, 0)
-        return (self.epochs_done - epochs) / max(now - since, 1e-9)
+        return (self.ticks[-1][1] - epochs) / max(now - since, 1e-9)
 
     def _seconds_left(self) -> float | None:
         """Scale the time so far by the work left; work is counted in parameters trained for an epoch."""
         total = self.plan.protocol.epochs
-        finished = sum(self.costs[uid] * total for uid in self.results if uid not in self.earlier)
-        so_far = finished + sum(self.costs[uid] * epochs for uid, epochs in self.running.items())
+        so_far = sum(self.costs[uid] * epochs for uid, epochs in self.trained.items())
         if not so_far:
             return None
         ended = self.results.keys() | self.failed

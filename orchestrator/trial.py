@@ -83,6 +83,7 @@ class TrialRun:
         self.training = FoldsInTraining(dataset.series, dataset.splits, recipe, seed=seed, device=device)
         if (folder / CHECKPOINT_FOLDER).exists():
             self.training.load(folder / CHECKPOINT_FOLDER)
+        self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
 
     def epochs(self) -> Iterator[Epoch]:
         """Yield the epochs that are left; the state is on disk every `checkpoint_seconds`, and never costs much."""

@@ -60,7 +60,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.uid = uid
         self.run: TrialRun | None = None
         self.epochs: Iterator[Epoch] = iter(())
-        self.last: dict[str, Any] = {"uid": uid, "epoch": 0}
+        self.last: dict[str, Any] = {"uid": uid, "epoch": 0, "trained": 0}
 
     def step(self) -> dict[str, Any]:
         """Train for a while and report the last epoch; the last report of a trial says `done`."""
@@ -88,6 +88,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self.last = {
                 "uid": self.uid,
                 "epoch": epoch.number,
+                "trained": epoch.number - self.run.taken_up,
                 VALIDATION_LOSS: _mean(epoch.validation_loss),
                 "ccc_valence": _mean(epoch.ccc_valence),
                 "ccc_arousal": _mean(epoch.ccc_arousal),
@@ -225,7 +226,7 @@ def ray_session(options: SearchOptions) -> Iterator[None]:
             raise InputError.of(
                 "--address",
                 found=f"{options.address}: {error}",
-                expected="a running Ray cluster of the same Ray and Python versions (with the head's token here, or RAY_AUTH_MODE as on the head)",
+                expected="a running Ray of the same Ray and Python versions, its token here, RAY_AUTH_MODE as there",
             ) from error
     else:
         ray.init(

@@ -78,6 +78,8 @@ def make_result(uid: str, losses: list[float], scores: list[float], *, status: s
         "status": status,
         "selection_loss": sum(losses) / len(losses),
         "curve": {"validation_loss": [1.0, sum(losses) / len(losses)]},
+        "ccc_valence": sum(scores) / len(scores),
+        "ccc_arousal": sum(scores) / len(scores),
         "training_seconds": 1.0,
         "model_size_mib": 1.0,
         "num_parameters": 10,
