@@ -14,7 +14,7 @@ from orchestrator.corpora.annotations import Annotation
 from orchestrator.corpora.checks import check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, step_of
-from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording
+from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording, VideoSource
 from orchestrator.corpora.tracks import Track
 from orchestrator.errors import InputError, Problem
 
@@ -31,6 +31,7 @@ class Source:
     track: Track
     annotations: Mapping[str, Annotation]  # by dimension, both with the same raters
     synthetic: bool = False
+    video: VideoSource | None = None
 
 
 def assemble(
@@ -122,6 +123,7 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
         valid=valid,
         raters=raters,
         ratings=ratings,
+        video=source.video,
     )
 
 

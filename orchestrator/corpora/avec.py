@@ -10,6 +10,7 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.videos import find_videos, with_videos
 
 INDIVIDUAL = "ratings_individual"
 GOLD_STANDARD = "ratings_gold_standard"
@@ -19,6 +20,8 @@ FEATURES = (  # the first that holds files is read
     "features_video_geometric",
     "features_video_appearance",
 )
+VIDEOS = "recordings_video"
+TIMINGS = "recordings_video_frame_time"
 LOOKS_LIKE = f"a folder with {INDIVIDUAL}/ or {GOLD_STANDARD}/ and {FEATURES[0]}/ or {FEATURES[2]}/"
 
 
@@ -37,7 +40,8 @@ def read(path: Path, findings: Findings) -> list[Source]:
         if not any(name in files for files in labels.values()):
             findings.drop(f"recording {name}", "the challenge's test set has no labels")
             del features[name]
-    return pair(features, labels, findings)
+    videos = find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings)
+    return with_videos(pair(features, labels, findings), videos)
 
 
 def _features(path: Path, findings: Findings) -> dict[str, Path]:

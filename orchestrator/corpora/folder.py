@@ -1,7 +1,8 @@
 """One's own files: `features/<participant>[_<session>]` by any tool beside `annotations/{valence,arousal}/`.
 
 Feature files are CSV, Parquet or ARFF; label files have the same names, a time and one column a rater. What
-follows a name's last underscore is the session. `features/hz.txt` is the rate of frame numbers.
+follows a name's last underscore is the session. `features/hz.txt` is the rate of frame numbers. `videos/` may
+hold a video or a folder of frames of each name, `timings/` tables with the frames' times.
 """
 
 from pathlib import Path
@@ -11,9 +12,9 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.videos import RATE_FILE, find_videos, rate_of_file, with_videos
 
 LOOKS_LIKE = "a folder with features/ and annotations/valence/ and annotations/arousal/"
-RATE_FILE = "hz.txt"
 
 
 def find(path: Path) -> bool:
@@ -33,27 +34,13 @@ def read(path: Path, findings: Findings) -> list[Source]:
     if features is None or findings.problems:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    hz = _rate(features / RATE_FILE, findings)
+    hz = rate_of_file(features / RATE_FILE, findings)
     sources = pair(files_by_name(features, findings), by_dimension, findings, ids=_ids, hz=hz)
     if len(sources) > 1 and len({source.participant for source in sources}) == 1:
         findings.note(f"all files are sessions of one participant, {sources[0].participant}")
-    return sources
+    return with_videos(sources, find_videos(inside(path, "videos"), inside(path, "timings"), findings))
 
 
 def _ids(name: str) -> tuple[str, str]:
     participant, _, session = name.rpartition("_")
     return (participant, session) if participant else (name, "")
-
-
-def _rate(path: Path, findings: Findings) -> float | None:
-    if not path.is_file():
-        return None
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
-    try:
-        hz = float(text)
-    except ValueError:
-        hz = 0.0
-    if 0 < hz < float("inf"):
-        return hz
-    findings.problem(f"{path}:1", found=repr(text[:40]), expected="frames a second, a positive number")
-    return None

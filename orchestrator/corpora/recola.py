@@ -1,7 +1,7 @@
 """RECOLA as its licence holders get it: one session of 300 s for each of 23 people, six raters.
 
 Ringeval et al., "Introducing the RECOLA multimodal corpus", 2013. Video features and annotations are read;
-`RECOLA-Video-recordings/` may lie beside them.
+where `RECOLA-Video-recordings/` lies beside them, with `RECOLA-Video-timings/`, it is named for `frames`.
 """
 
 from pathlib import Path
@@ -11,11 +11,14 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.videos import find_videos, with_videos
 
 LOOKS_LIKE = "a folder with RECOLA-Annotation/ and RECOLA-Video-features/"
 ANNOTATION = "RECOLA-Annotation"
 FEATURES = "RECOLA-Video-features"
 BEHAVIOUR = "emotional_behaviour"
+VIDEOS = "RECOLA-Video-recordings"
+TIMINGS = "RECOLA-Video-timings"
 
 
 def find(path: Path) -> bool:
@@ -36,4 +39,5 @@ def read(path: Path, findings: Findings) -> list[Source]:
     if findings.problems:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    return pair(files_by_name(features, findings), by_dimension, findings)
+    sources = pair(files_by_name(features, findings), by_dimension, findings)
+    return with_videos(sources, find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings))

@@ -14,6 +14,14 @@ DIMENSIONS = ("valence", "arousal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSource:
+    """Where a recording's images are. Nothing is read until `frames` opens it."""
+
+    path: Path  # a video file, or a folder of PNG or JPEG frames
+    timings: Path | None = None  # a table with the time of every frame; it overrules the video's own clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """One session of one participant: features in time, with the raters' labels on the feature frames."""
 
@@ -24,6 +32,7 @@ class Recording:
     valid: NDArray[np.bool_]  # (T,) False: no face, low confidence, missing values (also where a gap was bridged)
     raters: tuple[str, ...]
     ratings: NDArray[np.float32]  # (T, R, 2) in [-1, 1]; NaN where a rater has no label at that frame
+    video: VideoSource | None = None  # no part of the corpus's sha256: frames are keyed by their own contents
 
     @property
     def name(self) -> str:

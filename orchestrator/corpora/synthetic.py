@@ -5,24 +5,23 @@ every tree says so: SYNTHETIC.txt, synthetic.json, the relation and the comments
 Shapes: T frames, A = 20 facial actions, R = 6 raters.
 """
 
-import fcntl
 import hashlib
 import json
 import math
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
-from orchestrator.corpora import facial_model
+from orchestrator.corpora import face_videos, facial_model
+from orchestrator.corpora.cache import CACHE_VARIABLE, cache_folder, locked, remove
+from orchestrator.corpora.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, MIN_FACE_SIZE
 from orchestrator.corpora.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
 from orchestrator.errors import InputError, Problem
 
@@ -37,7 +36,6 @@ RECOLA_IDS = tuple(
 FEATURE_NAMES = tuple(f"VIDEO_40_LLD_{action}{suffix}" for suffix in ("", "_delta") for action in ACTIONS)
 MARKER = "SYNTHETIC.txt"
 MANIFEST = "synthetic.json"
-CACHE_VARIABLE = "AFFECT_ORCHESTRATOR_CACHE"
 
 _BLOCK_PARTICIPANTS = 32  # simulated together: the loops over time are the cost, memory the limit
 _FEATURE_DECIMALS = 3
@@ -59,6 +57,8 @@ class _Parameters:
     hz: float
     seed: int
     identity: float
+    faces: bool
+    face_size: int
 
     @property
     def num_frames(self) -> int:
@@ -71,12 +71,17 @@ class _Parameters:
         further = (f"P{66 + index}" for index in range(self.participants - len(RECOLA_IDS)))
         return (*RECOLA_IDS[: self.participants], *further)
 
+    def identifying(self) -> dict[str, object]:
+        """Give the parameters that change a byte: a tree without faces is what it was before there were any."""
+        every = asdict(self)
+        return every if self.faces else {name: every[name] for name in every if name not in {"faces", "face_size"}}
+
     def manifest(self) -> dict[str, object]:
         return {
             "synthetic": True,
             "generator": "affect-orchestrator synthetic corpus",
             "generator_version": GENERATOR_VERSION,
-            "parameters": asdict(self),
+            "parameters": self.identifying(),
             "participant_ids": list(self.ids),
         }
 
@@ -89,14 +94,17 @@ def synthesize(  # noqa: PLR0913
     hz: float = HZ_DEFAULT,
     seed: int = 0,
     identity: float = IDENTITY_DEFAULT,
+    faces: bool = False,
+    face_size: int = FACE_SIZE_DEFAULT,
 ) -> Path:
     """Write a synthetic RECOLA tree to `out`, at once and whole, and return its path.
 
     Features have `seconds * hz` rows a participant, labels one more (0 s). `identity`, 0 to 1, says how much
-    of a person's resting face and dynamics shows. Equal parameters give equal bytes. `out` may be an empty
-    folder; InputError for anything else that exists and for bad parameters, all of them at once.
+    of a person's resting face, dynamics and looks shows. With `faces` there are videos, `face_size` pixels a
+    side, with their timings. Equal parameters give equal bytes. `out` may be an empty folder; InputError for
+    anything else that exists and for bad parameters, all of them at once.
     """
-    parameters = _checked(participants, seconds, hz, seed, identity)
+    parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
     out = out.resolve()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -112,13 +120,15 @@ def synthesize(  # noqa: PLR0913
     return out
 
 
-def cached_synthetic(
+def cached_synthetic(  # noqa: PLR0913
     *,
     participants: int = PARTICIPANTS_DEFAULT,
     seconds: float = SECONDS_DEFAULT,
     hz: float = HZ_DEFAULT,
     seed: int = 0,
     identity: float = IDENTITY_DEFAULT,
+    faces: bool = False,
+    face_size: int = FACE_SIZE_DEFAULT,
 ) -> Path:
     """Give the path of a synthetic tree in the user's cache, written where it is missing or not whole.
 
@@ -126,16 +136,16 @@ def cached_synthetic(
     wait for the one that writes. AFFECT_ORCHESTRATOR_CACHE names another cache folder. InputError as
     `synthesize`.
     """
-    parameters = _checked(participants, seconds, hz, seed, identity)
-    cache = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("affect-orchestrator"))
-    identifying = json.dumps([GENERATOR_VERSION, asdict(parameters)], sort_keys=True)
+    parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
+    cache = cache_folder()
+    identifying = json.dumps([GENERATOR_VERSION, parameters.identifying()], sort_keys=True)
     target = cache / f"synthetic-{hashlib.sha256(identifying.encode()).hexdigest()[:16]}"
     try:
-        with _locked(target.with_suffix(".lock")):
+        with locked(target.with_suffix(".lock")):
             if not _is_whole(target, parameters):
                 # Also what a writer that was killed has left.
                 for leftover in (target, *cache.glob(f".{target.name}.synthetic-*")):
-                    _remove(leftover)
+                    remove(leftover)
                 synthesize(target, **asdict(parameters))
     except OSError as error:
         found = f"{cache}: {error.strerror or error}"
@@ -143,7 +153,9 @@ def cached_synthetic(
     return target
 
 
-def _checked(participants: int, seconds: float, hz: float, seed: int, identity: float) -> _Parameters:
+def _checked(  # noqa: PLR0913, PLR0917
+    participants: int, seconds: float, hz: float, seed: int, identity: float, faces: bool, face_size: int
+) -> _Parameters:
     problems = []
 
     def check(holds: bool, option: str, found: object, expected: str) -> None:
@@ -154,6 +166,9 @@ def _checked(participants: int, seconds: float, hz: float, seed: int, identity: 
     check(0.0 < seconds < math.inf, "--seconds", seconds, "a number above 0")
     check(0.0 < hz < math.inf, "--hz", hz, "a number above 0")
     check(0.0 <= identity <= 1.0, "--identity", identity, "a number from 0 to 1")
+    if faces:  # yuv420p halves the sides
+        even = MIN_FACE_SIZE <= face_size <= MAX_FACE_SIZE and face_size % 2 == 0
+        check(even, "--face-size", face_size, f"an even number from {MIN_FACE_SIZE} to {MAX_FACE_SIZE}")
     if not problems:
         check(round(seconds * hz) >= 1, "--seconds", seconds, f"at least one frame at {hz} Hz")
     if problems:
@@ -164,6 +179,8 @@ def _checked(participants: int, seconds: float, hz: float, seed: int, identity: 
         hz=float(hz),
         seed=int(seed),
         identity=float(identity),
+        faces=bool(faces),
+        face_size=int(face_size),
     )
 
 
@@ -187,8 +204,21 @@ def _write_tree(root: Path, parameters: _Parameters) -> None:
             files |= _participant_files(face, measured_ta, ratings_tr2)
             hashes |= _write(root, files)
             files = {}
+        if parameters.faces:
+            hashes |= _write_videos(root, faces, parameters)
     manifest = parameters.manifest() | {"files": dict(sorted(hashes.items()))}
     _write(root, {MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
+
+
+def _write_videos(root: Path, people: Sequence[FacialActions], parameters: _Parameters) -> dict[str, str]:
+    """Draw and encode the videos of some participants side by side: both run outside Python's lock."""
+
+    def write(face: FacialActions) -> dict[str, str]:
+        size, seed, identity = parameters.face_size, parameters.seed, parameters.identity
+        return _write(root, face_videos.video_files(face, size=size, seed=seed, identity=identity))
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="faces") as pool:
+        return {name: sha for written in pool.map(write, people) for name, sha in written.items()}
 
 
 def _write(root: Path, files: dict[str, bytes]) -> dict[str, str]:
@@ -276,19 +306,3 @@ def _is_whole(tree: Path, parameters: _Parameters) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system lets it go when its holder dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

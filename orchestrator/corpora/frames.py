@@ -1,0 +1,275 @@
+"""The frame store: a recording's images, decoded once and then mapped into memory (docs/frames.md).
+
+A store is a folder in the cache, keyed by the video's and the timings' contents, the image size and the crop:
+images.u8 (the pixels, nothing else), frames.npy (a row a frame) and store.json.
+Shapes: N frames of a video, S x S x 3 an image (RGB), T times asked for.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora import face_crop as cropping
+from orchestrator.corpora.cache import CACHE_VARIABLE, cache_folder, locked, remove
+from orchestrator.corpora.decoding import Image, Squares, content_hash, decode
+from orchestrator.corpora.joining import DEFAULT_STEP_SECONDS, SAME_TIME_SECONDS, step_of
+from orchestrator.corpora.recording import Recording, VideoSource
+from orchestrator.corpora.videos import read_timings
+from orchestrator.errors import InputError, Problem
+
+FaceCrop = Literal["none", "haar"]
+
+STORE_VERSION = 1  # to be raised whenever other bytes come out: the cache is keyed by it
+IMAGE_SIZE_PAPER = 224  # pixels: ResNet18's input, section III.B
+MIN_IMAGE_SIZE = 16
+MAX_IMAGE_SIZE = 1024
+CHECKED_MIB = 16  # of a store's images on opening, evenly spread: all of a small store, a sample of a large one
+
+_IMAGES = "images.u8"
+_FRAMES = "frames.npy"
+_STORE = "store.json"
+_ROW = np.dtype([("time", "<f8"), ("valid", "?"), ("crc32", "<u4")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """The images of one recording. They are mapped read-only: nothing is in memory until it is looked at."""
+
+    images: NDArray[np.uint8]  # (N, S, S, 3) RGB; a read-only np.memmap
+    time: NDArray[np.float64]  # (N,) seconds, never decreasing
+    valid: NDArray[np.bool_]  # (N,) False: a face was to be found and was not
+    path: Path  # of the store
+
+    def at(self, time: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Find the frame of each time (T,) as `align` does, and mask also those whose frame is not valid."""
+        index, there = align(self.time, time)
+        return index, there & self.valid[index]
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        """Travel between processes as a path, not as gigabytes of pixels."""
+        return load_frames, (self.path,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A recording whose frames are ready: one line of progress."""
+
+    recording: str
+    frames: Frames
+    done: int  # recordings gone through, with this one
+    total: int
+
+
+class _DamagedError(Exception):
+    """A store that is not there or not whole."""
+
+
+_DAMAGES = (OSError, ValueError, KeyError, TypeError, _DamagedError)
+
+
+def align(frame_time: NDArray[np.float64], time: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Find for each time (T,) the nearest of the frames (N,): index (T,), and whether there is one (T,).
+
+    A frame counts within half of the video's own (median) step; where there is none the index is -1.
+    """
+    tolerance = (step_of(frame_time) or DEFAULT_STEP_SECONDS) / 2 + SAME_TIME_SECONDS
+    after = np.clip(np.searchsorted(frame_time, time), 0, len(frame_time) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = np.abs(time - frame_time[before]) <= np.abs(frame_time[after] - time)
+    nearest = np.where(earlier, before, after)
+    valid = np.asarray(np.abs(frame_time[nearest] - time) <= tolerance)
+    return np.where(valid, nearest, -1).astype(np.int64), valid
+
+
+def open_frames(
+    source: VideoSource, *, image_size: int, face_crop: FaceCrop = "none", cache: Path | None = None
+) -> Frames:
+    """Open the images of a video or a folder of frames, decoded first if the cache does not hold them.
+
+    Images are the largest centred square, or with `haar` the face's, scaled to `image_size` pixels a side. Times
+    come from `source.timings` where there is one, else from the video. `cache` is the user's unless given. A
+    damaged store is made anew; several callers at a time wait for the one that decodes. InputError for bad
+    options, for anything amiss with the video or its timings, and for a cache that cannot be written.
+    """
+    _check_options(image_size, face_crop)
+    folder = cache or cache_folder()
+    try:
+        identity = [STORE_VERSION, content_hash(source), image_size, face_crop]
+    except OSError as error:
+        where = str(error.filename or source.path)
+        raise InputError.of(where, found=error.strerror or error, expected="a readable video") from error
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+    path = folder / f"frames-{key}"
+    frames = _load_if_whole(path)  # without the lock: a store is whole as soon as it has its name
+    if frames is not None:
+        return frames
+    try:
+        with locked(path.with_suffix(".lock")):
+            frames = _load_if_whole(path)
+            if frames is None:
+                for leftover in (path, *folder.glob(f".{path.name}.*")):  # damaged, or of a writer that was killed
+                    remove(leftover)
+                _write_store(path, source, image_size, face_crop)
+            return frames or load_frames(path)
+    except OSError as error:
+        found = f"{folder}: {error.strerror or error}"
+        raise InputError.of(CACHE_VARIABLE, found=found, expected="a folder that can be written") from error
+
+
+def prepare_all(
+    recordings: Sequence[Recording],
+    *,
+    image_size: int,
+    face_crop: FaceCrop = "none",
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> Iterator[Opened]:
+    """Open every recording's frames, several at a time, yielding each as soon as it is ready.
+
+    `workers` threads (one a core): decoding runs outside Python's lock. InputError at once for recordings
+    without a video; after the last one for all videos that failed, each with its own reason.
+    """
+    _check_options(image_size, face_crop)
+    lacking = [Problem(where=one.name, found="no video", expected="a video") for one in recordings if not one.video]
+    if lacking:
+        raise InputError(lacking)
+    problems: dict[int, tuple[Problem, ...]] = {}
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="frames")
+    try:
+        waiting: dict[Future[Frames], int] = {
+            pool.submit(open_frames, one.video, image_size=image_size, face_crop=face_crop, cache=cache): index
+            for index, one in enumerate(recordings)
+            if one.video
+        }
+        for done, future in enumerate(as_completed(waiting), 1):
+            index = waiting[future]
+            try:
+                frames = future.result()
+            except InputError as error:
+                problems[index] = error.problems
+            else:
+                yield Opened(recording=recordings[index].name, frames=frames, done=done, total=len(waiting))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if problems:
+        raise InputError(dict.fromkeys(problem for _, one in sorted(problems.items()) for problem in one))
+
+
+def open_all(
+    recordings: Sequence[Recording],
+    *,
+    image_size: int,
+    face_crop: FaceCrop = "none",
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> dict[str, Frames]:
+    """Open every recording's frames by the recordings' names, in their order; else as `prepare_all`."""
+    steps = prepare_all(recordings, image_size=image_size, face_crop=face_crop, cache=cache, workers=workers)
+    found = {step.recording: step.frames for step in steps}
+    return {recording.name: found[recording.name] for recording in recordings}
+
+
+def load_frames(path: Path) -> Frames:
+    """Map a finished store into memory; InputError where it is not there or not whole.
+
+    Its table is checked in full and of its images `CHECKED_MIB`, evenly spread, with the first and the last.
+    """
+    try:
+        return _load(path)
+    except _DAMAGES as error:
+        expected = "a whole frame store; it is made anew where its video is opened"
+        raise InputError.of(str(path), found=f"a damaged or missing store ({error})", expected=expected) from error
+
+
+def _load_if_whole(path: Path) -> Frames | None:
+    try:
+        return _load(path)
+    except _DAMAGES:
+        return None
+
+
+def _load(path: Path) -> Frames:
+    store = json.loads((path / _STORE).read_bytes())
+    table_bytes = (path / _FRAMES).read_bytes()
+    if hashlib.sha256(table_bytes).hexdigest() != store["sha256"]:
+        raise _DamagedError(f"{_FRAMES} has changed")
+    table = np.load(path / _FRAMES, allow_pickle=False)
+    side = int(store["image_size"])
+    shape = (len(table), side, side, 3)
+    size = (path / _IMAGES).stat().st_size
+    if size != np.prod(shape, dtype=np.int64):
+        raise _DamagedError(f"{_IMAGES} has {size} bytes")
+    images = np.memmap(path / _IMAGES, dtype=np.uint8, mode="r", shape=shape)
+    num_checked = min(len(table), max(2, CHECKED_MIB * 2**20 // (side * side * 3)))
+    for index in np.linspace(0, len(table) - 1, num_checked).round().astype(int):
+        if zlib.crc32(images[index].tobytes()) != table["crc32"][index]:
+            raise _DamagedError(f"frame {index} of {_IMAGES} has changed")
+    time, valid = (np.ascontiguousarray(table[name]) for name in ("time", "valid"))
+    time.flags.writeable = valid.flags.writeable = False
+    return Frames(images=images, time=time, valid=valid, path=path)
+
+
+def _write_store(path: Path, source: VideoSource, image_size: int, face_crop: FaceCrop) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+        store = Path(temporary) / "store"  # not the temporary folder itself, which is private to this user
+        store.mkdir()
+        rows = []
+        with (store / _IMAGES).open("wb") as file:
+            for time, image, valid in _images(source, image_size, face_crop):
+                pixels = image.tobytes()
+                file.write(pixels)
+                rows.append((time, valid, zlib.crc32(pixels)))
+            file.flush()
+            table = _table(rows, source)
+            file.truncate(len(table) * image_size * image_size * 3)
+            os.fsync(file.fileno())
+        np.save(store / _FRAMES, table)
+        digest = hashlib.sha256((store / _FRAMES).read_bytes()).hexdigest()
+        facts = {"version": STORE_VERSION, "image_size": image_size, "face_crop": face_crop, "sha256": digest}
+        (store / _STORE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        store.replace(path)
+
+
+def _images(source: VideoSource, image_size: int, face_crop: FaceCrop) -> Iterator[tuple[float, Image, bool]]:
+    if face_crop == "haar":
+        yield from cropping.faces(source, image_size)
+        return
+    square = Squares(image_size)
+    for time, frame in decode(source):
+        yield time, square(frame), True
+
+
+def _table(rows: list[tuple[float, bool, int]], source: VideoSource) -> NDArray[np.void]:
+    table = np.array(rows, dtype=_ROW)
+    if source.timings is not None:
+        time = read_timings(source.timings, len(table))
+        table = table[: len(time)]
+        table["time"] = time
+    elif (np.diff(table["time"]) < 0).any():
+        late = int(np.flatnonzero(np.diff(table["time"]) < 0)[0]) + 2
+        raise InputError.of(f"{source.path}: frame {late}", found="a time that goes back", expected="increasing times")
+    return table
+
+
+def _check_options(image_size: int, face_crop: str) -> None:
+    problems = []
+    if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE:
+        expected = f"{MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE} pixels"
+        problems.append(Problem(where="--image-size", found=str(image_size), expected=expected))
+    if face_crop not in get_args(FaceCrop):
+        expected = " or ".join(get_args(FaceCrop))
+        problems.append(Problem(where="--face-crop", found=str(face_crop), expected=expected))
+    if problems:
+        raise InputError(problems)
+    if face_crop == "haar":
+        cropping.check_installed()

@@ -1,0 +1,101 @@
+"""Which video belongs to which recording, and the times of its frames where a table tells them.
+
+Shapes: N frames of a video.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.action_units import TIMES_IN_MILLISECONDS, TIMES_IN_SECONDS
+from orchestrator.corpora.assembling import Source
+from orchestrator.corpora.delimited import read_delimited
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.recording import VideoSource
+from orchestrator.errors import InputError
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v")
+RATE_FILE = "hz.txt"
+# Decoders, and those who write timings, differ on a video's last frames; what lacks more is not whole.
+FRAMES_LACKING_ALLOWED = 2
+SHARE_LACKING_ALLOWED = 0.01
+
+
+def find_videos(folder: Path | None, timings: Path | None, findings: Findings) -> dict[str, VideoSource]:
+    """Give the videos, and the folders of frames, in a folder by their names without suffix.
+
+    `timings` may hold a table `<name>.csv` for each. Nothing is opened: whoever wants action units only is not
+    kept from them by a broken video. Of two videos of one name the first, sorted, is taken and noted.
+    """
+    found: dict[str, VideoSource] = {}
+    if folder is None:
+        return found
+    for path in sorted(one for one in folder.iterdir() if not one.name.startswith(".")):
+        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
+            continue
+        name = path.stem if path.is_file() else path.name
+        if name in found:
+            findings.note(f"two videos of one name: {found[name].path.name} is used, {path.name} is not")
+            continue
+        table = timings / f"{name}.csv" if timings else None
+        found[name] = VideoSource(path=path, timings=table if table and table.is_file() else None)
+    return found
+
+
+def with_videos(sources: Sequence[Source], videos: Mapping[str, VideoSource]) -> list[Source]:
+    """Name each recording's video, where there is one of the same name."""
+    return [replace(source, video=videos.get(source.track.name)) for source in sources]
+
+
+def read_timings(path: Path, num_frames: int) -> NDArray[np.float64]:
+    """Read the times (N,) in seconds of a video's frames from a table with one row a frame.
+
+    The column is `time in seconds` in RECOLA's files; others' names for a time are known too. The table may
+    have a few rows more or less than the video frames: min(N, rows) times come back. InputError for more, for
+    no such column, a missing time, or times that go back (equal ones are let pass: cameras write them).
+    """
+    findings = Findings()
+    columns = read_delimited(path, findings)
+    if columns is None:
+        raise InputError(findings.problems)
+    seconds, milliseconds = columns.find(*TIMES_IN_SECONDS), columns.find(*TIMES_IN_MILLISECONDS)
+    if seconds is not None:
+        time = columns.numbers_of(seconds)
+    elif milliseconds is not None:
+        time = columns.numbers_of(milliseconds) / 1000.0
+    else:
+        found = f"columns {', '.join((*columns.names, *columns.text)[:6])}"
+        raise InputError.of(columns.header, found=found, expected="a column `time in seconds`")
+    faults = np.flatnonzero(~np.isfinite(time))
+    if len(faults):
+        raise InputError.of(columns.where(int(faults[0])), found="no time", expected="a time in every row")
+    faults = np.flatnonzero(np.diff(time) < 0) + 1
+    if len(faults):
+        found = f"time {time[faults[0]]:g} after {time[faults[0] - 1]:g}"
+        raise InputError.of(columns.where(int(faults[0])), found=found, expected="times that do not go back")
+    if abs(len(time) - num_frames) > lacking_allowed(num_frames):
+        raise InputError.of(str(path), found=f"{len(time)} times", expected=f"one for each of {num_frames} frames")
+    return time[:num_frames]
+
+
+def lacking_allowed(num_frames: int) -> float:
+    """How many frames a video or its timings may lack and still count as whole."""
+    return max(FRAMES_LACKING_ALLOWED, SHARE_LACKING_ALLOWED * num_frames)
+
+
+def rate_of_file(path: Path, findings: Findings) -> float | None:
+    """Read frames a second from a file that holds one number; None without the file, or with a problem."""
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        hz = float(text)
+    except ValueError:
+        hz = 0.0
+    if 0 < hz < float("inf"):
+        return hz
+    findings.problem(f"{path}:1", found=repr(text[:40]), expected="frames a second, a positive number")
+    return None
