@@ -1,7 +1,7 @@
 """How long training will take on this machine, from a few timed steps; for a dry run's estimate.
 
 A step takes (frames x time a frame) + (time of Adam); the time a frame is linear in layers and a power law
-between the timed hidden sizes. Only arithmetic is timed: no process start, no disk.
+between the timed hidden sizes; a trunk adds its own time a frame. Only arithmetic is timed: no process start, no disk.
 """
 
 import math
@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.epochs import new_adam
 from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
-from models.sizes import cell_of, num_parameters
+from models.sizes import TRUNK_FEATURES, TRUNK_PARAMETERS, cell_of, num_parameters
+from models.trunks import FRAMES_A_PASS, features_of, new_trunk
 
 # Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
 # windows: short for the largest (the time a frame hardly depends on it).
@@ -25,6 +26,11 @@ TIMED_LENGTHS = {8: 16, 64: 16, 512: 8}
 HIDDEN_SIZES = tuple(TIMED_LENGTHS)
 VALIDATION_WINDOWS = 32
 SECONDS_BUDGET = 2.0  # for all points of `estimate_seconds` together
+
+# Ours: images are timed at no more than this size (beyond it time goes with the area), so many pixels at once, which
+# one core takes through ResNet18 and back in about a second.
+TIMED_IMAGE_SIZE = 224
+TIMED_PIXELS = 400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +45,21 @@ class Timing:
 def calibrate(recipe: Recipe, num_features: int, *, seconds_budget: float) -> float:
     """Time a few training steps on random data; seconds a frame, the optimiser's share included.
 
-    The longer the budget, the more steps the least time is taken of; at least one is timed, however long.
+    The longer the budget, the more steps the least time is taken of; at least one is timed, however long. With a
+    trunk `num_features` is what the trunk puts out, 512.
     """
     timing = _timed(recipe, num_features, seconds_budget)
-    return timing.training_seconds + timing.adam_seconds * _parameters(recipe, num_features) / (
-        recipe.windows_a_step * recipe.sequence_length
-    )
+    frames_a_step = recipe.windows_a_step * recipe.sequence_length
+    seconds = timing.training_seconds + timing.adam_seconds * _parameters(recipe, num_features) / frames_a_step
+    if recipe.trunk is None:
+        return seconds
+    trunk = _timed_trunk(*_trunk_key(recipe), seconds_budget)
+    return seconds + trunk.training_seconds + trunk.adam_seconds * TRUNK_PARAMETERS / frames_a_step
+
+
+def calibrate_trunk(trunk: str, image_size: int) -> float:
+    """Time a trunk without gradients, as for a frozen one; seconds a frame."""
+    return _timed_trunk(trunk, image_size, 1, 0.0).validation_seconds
 
 
 def estimate_seconds(
@@ -57,9 +72,12 @@ def estimate_seconds(
 ) -> list[float]:
     """Estimate the seconds of each recipe on one worker with this process's threads: all folds, all epochs.
 
-    `num_frames` is that of the corpus; each fold trains on its share and validates on the rest.
+    `num_frames` is that of the corpus; each fold trains on its share and validates on the rest. A recipe with a
+    trunk trains it too, and its `num_features` is what the trunk puts out, 512; timing that takes a few seconds
+    more for every size of images and of steps.
     """
     groups = sorted({(recipe.network, recipe.windows_a_step) for recipe in recipes})
+    assert all(r.trunk is None for r in recipes) or num_features == TRUNK_FEATURES, num_features
     points = len(groups) * len(HIDDEN_SIZES) * 2
     timings: dict[tuple[str, int], dict[tuple[int, int], Timing]] = {}
     for network, windows_a_step in groups:
@@ -73,10 +91,38 @@ def estimate_seconds(
             for hidden in HIDDEN_SIZES
             for layers in (1, 2)
         }
+    trunks: dict[tuple[str, int, int], Timing] = {}
+    for recipe in recipes:
+        if recipe.trunk is not None and _trunk_key(recipe) not in trunks:
+            trunks[_trunk_key(recipe)] = _timed_trunk(*_trunk_key(recipe), seconds_budget / points)
     return [
         _seconds(recipe, timings[recipe.network, recipe.windows_a_step], num_features, num_frames, num_folds)
+        + (_trunk_seconds(recipe, trunks[_trunk_key(recipe)], num_frames, num_folds) if recipe.trunk else 0.0)
         for recipe in recipes
     ]
+
+
+def _trunk_key(recipe: Recipe) -> tuple[str, int, int]:
+    """Name, size of the images and frames of a timed step: what decides a trunk's time."""
+    assert recipe.trunk is not None
+    most = _at_once(recipe.image_size)
+    return recipe.trunk, recipe.image_size, min(recipe.windows_a_step * recipe.sequence_length, most)
+
+
+def _at_once(image_size: int) -> int:
+    """Frames to time at once; beyond FRAMES_A_PASS the time a frame hardly falls."""
+    return min(FRAMES_A_PASS, max(1, TIMED_PIXELS // min(image_size, TIMED_IMAGE_SIZE) ** 2))
+
+
+def _trunk_seconds(recipe: Recipe, timing: Timing, num_frames: int, num_folds: int) -> float:
+    trained = num_frames * (num_folds - 1)
+    steps = math.ceil(trained / (recipe.sequence_length * recipe.windows_a_step))
+    an_epoch = (
+        trained * timing.training_seconds
+        + num_frames * timing.validation_seconds
+        + steps * timing.adam_seconds * TRUNK_PARAMETERS
+    )
+    return recipe.epochs * an_epoch
 
 
 def _seconds(
@@ -139,6 +185,38 @@ def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
         adam_seconds=_least_seconds(adam.step, budget) / _parameters(recipe, num_features),
         validation_seconds=_least_seconds(partial(_look, model, many_BLF), budget) / (VALIDATION_WINDOWS * length),
     )
+
+
+def _timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> Timing:
+    """Time a trunk alone on images of noise; those above TIMED_IMAGE_SIZE by the area."""
+    trunk, size = new_trunk(name, seed=0), min(image_size, TIMED_IMAGE_SIZE)
+    adam = torch.optim.Adam(trunk.parameters(), lr=1e-6, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    looked = _at_once(image_size)
+    x_NSSC, many_NSSC = (
+        torch.randint(256, (n, size, size, 3), dtype=torch.uint8, generator=generator) for n in (frames_a_step, looked)
+    )
+    budget = seconds_budget / 3
+    step = _least_seconds(partial(_trunk_step, trunk, x_NSSC), budget)
+    adam_seconds = _least_seconds(adam.step, budget) / TRUNK_PARAMETERS
+    trunk.eval()
+    look = _least_seconds(partial(_trunk_look, trunk, many_NSSC), budget)
+    area = (image_size / size) ** 2
+    return Timing(
+        training_seconds=area * step / frames_a_step,
+        adam_seconds=adam_seconds,
+        validation_seconds=area * look / looked,
+    )
+
+
+def _trunk_step(trunk: nn.Module, x_NSSC: Tensor) -> None:
+    trunk.zero_grad()
+    features_of(trunk, x_NSSC, "half").square().mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+
+
+def _trunk_look(trunk: nn.Module, x_NSSC: Tensor) -> None:
+    with torch.inference_mode():
+        features_of(trunk, x_NSSC, "half")
 
 
 def _step(model: AffectNetwork, loss: Callable[[Tensor, Tensor, Tensor], Tensor], x_BLF: Tensor) -> None:

@@ -12,6 +12,7 @@ from models.ccc import Moments
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork
 from models.recipe import Recipe
+from models.trunks import FRAMES_A_PASS
 from models.windows import Windows
 
 # Ours: evaluation wants large batches (8 small windows cost as much as 100) of bounded memory.
@@ -54,13 +55,15 @@ def train_one_epoch(  # noqa: PLR0913, PLR0917 - everything an epoch depends on,
     losses, counts = [], []
     for index_B in torch.split(index_W, recipe.windows_a_step):
         batch = windows.batch(index_B)
-        compared = target(model(batch.x_BLF, batch.length_B), batch.gold_BL2, batch.mask_BL2)
+        compared = target(model(batch.x_BLF, batch.length_B, batch.valid_BL), batch.gold_BL2, batch.mask_BL2)
         loss = loss_of_batch(*compared)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         optimiser.step()
         losses.append(loss.detach())
         counts.append(compared[2].sum())
+    # The gradients of k folds with a trunk would lie there while the others train, 45 MB each.
+    optimiser.zero_grad()
     if not losses:
         return 0.0, 0
     count_S = torch.stack(counts)
@@ -74,9 +77,10 @@ def predict(model: AffectNetwork, windows: Windows, index_W: Tensor) -> Tensor:
     # Whole windows first: few batches mix them with padded ones.
     order_W = torch.argsort(windows.length_W[index_W], descending=True, stable=True)
     with torch.inference_mode():
-        for rows_B in torch.split(order_W, max(1, FRAMES_A_BATCH // windows.length)):
+        frames = FRAMES_A_BATCH if windows.rows is None else FRAMES_A_PASS
+        for rows_B in torch.split(order_W, max(1, frames // windows.length)):
             batch = windows.batch(index_W[rows_B])
-            prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B)
+            prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B, batch.valid_BL)
     return prediction_WL2
 
 

@@ -1,17 +1,19 @@
-"""The three recurrent networks with their head, and the ResNet18 trunk for images (paper, section IV.B).
+"""The three recurrent networks with their head, for images behind a trunk (paper, section IV.B).
 
 Shapes: B windows, L window length, F features, H hidden times directions, 2 = valence and arousal,
 N real frames of all windows, I the axes of an image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from models import recurrences
+from models.recipe import Recipe
 from models.recurrences import Recurrence
 from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, TRUNK_FEATURES, cell_of
+from models.trunks import check_trunk, features_of, new_trunk
 
 
 def _rnn(num_features: int, hidden_size: int, num_layers: int) -> nn.RNN:
@@ -26,59 +28,73 @@ def _bilstm(num_features: int, hidden_size: int, num_layers: int) -> nn.LSTM:
     return nn.LSTM(num_features, hidden_size, num_layers, batch_first=True, bidirectional=True)
 
 
-def _resnet18() -> nn.Module:
-    # Imported here: runs on action units need no torchvision.
-    from torchvision.models import resnet18
-
-    trunk: nn.Module = resnet18(weights=None)
-    trunk.fc = nn.Identity()
-    return trunk
-
-
 NETWORKS: dict[str, Callable[[int, int, int], Recurrence]] = {"rnn": _rnn, "bigru": _bigru, "bilstm": _bilstm}
-TRUNKS: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
 
 
 class AffectNetwork(nn.Module):
     """Recurrence over the frames of a window, a head at every frame, and before both a trunk for images."""
 
-    def __init__(self, recurrence: Recurrence, trunk: nn.Module | None = None) -> None:
-        """Put a freshly initialised head on the recurrence."""
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        trunk: nn.Module | None = None,
+        *,
+        normalisation: str = "half",
+        batch_norm: str = "train",
+    ) -> None:
+        """Put a freshly initialised head on the recurrence; the last two are as in `Recipe`."""
         super().__init__()
         self.trunk = trunk
         self.recurrence = recurrence
+        self.normalisation = normalisation
+        self.batch_norm = batch_norm
         width = recurrence.hidden_size * (2 if recurrence.bidirectional else 1)
         self.head = nn.Sequential(nn.Linear(width, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
 
-    def forward(self, x_BLF: Tensor, length_B: Tensor | None = None) -> Tensor:
-        """Predict (B, L, 2) from features (B, L, F), or from images (B, L, *I) with a trunk.
+    def train(self, mode: bool = True) -> "AffectNetwork":
+        """Set the mode; frozen batch normalisations keep their statistics in training too."""
+        super().train(mode)
+        if self.trunk is not None and self.batch_norm == "frozen":
+            for module in self.trunk.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
+    def forward(self, x_BLF: Tensor, length_B: Tensor | None = None, valid_BL: Tensor | None = None) -> Tensor:
+        """Predict (B, L, 2) from features (B, L, F), or from images with a trunk.
+
+        Images are float (B, L, 3, S, S), already normalised, or uint8 (B, L, S, S, 3), as they are stored.
         `length_B` counts each window's real frames and lies on the CPU; None says that no window is padded.
-        Padding changes no real frame; what is predicted for padding means nothing.
+        Padding changes no real frame; what is predicted for padding means nothing. The trunk sees no image that
+        is False in `valid_BL`, on the CPU too: its features are 0. None says that all real frames are images.
         """
+        if self.trunk is not None:
+            x_BLF = self._features_of_images(self.trunk, x_BLF, length_B, valid_BL)
         if length_B is not None and int(length_B.min()) == x_BLF.shape[1]:
             length_B = None
-        if self.trunk is not None:
-            x_BLF = _features_of_images(self.trunk, x_BLF, length_B)
         hidden_BLH = recurrences.run(self.recurrence, x_BLF, length_B)
         prediction_BL2: Tensor = self.head(hidden_BLH)
         return prediction_BL2
 
+    def _features_of_images(
+        self, trunk: nn.Module, x_BLI: Tensor, length_B: Tensor | None, valid_BL: Tensor | None
+    ) -> Tensor:
+        """Run the trunk on real images only: blank ones would bend the statistics of its batch normalisation."""
+        batch, length = x_BLI.shape[:2]
+        real_BL = torch.ones(batch, length, dtype=torch.bool) if valid_BL is None else valid_BL
+        if length_B is not None:
+            real_BL = real_BL & (torch.arange(length) < length_B[:, None])
+        # Counted on the CPU: a GPU need not be waited for.
+        at_N = real_BL.flatten().nonzero().flatten()
+        if len(at_N) == batch * length:
+            return features_of(trunk, x_BLI.flatten(0, 1), self.normalisation).reshape(batch, length, -1)
+        at_N = at_N.to(x_BLI.device)
+        features_NF = features_of(trunk, x_BLI.flatten(0, 1).index_select(0, at_N), self.normalisation)
+        features_MF = features_NF.new_zeros(batch * length, features_NF.shape[-1])
+        return features_MF.index_copy(0, at_N, features_NF).reshape(batch, length, -1)
 
-def _features_of_images(trunk: nn.Module, x_BLI: Tensor, length_B: Tensor | None) -> Tensor:
-    """Run the trunk on real frames only: blank ones would bend the statistics of its batch normalisation."""
-    batch, length = x_BLI.shape[:2]
-    if length_B is None:
-        flat: Tensor = trunk(x_BLI.flatten(0, 1))
-        return flat.reshape(batch, length, -1)
-    real_BL = (torch.arange(length) < length_B[:, None]).to(x_BLI.device)
-    features_NF: Tensor = trunk(x_BLI[real_BL])
-    features_BLF = features_NF.new_zeros(batch, length, features_NF.shape[-1])
-    features_BLF[real_BL] = features_NF
-    return features_BLF
 
-
-def build(  # noqa: PLR0913 - Table I's columns
+def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
     network: str,
     *,
     num_features: int,
@@ -86,19 +102,42 @@ def build(  # noqa: PLR0913 - Table I's columns
     num_layers: int,
     seed: int,
     trunk: str | None = None,
+    trunk_weights: Mapping[str, Tensor] | None = None,
+    normalisation: str = "half",
+    batch_norm: str = "train",
 ) -> AffectNetwork:
     """Build a network on the CPU whose weights depend on `seed` alone; the global generator stays as it was.
 
-    With a trunk `num_features` is what the trunk puts out, 512. Unknown names are answered with the known
+    With a trunk `num_features` is what the trunk puts out, 512; `trunk_weights` (of `trunks.load_trunk_weights`)
+    replace those that the trunk would draw, and change nothing else. Unknown names are answered with the known
     ones (ValueError).
     """
     cell_of(network)
-    if trunk is not None and trunk not in TRUNKS:
-        raise ValueError(f"unknown trunk {trunk!r}: expected one of {', '.join(TRUNKS)}")
+    if trunk is not None:
+        check_trunk(trunk)
     assert trunk is None or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return AffectNetwork(
             NETWORKS[network](num_features, hidden_size, num_layers),
-            TRUNKS[trunk]() if trunk is not None else None,
+            new_trunk(trunk, weights=trunk_weights) if trunk is not None else None,
+            normalisation=normalisation,
+            batch_norm=batch_norm,
         )
+
+
+def build_for(
+    recipe: Recipe, *, num_features: int, seed: int, trunk_weights: Mapping[str, Tensor] | None = None
+) -> AffectNetwork:
+    """Build the network of a recipe as `build` does; `num_features` is `Windows.num_features`."""
+    return build(
+        recipe.network,
+        num_features=num_features,
+        hidden_size=recipe.hidden_size,
+        num_layers=recipe.num_layers,
+        seed=seed,
+        trunk=recipe.trunk,
+        trunk_weights=trunk_weights,
+        normalisation=recipe.normalisation,
+        batch_norm=recipe.batch_norm,
+    )

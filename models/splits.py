@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.recipe import Recipe
 from models.windows import Scaling, Windows
 
 
@@ -29,6 +30,16 @@ class FoldSplit:
     sd_F: NDArray[np.floating] | tuple[float, ...] | None = None
 
 
+def check_images(windows: Windows, recipe: Recipe) -> None:
+    """Refuse windows that are not what a recipe trains on: images of its size, or features (ValueError)."""
+    expected = recipe.image_size if recipe.trunk is not None else None
+    if windows.image_size != expected:
+        what = {
+            size: "features" if size is None else f"images of {size} pixels" for size in (windows.image_size, expected)
+        }
+        raise ValueError(f"the series are {what[windows.image_size]}, the recipe expects {what[expected]}")
+
+
 def labelled_windows(windows: Windows, fold: int, purpose: str, series: tuple[int, ...]) -> Tensor:
     """Indices of the windows of a fold's series that have a labelled frame; ValueError when there is none."""
     index_W = windows.labelled(windows.of_series(series))
@@ -45,6 +56,8 @@ def scaled(windows: Windows, fold: int, split: FoldSplit) -> Windows:
         if split.mean_F is not None or split.sd_F is not None:
             raise ValueError(f"fold {fold}: scaling needs both mean and standard deviation")
         return windows
+    if windows.rows is not None:
+        raise ValueError(f"fold {fold}: images are normalised by the recipe, not scaled by a fold's statistics")
     mean_F, sd_F = (
         torch.tensor(np.asarray(values, dtype=np.float32), device=windows.features_WLF.device)
         for values in (split.mean_F, split.sd_F)

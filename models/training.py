@@ -5,7 +5,7 @@ Shapes: K folds, T frames of a recording, F features, 2 = valence and arousal.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,11 +23,13 @@ from models.epochs import (
     predict,
     train_one_epoch,
 )
+from models.frames import FrameSeries
 from models.losses import loss_of, target_of
-from models.networks import AffectNetwork, build
-from models.recipe import Recipe
+from models.networks import AffectNetwork, build_for
+from models.recipe import WEIGHTS_NONE, Recipe
 from models.seeds import seed_for
-from models.splits import FoldSplit, labelled_windows, scaled
+from models.splits import FoldSplit, check_images, labelled_windows, scaled
+from models.trunk_weights import digest_of
 from models.windows import Series, cut, merge
 
 __all__ = [
@@ -75,26 +77,30 @@ class FoldsInTraining:
     where a resumed training was interrupted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a training depends on
         self,
-        series: Sequence[Series],
+        series: Sequence[Series | FrameSeries],
         splits: Sequence[FoldSplit],
         recipe: Recipe,
         *,
         seed: int,
         device: str = "cpu",
+        trunk_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Cut the windows once for all folds and initialise the models.
+        """Cut the windows once for all folds and initialise the models, their trunks from `trunk_weights` if given.
 
-        ValueError: unknown names in the recipe, an unusable scaling, or a fold that has no labelled window to
-        train or to validate on.
+        ValueError: unknown names in the recipe, an unusable scaling, a fold that has no labelled window to train
+        or to validate on, or series that are not what the recipe says: images of its size, or features.
         """
         loss_of(recipe.loss), target_of(recipe.target)
+        assert recipe.trunk is not None or trunk_weights is None, "weights for a trunk that the recipe does not have"
         self.recipe = recipe
         self.seed = seed
         self.device = device
+        self._trunk_weights = trunk_weights
         self.history: list[Epoch] = []
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
+        check_images(self._windows, recipe)
         self._train = [labelled_windows(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
         self._validation = [labelled_windows(self._windows, k, "validate", s.validation) for k, s in enumerate(splits)]
         self._scaled = [scaled(self._windows, k, s) for k, s in enumerate(splits)]
@@ -103,6 +109,8 @@ class FoldsInTraining:
         self._best = [_copy_of(model) for model in self._models] if recipe.keep == "best" else []
         self._mid_epoch = False
         self._identity = _identity(series, splits, recipe, seed)
+        if recipe.trunk is not None:
+            self._identity["trunk_weights"] = WEIGHTS_NONE if trunk_weights is None else digest_of(trunk_weights)
 
     @property
     def num_folds(self) -> int:
@@ -194,12 +202,11 @@ class FoldsInTraining:
         self.history = [_epoch_from(fields) for fields in content["curve"]]
 
     def _new_model(self, fold: int) -> AffectNetwork:
-        model = build(
-            self.recipe.network,
+        model = build_for(
+            self.recipe,
             num_features=self._windows.num_features,
-            hidden_size=self.recipe.hidden_size,
-            num_layers=self.recipe.num_layers,
             seed=seed_for(self.seed, "fold", fold, "weights"),
+            trunk_weights=self._trunk_weights,
         )
         return model.to(self.device)
 
@@ -234,14 +241,22 @@ class FoldsInTraining:
                     self._best[k] = _copy_of(model)
 
 
-def _identity(series: Sequence[Series], splits: Sequence[FoldSplit], recipe: Recipe, seed: int) -> dict[str, object]:
+def _identity(
+    series: Sequence[Series | FrameSeries], splits: Sequence[FoldSplit], recipe: Recipe, seed: int
+) -> dict[str, object]:
     """What must agree for a checkpoint to be continued, as JSON gives it back."""
     return {
         "recipe": recipe.to_dict(),
         "seed": seed,
         "splits": [_split_identity(split) for split in splits],
-        "series": [[s.participant, s.session, *s.features_TF.shape] for s in series],
+        "series": [[s.participant, s.session, *_shape_of(s)] for s in series],
     }
+
+
+def _shape_of(series: Series | FrameSeries) -> list[int]:
+    if isinstance(series, Series):
+        return list(series.features_TF.shape)
+    return [len(series.index_T), *series.frames.shape]
 
 
 def _split_identity(split: FoldSplit) -> list[list[float]]:

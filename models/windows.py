@@ -1,8 +1,8 @@
 # ruff: noqa: N802, N815 - shape suffixes on fields, by the legend below
 """Series of frames cut into windows, and predictions for windows put back into series (paper, section IV.B).
 
-Shapes: T frames of a recording, W windows, B windows of a batch, L window length, F features, 2 = valence and
-arousal.
+Shapes: T frames of a recording, W windows, B windows of a batch, L window length, F features, S pixels of an
+image's side, 2 = valence and arousal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from models.frames import FrameRows, FrameSeries, rows_of
+from models.sizes import TRUNK_FEATURES
 
 PARTIAL_WINDOWS = ("pad", "drop")
 
@@ -53,12 +56,16 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """What a network and its loss read of B windows; `length_B` lies on the CPU."""
+    """What a network and its loss read of B windows; `length_B` and `valid_BL` lie on the CPU.
+
+    Of images `x_BLF` is uint8 (B, L, S, S, 3) and `valid_BL` True where there is one; else `valid_BL` is None.
+    """
 
     x_BLF: Tensor
     length_B: Tensor
     gold_BL2: Tensor
     mask_BL2: Tensor
+    valid_BL: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +74,9 @@ class Windows:
 
     `length_W`, `series_W` and `start_W` lie on the CPU; the others move with `to`. With `scaling`, `batch`
     gives features of valid frames as (x - mean) / sd; invalid frames stay 0.
+
+    Of images `rows` says where the frames of each window lie and `features_WLF` is empty, (W, L, 0): a batch
+    reads its own frames and no others.
     """
 
     features_WLF: Tensor
@@ -78,6 +88,7 @@ class Windows:
     start_W: Tensor
     num_frames: tuple[int, ...]  # of every series
     scaling: Scaling | None = None
+    rows: FrameRows | None = None
 
     @property
     def length(self) -> int:
@@ -86,8 +97,13 @@ class Windows:
 
     @property
     def num_features(self) -> int:
-        """Features of a frame."""
-        return int(self.features_WLF.shape[2])
+        """Features of a frame; of an image, those that the trunk puts out."""
+        return int(self.features_WLF.shape[2]) if self.rows is None else TRUNK_FEATURES
+
+    @property
+    def image_size(self) -> int | None:
+        """S; None where the frames are no images."""
+        return None if self.rows is None else self.rows.image_size
 
     def of_series(self, series: Iterable[int]) -> Tensor:
         """Indices of the windows of these series, in the order of the windows."""
@@ -110,9 +126,14 @@ class Windows:
         )
 
     def batch(self, index_B: Tensor) -> Batch:
-        """Gather some windows, features scaled."""
+        """Gather some windows, features scaled; images travel to the device as bytes."""
         at_B = index_B.to(self.features_WLF.device)
-        x_BLF = self.features_WLF.index_select(0, at_B)
+        valid_BL = None
+        if self.rows is None:
+            x_BLF = self.features_WLF.index_select(0, at_B)
+        else:
+            x_BLF, valid_BL = self.rows.read(index_B, self.series_W[index_B])
+            x_BLF = x_BLF.to(self.features_WLF.device)
         if self.scaling is not None:
             valid_BL1 = self.valid_WL.index_select(0, at_B)[:, :, None]
             x_BLF = ((x_BLF - self.scaling.mean_F) / self.scaling.sd_F).masked_fill(~valid_BL1, 0.0)
@@ -121,60 +142,66 @@ class Windows:
             length_B=self.length_W[index_B],
             gold_BL2=self.gold_WL2.index_select(0, at_B),
             mask_BL2=self.mask_WL2.index_select(0, at_B),
+            valid_BL=valid_BL,
         )
 
 
-def cut(series: Sequence[Series], length: int, *, partial: str = "pad") -> Windows:
-    """Cut every series into windows of `length` frames from its first frame on.
+def cut(series: Sequence[Series | FrameSeries], length: int, *, partial: str = "pad") -> Windows:
+    """Cut every series into windows of `length` frames from its first frame on; images are not read for that.
 
     The last frames of a series that do not fill a window are padded with zeros ("pad": nothing is lost) or
     left out ("drop": a series shorter than a window gives none). ValueError: unknown `partial`, no series, or
-    series that differ in their number of features.
+    series that differ in kind, in their number of features or in the size of their images.
     """
     if partial not in PARTIAL_WINDOWS:
         raise ValueError(f"unknown partial window {partial!r}: expected one of {', '.join(PARTIAL_WINDOWS)}")
     if length < 1:
         raise ValueError(f"a window has at least one frame, found length {length}")
-    num_features = _num_features(series)
+    if not series:
+        raise ValueError("no series to cut into windows")
     places = [
         (index, start, min(length, len(one.valid_T) - start))
         for index, one in enumerate(series)
         for start in range(0, len(one.valid_T), length)
         if partial == "pad" or start + length <= len(one.valid_T)
     ]
-    features_WLF = np.zeros((len(places), length, num_features), dtype=np.float32)
+    images = [one for one in series if isinstance(one, FrameSeries)]
+    plain = [one for one in series if isinstance(one, Series)]
+    if images and plain:
+        raise ValueError(f"{len(images)} series of images and {len(plain)} of features do not go together")
     gold_WL2 = np.zeros((len(places), length, 2), dtype=np.float32)
     mask_WL2 = np.zeros((len(places), length, 2), dtype=np.bool_)
     valid_WL = np.zeros((len(places), length), dtype=np.bool_)
-    masks = [one.mask_T2 for one in series]
+    masks, valids = [one.mask_T2 for one in series], [one.valid_T for one in series]
     for window, (index, start, real) in enumerate(places):
         frames = slice(start, start + real)
         mask_T2 = masks[index][frames]
-        features_WLF[window, :real] = series[index].features_TF[frames]
         gold_WL2[window, :real] = np.where(mask_T2, series[index].gold_T2[frames], 0.0)
         mask_WL2[window, :real] = mask_T2
-        valid_WL[window, :real] = series[index].valid_T[frames]
+        valid_WL[window, :real] = valids[index][frames]
     place_W3 = torch.tensor(places, dtype=torch.int64).reshape(-1, 3)
     return Windows(
-        features_WLF=torch.from_numpy(features_WLF),
+        features_WLF=_features(plain, places, length) if plain else torch.zeros(len(places), length, 0),
         gold_WL2=torch.from_numpy(gold_WL2),
         mask_WL2=torch.from_numpy(mask_WL2),
         valid_WL=torch.from_numpy(valid_WL),
         length_W=place_W3[:, 2].contiguous(),
         series_W=place_W3[:, 0].contiguous(),
         start_W=place_W3[:, 1].contiguous(),
-        num_frames=tuple(len(one.valid_T) for one in series),
+        num_frames=tuple(len(valid_T) for valid_T in valids),
+        rows=rows_of(images, places, length) if images else None,
     )
 
 
-def _num_features(series: Sequence[Series]) -> int:
-    if not series:
-        raise ValueError("no series to cut into windows")
+def _features(series: Sequence[Series], places: Sequence[tuple[int, int, int]], length: int) -> Tensor:
     widths = {one.features_TF.shape[1]: one for one in series}
     if len(widths) > 1:
         found = ", ".join(f"{width} (participant {one.participant})" for width, one in widths.items())
         raise ValueError(f"series differ in their number of features: {found}")
-    return int(next(iter(widths)))
+    features_WLF = np.zeros((len(places), length, next(iter(widths))), dtype=np.float32)
+    for window, (index, start, real) in enumerate(places):
+        features_WLF[window, :real] = series[index].features_TF[start : start + real]
+    return torch.from_numpy(features_WLF)
 
 
 def merge(

@@ -49,3 +49,36 @@ def test_a_real_calibration_is_positive_and_short() -> None:
     assert 1e-8 < calibrate(one, 6, seconds_budget=0.05) < 1e-2
     small, large = estimate_seconds([one, replace(one, num_layers=6)], 6, 1000, 3, seconds_budget=0.1)
     assert 0 < small < large
+
+
+def test_a_trunk_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> calibration.Timing:
+        asked.append((name, image_size, frames_a_step))
+        assert seconds_budget > 0
+        return calibration.Timing(training_seconds=1e-3, validation_seconds=2e-4, adam_seconds=1e-9)
+
+    nothing = calibration.Timing(training_seconds=1e-30, validation_seconds=1e-30, adam_seconds=1e-30)
+    monkeypatch.setattr(calibration, "_timed", lambda *_: nothing)
+    monkeypatch.setattr(calibration, "_timed_trunk", timed_trunk)
+    one = recipe(network="rnn", sequence_length=4, windows_a_step=8, epochs=3, trunk="resnet18", image_size=48)
+    grid = [one, replace(one, learning_rate=0.5), replace(one, sequence_length=32), replace(one, image_size=224)]
+    found = estimate_seconds(grid, 512, 1000, 5)
+    # 4000 frames trained on and 1000 looked at an epoch; 32 or 256 frames a step, 125 or 16 steps
+    expected = [3 * (4000 * 1e-3 + 1000 * 2e-4 + steps * 11_176_512e-9) for steps in (125, 125, 16, 125)]
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert asked == [("resnet18", 48, 32), ("resnet18", 48, 64), ("resnet18", 224, 7)]
+    assert calibrate(one, 512, seconds_budget=1) == pytest.approx(1e-3 + 11_176_512e-9 / 32)
+
+
+def test_a_real_trunk_is_dearer_the_larger_its_images() -> None:
+    one = recipe(network="rnn", hidden_size=8, sequence_length=4, windows_a_step=1, trunk="resnet18", image_size=36)
+    small, large = (
+        calibration._timed_trunk(*calibration._trunk_key(r), 0.01) for r in (one, replace(one, image_size=112))
+    )
+    assert 1e-5 < small.validation_seconds < small.training_seconds < large.training_seconds < 1
+    assert 1e-11 < small.adam_seconds < 1e-7
+    assert 1e-5 < calibration.calibrate_trunk("resnet18", 36) < large.training_seconds
+    with pytest.raises(AssertionError, match="40"):
+        estimate_seconds([one], 40, 1000, 5)

@@ -1,0 +1,119 @@
+"""ResNet18 without its last layer: images in, 512 features a frame out (paper, section IV.B).
+
+Shapes: N frames, S pixels of a side, C colours, T time steps, F features, I the axes of an image.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.frames import MISSING
+from models.recipe import NORMALISATIONS
+from models.sizes import TRUNK_FEATURES
+
+# Ours: frames that go through the trunk at once where no gradient is wanted, which bounds the memory (0.6 GB at 224
+# pixels); on one core of a CPU more are not faster.
+FRAMES_A_PASS = 64
+
+
+def _resnet18() -> nn.Module:
+    # Imported here: runs on action units need no torchvision.
+    from torchvision.models import resnet18
+
+    trunk: nn.Module = resnet18(weights=None)
+    trunk.fc = nn.Identity()
+    return trunk
+
+
+TRUNKS: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
+
+
+def check_trunk(name: str) -> None:
+    """Answer an unknown name with the known ones (ValueError)."""
+    if name not in TRUNKS:
+        raise ValueError(f"unknown trunk {name!r}: expected one of {', '.join(TRUNKS)}")
+
+
+def new_trunk(name: str, *, seed: int | None = None, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Build a trunk on the CPU, from `seed` (None: from torch's generator, as a caller may have set it).
+
+    `weights`, of `trunk_weights.load_trunk_weights`, replace all that was drawn; they are copied.
+    """
+    check_trunk(name)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        trunk = TRUNKS[name]()
+    if weights is not None:
+        trunk.load_state_dict(weights)
+    return trunk
+
+
+def normalised(x_NSSC: Tensor, normalisation: str) -> Tensor:
+    """Turn bytes (N, S, S, C) into floats (N, C, S, S): over 255, minus the mean, over the deviation of each colour.
+
+    On a GPU the colours stay last in memory, as its convolutions want them; one core of a CPU takes up to half as
+    long again with them there.
+    """
+    assert x_NSSC.dtype == torch.uint8, x_NSSC.dtype
+    mean_C11, sd_C11 = (
+        torch.tensor(values, device=x_NSSC.device)[:, None, None] for values in NORMALISATIONS[normalisation]
+    )
+    order = torch.channels_last if x_NSSC.is_cuda else torch.contiguous_format
+    x_NCSS = x_NSSC.permute(0, 3, 1, 2).to(torch.float32, memory_format=order)
+    return x_NCSS.div_(255).sub_(mean_C11).div_(sd_C11)
+
+
+def features_of(trunk: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
+    """Run a trunk over bytes (N, S, S, 3) or normalised floats (N, 3, S, S); gives float32 (N, F), also of no frame.
+
+    On a GPU the trunk computes in bfloat16 (its weights stay float32), on a CPU in float32. Where neither
+    gradients nor a batch's statistics are wanted it goes through FRAMES_A_PASS frames at a time.
+    """
+    if not len(x_NI):
+        return torch.zeros(0, TRUNK_FEATURES, device=x_NI.device)
+    at_once = len(x_NI) if trunk.training or torch.is_grad_enabled() else FRAMES_A_PASS
+    return torch.cat([_pass(trunk, part_NI, normalisation) for part_NI in torch.split(x_NI, at_once)])
+
+
+def _pass(trunk: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
+    x_NCSS = normalised(x_NI, normalisation) if x_NI.dtype == torch.uint8 else x_NI
+    if not x_NCSS.is_cuda:
+        features_NF: Tensor = trunk(x_NCSS)
+        return features_NF
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        features_NF = trunk(x_NCSS)
+    return features_NF.float()
+
+
+def frame_features(  # noqa: PLR0913 - what the features depend on, and how they are computed
+    trunk: nn.Module,
+    frames: NDArray[np.uint8],
+    index_T: NDArray[np.int64],
+    *,
+    normalisation: str = "half",
+    batch: int = FRAMES_A_PASS,
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float32]:
+    """Compute (T, 512) features once, for a frozen trunk: those of each step's frame, 0 where there is none.
+
+    `frames` is (N, S, S, 3), `index_T` as in `FrameSeries`; each stored frame is read once, `batch` at a time, and
+    only if a step shows it. The trunk is left on the device in evaluation mode, its batch normalisations with
+    their own statistics. Another `batch` may round the last bit differently.
+    """
+    trunk.to(device).eval()
+    features_TF = np.zeros((len(index_T), TRUNK_FEATURES), dtype=np.float32)
+    valid_T = index_T != MISSING
+    row_M, of_row_V = np.unique(index_T[valid_T], return_inverse=True)
+    if not len(row_M):
+        return features_TF
+    with torch.inference_mode():
+        parts = [
+            features_of(trunk, torch.from_numpy(frames[row_M[start : start + batch]]).to(device), normalisation).cpu()
+            for start in range(0, len(row_M), batch)
+        ]
+    features_TF[valid_T] = torch.cat(parts).numpy()[of_row_V]
+    return features_TF
