@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from models.ccc import frame_moments
+from models.windows import Series
 from orchestrator import scoring
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
@@ -19,8 +20,11 @@ def ridge(dataset: Dataset) -> dict[str, float]:
     """Return the mean frame CCC over the folds, `ccc_valence` and `ccc_arousal`, of ridge on single frames.
 
     The features are scaled as the protocol says; the penalty is chosen on the training frames by generalised
-    cross-validation. A fold without a labelled training frame predicts zero.
+    cross-validation. A fold without a labelled training frame predicts zero. Empty for images: ridge on pixels is no
+    baseline anybody uses.
     """
+    if not all(isinstance(one, Series) for one in dataset.series):
+        return {}
     folds = []
     for split in dataset.splits:
         mean = 0.0 if split.mean_F is None else np.asarray(split.mean_F)
@@ -29,6 +33,7 @@ def ridge(dataset: Dataset) -> dict[str, float]:
         predict = [_fit(dataset, split.train, d, mean, sd) for d in range(len(DIMENSIONS))]
         for index in split.held_out:
             one = dataset.series[index]
+            assert isinstance(one, Series)
             scaled = (one.features_TF - mean) / sd
             prediction = np.stack([scaled @ weights + bias for weights, bias in predict], axis=1)
             moments = scoring.by_dimension(frame_moments(prediction, one.gold_T2, one.mask_T2))
@@ -44,7 +49,7 @@ def _fit(
 ) -> tuple[np.ndarray, float]:
     from sklearn.linear_model import RidgeCV
 
-    series = [dataset.series[index] for index in train]
+    series = [one for index in train if isinstance(one := dataset.series[index], Series)]
     rows = np.concatenate([(one.features_TF[one.mask_T2[:, d]] - mean) / sd for one in series])
     gold = np.concatenate([one.gold_T2[one.mask_T2[:, d], d] for one in series])
     if len(rows) < 2:

@@ -43,6 +43,8 @@ def cli() -> None:
 @click.option("--trials", type=opt.POSITIVE, help="At most so many configurations.")
 @click.option("--hours", type=opt.ABOVE_ZERO, help="Stop after so many hours; --resume continues.")
 @opt.protocol_options
+@opt.image_options
+@opt.federation_options
 @opt.run_options
 @click.option("--dry-run", is_flag=True, help="Say what would run, how large and how long; train nothing.")
 @opt.path_option("--resume", metavar="DIR", help="Continue the run in DIR; needs no other option.")
@@ -54,7 +56,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
         return
     from orchestrator import launch, preview
 
-    ready = launch.prepare(_request("tune", values), claim=not values["dry_run"])
+    ready = launch.prepare(_request("tune", values), claim=not values["dry_run"], show=_show)
     if values["dry_run"]:
         click.echo(preview.dry_run(ready))
         return
@@ -71,6 +73,8 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 @click.option("--num-layers", type=opt.POSITIVE)
 @opt.data_options
 @opt.protocol_options
+@opt.image_options
+@opt.federation_options
 @opt.run_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
@@ -79,7 +83,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 
     values["point"] = _point(values)
     values["networks"] = (values["network"],)
-    _execute(ctx, launch.prepare(_request("evaluate", values), claim=True))
+    _execute(ctx, launch.prepare(_request("evaluate", values), claim=True, show=_show))
 
 
 @cli.command()
@@ -146,6 +150,8 @@ def convert(path: Path, corpus: str | None, out: Path) -> None:
 @click.option("--hz", type=float, default=25.0, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
+@click.option("--faces", is_flag=True, help="Draw the faces as well: a video a participant.")
+@click.option("--face-size", type=int, help="Pixels of a side of the videos.")
 def synthesize(out: Path, **values: Any) -> None:
     """Write a synthetic corpus as a RECOLA tree."""
     from orchestrator.corpora.synthetic import synthesize as write
@@ -194,7 +200,11 @@ def _resume(ctx: click.Context, directory: Path) -> None:
     from orchestrator.plan import load_plan
 
     plan = load_plan(directory)
-    _execute(ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan), output=directory.absolute()))
+    _execute(ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan, _show), output=directory.absolute()))
+
+
+def _show(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _execute(ctx: click.Context, ready: Any) -> None:
@@ -207,7 +217,7 @@ def _execute(ctx: click.Context, ready: Any) -> None:
 
 
 def _request(command: str, values: dict[str, Any]) -> Any:
-    from orchestrator.launch import DataOptions, Request
+    from orchestrator.choices import DataOptions, Request
 
     return Request(
         command=command,
@@ -223,6 +233,8 @@ def _request(command: str, values: dict[str, Any]) -> Any:
         search=opt.search_options(values),
         output=values["output"],
         tracking_uri=values["tracking_uri"],
+        image_changes={field: values[field] for field in opt.IMAGE_FIELDS},
+        federation_changes={field: values[field] for field in opt.FEDERATION_FIELDS},
     )
 
 

@@ -1,124 +1,141 @@
-"""From a corpus to what the networks learn from: gold standard, scaling, folds. Pure; nothing here is trained.
+"""From a corpus to what the trials of a search share: the series, their folds and what the network takes in.
 
-Shapes: T frames of a recording, F features, 2 = valence and arousal.
+Shapes: T time steps of a recording, F features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training import FoldSplit
+from fed.client import Client
+from models.sizes import TRUNK_FEATURES
+from models.splits import FoldSplit
 from models.windows import Series
-from orchestrator.corpora.recording import Corpus, Recording
-from orchestrator.errors import InputError
+from orchestrator.clients import make_clients
+from orchestrator.corpora.frames import prepare_all
+from orchestrator.corpora.recording import DIMENSIONS, Corpus
+from orchestrator.errors import InputError, Problem
 from orchestrator.folds import Fold, make_folds
-from orchestrator.gold_standard import delayed, gold_standard
+from orchestrator.frozen import Show
+from orchestrator.plan import ImageOptions
 from orchestrator.protocols import INNER_SHARE, Protocol
-
-Floats = NDArray[np.float32]
+from orchestrator.training_data import AnySeries, crop_of, make_series, statistics, thinned
+from orchestrator.trunk import Trunk, load_trunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Series in the corpus's order with their folds; one copy of it serves every trial of a search."""
 
-    series: tuple[Series, ...]
+    series: tuple[AnySeries, ...]
     times: tuple[NDArray[np.float64], ...]  # seconds, one array (T,) a series
-    feature_names: tuple[str, ...]
+    feature_names: tuple[str, ...]  # of action units; empty where frames go in
     synthetic: bool
     folds: tuple[Fold, ...]
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
+    num_features: int  # that the recurrent network takes in
+    trunk: Trunk | None = None  # what makes them from frames
+    clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
+
+    def refusal(self, length: int, *, partial_window: str) -> str | None:
+        """Return why windows of `length` time steps cannot be used here, or None."""
+        longest = max(len(series.valid_T) for series in self.series)
+        if length > longest:
+            return f"sequence_length {length} is longer than any recording ({longest} frames)"
+        usable = [
+            bool(one.mask_T2[: len(one.mask_T2) // length * length if partial_window == "drop" else None].any())
+            for one in self.series
+        ]
+        for k, split in enumerate(self.splits):
+            for purpose, indices in (("train", split.train), ("validate", split.validation)):
+                if not any(usable[index] for index in indices):
+                    whole = "whole " if partial_window == "drop" else ""
+                    return f"sequence_length {length}: fold {k} has no labelled {whole}window to {purpose} on"
+        return None
+
+    def unlabelled(self) -> list[str]:
+        """Say which folds lack every label of a dimension, to train on or to score; such scores mean nothing."""
+        lines = []
+        for d, dimension in enumerate(DIMENSIONS):
+            there = [bool(one.mask_T2[:, d].any()) for one in self.series]
+            for k, split in enumerate(self.splits):
+                for purpose, indices in (("train on", split.train), ("score", split.held_out)):
+                    if not any(there[index] for index in indices):
+                        lines.append(f"fold {k}    has no {dimension} label to {purpose}")
+        return lines
 
     @property
     def num_frames(self) -> int:
-        """Frames of all recordings together."""
+        """Time steps of all recordings together."""
         return sum(len(series.valid_T) for series in self.series)
 
 
-def make_dataset(corpus: Corpus, protocol: Protocol, *, seed: int) -> Dataset:
-    """Apply a protocol to a corpus; InputError where no labelled frame or too few participants are left."""
+def make_dataset(  # noqa: PLR0913 - the choices, each named
+    corpus: Corpus,
+    protocol: Protocol,
+    *,
+    seed: int,
+    images: ImageOptions | None = None,
+    federated: bool = False,
+    show: Show | None = None,
+) -> Dataset:
+    """Apply a protocol to a corpus; InputError where no labelled frame or too few participants are left.
+
+    With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
+    """
     inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
     folds = make_folds(corpus.participants, protocol.num_folds, inner_share=inner_share, seed=seed)
-    scaled = _scale_participants(corpus.recordings) if protocol.scaling == "participant" else None
-    series = tuple(
-        Series(
-            participant=recording.participant,
-            session=recording.session,
-            features_TF=_without_invalid(scaled[index] if scaled else recording.features, recording.valid),
-            valid_T=recording.valid,
-            gold_T2=_gold(recording, protocol),
-        )
-        for index, recording in enumerate(corpus.recordings)
-    )
+    trunk = load_trunk(images) if images else None
+    recordings = corpus.recordings
+    if images:
+        _decode_all(corpus, images, show)
+        recordings = tuple(thinned(one, images.frame_stride) for one in recordings)
+    series = make_series(corpus.recordings, protocol, images, trunk=trunk, show=show)
     if not any(one.mask_T2.any() for one in series):
         raise InputError.of(
-            str(corpus.path),
-            found="no valid frame with a label",
-            expected="labels that meet the features in time",
+            str(corpus.path), found="no valid frame with a label", expected="labels that meet the features in time"
         )
     return Dataset(
         series=series,
-        times=tuple(recording.time for recording in corpus.recordings),
-        feature_names=corpus.feature_names,
+        times=tuple(recording.time for recording in recordings),
+        feature_names=() if images else corpus.feature_names,
         synthetic=corpus.synthetic,
         folds=folds,
         splits=tuple(_split(fold, series, with_statistics=protocol.scaling == "train") for fold in folds),
+        num_features=TRUNK_FEATURES if images else len(corpus.feature_names),
+        trunk=trunk,
+        clients=make_clients(corpus, protocol, images) if federated else (),
     )
 
 
-def _gold(recording: Recording, protocol: Protocol) -> Floats:
-    ratings = recording.ratings
-    if protocol.label_delay_seconds:
-        ratings = delayed(ratings, recording.time, protocol.label_delay_seconds)
-    return gold_standard(ratings, protocol.gold, decimals=protocol.label_decimals)
+def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None:
+    lacking = [one.name for one in corpus.recordings if one.video is None]
+    if lacking:
+        raise InputError(
+            Problem(where=f"{corpus.path}: {name}", found="no video", expected="a video of every recording")
+            for name in lacking
+        )
+    for ready in prepare_all(corpus.recordings, image_size=images.image_size, face_crop=crop_of(images)):
+        if show:
+            show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")
 
 
-def _without_invalid(features: Floats, valid: NDArray[np.bool_]) -> Floats:
-    return np.where(valid[:, None], np.nan_to_num(features, nan=0.0, posinf=0.0, neginf=0.0), 0.0).astype(np.float32)
-
-
-def _scale_participants(recordings: Sequence[Recording]) -> list[Floats]:
-    """Standardise each participant by the mean and spread over all of that person's valid frames."""
-    statistics = {
-        person: _mean_and_sd([one for one in recordings if one.participant == person])
-        for person in {recording.participant for recording in recordings}
-    }
-    scaled = []
-    for recording in recordings:
-        mean, sd = statistics[recording.participant]
-        scaled.append(((recording.features - mean) / sd).astype(np.float32))
-    return scaled
-
-
-def _mean_and_sd(recordings: Sequence[Recording]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return _statistics([recording.features[recording.valid] for recording in recordings])
-
-
-def _statistics(blocks: Sequence[Floats]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    rows = np.concatenate(blocks).astype(np.float64)
-    rows = np.nan_to_num(rows, nan=0.0)
-    if not len(rows):
-        return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-    mean, sd = rows.mean(axis=0), rows.std(axis=0)
-    # A column that never moves tells nothing; dividing by 1 leaves it at zero instead of blowing up its rounding.
-    still = sd <= 1e-7 * np.maximum(np.abs(mean), 1.0)
-    return mean, np.where(still, 1.0, sd)
-
-
-def _split(fold: Fold, series: Sequence[Series], *, with_statistics: bool) -> FoldSplit:
+def _split(fold: Fold, series: Sequence[AnySeries], *, with_statistics: bool) -> FoldSplit:
     def indices(people: Sequence[str]) -> tuple[int, ...]:
         return tuple(index for index, one in enumerate(series) if one.participant in people)
 
     train = indices(fold.train)
-    mean = sd = None
-    if with_statistics:
-        mean, sd = _statistics([series[index].features_TF[series[index].valid_T] for index in train])
+    scaling: Mapping[str, Any] = {}
+    of_train = [one for index in train if isinstance(one := series[index], Series)]
+    if with_statistics and of_train:  # images are normalised by the trunk's own constants
+        mean, sd = statistics([one.features_TF[one.valid_T] for one in of_train])
+        scaling = {"mean_F": mean.astype(np.float32), "sd_F": sd.astype(np.float32)}
     return FoldSplit(
         train=train,
         validation=indices(fold.inner or fold.held_out),
         held_out=indices(fold.held_out),
-        mean_F=None if mean is None else mean.astype(np.float32),
-        sd_F=None if sd is None else sd.astype(np.float32),
+        **scaling,
     )

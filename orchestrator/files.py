@@ -36,6 +36,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
+    except UnicodeDecodeError as error:
+        raise InputError.of(str(path), found="bytes that are no text", expected="JSON") from error
     except OSError as error:
         raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
 

@@ -1,73 +1,44 @@
-"""From the command line's options to a plan and its data: everything is refused here or not at all."""
+"""From a request to a plan that can be executed, and its data."""
 
-import dataclasses
 import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestrator.choices import DataOptions, Decided, Request, decide
+from orchestrator.corpora.facial_model import IDENTITY_DEFAULT
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.synthetic import cached_synthetic
 from orchestrator.dataset import Dataset, make_dataset
 from orchestrator.errors import InputError
 from orchestrator.files import claim_output
+from orchestrator.frozen import Show
 from orchestrator.gather import Gather
 from orchestrator.plan import (
     CorpusReference,
     Plan,
-    SearchOptions,
     Trial,
     choose_random,
-    grid_points,
+    decisive,
     make_trials,
-    parse_grid_overrides,
 )
-from orchestrator.protocols import PROTOCOLS, Protocol
 from orchestrator.tracking import resolve_tracking_uri
-from tune_spaces.catalogue import find_method
-from tune_spaces.method import HParams, Method
 
 # The embedded corpus of the demo: everybody, for a minute each; ours.
 DEMO_PARTICIPANTS = 23
 DEMO_SECONDS = 60.0
 DEMO_HZ = 25.0
+DEMO_CORPUS_SEED = 0  # of its own: another --seed trains otherwise on the same people
+
+Trials = tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]
 
 RUNS_FOLDER = "runs"
 VERSIONED = ("affect-orchestrator", "torch", "ray", "mlflow", "numpy", "pandas")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataOptions:
-    """Where the recordings come from; no path means the embedded synthetic corpus."""
-
-    path: Path | None
-    corpus: str | None
-    identity: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a command was asked for, as parsed and not yet checked."""
-
-    command: str
-    method: str
-    preset: str | None
-    networks: tuple[str, ...]
-    overrides: tuple[str, ...]  # --set texts
-    point: HParams | None  # evaluate: the one configuration
-    protocol: str
-    protocol_changes: Mapping[str, Any]  # fields that options override; None means the protocol's own
-    data: DataOptions
-    seed: int
-    search: SearchOptions
-    output: Path | None
-    tracking_uri: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,116 +50,128 @@ class Launch:
     output: Path
 
 
-def prepare(request: Request, *, claim: bool) -> Launch:
+def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launch:
     """Check everything and make the plan; InputError carries all problems at once.
 
-    With `claim` the output directory is made and the plan written into it; a dry run does neither.
+    `show` takes lines of progress while videos are decoded. With `claim` the output directory is made and the plan
+    written into it; a dry run does neither.
     """
     gather = Gather()
-    method = find_method(request.method)
-    preset_name = request.preset or ("paper" if request.data.path else "demo")
-    protocol = _protocol(request, method, preset_name)
-    points = gather.run(lambda: _points(request, method, preset_name))
+    decided = decide(request, gather)
     uri = gather.run(lambda: resolve_tracking_uri(request.tracking_uri))
     output = request.output or Path(RUNS_FOLDER) / _run_name(request)
     if claim:
         gather.run(lambda: claim_output(output))
-    corpus = gather.run(lambda: load_corpus(request.data, request.seed))
-    dataset = gather.run(lambda: make_dataset(corpus, protocol, seed=request.seed)) if corpus else None
-    reference = refer(corpus) if corpus else None
-    chosen = gather.run(lambda: _trials(points, reference, protocol, request)) if points and reference else None
+    loaded = gather.run(lambda: _load(decided, show))
+    chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
     gather.settle()
-    assert dataset is not None
-    assert reference is not None
+    assert loaded is not None
     assert chosen is not None
     assert uri is not None
-    trials, refused = chosen
+    plan = _plan(decided, output.name, uri, loaded[0], chosen)
+    if claim:
+        plan.save(output)
+    return Launch(plan=plan, dataset=loaded[1], output=output.absolute())
+
+
+def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
+    corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
+    dataset = make_dataset(
+        corpus,
+        decided.protocol,
+        seed=decided.request.seed,
+        images=decided.images,
+        federated=decided.method.federated,
+        show=show,
+    )
+    return refer(corpus, dataset, embedded), dataset
+
+
+def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
+    request = decided.request
+    trials, refused = make_trials(
+        decided.points,
+        method=request.method,
+        corpus=reference,
+        decisive=decisive(decided.protocol, request.seed, decided.images, decided.federation),
+        refuse=lambda length: dataset.refusal(length, partial_window=decided.protocol.partial_window),
+    )
+    if not trials and refused:
+        where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
+        raise InputError.of(where, found=refused[0]["why"], expected="at least one point that can be trained")
     if request.search.search == "random":
         trials = choose_random(trials, request.search.max_trials, request.seed)
-    plan = Plan(
-        name=output.name,
+    return trials, refused
+
+
+def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, chosen: Trials) -> Plan:
+    request, method = decided.request, decided.method
+    return Plan(
+        name=name,
         title=method.title,
         command=request.command,
         method=method.name,
-        preset=preset_name if request.point is None else None,
-        protocol=protocol,
+        preset=decided.preset_name if request.point is None else None,
+        protocol=decided.protocol,
         seed=request.seed,
         corpus=reference,
         search=request.search,
         tracking={"tracking_uri": uri, "experiment": f"affect-{method.name}"},
-        trials=trials,
-        refused=refused,
+        trials=chosen[0],
+        refused=chosen[1],
         versions=versions(),
         git_commit=git_commit(),
         started=datetime.now(UTC).isoformat(timespec="microseconds"),
         arguments=tuple(sys.argv[1:]),
+        images=decided.images,
+        federation=decided.federation,
     )
-    if claim:
-        plan.save(output)
-    return Launch(plan=plan, dataset=dataset, output=output.absolute())
 
 
-def reopen(plan: Plan) -> Dataset:
+def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError where its contents have changed."""
-    corpus = open_corpus(Path(plan.corpus.path), corpus=plan.corpus.kind)
+    embedded = plan.corpus.embedded  # is made anew where the cache was cleared
+    path = cached_synthetic(**embedded) if embedded else Path(plan.corpus.path)
+    corpus = open_corpus(path, corpus=plan.corpus.kind)
     if corpus.sha256 != plan.corpus.sha256:
         raise InputError.of(
             plan.corpus.path,
             found=f"contents with sha256 {corpus.sha256[:12]}",
             expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
         )
-    return make_dataset(corpus, plan.protocol, seed=plan.seed)
+    federated = plan.federation is not None
+    return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
 
 
-def load_corpus(data: DataOptions, seed: int) -> Corpus:
-    """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's."""
+def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict[str, Any] | None]:
+    """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's.
+
+    The second value is what the embedded corpus is made with; None for the user's own.
+    """
     if data.path is not None:
-        return open_corpus(data.path, corpus=data.corpus)
-    identity = {} if data.identity is None else {"identity": data.identity}
-    path = cached_synthetic(participants=DEMO_PARTICIPANTS, seconds=DEMO_SECONDS, hz=DEMO_HZ, seed=seed, **identity)
-    return open_corpus(path, corpus=data.corpus)
-
-
-def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:
-    protocol = PROTOCOLS[request.protocol]
-    preset_epochs = method.presets[preset_name].epochs if request.point is None else None
-    changes = {
-        "epochs": preset_epochs,
-        **{k: v for k, v in request.protocol_changes.items() if v is not None},
+        return open_corpus(data.path, corpus=data.corpus), None
+    embedded: dict[str, Any] = {
+        "participants": DEMO_PARTICIPANTS,
+        "seconds": DEMO_SECONDS,
+        "hz": DEMO_HZ,
+        "seed": DEMO_CORPUS_SEED,
+        "identity": IDENTITY_DEFAULT if data.identity is None else data.identity,
+        "faces": faces,
     }
-    return dataclasses.replace(protocol, **{k: v for k, v in changes.items() if v is not None})
+    return open_corpus(cached_synthetic(**embedded), corpus=data.corpus), embedded
 
 
-def _points(request: Request, method: Method, preset_name: str) -> tuple[tuple[str, HParams], ...]:
-    preset = method.presets[preset_name]
-    for network in request.networks:
-        if network not in method.networks:
-            raise InputError.of("--network", found=repr(network), expected=f"one of {', '.join(method.networks)}")
-    networks = request.networks or preset.networks
-    if request.point is not None:
-        return tuple((network, request.point) for network in networks)
-    return grid_points(networks, parse_grid_overrides(request.overrides, method, preset))
-
-
-def _trials(
-    points: Sequence[tuple[str, HParams]], corpus: CorpusReference, protocol: Protocol, request: Request
-) -> tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]:
-    trials, refused = make_trials(points, method=request.method, protocol=protocol, corpus=corpus, seed=request.seed)
-    if not trials:
-        raise InputError.of("--set", found=refused[0]["why"], expected="at least one point that can be trained")
-    return trials, refused
-
-
-def refer(corpus: Corpus) -> CorpusReference:
+def refer(corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None) -> CorpusReference:
     """Return what a plan remembers of its corpus."""
     return CorpusReference(
         kind=corpus.kind,
         path=str(corpus.path.absolute()),
         sha256=corpus.sha256,
         synthetic=corpus.synthetic,
+        embedded=embedded,
         participants=len(corpus.participants),
-        features=len(corpus.feature_names),
-        longest=max(len(recording.time) for recording in corpus.recordings),
+        features=dataset.num_features,
+        longest=max(len(series.valid_T) for series in dataset.series),
     )
 
 

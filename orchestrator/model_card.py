@@ -36,6 +36,8 @@ def build(plan: Plan, dataset: Dataset, best: Result) -> dict[str, Any]:
         "network": best["network"],
         "hparams": best["hparams"],
         "features": list(dataset.feature_names),
+        "images": None if plan.images is None else dataclasses.asdict(plan.images),
+        "federation": None if plan.federation is None else dataclasses.asdict(plan.federation),
         "scaling": {"kind": plan.protocol.scaling, "folds": statistics},
         "folds": [{"fold": fold.number, "held_out": list(fold.held_out)} for fold in dataset.folds],
         "protocol": dataclasses.asdict(plan.protocol),
@@ -59,6 +61,13 @@ def _licence(plan: Plan) -> str:
     return RECOLA_LICENCE if plan.corpus.kind in ("recola", "avec") else UNKNOWN_LICENCE
 
 
+def _input(card: Mapping[str, Any]) -> str:
+    if card["images"] is None:
+        return f"{len(card['features'])} features"
+    size = card["images"]["image_size"]
+    return f"images of {size} x {size} pixels, every {card['images']['frame_stride']} of 25 a second"
+
+
 def as_text(card: Mapping[str, Any]) -> str:
     """Return the card as Markdown."""
     banner = "**Trained on a synthetic corpus: says nothing about real people.**\n\n" if card["synthetic"] else ""
@@ -66,7 +75,7 @@ def as_text(card: Mapping[str, Any]) -> str:
     hparams = ", ".join(f"{key} {value:g}" for key, value in card["hparams"].items())
     return (
         f"# {card['network']} on {card['method']}\n\n{banner}"
-        f"Predicts valence and arousal, each in [-1, 1], for every frame from {len(card['features'])} features.\n\n"
+        f"Predicts valence and arousal, each in [-1, 1], for every frame from {_input(card)}.\n\n"
         f"- Configuration: {hparams}; {card['num_parameters']:,} parameters, {card['model_size_mib']:.2f} MiB a model\n"
         f"- `model.safetensors` holds one model a fold ({len(card['folds'])}); fold k never saw the people of fold k\n"
         f"- Cross-validated CCC: valence {card['ccc_valence']:.3f}, arousal {card['ccc_arousal']:.3f},"

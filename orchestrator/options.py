@@ -1,12 +1,14 @@
 """Options that several commands share, and their way into a Request."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from orchestrator.plan import SearchOptions
+from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMISERS
+from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, SearchOptions
 from orchestrator.protocols import PROTOCOLS
 from tune_spaces.catalogue import method_names
 
@@ -15,8 +17,33 @@ F = TypeVar("F", bound=Callable[..., Any])
 CORPORA = ("recola", "avec", "table", "folder")
 GOLD = ("mean", "median", "ccc-centred", "ewe")
 POSITIVE = click.IntRange(min=1)
-ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
-FROM_ZERO = click.FloatRange(min=0)
+
+
+class Finite(click.FloatRange):
+    """A number in a range; click's own lets NaN and infinity pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return float(number)
+
+
+ABOVE_ZERO = Finite(min=0, min_open=True)
+FROM_ZERO = Finite(min=0)
+
+
+class ActorCount(click.ParamType[int | str]):
+    """A number of processes, or `auto`."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or `auto`."""
+        if value != "auto" and not (str(value).isdigit() and int(value) > 0):
+            self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
+        return "auto" if value == "auto" else int(value)
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -36,7 +63,7 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
     click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
-    click.option("--identity", type=click.FloatRange(0, 1), help="Embedded corpus: how much of a person shows."),
+    click.option("--identity", type=Finite(0, 1), help="Embedded corpus: how much of a person shows."),
 )
 
 protocol_options = _all(
@@ -62,8 +89,41 @@ run_options = _all(
     click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
 )
 
+image_options = _all(
+    click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels a side; for methods on frames."),
+    click.option("--frame-stride", type=POSITIVE, help="Keep every so many frames."),
+    click.option("--face-crop", type=click.Choice(["none", "haar"]), help="haar needs the extra `faces`."),
+    click.option("--backbone", type=click.Choice(["trained", "frozen"]), help="ResNet18 trained, or features once."),
+    click.option("--weights", help="ResNet18's start: imagenet, none, or a file."),
+)
+
+federation_options = _all(
+    click.option("--aggregator", type=click.Choice(AGGREGATOR_NAMES), help="For federated methods; the paper's: mean."),
+    click.option("--local-epochs", type=POSITIVE, help="Epochs a client trains in a round."),
+    click.option("--proximal", type=FROM_ZERO, help="FedProx's mu; 0 is off."),
+    click.option("--client-optimiser", "optimiser", type=click.Choice(OPTIMISERS), help="Adam each round."),
+    click.option("--batch-norm", type=click.Choice(BATCH_NORMS), help="What becomes of batch normalisation."),
+    click.option("--on-client-failure", type=click.Choice(FAILURE_POLICIES)),
+    click.option("--quorum", type=Finite(0, 1, min_open=True), help="Share of clients a round needs."),
+    click.option("--round-deadline", "round_deadline_seconds", type=ABOVE_ZERO, help="Seconds a round may take."),
+    click.option("--client-actors", type=ActorCount(), default="auto", show_default=True, help="Processes of clients."),
+    click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
+    click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
+)
+
 method_option = click.option("--method", type=click.Choice(method_names()), default="au", show_default=True)
 
+IMAGE_FIELDS = ("image_size", "frame_stride", "face_crop", "backbone", "weights")
+FEDERATION_FIELDS = (
+    "aggregator",
+    "local_epochs",
+    "proximal",
+    "optimiser",
+    "batch_norm",
+    "on_client_failure",
+    "quorum",
+    "round_deadline_seconds",
+)
 PROTOCOL_FIELDS = (
     "epochs",
     "num_folds",
@@ -91,6 +151,9 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
                 "address",
                 "storage",
                 "checkpoint_seconds",
+                "client_actors",
+                "cpus_per_client",
+                "gpus_per_client",
             )
         },
     )

@@ -5,11 +5,12 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fed.options import Federation
 from models.seeds import seed_for
 from models.sizes import model_size_mib, num_parameters
 from orchestrator.errors import InputError, Problem
@@ -21,6 +22,9 @@ PLAN_FILE = "plan.json"
 PLAN_FORMAT = 1
 UID_LENGTH = 12
 STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's time step; ours, measured on a CPU
+# Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
+SERVER_CPUS = 0.1
+DEFAULT_CPUS_PER_CLIENT = 0.9
 INTEGER_KEYS = ("hidden_size", "sequence_length", "num_layers")
 GRID_KEYS = ("learning_rate", *INTEGER_KEYS)
 
@@ -45,6 +49,18 @@ class CorpusReference:
     participants: int
     features: int
     longest: int  # frames of the longest recording
+    embedded: Mapping[str, Any] | None = None  # what the embedded corpus is made with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOptions:
+    """How a method on frames gets its images; part of what decides a result."""
+
+    image_size: int  # pixels a side
+    frame_stride: int  # every so many time steps one is kept
+    face_crop: str  # none | haar
+    backbone: str  # trained | frozen
+    weights: str  # imagenet | none | a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,9 @@ class SearchOptions:
     address: str | None = None
     storage: str | None = None
     checkpoint_seconds: float = 30.0
+    client_actors: int | str = "auto"  # processes that hold the clients of a federation
+    cpus_per_client: float = DEFAULT_CPUS_PER_CLIENT
+    gpus_per_client: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +103,8 @@ class Plan:
     started: str
     format: int = PLAN_FORMAT
     arguments: tuple[str, ...] = field(default=())
+    images: ImageOptions | None = None
+    federation: Federation | None = None
 
     @property
     def num_planned(self) -> int:
@@ -100,10 +121,9 @@ def load_plan(output: Path) -> Plan:
     if not (output / PLAN_FILE).is_file():
         raise InputError.of(str(output), found="no plan.json", expected="the output directory of an earlier run")
     raw = read_json(output / PLAN_FILE)
-    if raw.get("format") != PLAN_FORMAT:
-        raise InputError.of(
-            str(output / PLAN_FILE), found=f"format {raw.get('format')}", expected=f"format {PLAN_FORMAT}"
-        )
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != PLAN_FORMAT:
+        raise InputError.of(str(output / PLAN_FILE), found=f"format {found}", expected=f"format {PLAN_FORMAT}")
     try:
         return Plan(
             **{
@@ -114,9 +134,11 @@ def load_plan(output: Path) -> Plan:
                 "trials": tuple(Trial(**{**point, "hparams": HParams(**point["hparams"])}) for point in raw["trials"]),
                 "refused": tuple(raw["refused"]),
                 "arguments": tuple(raw["arguments"]),
+                "images": ImageOptions(**raw["images"]) if raw["images"] else None,
+                "federation": Federation(**raw["federation"]) if raw["federation"] else None,
             }
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError.of(
             str(output / PLAN_FILE),
             found=f"a damaged plan ({error})",
@@ -127,9 +149,14 @@ def load_plan(output: Path) -> Plan:
 def parse_grid_overrides(texts: Sequence[str], method: Method, preset: Preset) -> dict[str, tuple[float | int, ...]]:
     """Apply `--set hidden_size=8,16` to the preset's grid; InputError lists every bad one at once."""
     grid = {**preset.grid}
+    given: set[str] = set()
     problems = []
     for text in texts:
         key, _, values = text.partition("=")
+        if key in given:
+            problems.append(Problem(where=f"--set {key}", found="twice", expected="all values in one: KEY=V1,V2"))
+            continue
+        given.add(key)
         if key not in grid:
             problems.append(Problem(where="--set", found=repr(text), expected=f"one of {', '.join(grid)} = values"))
             continue
@@ -172,29 +199,41 @@ def make_trials(
     points: Sequence[tuple[str, HParams]],
     *,
     method: str,
-    protocol: Protocol,
     corpus: CorpusReference,
-    seed: int,
+    decisive: Mapping[str, Any],
+    refuse: Callable[[int], str | None],
 ) -> tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]:
-    """Give each point its uid; points that cannot work are returned apart, with the reason."""
+    """Give each point its uid; points that cannot work are returned apart, with the reason.
+
+    `decisive` is all else that decides a result, for the hash: seed, protocol, images, federation. `refuse` tells why
+    a sequence length cannot be used on the corpus, or None.
+    """
     trials, refused = [], []
+    reasons = {length: refuse(length) for length in {hparams.sequence_length for _, hparams in points}}
     for network, hparams in points:
-        if hparams.sequence_length > corpus.longest:
-            reason = f"sequence_length {hparams.sequence_length} is longer than any recording ({corpus.longest} frames)"
+        reason = reasons[hparams.sequence_length]
+        if reason:
             refused.append({"network": network, "point": describe(hparams), "why": reason})
             continue
         specification = {
             "method": method,
             "network": network,
             "hparams": dataclasses.asdict(hparams),
-            "protocol": dataclasses.asdict(protocol),
             "corpus": corpus.sha256,
-            "seed": seed,
+            **decisive,
         }
         text = json.dumps(specification, sort_keys=True)
         uid = hashlib.sha256(text.encode()).hexdigest()[:UID_LENGTH]
         trials.append(Trial(uid=uid, network=network, hparams=hparams))
     return tuple(trials), tuple(refused)
+
+
+def decisive(
+    protocol: Protocol, seed: int, images: ImageOptions | None, federation: Federation | None
+) -> dict[str, Any]:
+    """Return what decides a result beside the point and the corpus, as `make_trials` hashes it."""
+    parts = {"protocol": protocol, "images": images, "federation": federation}
+    return {"seed": seed, **{name: dataclasses.asdict(part) for name, part in parts.items() if part is not None}}
 
 
 def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tuple[Trial, ...]:
@@ -203,17 +242,21 @@ def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tupl
     return tuple(random.Random(seed_for(seed, "random-search")).sample(list(trials), count))
 
 
-def relative_cost(trial: Trial, num_features: int) -> float:
+def relative_cost(plan: Plan, trial: Trial) -> float:
     """Return a rough cost of an epoch, for order and for time left only: parameters, and steps that cost anyway."""
-    return size_of(trial, num_features)[0] + STEP_COST * trial.hparams.num_layers
+    return size_of(trial, plan.corpus.features, trunk=plan.images is not None)[0] + STEP_COST * trial.hparams.num_layers
 
 
-def size_of(trial: Trial, num_features: int) -> tuple[int, float]:
-    """Return the parameters and the MiB of one of the trial's models."""
+def size_of(trial: Trial, num_features: int, *, trunk: bool) -> tuple[int, float]:
+    """Return the parameters and the MiB of one of the trial's models; a trunk is ResNet18 before it."""
     hidden_size, num_layers = trial.hparams.hidden_size, trial.hparams.num_layers
     return (
-        num_parameters(trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers),
-        model_size_mib(trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers),
+        num_parameters(
+            trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk
+        ),
+        model_size_mib(
+            trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk
+        ),
     )
 
 

@@ -28,15 +28,39 @@ def announce(plan: Plan, dataset: Dataset) -> str:
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
         f" {protocol.windows_a_step} windows a step {protocol.order}, seed {plan.seed}",
     ]
+    lines += _images(plan) + _federation(plan)
     if protocol.optimistic:
         lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
     lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
+    lines += dataset.unlabelled()
     networks = Counter(trial.network for trial in plan.trials)
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
     if plan.refused:
         lines += refusals(plan)
     return "\n".join(lines)
+
+
+def _images(plan: Plan) -> list[str]:
+    if plan.images is None:
+        return []
+    images = plan.images
+    start = "random weights" if images.weights == "none" else f"weights {images.weights}"
+    return [
+        f"images    {images.image_size} x {images.image_size} pixels, one of {images.frame_stride} frames,"
+        f" face crop {images.face_crop}; ResNet18 {images.backbone}, from {start}"
+    ]
+
+
+def _federation(plan: Plan) -> list[str]:
+    if plan.federation is None:
+        return []
+    chosen = plan.federation
+    return [
+        f"clients   a participant each; {chosen.aggregator} of their weights after {chosen.local_epochs} local"
+        f" epoch(s), optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
+        f" failures {chosen.on_client_failure}"
+    ]
 
 
 def refusals(plan: Plan) -> list[str]:
@@ -53,14 +77,18 @@ def dry_run(launch: Launch) -> str:
     plan, dataset = launch.plan, launch.dataset
     trials = plan.trials[: plan.num_planned]
     folds = len(dataset.folds)
-    recipes = [make_recipe(trial, plan.protocol) for trial in trials]
+    recipes = [make_recipe(trial, plan.protocol, dataset.trunk) for trial in trials]
     seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
     cores = os.cpu_count() or 1
-    at_once = max(1, int((plan.search.num_cpus or cores) / max(plan.search.cpus_per_trial, 1e-9)))
-    largest = max(trials, key=lambda trial: size_of(trial, plan.corpus.features)[0])
-    parameters, size_mib = size_of(largest, plan.corpus.features)
+    slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
+    at_once = max(1, min(slots, len(trials)))
+    largest = max(trials, key=lambda trial: _size(plan, trial)[0])
+    parameters, size_mib = _size(plan, largest)
     longest = max(range(len(trials)), key=lambda index: seconds[index])
-    trial_hours = sum(seconds) / 3600
+    memory_mib = _memory_mib(largest, plan, dataset)
+    machine_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_A_MIB
+    too_much = f" - MORE THAN THE {machine_mib:.0f} MiB OF THIS MACHINE" if memory_mib > machine_mib else ""
+    hours = max(*seconds, sum(seconds) / at_once) / 3600
     return "\n".join(
         [
             announce(plan, dataset),
@@ -71,14 +99,22 @@ def dry_run(launch: Launch) -> str:
             f"refused points  {len(plan.refused)}",
             f"largest         {largest.network} {describe(largest.hparams)}:"
             f" {parameters:,} parameters, {size_mib:.2f} MiB,"
-            f" about {_memory_mib(largest, plan, dataset):.0f} MiB of memory while its {folds} folds train",
+            f" about {memory_mib:.0f} MiB of memory while its {folds} folds train{too_much}",
             f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
-            f" about {seconds[longest] / 3600:.2f} h",
-            f"estimate        {trial_hours / at_once:.1f} machine-hours on a machine like this ({cores} cores,"
+            f" about {_hours(seconds[longest] / 3600)}",
+            f"estimate        {_hours(hours, 'machine-hours')} on a machine like this ({cores} cores,"
             f" {at_once} trials at once); from a calibration of a few steps, no GPU considered",
             "nothing was trained or written",
         ]
     )
+
+
+def _hours(hours: float, unit: str = "hours") -> str:
+    return f"{hours:.1f} {unit}" if hours >= 1 else f"{hours:.4f} {unit} ({hours * 60:.1f} minutes)"
+
+
+def _size(plan: Plan, trial: Trial) -> tuple[int, float]:
+    return size_of(trial, plan.corpus.features, trunk=plan.images is not None)
 
 
 def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
@@ -89,4 +125,4 @@ def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)
     frames = plan.protocol.windows_a_step * trial.hparams.sequence_length
     activations = 2 * 4 * frames * trial.hparams.num_layers * width / BYTES_A_MIB
-    return WORKER_MIB + windows + len(dataset.folds) * copies * size_of(trial, plan.corpus.features)[1] + activations
+    return WORKER_MIB + windows + len(dataset.folds) * copies * _size(plan, trial)[1] + activations

@@ -27,7 +27,7 @@ class Observer:
         self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
         self.trials = {trial.uid: trial for trial in plan.trials}
         self.results = {str(result["uid"]): dict(result) for result in earlier}
-        self.costs = {trial.uid: relative_cost(trial, plan.corpus.features) for trial in plan.trials}
+        self.costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
         self.failed: set[str] = set()
         self.running: dict[str, int] = {}  # uid -> its epochs so far
         self.trained: dict[str, int] = {}  # uid -> epochs trained since this run began
@@ -74,11 +74,10 @@ class Observer:
         self.changed()
         self._show()
 
-    def died(self, uid: str, message: str, trace: str) -> None:
+    def died(self, uid: str, error: BaseException) -> None:
         """Note a trial whose worker process was lost for good."""
         self.running.pop(uid, None)
-        if not (self.trials_folder / uid / FAILURE_FILE).is_file():
-            record_failure(self.trials_folder, self.trials[uid], message, trace)
+        record_failure(self.trials_folder, self.trials[uid], error)
         self._fail(uid, read_json(self.trials_folder / uid / FAILURE_FILE))
         self.changed()
 

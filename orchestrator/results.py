@@ -58,11 +58,8 @@ def chosen_by_fold(results: Sequence[Result], protocol: Protocol) -> list[Result
 
 def corrected(results: Sequence[Result], protocol: Protocol) -> dict[str, float]:
     """Return the mean CCC over folds when each fold is scored by the configuration of `chosen_by_fold`."""
-    chosen = chosen_by_fold(results, protocol)
-    return {
-        key: float(np.mean([result["folds"][k][key] for k, result in enumerate(chosen)]))
-        for key in ("ccc_valence", "ccc_arousal")
-    }
+    means = over_folds([result["folds"][k] for k, result in enumerate(chosen_by_fold(results, protocol))])
+    return {key: means[key] for key in ("ccc_valence", "ccc_arousal")}
 
 
 def reported_by_fold(results: Sequence[Result], protocol: Protocol) -> list[Result]:

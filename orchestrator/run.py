@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import sys
 import time
@@ -13,7 +14,7 @@ from orchestrator import baseline, exit_codes, summary
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
-from orchestrator.plan import Plan
+from orchestrator.plan import PLAN_FILE, Plan
 from orchestrator.progress import Observer
 from orchestrator.results import Outcome
 from orchestrator.tracking import Tracker, tracking_identity
@@ -26,19 +27,34 @@ TRACKING_CLOSE_SECONDS = 60.0
 
 
 def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
-    """Run what the plan has left, write all outputs and print the report; returns the exit code."""
+    """Run what the plan has left, write all outputs and print the report; returns the exit code.
+
+    InputError where the run cannot begin; a directory that holds nothing but the plan is then empty again.
+    """
+    try:
+        return _execute(plan, dataset, output)
+    except InputError:
+        begun = (output / TRIALS_FOLDER).exists() and any((output / TRIALS_FOLDER).iterdir())
+        if not begun:
+            for name in (PLAN_FILE, LOCK_FILE):
+                (output / name).unlink(missing_ok=True)
+        raise
+
+
+def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
     if plan.search.address:
         # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    from orchestrator import tuning
+    from orchestrator import cluster, tuning
 
     uids = [trial.uid for trial in plan.trials]
-    with _locked(output), tuning.ray_session(plan.search):
+    with _locked(output), cluster.ray_session(plan.search):
         trials_folder = _trials_folder(plan, output)
-        tuning.check_storage(trials_folder, plan.search)
+        cluster.check_storage(trials_folder, plan.search)
         tracker = Tracker(output, plan.tracking["tracking_uri"], plan.tracking["experiment"])
         tracker.start()
         earlier = read_results(trials_folder, uids)
+        ridge = baseline.ridge(dataset)
         spent = interrupted = False
         try:
             with Observer(plan, trials_folder, earlier, tracker.changed) as observer:
@@ -58,7 +74,6 @@ def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
         status = _status(interrupted or (unfinished > 0 and not spent), unfinished, len(outcome.failures))
         summary.write_outputs(plan, dataset, output, trials_folder, outcome.results)
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
-        ridge = baseline.ridge(dataset)
         content = summary.build(plan, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
         report = tracker.close(TRACKING_CLOSE_SECONDS)
@@ -66,8 +81,10 @@ def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
     summary.print_report(plan, content, outcome)
     print(report)
     _print_end(output, status)
-    if status == "interrupted":
+    if status == "interrupted" or (status == "out of time" and not outcome.results):
         return exit_codes.INTERRUPTED
+    if any(failure["kind"] == "QuorumLost" for failure in outcome.failures):
+        return exit_codes.QUORUM_LOST
     return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
 
 
@@ -96,7 +113,11 @@ def _print_end(output: Path, status: str) -> None:
 @contextlib.contextmanager
 def _locked(output: Path) -> Iterator[None]:
     """Hold the directory for this process; the lock dies with the process, however that ends."""
-    with (output / LOCK_FILE).open("w") as file:
+    try:
+        file = (output / LOCK_FILE).open("w")
+    except OSError as error:
+        raise InputError.of(str(output), found=error.strerror or error, expected="a directory to write in") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -111,8 +132,11 @@ def _locked(output: Path) -> Iterator[None]:
 def _trials_folder(plan: Plan, output: Path) -> Path:
     """Return the folder of the trials; with `--storage` it lies there and a link in the output leads to it."""
     folder = output / TRIALS_FOLDER
+    if folder.is_symlink() and not folder.exists():
+        raise InputError.of(str(folder), found=f"a link to {folder.readlink()}, which is gone", expected="the trials")
     if plan.search.storage and not folder.exists():
-        shared = Path(plan.search.storage) / plan.name / TRIALS_FOLDER
+        # Two runs of one name keep apart by when they began.
+        shared = Path(plan.search.storage) / f"{plan.name}-{re.sub(r'[^0-9]', '', plan.started)}" / TRIALS_FOLDER
         try:
             shared.mkdir(parents=True, exist_ok=True)
         except OSError as error:

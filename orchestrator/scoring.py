@@ -58,6 +58,11 @@ MEAN_KEYS = tuple(
 )
 
 
+def scored_values(folds: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    """Return a score of every fold that has a scored frame in the score's dimension."""
+    return [fold[key] for fold in folds if fold[f"num_frames_{key.rsplit('_', 1)[1]}"]]
+
+
 def over_folds(folds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Average each score over the folds, with the spread (standard deviation, dividing by k) of the frame CCC.
 
@@ -65,7 +70,7 @@ def over_folds(folds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """
     means: dict[str, float] = {}
     for key in MEAN_KEYS:
-        values = [fold[key] for fold in folds if fold[f"num_frames_{key.rsplit('_', 1)[1]}"]]
+        values = scored_values(folds, key)
         means[key] = float(np.mean(values)) if values else 0.0
         if key in ("ccc_valence", "ccc_arousal"):
             means[f"{key}_sd"] = float(np.std(values)) if values else 0.0
@@ -90,12 +95,13 @@ def bootstrap(
         sums = np.array([person[dimension].to_list() for _, person in people], dtype=np.float64)
         # (draws, folds, sums): each fold's moments under each draw.
         drawn = np.einsum("dp,pf,ps->dfs", counts, member, sums)
-        values = np.array([_mean_ccc(one) for one in drawn])
-        low, high = np.percentile(values, INTERVAL)
+        values = [value for one in drawn if (value := _mean_ccc(one)) is not None]
+        low, high = np.percentile(values, INTERVAL) if values else (0.0, 0.0)
         interval[f"ccc_{dimension}_low"], interval[f"ccc_{dimension}_high"] = float(low), float(high)
     return interval
 
 
-def _mean_ccc(folds: NDArray[np.float64]) -> float:
+def _mean_ccc(folds: NDArray[np.float64]) -> float | None:
+    """Average a draw's folds; None where nobody of the draw has a scored frame."""
     values = [ccc(Moments.from_list(list(row))) for row in folds if row[0] > 0]
-    return float(np.mean(values)) if values else 0.0
+    return float(np.mean(values)) if values else None

@@ -5,6 +5,7 @@ workers does not change what is tried. Resuming asks the same questions again an
 """
 
 import dataclasses
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from orchestrator.errors import InputError
 from orchestrator.plan import GRID_KEYS, Plan
 
 GENERATION = 8  # ours: points asked for at once
-MAX_REPEATS = 50  # asks in a row that only repeat known points before the search is called exhausted
+MAX_REPEATS = 10  # asks in a row that only repeat known points before an unseen one is drawn by chance
 
 
 class StopSearch(Exception):  # noqa: N818 - it is a signal, not an error
@@ -50,6 +51,8 @@ class OptunaGenerations:
         self.waiting: list[str] = []
         self.asked: dict[str, str] = {}
         self.seen: set[str] = set()
+        self.by_chance = list(self.points.items())
+        random.Random(seed_for(plan.seed, "optuna", "by-chance")).shuffle(self.by_chance)
 
     def ask(self, trial_id: str) -> str | None:
         """Return the next uid to train; None while a generation is still being trained; StopSearch at the end."""
@@ -80,7 +83,10 @@ class OptunaGenerations:
 
     def _ask_generation(self) -> None:
         repeats = 0
-        while len(self.generation) < GENERATION and self.left and repeats < MAX_REPEATS:
+        while len(self.generation) < GENERATION and self.left:
+            if repeats >= MAX_REPEATS:
+                # The sampler sticks to what it knows; every planned trial is still owed an unseen point.
+                self.study.enqueue_trial(self._unseen())
             question = self.study.ask()
             values = {key: question.suggest_categorical(key, options) for key, options in self.choices.items()}
             uid = self.points.get(_key(values.pop("network"), values))
@@ -94,8 +100,10 @@ class OptunaGenerations:
             self.left -= 1
             self.generation.append((question, uid))
         self.waiting = [uid for _, uid in self.generation if uid not in self.known]
-        if not self.generation:
-            self.left = 0
+
+    def _unseen(self) -> dict[str, Any]:
+        (network, *values), _ = next(point for point in self.by_chance if point[1] not in self.seen)
+        return {"network": network, **dict(zip(GRID_KEYS, values, strict=True))}
 
 
 def _key(network: str, hparams: Mapping[str, Any]) -> tuple[Any, ...]:

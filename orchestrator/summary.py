@@ -96,8 +96,17 @@ def build(
             "failed": len(outcome.failures),
             "stopped": len(found) - len(ranked),
         },
+        "federation": _federation(best),
         "mlflow": {key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
     }
+
+
+def _federation(best: Result | None) -> dict[str, Any] | None:
+    """Return what the best configuration's rounds took; null for methods that are not federated."""
+    if best is None or best["federation"] is None:
+        return None
+    keys = ("rounds", "clients", "bytes_up", "bytes_down", "failures", "wall_seconds", "paper_seconds")
+    return {key: best["federation"][key] for key in keys}
 
 
 def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
@@ -229,6 +238,8 @@ def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
         )
 
     ridge = summary["baseline"]["ridge"]
+    if not ridge:
+        return
     console.print(
         f"ridge    CCC valence {ridge['ccc_valence']:.3f}, arousal {ridge['ccc_arousal']:.3f} on the same folds"
     )

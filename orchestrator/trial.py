@@ -16,12 +16,17 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
+from fed.calls import Start
+from fed.in_process import in_process
+from fed.records import Round
+from fed.rounds import FederatedFolds
 from models.ccc import frame_moments, window_moments
+from models.checkpoints import CheckpointError
 from models.training import Epoch, FoldsInTraining, Recipe
 from orchestrator import scoring
 from orchestrator.dataset import Dataset
 from orchestrator.files import write_json
-from orchestrator.plan import Trial, size_of, to_record
+from orchestrator.plan import Plan, Trial, size_of, to_record
 from orchestrator.protocols import Protocol
 from orchestrator.trial_files import (
     CHECKPOINT_FOLDER,
@@ -31,14 +36,15 @@ from orchestrator.trial_files import (
     PROGRESS_FILE,
     RESULT_FILE,
 )
+from orchestrator.trunk import TRUNK, Trunk
 
 # A checkpoint may cost at most this share of the time spent training since the last one; ours.
 CHECKPOINT_SHARE = 0.05
 
 
-def make_recipe(trial: Trial, protocol: Protocol) -> Recipe:
-    """Combine the configuration and the protocol's choices into what the training needs."""
-    return Recipe(
+def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) -> Recipe:
+    """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
+    recipe = Recipe(
         network=trial.network,
         learning_rate=trial.hparams.learning_rate,
         hidden_size=trial.hparams.hidden_size,
@@ -52,6 +58,38 @@ def make_recipe(trial: Trial, protocol: Protocol) -> Recipe:
         order=protocol.order,
         keep="last" if protocol.epoch_choice == "last" else "best",
     )
+    if trunk is None or trunk.frozen:
+        return recipe
+    return dataclasses.replace(
+        recipe,
+        trunk=TRUNK,
+        image_size=trunk.image_size,
+        normalisation=trunk.normalisation,
+        trunk_weights=trunk.label,
+    )
+
+
+def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
+    trial: Trial, dataset: Dataset, plan: Plan, *, checkpoint: Path, device: str, start: Start
+) -> FoldsInTraining | FederatedFolds:
+    """Build the networks of all folds: trained here, or as federations by the executor that `start` makes."""
+    recipe = make_recipe(trial, plan.protocol, dataset.trunk)
+    weights = dataset.trunk.weights if dataset.trunk and not dataset.trunk.frozen else None
+    if plan.federation is None:
+        return FoldsInTraining(
+            dataset.series, dataset.splits, recipe, seed=plan.seed, device=device, trunk_weights=weights
+        )
+    return FederatedFolds(
+        dataset.clients,
+        [series.participant for series in dataset.series],
+        dataset.splits,
+        recipe,
+        plan.federation,
+        seed=plan.seed,
+        start=start,
+        checkpoint=checkpoint,
+        trunk_weights=weights,
+    )
 
 
 class TrialRun:
@@ -61,37 +99,42 @@ class TrialRun:
         self,
         trial: Trial,
         dataset: Dataset,
-        protocol: Protocol,
+        plan: Plan,
         *,
-        seed: int,
         folder: Path,
-        checkpoint_seconds: float,
         device: str = "cpu",
+        start: Start = in_process,
     ) -> None:
         """Build the networks, or take them up from the folder's checkpoint."""
-        self.trial, self.dataset, self.protocol, self.seed, self.folder = (
-            trial,
-            dataset,
-            protocol,
-            seed,
-            folder,
-        )
-        self.checkpoint_seconds = checkpoint_seconds
+        self.trial, self.dataset, self.plan, self.folder = trial, dataset, plan, folder
         self.started = _now()
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = make_recipe(trial, protocol)
-        self.training = FoldsInTraining(dataset.series, dataset.splits, recipe, seed=seed, device=device)
-        if (folder / CHECKPOINT_FOLDER).exists():
-            self.training.load(folder / CHECKPOINT_FOLDER)
+        checkpoint = folder / CHECKPOINT_FOLDER
+        self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
+        if checkpoint.exists():
+            try:
+                self.training.load(checkpoint)
+            except CheckpointError:
+                # Killed while it wrote its first, or damaged: from the beginning the result is the same.
+                shutil.rmtree(checkpoint)
+                self.close()
+                self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
+
+    def close(self) -> None:
+        """Give a federation's processes back."""
+        if isinstance(self.training, FederatedFolds):
+            self.training.close()
 
     def epochs(self) -> Iterator[Epoch]:
         """Yield the epochs that are left; the state is on disk every `checkpoint_seconds`, and never costs much."""
         last_saved, cost = time.monotonic(), 0.0
         for epoch in self.training.epochs():
             yield epoch
+            if isinstance(self.training, FederatedFolds):
+                continue  # a federation saves itself after every round
             waited = time.monotonic() - last_saved
-            if waited >= max(self.checkpoint_seconds, cost / CHECKPOINT_SHARE):
+            if waited >= max(self.plan.search.checkpoint_seconds, cost / CHECKPOINT_SHARE):
                 begun = time.monotonic()
                 self.training.save(self.folder / CHECKPOINT_FOLDER)
                 last_saved = time.monotonic()
@@ -101,13 +144,14 @@ class TrialRun:
         """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
         result, predictions = self._scores(status="finished")
         arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
-        safetensors.numpy.save_file(arrays, self.folder / PREDICTIONS_FILE)
+        mark = {"uid": self.trial.uid, "synthetic": str(self.dataset.synthetic).lower()}
+        safetensors.numpy.save_file(arrays, self.folder / PREDICTIONS_FILE, metadata=mark)
         weights = {
             f"fold_{k}.{name}": tensor.contiguous()
             for k in range(len(self.dataset.folds))
             for name, tensor in self.training.fold_state(k).items()
         }
-        safetensors.torch.save_file(weights, self.folder / MODEL_FILE)
+        safetensors.torch.save_file(weights, self.folder / MODEL_FILE, metadata=mark)
         # The result last: it says that the other two are whole.
         write_json(self.folder / RESULT_FILE, result)
         (self.folder / FAILURE_FILE).unlink(missing_ok=True)
@@ -129,22 +173,24 @@ class TrialRun:
             moments.append(frames)
             folds.append(self._fold_record(k, frames, windows))
         history = self.training.history
-        parameters, size_mib = size_of(self.trial, len(self.dataset.feature_names))
+        trunk = self.dataset.trunk is not None
+        parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk)
         return {
             **to_record(self.trial),
             "status": status,
             "synthetic": self.dataset.synthetic,
-            "protocol": self.protocol.name,
-            "optimistic": self.protocol.optimistic,
+            "protocol": self.plan.protocol.name,
+            "optimistic": self.plan.protocol.optimistic,
             "epochs": len(history),
             "training_seconds": sum(epoch.seconds for epoch in history),
             "num_parameters": parameters,
             "model_size_mib": size_mib,
             "selection_loss": float(np.mean([fold["selection_loss"] for fold in folds])),
             **scoring.over_folds(folds),
-            **scoring.bootstrap(moments, seed=self.seed),
+            **(scoring.bootstrap(moments, seed=self.plan.seed) if status == "finished" else {}),
             "folds": folds,
             "curve": _curve(history),
+            "federation": _federation(self.training) if isinstance(self.training, FederatedFolds) else None,
             "started": self.started,
             "ended": _now(),
         }, predictions
@@ -189,6 +235,41 @@ def _curve(history: list[Epoch]) -> dict[str, list[float]]:
     keys = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
     rows = [dataclasses.asdict(epoch) for epoch in history]
     return {key: [float(np.mean(row[key])) for row in rows] for key in keys}
+
+
+def _federation(training: FederatedFolds) -> dict[str, Any]:
+    """Return what the rounds took: seconds both ways, bytes, who failed (paper, section IV.D)."""
+    rounds = training.rounds
+    failure = training.first_failure
+    return {
+        "rounds": len(rounds),
+        "clients": len({name for one in rounds for fold in one.trained for name in fold}),
+        "bytes_up": sum(one.bytes_up for one in rounds),
+        "bytes_down": sum(one.bytes_down for one in rounds),
+        "failures": sum(len(one.failures) for one in rounds),
+        "wall_seconds": sum(one.seconds for one in rounds),
+        "paper_seconds": training.paper_seconds,
+        "first_failure": None if failure is None else f"{failure}\n{failure.traceback}".rstrip(),
+        "by_round": [_round_record(one) for one in rounds],
+    }
+
+
+def _round_record(one: Round) -> dict[str, Any]:
+    return {
+        "round": one.number,
+        "seconds": one.seconds,
+        "trained": sum(len(names) for names in one.trained),
+        "failed": [f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.failed],
+        "refused": [f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.refused],
+        "bytes_down": one.bytes_down,
+        "bytes_up": one.bytes_up,
+        "train_loss": list(one.train_loss),
+        "validation_loss": list(one.validation_loss),
+        "ccc_valence": list(one.ccc_valence),
+        "ccc_arousal": list(one.ccc_arousal),
+        "own_ccc_valence": list(one.own_ccc_valence),
+        "own_ccc_arousal": list(one.own_ccc_arousal),
+    }
 
 
 def _now() -> str:

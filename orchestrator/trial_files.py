@@ -1,5 +1,6 @@
 """The names of what lies in a trial's folder, and reading it; no torch, so that reports start at once."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ MODEL_FILE = "model.safetensors"
 CHECKPOINT_FOLDER = "checkpoint"
 
 
-def record_failure(trials_folder: Path, trial: Trial, message: str, trace: str) -> None:
+def record_failure(trials_folder: Path, trial: Trial, error: BaseException) -> None:
     """Leave the failure in the trial's folder, where the failure table and the tracking find it."""
     folder = trials_folder / trial.uid
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / FAILURE_FILE, {**to_record(trial), "message": message, "traceback": trace})
+    trace = "".join(traceback.format_exception(error))
+    # A client's own traceback tells more than that of the server which waited for it.
+    trace += str(getattr(error, "traceback", ""))
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    record = {**to_record(trial), "kind": type(error).__name__, "message": lines[0], "traceback": trace}
+    write_json(folder / FAILURE_FILE, record)
 
 
 def read_results(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:

@@ -5,13 +5,10 @@ continues after any kill without reading a pickle.
 """
 
 import contextlib
-import os
 import random
 import shutil
-import socket
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,14 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
+from fed.actors import bundles_for, in_actors
+from fed.calls import Start
+from fed.placement import ClusterTooSmall
 from models.seeds import seed_for
 from models.training import Epoch
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
-from orchestrator.plan import Plan, SearchOptions, relative_cost
+from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
 from orchestrator.progress import Observer
 from orchestrator.searchers import OptunaGenerations, StopSearch
 from orchestrator.trial import TrialRun
@@ -34,8 +34,6 @@ REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many s
 ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
 ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
 WORKER_DEATHS = 2  # a trial whose process dies is taken up again from its checkpoint so many times
-CONNECT_SECONDS = 5.0
-STORAGE_CHECK_SECONDS = 60.0
 VALIDATION_LOSS = "validation_loss"
 
 
@@ -53,8 +51,14 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without a new process."""
+        self.cleanup()
         self._take(new_config["uid"])
         return True
+
+    def cleanup(self) -> None:
+        """Give back what the last trial holds."""
+        if self.run:
+            self.run.close()
 
     def _take(self, uid: str) -> None:
         self.uid = uid
@@ -67,7 +71,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         try:
             return self._advance()
         except Exception as error:
-            record_failure(self.trials_folder, self.trials[self.uid], str(error), traceback.format_exc())
+            record_failure(self.trials_folder, self.trials[self.uid], error)
+            self.cleanup()
             return {**self.last, "failed": True, "done": True}
 
     def _advance(self) -> dict[str, Any]:
@@ -75,11 +80,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self.run = TrialRun(
                 self.trials[self.uid],
                 self.dataset,
-                self.plan.protocol,
-                seed=self.plan.seed,
+                self.plan,
                 folder=self.trials_folder / self.uid,
-                checkpoint_seconds=self.plan.search.checkpoint_seconds,
                 device=assigned_device(),
+                start=_executor(self.plan.search),
             )
             self.epochs = self.run.epochs()
         every_epoch = self.plan.search.scheduler != "fifo"
@@ -99,7 +103,17 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             if time.monotonic() - begun >= REPORT_SECONDS and epoch.number < self.plan.protocol.epochs:
                 return dict(self.last)
         self.run.finish()
+        self.run.close()
         return {**self.last, "done": True}
+
+
+def _executor(options: SearchOptions) -> Start:
+    """Say how a federation's clients are held: by Ray actors in the trial's own placement group."""
+    return in_actors(
+        client_actors=options.client_actors,
+        cpus_per_client=options.cpus_per_client,
+        gpus_per_client=options.gpus_per_client,
+    )
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -138,12 +152,8 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
         # The trial's process died (out of memory, a lost node) more often than it is taken up again.
         if self.observer and self.trials_folder:
-            uid = trial.config["uid"]
-            error = trial.get_error()
-            text = "".join(traceback.format_exception(error)) if error else "the worker process died"
-            self.observer.died(
-                uid, str(error).strip().splitlines()[0] if str(error or "").strip() else "worker died", text
-            )
+            error = trial.get_error() or RuntimeError("the worker process died")
+            self.observer.died(trial.config["uid"], error)
 
 
 class _Halving(ASHAScheduler):  # type: ignore[misc]
@@ -186,101 +196,6 @@ class _Shadow:
         self.trial_id = trial_id
 
 
-def check_resources(options: SearchOptions) -> None:
-    """Refuse before the start what no node can hold; InputError shows the arithmetic."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for option, key, wanted in (
-        ("--cpus-per-trial", "CPU", options.cpus_per_trial),
-        ("--gpus-per-trial", "GPU", options.gpus_per_trial),
-    ):
-        largest = max(float(node.get(key, 0)) for node in nodes)
-        if wanted > largest:
-            raise InputError.of(
-                option,
-                found=f"{wanted:g}",
-                expected=f"at most {largest:g}, the {key}s of the largest Ray node",
-            )
-
-
-@contextlib.contextmanager
-def ray_session(options: SearchOptions) -> Iterator[None]:
-    """Connect to the cluster at `--address` or start a local Ray; end only what was started here."""
-    if ray.is_initialized():
-        check_resources(options)
-        yield
-        return
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths mean what the user meant
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the newer output prints its banner even when told to be silent
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the CSV and TensorBoardX loggers cost more than they tell
-    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    if options.address:
-        _check_address(options.address)
-        packages = [
-            str(Path(__file__).parent.parent / name) for name in ("orchestrator", "models", "fed", "tune_spaces")
-        ]
-        try:
-            ray.init(address=options.address, runtime_env={"py_modules": packages}, **quiet)
-        except ConnectionError as error:
-            raise InputError.of(
-                "--address",
-                found=f"{options.address}: {error}",
-                expected="a running Ray of the same Ray and Python versions, its token here, RAY_AUTH_MODE as there",
-            ) from error
-    else:
-        ray.init(
-            address="local",
-            num_cpus=options.num_cpus,
-            num_gpus=None,
-            include_dashboard=False,
-            **quiet,
-        )
-    try:
-        check_resources(options)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_address(address: str) -> None:
-    """Ask the port before Ray does: Ray itself waits long and then says little."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    expected = "HOST:PORT of a Ray head node that answers"
-    if not host or not port.isdigit():
-        raise InputError.of("--address", found=address, expected=expected)
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise InputError.of("--address", found=f"{address}: {error.strerror or error}", expected=expected) from error
-
-
-def check_storage(folder: Path, options: SearchOptions) -> None:
-    """On a cluster of several nodes: every node must see one and the same trials folder."""
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    if len(nodes) < 2:
-        return
-    marker = folder / ".shared"
-    marker.touch()
-    see = ray.remote(num_cpus=0)(lambda path: Path(path).exists())
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    answers = [
-        see.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(str(marker))
-        for node in nodes
-    ]
-    seen = ray.get(answers, timeout=STORAGE_CHECK_SECONDS)
-    marker.unlink()
-    if not all(seen):
-        raise InputError.of(
-            "--storage",
-            found=f"{options.storage or folder}, which {seen.count(False)} of {len(nodes)} nodes cannot see",
-            expected="a folder on storage that all nodes share",
-        )
-
-
 def search(  # noqa: PLR0913 - the parts of a search, each given once
     plan: Plan,
     dataset: Dataset,
@@ -298,7 +213,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     space, algorithm, samples = _space(plan, done, earlier)
     if samples == 0:
         return False
-    resources = {"CPU": plan.search.cpus_per_trial, "GPU": plan.search.gpus_per_trial}
+    resources = _resources(plan, dataset)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, dataset=dataset, plan=plan, trials_folder=str(trials_folder)),
         resources,
@@ -332,6 +247,24 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     return budget is not None and time.monotonic() - begun >= budget
 
 
+def _resources(plan: Plan, dataset: Dataset) -> Any:
+    """Return what a trial reserves; a federation's clients are reserved with it, or it would wait for ever."""
+    options = plan.search
+    if plan.federation is None:
+        return {"CPU": options.cpus_per_trial, "GPU": options.gpus_per_trial}
+    try:
+        bundles = bundles_for(
+            len(dataset.clients),
+            client_actors=options.client_actors,
+            cpus_per_client=options.cpus_per_client,
+            gpus_per_client=options.gpus_per_client,
+            trial_cpus=SERVER_CPUS,
+        )
+    except ClusterTooSmall as error:
+        raise InputError.of("--gpus-per-client, --cpus-per-client", found=str(error), expected="room for it") from error
+    return tune.PlacementGroupFactory(bundles)
+
+
 def _space(plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], Any, int]:
     if plan.search.search == "optuna":
         searcher = OptunaGenerations(plan, {str(result["uid"]): result for result in earlier})
@@ -342,7 +275,7 @@ def _space(plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]) -> 
         random.Random(seed_for(plan.seed, "launch-order")).shuffle(left)
     else:
         # The longest first: nobody waits at the end for one long trial that began last.
-        left.sort(key=lambda trial: -relative_cost(trial, plan.corpus.features))
+        left.sort(key=lambda trial: -relative_cost(plan, trial))
     return {"uid": tune.grid_search([trial.uid for trial in left])}, None, 1 if left else 0
 
 

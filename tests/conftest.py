@@ -62,10 +62,10 @@ def run_command(environment: dict[str, str]) -> Run:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A local Ray that the searches of one test session share."""
-    from orchestrator import tuning
+    from orchestrator import cluster
     from orchestrator.plan import SearchOptions
 
-    with tuning.ray_session(SearchOptions(num_cpus=2)):
+    with cluster.ray_session(SearchOptions(num_cpus=2)):
         yield
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.ccc import Moments
-from orchestrator.plan import CorpusReference, Plan, SearchOptions, Trial, grid_points, make_trials
+from orchestrator.plan import CorpusReference, Plan, SearchOptions, Trial, decisive, grid_points, make_trials
 from orchestrator.protocols import DESCRIBED, Protocol
 from tune_spaces.method import HParams
 
@@ -22,9 +22,9 @@ def make_plan(*, protocol: Protocol = DESCRIBED, search: SearchOptions | None = 
     trials, refused = make_trials(
         grid_points(("rnn", "bigru"), changes.pop("grid", SMALL_GRID)),
         method="au",
-        protocol=protocol,
         corpus=CORPUS,
-        seed=0,
+        decisive=decisive(protocol, 0, None, None),
+        refuse=lambda _: None,
     )
     fields: dict[str, Any] = {
         "name": "a-run",
@@ -77,6 +77,7 @@ def make_result(uid: str, losses: list[float], scores: list[float], *, status: s
         "hparams": {"learning_rate": 1e-3, "hidden_size": 8, "sequence_length": 50, "num_layers": 1},
         "status": status,
         "selection_loss": sum(losses) / len(losses),
+        "federation": None,
         "curve": {"validation_loss": [1.0, sum(losses) / len(losses)]},
         "ccc_valence": sum(scores) / len(scores),
         "ccc_arousal": sum(scores) / len(scores),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import launch
-from orchestrator.launch import DataOptions, Request
+from orchestrator.choices import DataOptions, Request
 from orchestrator.plan import SearchOptions
 from orchestrator.run import execute
 from tune_spaces.method import HParams

@@ -286,3 +286,57 @@ def test_a_copy_of_a_run_can_be_moved_and_resumed(undisturbed: Path, run_command
     done = run_command("tune", "--resume", moved)
     assert done.returncode == 0, done.stderr
     assert (moved / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
+
+
+def test_killed_while_writing_its_first_checkpoint_a_trial_begins_again(
+    undisturbed: Path, run_command: Run, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(undisturbed, copy)
+    best = read_summary(undisturbed)["best"]["uid"]
+    shutil.rmtree(copy / "trials" / best)
+    (copy / "trials" / best / "checkpoint").mkdir(parents=True)
+    done = run_command("tune", "--resume", copy)
+    assert done.returncode == 0, done.stderr
+    assert (copy / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
+
+
+STRICT = {
+    "--scheduler": ("--scheduler", "asha"),
+    "--search": ("--search", "optuna"),
+    "--scaling": ("--scaling", "participant"),
+}
+
+
+def test_what_would_not_be_strict_is_refused_and_numbers_that_are_none(
+    small_corpus: Path, run_command: Run, tmp_path: Path
+) -> None:
+    words = [word for pair in STRICT.values() for word in pair]
+    output = tmp_path / "run"
+    done = run_command("tune", "--protocol", "strict", *words, "--folds", 3, "--data", small_corpus, "--output", output)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert [line.split()[1].rstrip(":") for line in lines] == list(STRICT)
+    for option in ("--hours", "--cpus-per-trial", "--checkpoint-seconds"):
+        done = run_command("tune", option, "nan", "--data", small_corpus, "--output", output)
+        assert done.returncode == 2, option
+        assert "finite" in done.stderr
+
+
+def test_a_run_that_cannot_begin_leaves_its_directory_free(
+    small_corpus: Path, run_command: Run, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    done = run_command(*TUNE, *GRID, "--cpus-per-trial", 99, "--data", small_corpus, "--output", output)
+    assert done.returncode == 2
+    assert "--cpus-per-trial: found 99" in done.stderr
+    assert not list(output.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"[]", b"\xff\xfe\x00", b'{"format": 1, "trials": 3}'])
+def test_damaged_plans_are_named(content: bytes, run_command: Run, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(content)
+    done = run_command("tune", "--resume", tmp_path)
+    assert done.returncode == 2
+    assert "plan.json" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -93,9 +93,12 @@ def test_a_column_that_never_moves_becomes_zero_not_noise() -> None:
 def test_gold_is_the_mean_of_the_raters_moved_by_the_delay() -> None:
     corpus = make_corpus()
     dataset = make_dataset(corpus, THREE_FOLDS, seed=0)
-    assert dataset.series[0].gold_T2 == pytest.approx(corpus.recordings[0].ratings.mean(axis=1), abs=1e-6)
+    valid = corpus.recordings[0].valid
+    expected = corpus.recordings[0].ratings.mean(axis=1)
+    assert dataset.series[0].gold_T2[valid] == pytest.approx(expected[valid], abs=1e-6)
+    assert np.isnan(dataset.series[0].gold_T2[~valid]).all()
     moved = make_dataset(corpus, dataclasses.replace(THREE_FOLDS, label_delay_seconds=0.4), seed=0)
-    assert moved.series[0].gold_T2[:-10] == pytest.approx(dataset.series[0].gold_T2[10:], abs=1e-6)
+    assert moved.series[0].gold_T2[:-10][valid[:-10]] == pytest.approx(expected[10:][valid[:-10]], abs=1e-6)
     assert np.isnan(moved.series[0].gold_T2[-10:]).all()
 
 
@@ -117,3 +120,54 @@ def test_ridge_finds_a_linear_law_on_unseen_people_and_never_sees_them() -> None
     ]
     nothing = ridge(make_dataset(dataclasses.replace(shuffled, recordings=tuple(noise)), THREE_FOLDS, seed=0))
     assert abs(nothing["ccc_valence"]) < 0.3
+
+
+def test_a_bridged_gap_goes_in_and_stays_outside_the_score() -> None:
+    corpus = make_corpus()
+    bridged = []
+    for one in corpus.recordings:
+        features = one.features.copy()
+        features[3] = (features[2] + features[4]) / 2
+        bridged.append(dataclasses.replace(one, features=features))
+    dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(bridged)), THREE_FOLDS, seed=0)
+    first = dataset.series[0]
+    between = (first.features_TF[2] + first.features_TF[4]) / 2
+    assert first.features_TF[3] == pytest.approx(between, abs=1e-5)
+    assert first.valid_T[3]
+    assert not first.mask_T2[3].any()
+
+
+def test_lengths_that_leave_a_fold_without_a_window_are_refused_with_the_reason() -> None:
+    dataset = make_dataset(make_corpus(), THREE_FOLDS, seed=0)
+    assert dataset.refusal(40, partial_window="drop") is None
+    assert dataset.refusal(41, partial_window="pad") == "sequence_length 41 is longer than any recording (40 frames)"
+    corpus = make_corpus()
+    short = [
+        dataclasses.replace(
+            one,
+            time=one.time[:20],
+            features=one.features[:20],
+            valid=one.valid[:20],
+            ratings=one.ratings[:20],
+        )
+        if number < 2
+        else one
+        for number, one in enumerate(corpus.recordings)
+    ]
+    dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(short)), THREE_FOLDS, seed=0)
+    assert dataset.refusal(30, partial_window="pad") is None
+    reason = "sequence_length 30: fold 0 has no labelled whole window to validate on"
+    assert dataset.refusal(30, partial_window="drop") == reason
+
+
+def test_folds_without_a_dimensions_labels_are_told() -> None:
+    corpus = make_corpus()
+    lacking = []
+    for one in corpus.recordings:
+        ratings = one.ratings.copy()
+        if one.participant in ("P0", "P1"):
+            ratings[:, :, 0] = np.nan
+        lacking.append(dataclasses.replace(one, ratings=ratings))
+    dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(lacking)), THREE_FOLDS, seed=0)
+    assert dataset.unlabelled() == ["fold 0    has no valence label to score"]
+    assert make_dataset(corpus, THREE_FOLDS, seed=0).unlabelled() == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fed.options import Federation
 from orchestrator import plan as planning
 from orchestrator.errors import InputError
 from orchestrator.plan import SearchOptions, grid_points, load_plan, make_trials, parse_grid_overrides
@@ -39,13 +40,19 @@ def test_uid_depends_on_everything_that_decides_the_result() -> None:
     points = grid_points(("rnn",), SMALL_GRID)
 
     def first(**changes: object) -> str:
-        arguments = {"method": "au", "protocol": DESCRIBED, "corpus": CORPUS, "seed": 0, **changes}
-        return make_trials(points, **arguments)[0][0].uid  # type: ignore[arg-type]
+        fields = {"protocol": DESCRIBED, "seed": 0, "images": None, "federation": None, **changes}
+        method, corpus = fields.pop("method", "au"), fields.pop("corpus", CORPUS)
+        return make_trials(
+            points, method=method, corpus=corpus, decisive=planning.decisive(**fields), refuse=lambda _: None
+        )[0][0].uid  # type: ignore[arg-type]
 
     other_data = dataclasses.replace(CORPUS, sha256="cd" * 32)
     moved = dataclasses.replace(CORPUS, path="/elsewhere")
     uids = [first(), first(protocol=PUBLISHED), first(corpus=other_data), first(seed=1), first(method="fl")]
-    assert len(set(uids)) == 5
+    images = planning.ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="trained", weights="none")
+    uids += [first(images=images), first(images=dataclasses.replace(images, image_size=64))]
+    uids += [first(federation=Federation()), first(federation=Federation(aggregator="median"))]
+    assert len(set(uids)) == 9
     assert first(corpus=moved) == first()
 
 
@@ -53,13 +60,13 @@ def test_points_longer_than_any_recording_are_refused_with_the_reason() -> None:
     trials, refused = make_trials(
         grid_points(("rnn",), {**SMALL_GRID, "sequence_length": (50, 300, 301)}),
         method="au",
-        protocol=DESCRIBED,
         corpus=CORPUS,
-        seed=0,
+        decisive={},
+        refuse=lambda length: "too long" if length > 300 else None,
     )
     assert len(trials) == 8
     assert len(refused) == 4
-    assert all("301 is longer than any recording (300 frames)" in point["why"] for point in refused)
+    assert all(point["why"] == "too long" and "L=301" in point["point"] for point in refused)
 
 
 def test_overrides_replace_values_and_all_faults_are_named_at_once() -> None:
@@ -76,7 +83,13 @@ def test_overrides_replace_values_and_all_faults_are_named_at_once() -> None:
 
 
 def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    plan = make_plan(search=SearchOptions(search="random", max_trials=3, hours=0.5))
+    plan = make_plan(
+        search=SearchOptions(search="random", max_trials=3, hours=0.5, client_actors=4),
+        images=planning.ImageOptions(
+            image_size=48, frame_stride=4, face_crop="none", backbone="frozen", weights="none"
+        ),
+        federation=Federation(aggregator="median", quorum=0.5),
+    )
     plan.save(tmp_path)
     assert load_plan(tmp_path) == plan
     assert plan.num_planned == 3

@@ -40,11 +40,11 @@ def test_status_counts_done_running_left_best_and_time(observer: Observer, tmp_p
     assert "trials 1 done, 1 running, 6 left" in observer.status()
     assert "best CCC valence 0.300" in observer.status()
     assert told == ["changed"]
-    observer.died(third, "gone", "Traceback: gone")
+    observer.died(third, RuntimeError("gone for good"))
     assert "1 FAILED" in observer.status()
     assert (tmp_path / third / FAILURE_FILE).is_file()
     assert isinstance(observer.stream, io.StringIO)
-    assert "Traceback: gone" in observer.stream.getvalue()
+    assert "RuntimeError: gone for good" in observer.stream.getvalue()
 
 
 def test_epochs_of_an_earlier_run_are_not_this_runs_speed(observer: Observer) -> None:

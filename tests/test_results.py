@@ -40,3 +40,10 @@ def test_only_what_can_still_be_reported_is_kept() -> None:
     assert results.worth_keeping([A, B, STOPPED], DESCRIBED) == {"a"}
     assert results.worth_keeping([A, B, STOPPED], STRICT) == {"a", "b"}
     assert results.worth_keeping([], DESCRIBED) == set()
+
+
+def test_folds_without_scored_frames_are_left_out_of_the_corrected_score_too() -> None:
+    empty = make_result("e", [0.1, 0.1, 0.1], [0.0, 0.6, 0.8])
+    empty["folds"][0]["num_frames_valence"] = 0
+    assert results.corrected([empty], DESCRIBED)["ccc_valence"] == pytest.approx(0.7)
+    assert results.corrected([empty], DESCRIBED)["ccc_arousal"] == pytest.approx(1.4 / 3)

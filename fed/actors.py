@@ -1,0 +1,370 @@
+"""Clients in Ray actors that live for all rounds and folds: the same bits as `fed.in_process`, on many cores.
+
+An actor holds some clients' data and one network. The weights of a round are put once; sums are formed in the
+actor. A dead actor is replaced and its clients try again. The only importer of ray in this package.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from fed.calls import FAILED, Answer, Call, Executor, Start, of_fold
+from fed.client import Client, Job, LocalPlan
+from fed.flight import Flight, Reference, Slot, failure_of
+from fed.house import House
+from fed.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, span
+from fed.working import Done, Task, late
+
+# A client under whom an actor has died so often is given up; all ours.
+MAX_TRIES = 3
+# An actor that dies so often without one finished job in between is not replaced again.
+MAX_BARREN_DEATHS = 2 * MAX_TRIES
+# Starting a process and importing torch takes seconds; longer means that there is no room.
+START_SECONDS = 300.0
+# After a deadline: for fetching sums from actors of which one client is still at work.
+GRACE_SECONDS = 10.0
+# Clients move to another actor, which must read their data again, only if a round gets so much shorter.
+REPACK_GAIN = 0.1
+
+
+def assigned_device(gpus: float) -> str:
+    """Return the device Ray gave this process, its memory capped to the share.
+
+    Fractions of a GPU schedule but do not cap memory; and a process without a GPU may well see everybody's.
+    """
+    if gpus <= 0 or not ray.get_gpu_ids() or not torch.cuda.is_available():
+        return "cpu"
+    if gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus, 0)
+    return "cuda:0"
+
+
+def check_cluster(  # noqa: PLR0913 - the terms of the arithmetic
+    num_clients: int,
+    *,
+    client_actors: int | str = "auto",
+    cpus_per_client: float = 1.0,
+    gpus_per_client: float = 0.0,
+    trial_cpus: float = 0.0,
+    memory_mib: float = PROCESS_MIB,
+) -> int:
+    """How many actors a trial will have on this cluster; ClusterTooSmall (a ValueError) shows the arithmetic."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return num_actors(
+        nodes,
+        num_clients,
+        client_actors=client_actors,
+        cpus_per_client=cpus_per_client,
+        gpus_per_client=gpus_per_client,
+        trial_cpus=trial_cpus,
+        memory_mib=memory_mib,
+    )
+
+
+def bundles_for(
+    num_clients: int,
+    *,
+    client_actors: int | str = "auto",
+    cpus_per_client: float = 1.0,
+    gpus_per_client: float = 0.0,
+    trial_cpus: float = 1.0,
+) -> list[dict[str, float]]:
+    """Bundles that a Tune trial must reserve, its own share first; ClusterTooSmall where they cannot be had."""
+    number = check_cluster(
+        num_clients,
+        client_actors=client_actors,
+        cpus_per_client=cpus_per_client,
+        gpus_per_client=gpus_per_client,
+        trial_cpus=trial_cpus,
+    )
+    return bundles(number, cpus_per_client=cpus_per_client, gpus_per_client=gpus_per_client, trial_cpus=trial_cpus)
+
+
+def in_actors(
+    *,
+    client_actors: int | str = "auto",
+    cpus_per_client: float = 1.0,
+    gpus_per_client: float = 0.0,
+) -> Start:
+    """Say how the actors shall be; give the result to `FederatedFolds(start=...)`."""
+    return partial(
+        _started,
+        client_actors=client_actors,
+        cpus_per_client=cpus_per_client,
+        gpus_per_client=gpus_per_client,
+    )
+
+
+def _started(
+    clients: Sequence[Client],
+    plan: LocalPlan,
+    *,
+    client_actors: int | str,
+    cpus_per_client: float,
+    gpus_per_client: float,
+) -> Executor:
+    group = ray.util.get_current_placement_group()
+    shares = {"cpus_per_client": cpus_per_client, "gpus_per_client": gpus_per_client}
+    # The trial's own bundle comes first; the cluster's room was asked before the group was reserved.
+    nodes = group.bundle_specs[1:] if group is not None else None
+    if nodes is not None:
+        number = num_actors(nodes, len(clients), client_actors=client_actors, **shares)
+    else:
+        number = check_cluster(len(clients), client_actors=client_actors, **shares)
+    pool = Pool(clients, plan, number, cpus_per_client, gpus_per_client, group)
+    try:
+        pool.start()
+    except BaseException:
+        pool.close()
+        raise
+    return Executor(run=pool.run, close=pool.close)
+
+
+class Pool:
+    """The actors of one trial."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what an actor needs, and where it may run
+        self, clients: Sequence[Client], plan: LocalPlan, number: int, cpus: float, gpus: float, group: Any
+    ) -> None:
+        """Deal the clients out; nothing is started yet."""
+        self._shares = (cpus, gpus)
+        self._group = group
+        # One put for all actors. It holds recipes for reading data, and no data.
+        self._known = ray.put(tuple(clients)), ray.put(plan)
+        self._slots = [Slot(names=hand) for hand in packed({client.name: 1.0 for client in clients}, number)]
+        self._seconds: dict[str, float] = {}
+        self._late: set[str] = set()
+        self._repacked = False
+        self._sent: tuple[Any, Any] | None = None
+        self._calls = 0
+
+    def start(self) -> None:
+        """Start all actors; ClusterTooSmall where they find no room in START_SECONDS."""
+        for slot in self._slots:
+            self._create(slot)
+        starting = [slot.starting for slot in self._slots]
+        _, missing = ray.wait(starting, num_returns=len(starting), timeout=START_SECONDS)
+        if missing:
+            cpus, gpus = self._shares
+            raise ClusterTooSmall(
+                f"{len(missing)} of {len(starting)} client processes with {cpus:g} CPUs and {gpus:g} GPUs each found "
+                f"no room within {START_SECONDS:g} s; free now: {ray.available_resources()}"
+            )
+
+    def close(self) -> None:
+        """End all actors."""
+        self._sent = None
+        for slot in self._slots:
+            _end(slot)
+
+    def run(self, call: Call) -> Iterator[Answer]:
+        """Give every fold's answer as soon as it is complete; late clients are dropped at the deadline."""
+        self._calls += 1
+        flight = Flight(
+            call=call,
+            serial=self._calls,
+            sent=self._put(call),
+            end=time.monotonic() + call.deadline_seconds,
+            slots=self._slots,
+            jobs=of_fold(call.jobs),
+        )
+        try:
+            for slot in self._slots:
+                slot.barren_deaths = 0
+                if slot.actor is None:
+                    self._create(slot)
+            for jobs in flight.jobs.values():
+                for slot in self._slots:
+                    self._submit(flight, slot, self._ordered(slot, jobs))
+            left = list(flight.jobs)
+            while left:
+                busy = [] if self._step(flight) else self._break_off(flight)
+                for slot in busy:
+                    _end(slot)  # whoever is still at work would keep the next call waiting
+                for fold in [fold for fold in left if flight.complete(fold)]:
+                    left.remove(fold)
+                    yield flight.answer(fold)
+        finally:
+            for slot, _ in flight.pending.values():
+                _end(slot)
+        if call.kind == "train":
+            self._repack()
+
+    def _create(self, slot: Slot) -> None:
+        cpus, gpus = self._shares
+        strategy = None
+        if self._group is not None:
+            strategy = PlacementGroupSchedulingStrategy(placement_group=self._group)
+        slot.actor = (
+            ray.remote(concurrency_groups={"control": 1})(House)
+            .options(
+                num_cpus=cpus,
+                num_gpus=gpus,
+                scheduling_strategy=strategy,
+                max_restarts=0,
+                max_task_retries=0,
+            )
+            .remote(*self._known, max(1, int(cpus)), partial(assigned_device, gpus))
+        )
+        slot.starting = slot.actor.pid.remote()
+        slot.start_by = time.monotonic() + START_SECONDS
+
+    def _put(self, call: Call) -> Any:
+        """Put a broadcast once, and let go of the one before."""
+        if call.weights is None:
+            return None
+        if self._sent is None or self._sent[0] is not call.weights:
+            self._sent = None
+            self._sent = call.weights, ray.put((call.weights, call.integers))
+        return self._sent[1]
+
+    def _ordered(self, slot: Slot, jobs: Sequence[Job]) -> list[Job]:
+        """Longest first, and last of all who was late before: nobody shall wait for them."""
+        mine = [job for job in jobs if job.client in slot.names]
+        return sorted(mine, key=lambda job: (job.client in self._late, -self._seconds.get(job.client, 0.0)))
+
+    def _submit(self, flight: Flight, slot: Slot, jobs: Sequence[Job]) -> None:
+        call = flight.call
+        for job in jobs:
+            task = Task(kind=call.kind, number=call.number, job=job, state=call.states.get((job.fold, job.client)))
+            reference = slot.actor.work.remote(task, flight.sent, flight.serial, call.summed)
+            flight.pending[reference] = slot, job
+
+    def _step(self, flight: Flight) -> bool:
+        """Wait for one thing to happen and take note of it; False when the deadline has passed."""
+        starting = {slot.starting: slot for slot in self._slots if slot.starting is not None}
+        assert flight.pending or flight.asked, "a call that is not complete, and nothing under way"
+        waited = [*flight.pending, *flight.asked, *starting]
+        until = min([flight.end, *(slot.start_by for slot in starting.values())])
+        # At least a glance: something may have arrived on the dot.
+        ready, _ = ray.wait(waited, num_returns=1, timeout=max(0.0, until - time.monotonic()))
+        if time.monotonic() >= flight.end:
+            return False
+        for reference in ready:
+            if reference in starting:
+                starting[reference].starting = None  # if it died instead, its jobs will say so
+            elif reference in flight.asked:
+                self._receive_sum(flight, reference)
+            elif reference in flight.pending:
+                self._receive(flight, reference)
+        for slot in starting.values():
+            if slot.starting is not None and time.monotonic() >= slot.start_by:
+                self._give_up(flight, slot, f"no room for its process within {START_SECONDS:g} s")
+        return True
+
+    def _receive(self, flight: Flight, reference: Reference) -> None:
+        slot, job = flight.pending[reference]
+        try:
+            done: Done = ray.get(reference)
+        except RayTaskError as error:
+            done = Done(failure=failure_of(job, FAILED, _last_line(error), str(error)))
+        except RayError as error:
+            self._replace(flight, slot, error)
+            return
+        del flight.pending[reference]
+        slot.barren_deaths = 0
+        flight.finish(job, done)
+        if done.failure is None and flight.call.kind == "train":
+            self._seconds[job.client] = done.value.seconds
+            self._late.discard(job.client)
+        self._ask_for_sum(flight, slot, job.fold)
+
+    def _ask_for_sum(self, flight: Flight, slot: Slot, fold: int) -> None:
+        if flight.wants_sum(slot, fold):
+            beside = slot.actor.take_sum.options(concurrency_group="control")
+            flight.asked[beside.remote(flight.serial, fold)] = slot, fold
+
+    def _receive_sum(self, flight: Flight, reference: Reference) -> None:
+        slot, fold = flight.asked[reference]
+        try:
+            total = ray.get(reference)
+        except RayError as error:
+            self._replace(flight, slot, error)
+            return
+        del flight.asked[reference]
+        flight.sums[fold, id(slot)] = total
+
+    def _replace(self, flight: Flight, slot: Slot, error: RayError) -> None:
+        """Put a new actor where one died; its jobs, and those whose sum died with it, are done again."""
+        _end(slot)
+        was_at_work = any(owner is slot for owner, _ in flight.pending.values())
+        again = flight.lose(slot)
+        slot.barren_deaths += 1
+        blamed = again[0] if was_at_work else None
+        if blamed is not None:
+            flight.deaths[blamed.client] += 1
+            if flight.deaths[blamed.client] >= MAX_TRIES:
+                again.remove(blamed)
+                flight.fail(blamed, f"its process died {MAX_TRIES} times: {_last_line(error)}", str(error))
+        self._create(slot)
+        self._submit(flight, slot, again)
+        if blamed is not None:
+            self._ask_for_sum(flight, slot, blamed.fold)
+        if slot.barren_deaths >= MAX_BARREN_DEATHS:
+            self._give_up(flight, slot, f"its process died {slot.barren_deaths} times in a row: {_last_line(error)}")
+
+    def _give_up(self, flight: Flight, slot: Slot, reason: str) -> None:
+        """Fail all that a slot has left to do; the next call tries it afresh."""
+        _end(slot)
+        for job in flight.lose(slot):
+            flight.fail(job, reason)
+        for fold in flight.jobs:
+            self._ask_for_sum(flight, slot, fold)
+
+    def _break_off(self, flight: Flight) -> list[Slot]:
+        """Drop all who are late, by name; fetch the sums of those who were in time. Gives the slots still at work."""
+        busy = []
+        for slot, job in flight.pending.values():
+            flight.finish(job, late(flight.call, job))
+            self._late.add(job.client)
+            busy.append(slot)
+        flight.pending = {}
+        for fold in flight.jobs:
+            for slot in self._slots:
+                self._ask_for_sum(flight, slot, fold)
+        if flight.asked:
+            ray.wait(list(flight.asked), num_returns=len(flight.asked), timeout=GRACE_SECONDS)
+        for reference, (slot, fold) in flight.asked.items():
+            try:
+                flight.sums[fold, id(slot)] = ray.get(reference, timeout=0)
+            except RayError:  # dead, or silent for too long
+                flight.lose_sum(slot, fold)
+                busy.append(slot)
+        flight.asked = {}
+        return busy
+
+    def _repack(self) -> None:
+        """Deal the clients out again, once, by the times of their first round, if that shortens a round."""
+        names = [name for slot in self._slots for name in slot.names]
+        if self._repacked or len(self._slots) == len(names) or not all(name in self._seconds for name in names):
+            return
+        self._repacked = True
+        seconds = {name: self._seconds[name] for name in names}
+        hands = packed(seconds, len(self._slots))
+        before = span(seconds, [slot.names for slot in self._slots])
+        if span(seconds, hands) > (1.0 - REPACK_GAIN) * before:
+            return
+        for slot, hand in zip(self._slots, hands, strict=True):
+            if slot.actor is not None:
+                slot.actor.forget.remote([name for name in slot.names if name not in hand])
+            slot.names = hand
+
+
+def _end(slot: Slot) -> None:
+    if slot.actor is not None and ray.is_initialized():
+        ray.kill(slot.actor, no_restart=True)
+    slot.actor = slot.starting = None
+
+
+def _last_line(error: Exception) -> str:
+    """The line of Ray's long messages that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not isinstance(error, RayTaskError):
+        return lines[0] if lines else type(error).__name__
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,190 @@
+# ruff: noqa: N803, N806 - shape suffixes, by the legend below
+"""From the clients' updates to the next global weights: pure functions, by name (paper, section III.B).
+
+Integers (counters of batches) are never averaged: the largest counts. Nothing here depends on the order in which
+updates arrive, nor (mean, weighted mean) on how they were summed up beforehand.
+Shapes: C clients, N weights of a network, M integers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fed.exact import ExactSum
+from fed.updates import Floats, Integers, Update
+
+# Ours: the trimmed mean leaves out this share of the values at either end, and at least one of three.
+TRIM_SHARE = 0.1
+# Elements sorted at a time; a block of all clients stays in the processor's cache.
+BLOCK = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ServerState:
+    """What the server knows of one fold: the global network, and each client's own where it keeps them."""
+
+    weights: Floats  # (N,)
+    integers: Integers  # (M,)
+    personal: Mapping[str, Floats] = field(default_factory=dict)  # client -> (N,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartialSum:
+    """The exact sum of some clients' updates, in which no single one can be told."""
+
+    floats: ExactSum
+    integers: Integers  # (M,), the largest
+    clients: tuple[str, ...]
+
+
+Aggregate = Callable[[ServerState, Sequence[Update]], ServerState]
+Weigh = Callable[[Update], int]
+
+
+def _one(_update: Update) -> int:
+    return 1
+
+
+def _samples(update: Update) -> int:
+    return update.num_samples
+
+
+# Aggregators that need no single update, only sums; by what an update counts.
+SUMMED: dict[str, Weigh] = {"mean": _one, "weighted-mean": _samples}
+
+
+def added(before: PartialSum | None, update: Update, weigh: Weigh) -> PartialSum:
+    """Add one update; takes over the buffers of `before`, which must not be used again."""
+    floats = ExactSum(len(update.weights)) if before is None else before.floats
+    floats.add(update.weights, weigh(update))
+    if before is None:
+        return PartialSum(floats=floats, integers=update.integers.copy(), clients=(update.client,))
+    return PartialSum(
+        floats=floats,
+        integers=np.maximum(before.integers, update.integers),
+        clients=(*before.clients, update.client),
+    )
+
+
+def merged(sums: Sequence[PartialSum]) -> PartialSum:
+    """Pool sums of disjoint clients."""
+    floats = ExactSum(len(sums[0].floats.high))
+    for one in sums:
+        floats.merge(one.floats)
+    clients = tuple(name for one in sums for name in one.clients)
+    assert len(set(clients)) == len(clients), f"a client counts twice: {clients}"
+    return PartialSum(floats=floats, integers=np.max([one.integers for one in sums], axis=0), clients=clients)
+
+
+def from_sum(state: ServerState, total: PartialSum) -> ServerState:
+    """Finish a mean whose sum was formed elsewhere, each weight rounded once."""
+    return replace(state, weights=total.floats.mean(), integers=total.integers)
+
+
+def mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
+    """Plain mean over the clients, whatever their size: the paper's."""
+    return _by_sum(state, updates, _one)
+
+
+def weighted_mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
+    """Mean over the clients, weighted by their numbers of samples (FedAvg: McMahan et al. 2017)."""
+    return _by_sum(state, updates, _samples)
+
+
+def _by_sum(state: ServerState, updates: Sequence[Update], weigh: Weigh) -> ServerState:
+    total: PartialSum | None = None
+    for update in updates:
+        total = added(total, update, weigh)
+    assert total is not None, "nothing to aggregate"
+    return from_sum(state, total)
+
+
+def median(state: ServerState, updates: Sequence[Update]) -> ServerState:
+    """Middle value of every weight; the mean of the two in the middle of an even number (Yin et al. 2018)."""
+    return _trimmed(state, updates, (len(updates) - 1) // 2)
+
+
+def trimmed_mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
+    """Mean of every weight without the TRIM_SHARE smallest and largest values (Yin et al. 2018)."""
+    num_clients = len(updates)
+    trimmed = max(round(TRIM_SHARE * num_clients), 1 if num_clients >= 3 else 0)
+    return _trimmed(state, updates, trimmed)
+
+
+def _trimmed(state: ServerState, updates: Sequence[Update], num_trimmed: int) -> ServerState:
+    ordered = by_client(updates)
+    weights_N = np.empty_like(ordered[0].weights)
+    for start in range(0, len(weights_N), BLOCK):
+        block_CN = np.stack([update.weights[start : start + BLOCK] for update in ordered])
+        block_CN.sort(axis=0, kind="stable")
+        kept = ExactSum(block_CN.shape[1])
+        for row_N in block_CN[num_trimmed : len(ordered) - num_trimmed]:
+            kept.add(row_N)
+        weights_N[start : start + BLOCK] = kept.mean()
+    return replace(state, weights=weights_N, integers=_largest(ordered))
+
+
+def personalised(state: ServerState, updates: Sequence[Update]) -> ServerState:
+    """Keep one global network a client, the average of all clients' by similarity to it; ours after the paper.
+
+    The paper names "n global weights for the n local machines", "weighted averages of the local machines", and
+    no weights. Here client j counts for client i by exp(-d_ij^2 / s), d the distance of their updates, s the
+    median of d^2 over all pairs. Clients without an update keep their network. People who are no clients get
+    the mean of all n.
+    """
+    ordered = by_client(updates)
+    similarity_CC = _similarities(ordered, state.weights)
+    own_CN = np.empty((len(ordered), len(state.weights)), dtype=np.float32)
+    for start in range(0, len(state.weights), BLOCK):
+        block_CN = np.stack([update.weights[start : start + BLOCK] for update in ordered]).astype(np.float64)
+        # Around one of them: equal values stay what they are, to the last bit.
+        own_CN[:, start : start + BLOCK] = block_CN[0] + similarity_CC @ (block_CN - block_CN[0])
+    personal = {**state.personal, **{update.client: own_CN[i] for i, update in enumerate(ordered)}}
+    everyone = ExactSum(len(state.weights))
+    for name in sorted(personal):
+        everyone.add(personal[name])
+    return ServerState(weights=everyone.mean(), integers=_largest(ordered), personal=dict(sorted(personal.items())))
+
+
+def _similarities(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.float64]:
+    """How much client j counts for client i, (C, C); rows sum to 1."""
+    num_clients = len(ordered)
+    product_CC = np.zeros((num_clients, num_clients))
+    for start in range(0, len(origin_N), BLOCK):
+        piece_N = origin_N[start : start + BLOCK].astype(np.float64)
+        step_CN = np.stack([update.weights[start : start + BLOCK] for update in ordered]) - piece_N
+        product_CC += step_CN @ step_CN.T
+    squares_C = np.diagonal(product_CC)
+    distance_CC = np.maximum(squares_C[:, None] + squares_C[None, :] - 2.0 * product_CC, 0.0)
+    pairs = distance_CC[np.triu_indices(num_clients, k=1)]
+    scale = float(np.median(pairs)) if len(pairs) else 0.0
+    weight_CC = np.exp(-distance_CC / scale) if scale > 0 else np.ones_like(distance_CC)
+    return np.asarray(weight_CC / weight_CC.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def by_client(updates: Sequence[Update]) -> list[Update]:
+    """Put updates into an order that does not depend on their arrival."""
+    assert updates, "nothing to aggregate"
+    return sorted(updates, key=lambda update: update.client)
+
+
+def _largest(updates: Sequence[Update]) -> Integers:
+    return np.asarray(np.max([update.integers for update in updates], axis=0), dtype=np.int64)
+
+
+AGGREGATORS: dict[str, Aggregate] = {
+    "mean": mean,
+    "weighted-mean": weighted_mean,
+    "median": median,
+    "trimmed-mean": trimmed_mean,
+    "personalised": personalised,
+}
+
+
+def aggregator_of(name: str) -> Aggregate:
+    """Look an aggregator up; ValueError with the known names."""
+    if name not in AGGREGATORS:
+        raise ValueError(f"unknown aggregator {name!r}: expected one of {', '.join(AGGREGATORS)}")
+    return AGGREGATORS[name]

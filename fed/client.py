@@ -1,0 +1,311 @@
+# ruff: noqa: N803, N806 - shape suffixes, by the legend below
+"""A client: one participant's data, where it lives, and what is done with it there (paper, section III.B).
+
+Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, predicted traces, sizes and
+(where a client keeps something between rounds) `ClientState` leave it.
+Shapes: K folds, W windows, N weights of a network, M integers, T frames of a recording, F features.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fed.options import Federation
+from fed.updates import Floats, Integers, Layout, Update, copy_into, flatten
+from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epoch
+from models.frames import FrameSeries
+from models.networks import AffectNetwork, build_for
+from models.recipe import Recipe
+from models.seeds import seed_for
+from models.splits import FoldSplit, check_images, scaled
+from models.windows import Series, Windows, cut, merge
+
+# The paper's remark on n global models is tried on the last fifth of each client's own recordings; the share is ours.
+OWN_TEST_SHARE = 0.2
+
+ClientState = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A participant by name, and the picklable recipe that reads that participant's series where they live."""
+
+    name: str
+    load: Callable[[], Sequence[Series | FrameSeries]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one client shall do: with which row of the weights, on which of its series, on which part of them.
+
+    `part` is "all", or for personal networks "first" (train on the first four fifths) and "last" (the rest).
+    """
+
+    fold: int
+    client: str
+    row: int
+    series: tuple[int, ...]
+    part: str = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Sizes of a client's data: shape of every series, and the labelled windows of each; no value of a feature."""
+
+    num_features: int
+    sessions: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    num_windows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LocalPlan:
+    """What all clients must know; picklable. `splits` are the folds, for their scaling only."""
+
+    recipe: Recipe
+    federation: Federation
+    splits: tuple[FoldSplit, ...]
+    seed: int
+    trunk_weights: Mapping[str, Tensor] | None = None
+    learn: "Learn" = field(default_factory=lambda: learn)
+
+    def new_model(self, num_features: int, fold: int) -> AffectNetwork:
+        """Build the network that a fold begins with, the same as in centralised training."""
+        recipe = self.recipe
+        if self.federation.batch_norm == "frozen":
+            recipe = replace(recipe, batch_norm="frozen")
+        seed = seed_for(self.seed, "fold", fold, "weights")
+        return build_for(recipe, num_features=num_features, seed=seed, trunk_weights=self.trunk_weights)
+
+
+# How a client learns: network, its windows, which of them, plan, generator, optimiser -> sum of the loss, elements.
+Learn = Callable[[AffectNetwork, Windows, Tensor, LocalPlan, torch.Generator, torch.optim.Optimizer], tuple[float, int]]
+
+
+def learn(  # noqa: PLR0913, PLR0917 - everything local training depends on, and nothing hidden
+    model: AffectNetwork,
+    windows: Windows,
+    index_W: Tensor,
+    plan: LocalPlan,
+    generator: torch.Generator,
+    optimiser: torch.optim.Optimizer,
+) -> tuple[float, int]:
+    """Train the local epochs; with `proximal` towards the weights the model comes with (FedProx).
+
+    Returns the sum of the loss over the compared elements, without the proximal term, and their number.
+    """
+    pull = _pull_home(model, optimiser, plan.federation.proximal) if plan.federation.proximal else None
+    parts = [
+        train_one_epoch(model, optimiser, windows, index_W, plan.recipe, generator)
+        for _ in range(plan.federation.local_epochs)
+    ]
+    if pull is not None:
+        pull.remove()
+    return sum(loss for loss, _ in parts), sum(count for _, count in parts)
+
+
+def _pull_home(model: nn.Module, optimiser: torch.optim.Optimizer, mu: float) -> torch.utils.hooks.RemovableHandle:
+    """Add the gradient of mu / 2 |w - w_global|^2 before every step."""
+    home = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
+
+    def add_gradient(*_: object) -> None:
+        for parameter, start in home:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - start, alpha=mu)
+
+    return optimiser.register_step_pre_hook(add_gradient)
+
+
+class Site:
+    """Some clients' data, read once, and one resident network that all of them use in turn."""
+
+    def __init__(self, clients: Sequence[Client], plan: LocalPlan, device: str = "cpu") -> None:
+        """Remember who lives here; nothing is read before it is needed."""
+        self._clients = {client.name: client for client in clients}
+        self._plan = plan
+        self._device = device
+        self._series: dict[str, tuple[Series | FrameSeries, ...]] = {}
+        self._windows: dict[str, Windows] = {}
+        self._model: AffectNetwork | None = None
+        self._layout: Layout | None = None
+
+    def take(self, plan: LocalPlan) -> None:
+        """Turn to another configuration of the same clients; their series stay in memory."""
+        self._plan = plan
+        self._windows = {}
+        self._model = self._layout = None
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Drop the data of clients; it is read again if one comes back."""
+        for name in names:
+            self._series.pop(name, None)
+            self._windows.pop(name, None)
+
+    def describe(self, name: str) -> Description:
+        """Read a client's data, at the latest now, and tell its sizes."""
+        windows = self._windows_of(name)
+        return Description(
+            num_features=windows.num_features,
+            sessions=tuple(one.session for one in self._series[name]),
+            shapes=tuple(_shape_of(one) for one in self._series[name]),
+            num_windows=tuple(len(windows.labelled(windows.of_series((i,)))) for i in range(len(windows.num_frames))),
+        )
+
+    def train(
+        self, job: Job, number: int, weights: Floats, integers: Integers, state: ClientState | None
+    ) -> tuple[Update, ClientState | None]:
+        """Train one client in round `number` from the weights (N,) and integers (M,) it was sent."""
+        windows, index_W = self._view(job)
+        model, layout = self._resident(windows)
+        return train_locally(model, layout, windows, index_W, self._plan, job, number, weights, integers, state)
+
+    def evaluate(self, job: Job, weights: Floats, integers: Integers, state: ClientState | None) -> Evaluation:
+        """Score a network on a client's windows; loss and moments leave, no frame."""
+        windows, index_W = self._view(job)
+        model, layout = self._resident(windows)
+        copy_into(model, weights, integers, layout)
+        _restore_own(model, state)
+        return evaluate(model, windows, index_W, self._plan.recipe)
+
+    def predict(self, job: Job, weights: Floats, integers: Integers) -> list[NDArray[np.float32]]:
+        """Predict traces (T, 2) of a client's series; NaN where no window lies."""
+        windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
+        model, layout = self._resident(windows)
+        copy_into(model, weights, integers, layout)
+        index_W = windows.of_series(job.series)
+        return merge(predict(model, windows, index_W), windows, index_W, job.series)
+
+    def layout(self, job: Job) -> Layout:
+        """Where the entries of the network lie."""
+        return self._resident(self._windows_of(job.client))[1]
+
+    def _view(self, job: Job) -> tuple[Windows, Tensor]:
+        windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
+        return windows, _part_of(windows, windows.labelled(windows.of_series(job.series)), job.part)
+
+    def _windows_of(self, name: str) -> Windows:
+        if name not in self._windows:
+            recipe = self._plan.recipe
+            if name not in self._series:
+                self._series[name] = _loaded(self._clients[name])
+            windows = cut(self._series[name], recipe.sequence_length, partial=recipe.partial_window)
+            check_images(windows, recipe)
+            self._windows[name] = windows.to(self._device)
+        return self._windows[name]
+
+    def _resident(self, windows: Windows) -> tuple[AffectNetwork, Layout]:
+        if self._model is None or self._layout is None:
+            self._model = self._plan.new_model(windows.num_features, fold=0).to(self._device)
+            self._layout = Layout.of(self._model.state_dict())
+        return self._model, self._layout
+
+
+def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, and nothing hidden
+    model: AffectNetwork,
+    layout: Layout,
+    windows: Windows,
+    index_W: Tensor,
+    plan: LocalPlan,
+    job: Job,
+    number: int,
+    weights: Floats,
+    integers: Integers,
+    state: ClientState | None,
+) -> tuple[Update, ClientState | None]:
+    """Train from (N,) and (M,) and the client's kept state; gives its update and its next state.
+
+    Whatever the model held before is overwritten: the result depends on the arguments alone.
+    """
+    start = time.perf_counter()
+    copy_into(model, weights, integers, layout)
+    _restore_own(model, state)
+    optimiser = new_adam(model, plan.recipe.learning_rate)
+    if state is not None and plan.federation.optimiser == "kept":
+        _restore_adam(optimiser, state)
+    address = ("fold", job.fold, "client", job.client, "round", number)
+    generator = torch.Generator().manual_seed(seed_for(plan.seed, *address))
+    loss_sum, count = plan.learn(model, windows, index_W, plan, generator, optimiser)
+    trained, counted = flatten(model.state_dict(), layout)
+    update = Update(
+        client=job.client,
+        round=number,
+        fold=job.fold,
+        layout=layout.digest,
+        num_samples=len(index_W),
+        weights=trained,
+        integers=counted,
+        train_loss=loss_sum / count if count else 0.0,
+        seconds=time.perf_counter() - start,
+    )
+    return update, _kept(model, optimiser, plan.federation)
+
+
+def _kept(model: AffectNetwork, optimiser: torch.optim.Optimizer, federation: Federation) -> ClientState | None:
+    """What a client takes from one round into the next; None: nothing."""
+    kept: dict[str, NDArray[np.generic]] = {}
+    if federation.optimiser == "kept":
+        for number, fields in optimiser.state_dict()["state"].items():
+            kept |= {f"adam.{number}.{name}": value.cpu().numpy().copy() for name, value in fields.items()}
+    if federation.batch_norm == "local":
+        kept |= {f"own.{name}": value.cpu().numpy().copy() for name, value in _own_entries(model).items()}
+    return kept or None
+
+
+def _own_entries(model: nn.Module) -> dict[str, Tensor]:
+    """Scales, shifts, statistics and counters of all batch normalisations."""
+    return {
+        f"{path}.{name}": value
+        for path, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for name, value in module.state_dict().items()
+    }
+
+
+def _restore_own(model: nn.Module, state: ClientState | None) -> None:
+    own = {name.removeprefix("own."): value for name, value in (state or {}).items() if name.startswith("own.")}
+    if own:
+        targets = _own_entries(model)
+        with torch.no_grad():
+            for name, value in own.items():
+                targets[name].copy_(torch.from_numpy(np.array(value)))
+
+
+def _restore_adam(optimiser: torch.optim.Optimizer, state: ClientState) -> None:
+    fields: dict[int, dict[str, Tensor]] = {}
+    for name, value in state.items():
+        kind, _, rest = name.partition(".")
+        if kind == "adam":
+            number, field_name = rest.split(".")
+            fields.setdefault(int(number), {})[field_name] = torch.from_numpy(np.array(value))
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": fields})
+
+
+def _part_of(windows: Windows, index_W: Tensor, part: str) -> Tensor:
+    """Those of the windows that lie wholly in the first four fifths of their series, or in the last fifth."""
+    if part == "all":
+        return index_W
+    num_frames_W = torch.tensor(windows.num_frames)[windows.series_W[index_W]]
+    border_W = num_frames_W - (num_frames_W * OWN_TEST_SHARE).long()
+    start_W = windows.start_W[index_W]
+    inside_W = start_W + windows.length_W[index_W] <= border_W if part == "first" else start_W >= border_W
+    return index_W[inside_W]
+
+
+def _loaded(client: Client) -> tuple[Series | FrameSeries, ...]:
+    series = tuple(client.load())
+    strangers = {one.participant for one in series} - {client.name}
+    if not series or strangers:
+        found = f"series of {', '.join(sorted(strangers))}" if strangers else "no series"
+        raise ValueError(f"client {client.name}: its recipe gives {found}, expected its own")
+    return series
+
+
+def _shape_of(series: Series | FrameSeries) -> tuple[int, ...]:
+    if isinstance(series, Series):
+        return tuple(series.features_TF.shape)
+    return (len(series.index_T), *series.frames.shape)

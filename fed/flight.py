@@ -1,0 +1,113 @@
+"""A call under way: what was asked of whom, what has come back, which sums are still out. Bookkeeping, no Ray."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fed.aggregators import PartialSum
+from fed.calls import FAILED, Answer, Call, Failure, Job, Report
+from fed.working import Done, answer_of, late
+
+Reference = Any  # of what an actor will answer; opaque here
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Slot:
+    """A place for an actor: who sits there, the actor of the moment, and how often it died for nothing."""
+
+    names: list[str]
+    actor: Any = None
+    starting: Reference | None = None  # ready once the actor is
+    start_by: float = 0.0
+    barren_deaths: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Flight:
+    """The state of one call; a slot's sum of a fold counts as in as soon as it is in `sums`, None for no sum."""
+
+    call: Call
+    serial: int
+    sent: Reference | None
+    end: float
+    slots: Sequence[Slot]
+    jobs: dict[int, list[Job]]
+    pending: dict[Reference, tuple[Slot, Job]] = field(default_factory=dict)  # in the order of submission
+    asked: dict[Reference, tuple[Slot, int]] = field(default_factory=dict)  # sums, by slot and fold
+    done: dict[tuple[int, str], Done] = field(default_factory=dict)
+    sums: dict[tuple[int, int], PartialSum | None] = field(default_factory=dict)  # by fold and id of the slot
+    deaths: Counter[str] = field(default_factory=Counter)
+
+    def finish(self, job: Job, done: Done) -> None:
+        """Note what came of a job."""
+        self.done[job.fold, job.client] = done
+
+    def fail(self, job: Job, reason: str, traceback: str = "") -> None:
+        """Note that nothing came of a job."""
+        self.finish(job, Done(failure=failure_of(job, FAILED, reason, traceback)))
+
+    def wants_sum(self, slot: Slot, fold: int) -> bool:
+        """Say whether a slot's sum of a fold can and must be fetched now; notes it where there is nothing to fetch."""
+        place = (fold, id(slot))
+        mine = [self.done.get((fold, job.client)) for job in self.jobs[fold] if job.client in slot.names]
+        if self.call.summed is None or place in self.sums or any(one is None for one in mine):
+            return False
+        if (slot, fold) in self.asked.values():
+            return False
+        if any(one is not None and _is_in_sum(one) for one in mine):
+            return True
+        self.sums[place] = None
+        return False
+
+    def lose(self, slot: Slot) -> list[Job]:
+        """Take back all that died with a slot's actor; gives the jobs to be done again, the one at work first.
+
+        Jobs whose sum was still in the actor come last: they were no part in its death.
+        """
+        again = [job for owner, job in self.pending.values() if owner is slot]
+        self.pending = {ref: place for ref, place in self.pending.items() if place[0] is not slot}
+        self.asked = {ref: place for ref, place in self.asked.items() if place[0] is not slot}
+        if self.call.summed is not None:
+            for fold, jobs in self.jobs.items():
+                if (fold, id(slot)) not in self.sums:
+                    again += [job for job in jobs if job.client in slot.names and self._take_back(job)]
+        return again
+
+    def _take_back(self, job: Job) -> bool:
+        done = self.done.get((job.fold, job.client))
+        if done is None or not _is_in_sum(done):
+            return False
+        del self.done[job.fold, job.client]
+        return True
+
+    def lose_sum(self, slot: Slot, fold: int) -> None:
+        """Give a sum up that cannot be fetched in time: its clients count as late."""
+        self.sums[fold, id(slot)] = None
+        for job in self.jobs[fold]:
+            if job.client in slot.names:
+                self.finish(job, late(self.call, job))
+
+    def complete(self, fold: int) -> bool:
+        """Say whether everything of a fold is there."""
+        if any((fold, job.client) not in self.done for job in self.jobs[fold]):
+            return False
+        owners = [slot for slot in self.slots if any(job.client in slot.names for job in self.jobs[fold])]
+        return self.call.summed is None or all((fold, id(slot)) in self.sums for slot in owners)
+
+    def answer(self, fold: int) -> Answer:
+        """Take a complete fold's results out: nothing large of it stays referenced here."""
+        done = {job.client: self.done[fold, job.client] for job in self.jobs[fold]}
+        sums = [self.sums.get((fold, id(slot))) for slot in self.slots]
+        self.sums |= {(fold, id(slot)): None for slot in self.slots}
+        self.done |= {(fold, name): Done(failure=one.failure) for name, one in done.items()}
+        return answer_of(fold, done, [total for total in sums if total is not None])
+
+
+def failure_of(job: Job, kind: str, reason: str, traceback: str = "") -> Failure:
+    """Say what became of a job."""
+    return Failure(fold=job.fold, client=job.client, kind=kind, reason=reason, traceback=traceback)
+
+
+def _is_in_sum(done: Done) -> bool:
+    return done.failure is None and isinstance(done.value, Report) and done.value.refused is None

@@ -1,0 +1,59 @@
+"""What lives in a client process: a site, the sums formed there, and a lock between them. No Ray."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from fed.aggregators import PartialSum
+from fed.calls import LATE
+from fed.client import Client, LocalPlan, Site
+from fed.flight import failure_of
+from fed.updates import Floats, Integers
+from fed.working import Done, Task, settle, work
+
+
+class House:
+    """A site behind a door: jobs run one at a time, sums are handed out beside them, by another thread."""
+
+    def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
+        """Take the share of the machine that was assigned; nothing is read yet."""
+        self._num_threads = num_threads
+        self._site = Site(clients, plan, device())
+        self._lock = threading.Lock()
+        self._sums: dict[tuple[int, int], PartialSum | None] = {}  # by call and fold
+        self._taken: set[tuple[int, int]] = set()
+
+    def pid(self) -> int:
+        """Answer as soon as there is somebody to answer: with the number of this process."""
+        return os.getpid()
+
+    def work(self, task: Task, sent: tuple[Floats, Integers] | None, call: int, summed: str | None) -> Done:
+        """Do one job from its row of the broadcast, whose arrays are read-only views of the object store."""
+        if torch.get_num_threads() != self._num_threads:
+            torch.set_num_threads(self._num_threads)  # a worker starts with a number of its own
+        if sent is not None:
+            task = replace(task, weights=sent[0][task.job.row], integers=sent[1][task.job.row])
+        done = work(self._site, task)
+        if summed is None:
+            return done
+        place = (call, task.job.fold)
+        with self._lock:
+            if place in self._taken:
+                return Done(failure=failure_of(task.job, LATE, "done after its sum was handed over"))
+            done, self._sums[place] = settle(self._site, task, done, self._sums.get(place), summed)
+        return done
+
+    def take_sum(self, call: int, fold: int) -> PartialSum | None:
+        """Hand over a fold's sum, also while a late client is still at work; who comes later is not in it."""
+        with self._lock:
+            # What is left of earlier calls, which were broken off, will never be asked for.
+            self._sums = {place: total for place, total in self._sums.items() if place[0] == call}
+            self._taken = {place for place in self._taken if place[0] == call} | {(call, fold)}
+            return self._sums.pop((call, fold), None)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Drop the data of clients that moved elsewhere."""
+        self._site.forget(names)

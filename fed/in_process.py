@@ -1,0 +1,34 @@
+"""All clients in this process, one after the other: the executor without Ray, and the measure of all others."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from fed.aggregators import PartialSum
+from fed.calls import Answer, Call, Executor, of_fold
+from fed.client import Client, LocalPlan, Site
+from fed.working import Done, answer_of, late, settle, task_of, work
+
+
+def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu") -> Executor:
+    """Start nothing; data is read when first needed.
+
+    A client that is at work when a deadline passes is waited for and then dropped: no thread can be stopped.
+    """
+    site = Site(clients, plan, device)
+    return Executor(run=lambda call: _run(site, call), close=lambda: None)
+
+
+def _run(site: Site, call: Call) -> Iterator[Answer]:
+    end = time.monotonic() + call.deadline_seconds
+    for fold, jobs in of_fold(call.jobs).items():
+        total: PartialSum | None = None
+        done: dict[str, Done] = {}
+        for job in jobs:
+            task = task_of(call, job)
+            one = late(call, job) if time.monotonic() >= end else work(site, task)
+            if time.monotonic() >= end:
+                one = late(call, job)
+            if call.summed is not None:
+                one, total = settle(site, task, one, total, call.summed)
+            done[job.client] = one
+        yield answer_of(fold, done, [] if total is None else [total])

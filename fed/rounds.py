@@ -1,0 +1,343 @@
+"""Federated learning of k folds in lock-step, one round at a time (paper, sections III.B and IV.D).
+
+The same interface as `models.training.FoldsInTraining`: a round is an epoch.
+Shapes: K folds, T frames of a recording, 2 = valence and arousal.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fed import saving
+from fed.aggregators import SUMMED, ServerState
+from fed.calls import REFUSED, Call, Failure, Job, Kind, Start
+from fed.client import Client, ClientState, LocalPlan
+from fed.cohort import Cohort, described
+from fed.in_process import in_process
+from fed.options import Federation
+from fed.records import ClientFailed, QuorumLost, Round, paper_seconds
+from fed.steps import Broadcast, Trained, aggregated, pooled, weighted
+from fed.updates import Expected, Layout, flatten, unflatten
+from models.ccc import ccc
+from models.epochs import Evaluation
+from models.losses import loss_of, target_of
+from models.recipe import Recipe
+from models.splits import FoldSplit
+from models.training import Epoch, TrainingDiverged
+
+_LOG = logging.getLogger(__name__)
+
+
+class FederatedFolds:
+    """K federations of one recipe, as many rounds as the recipe has epochs; equal seeds give equal bits on a CPU.
+
+    Randomness comes from (seed, fold, client, round) alone, sums are exact: the result depends neither on the
+    executor and its packing, nor on the order of arrival, nor on where a resumed training was interrupted.
+    """
+
+    def __init__(  # noqa: PLR0913 - everything a federation depends on
+        self,
+        clients: Sequence[Client],
+        participants: Sequence[str],
+        splits: Sequence[FoldSplit],
+        recipe: Recipe,
+        federation: Federation | None = None,
+        *,
+        seed: int,
+        start: Start = in_process,
+        checkpoint: Path | None = None,
+        trunk_weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Start the executor and let every client read its data.
+
+        `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. With
+        `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names, a
+        participant without a client, series that do not fit the recipe, or a fold that has no labelled window to
+        train or to validate on. ClientFailed: a client cannot read its data.
+        """
+        loss_of(recipe.loss), target_of(recipe.target)
+        self.recipe = recipe
+        self.federation = federation or Federation()
+        self.seed = seed
+        self.history: list[Epoch] = []
+        self.rounds: list[Round] = []
+        self.first_failure: ClientFailed | None = None
+        self._checkpoint = checkpoint
+        self._plan = LocalPlan(
+            recipe=recipe,
+            federation=self.federation,
+            splits=tuple(splits),
+            seed=seed,
+            trunk_weights=trunk_weights,
+        )
+        self._cohort = Cohort.of(clients, participants, splits)
+        self._executor = start(clients, self._plan)
+        try:
+            self._descriptions = described(self._executor, self._cohort, self.federation.round_deadline_seconds)
+            self._cohort.check_folds(self._descriptions, recipe.sequence_length)
+            self._states, self.layout = self._first_states()
+        except BaseException:
+            self._executor.close()
+            raise
+        self._best = list(self._states) if recipe.keep == "best" else []
+        self._client_states: dict[tuple[int, str], ClientState] = {}
+        self._broadcast = Broadcast.of(self._states)
+        self._identity = saving.identity(self._plan, self._cohort, self._descriptions, self.layout)
+
+    @property
+    def num_folds(self) -> int:
+        """K."""
+        return len(self._cohort.splits)
+
+    @property
+    def paper_seconds(self) -> float:
+        """Training time so far as the paper counts it (section IV.D), beside the epochs' measured seconds."""
+        return paper_seconds(self.rounds, [len(self._cohort.training(k)) for k in range(self.num_folds)])
+
+    def close(self) -> None:
+        """Give the executor's processes and memory back; nothing can be trained or predicted afterwards."""
+        self._executor.close()
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train on from the current state and yield each round as it ends, until the recipe's last epoch.
+
+        QuorumLost when a fold has too few clients left: the state is that before the round, and saved if a
+        checkpoint folder was given. TrainingDiverged when a validation loss is not finite.
+        """
+        while len(self.history) < self.recipe.epochs:
+            epoch = self._round(len(self.history) + 1)
+            self._save_if_asked()
+            yield epoch
+
+    def chosen_epoch(self, fold: int) -> int:
+        """Tell the round whose weights score: the last, or the first of least validation loss."""
+        if self.recipe.keep == "last" or not self.history:
+            return len(self.history)
+        losses = [epoch.validation_loss[fold] for epoch in self.history]
+        return losses.index(min(losses)) + 1
+
+    def fold_state(self, fold: int) -> dict[str, Tensor]:
+        """Copy the chosen global weights of a fold."""
+        chosen = self._chosen(fold)
+        return unflatten(chosen.weights, chosen.integers, self.layout)
+
+    def predict(self, fold: int, indices: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Predict traces (T, 2) of the series `indices` with the chosen weights, where the series live.
+
+        NaN where no window lies. ClientFailed when a participant's process cannot be had.
+        """
+        chosen = self._chosen(fold)
+        jobs = self._cohort.jobs(fold, indices)
+        call = Call(
+            kind="predict",
+            number=len(self.history),
+            jobs=tuple(replace(job, row=0) for job in jobs),
+            deadline_seconds=self.federation.round_deadline_seconds,
+            weights=chosen.weights[None],
+            integers=chosen.integers[None],
+        )
+        traces: dict[int, NDArray[np.float32]] = {}
+        for answer in self._executor.run(call):
+            for failure in answer.failures:
+                raise ClientFailed(len(self.history), failure)
+            for job in jobs:
+                of_job = zip(job.series, answer.values[job.client], strict=True)
+                traces |= {self._cohort.index_of(job.client, place): trace for place, trace in of_job}
+        return [traces[index] for index in indices]
+
+    def save(self, folder: Path) -> None:
+        """Write all state into one checkpoint, atomically; at any time, always as of the end of a round."""
+        saving.save(
+            folder,
+            identity=self._identity,
+            clients=self._cohort.names,
+            states=self._states,
+            best=self._best,
+            client_states=self._client_states,
+            history=self.history,
+            rounds=self.rounds,
+        )
+
+    def load(self, folder: Path) -> None:
+        """Continue from a checkpoint of the same federation.
+
+        CheckpointError (a ValueError): nothing there, damaged, or of another recipe, federation, seed, split or
+        data.
+        """
+        found = saving.load(folder, identity=self._identity, clients=self._cohort.names)
+        self._states, self._best = list(found.states), list(found.best)
+        self._client_states = dict(found.client_states)
+        self.history, self.rounds = list(found.history), list(found.rounds)
+        self._broadcast = Broadcast.of(self._states)
+
+    def _chosen(self, fold: int) -> ServerState:
+        return self._best[fold] if self.recipe.keep == "best" else self._states[fold]
+
+    def _first_states(self) -> tuple[list[ServerState], Layout]:
+        num_features = next(iter(self._descriptions.values())).num_features
+        networks = [self._plan.new_model(num_features, fold).state_dict() for fold in range(self.num_folds)]
+        layout = Layout.of(networks[0])
+        states = []
+        for network in networks:
+            weights, integers = flatten(network, layout)
+            states.append(ServerState(weights=weights, integers=integers))
+        return states, layout
+
+    def _round(self, number: int) -> Epoch:
+        start = time.perf_counter()
+        trained = self._train(number)
+        record = self._record(number, trained)
+        self._demand([one.failures for one in trained], [len(one.reports) for one in trained], record, start)
+        states = [one.state for one in trained]
+        broadcast = Broadcast.of(states)
+        found, own, failures = self._evaluate(number, broadcast)
+        record = replace(record, failures=record.failures + sum(failures, ()))
+        self._demand(failures, [len(one) for one in found], record, start, training=False)
+        validated = [pooled(one) for one in found]
+        for fold, one in enumerate(validated):
+            if not math.isfinite(one.loss):
+                raise TrainingDiverged(fold, number, f"validation loss is {one.loss}")
+        # From here on nothing fails: the round counts as a whole or not at all.
+        self._states, self._broadcast = states, broadcast
+        self._client_states |= {(k, name): s for k, one in enumerate(trained) for name, s in one.client_states.items()}
+        self._append(record, validated, [pooled(one) for one in own if one], time.perf_counter() - start)
+        return self.history[-1]
+
+    def _append(
+        self, record: Round, validated: Sequence[Evaluation], own: Sequence[Evaluation], seconds: float
+    ) -> None:
+        record = replace(
+            record,
+            seconds=seconds,
+            validation_loss=tuple(one.loss for one in validated),
+            ccc_valence=tuple(ccc(one.valence) for one in validated),
+            ccc_arousal=tuple(ccc(one.arousal) for one in validated),
+            own_ccc_valence=tuple(ccc(one.valence) for one in own),
+            own_ccc_arousal=tuple(ccc(one.arousal) for one in own),
+        )
+        self.rounds.append(record)
+        self.history.append(
+            Epoch(
+                number=record.number,
+                train_loss=record.train_loss,
+                validation_loss=record.validation_loss,
+                ccc_valence=record.ccc_valence,
+                ccc_arousal=record.ccc_arousal,
+                seconds=seconds,
+            )
+        )
+        for fold in range(len(self._best)):
+            if self.chosen_epoch(fold) == record.number:
+                self._best[fold] = self._states[fold]
+
+    def _train(self, number: int) -> list[Trained]:
+        sent, name = self._broadcast, self.federation.aggregator
+        part = "first" if name == "personalised" else "all"
+        jobs = tuple(
+            replace(job, row=sent.row(k, job.client), part=part)
+            for k in range(self.num_folds)
+            for job in self._cohort.training(k)
+        )
+        call = self._call("train", number, sent, jobs, summed=name if name in SUMMED else None)
+        trained: dict[int, Trained] = {}
+        for answer in self._executor.run(call):
+            gate = {
+                job.client: Expected(
+                    client=job.client,
+                    round=number,
+                    fold=job.fold,
+                    layout=self.layout,
+                    weights=sent.weights[job.row],
+                )
+                for job in jobs
+                if job.fold == answer.fold
+            }
+            trained[answer.fold] = aggregated(self._states[answer.fold], answer, gate, name)
+            self._show_first(number, trained[answer.fold].failures)
+        return [trained[k] for k in range(self.num_folds)]
+
+    def _evaluate(
+        self, number: int, broadcast: Broadcast
+    ) -> tuple[list[list[Evaluation]], list[list[Evaluation]], list[tuple[Failure, ...]]]:
+        """Evaluate validation people on the global networks, and clients on their own; in the cohort's order."""
+        jobs = [replace(job, row=k) for k in range(self.num_folds) for job in self._cohort.validation(k)]
+        own = [
+            replace(job, row=broadcast.row(k, job.client), part="last")
+            for k in range(self.num_folds)
+            for job in self._cohort.training(k)
+            if (k, job.client) in broadcast.personal
+        ]
+        answers = {a.fold: a for a in self._executor.run(self._call("evaluate", number, broadcast, (*jobs, *own)))}
+
+        def values(fold: int, asked: Sequence[Job]) -> list[Evaluation]:
+            found = answers[fold].values
+            return [found[job.client] for job in asked if job.fold == fold and job.client in found]
+
+        failures = [answers[k].failures for k in range(self.num_folds)]
+        for of_fold in failures:
+            self._show_first(number, of_fold)
+        folds = range(self.num_folds)
+        return [values(k, jobs) for k in folds], [values(k, own) for k in folds], failures
+
+    def _call(
+        self, kind: Kind, number: int, sent: Broadcast, jobs: tuple[Job, ...], *, summed: str | None = None
+    ) -> Call:
+        return Call(
+            kind=kind,
+            number=number,
+            jobs=jobs,
+            deadline_seconds=self.federation.round_deadline_seconds,
+            weights=sent.weights,
+            integers=sent.integers,
+            states={} if kind == "evaluate" and not sent.personal else self._client_states,
+            summed=summed,
+        )
+
+    def _record(self, number: int, trained: Sequence[Trained]) -> Round:
+        num_down = sum(len(self._cohort.training(k)) + len(self._cohort.validation(k)) for k in range(self.num_folds))
+        num_up = sum(len(one.reports) + sum(f.kind == REFUSED for f in one.failures) for one in trained)
+        return Round(
+            number=number,
+            seconds=0.0,
+            client_seconds=tuple(sum(report.seconds for report in one.reports) for one in trained),
+            trained=tuple(tuple(report.client for report in one.reports) for one in trained),
+            failures=sum((one.failures for one in trained), ()),
+            bytes_down=num_down * self.layout.num_bytes,
+            bytes_up=num_up * self.layout.num_bytes,
+            train_loss=tuple(weighted([(r.train_loss, r.num_samples) for r in one.reports]) for one in trained),
+        )
+
+    def _demand(
+        self,
+        failures: Sequence[Sequence[Failure]],
+        left: Sequence[int],
+        record: Round,
+        start: float,
+        *,
+        training: bool = True,
+    ) -> None:
+        """Raise QuorumLost for the first fold with too few clients, after the record and the checkpoint."""
+        for fold, num_left in enumerate(left):
+            asked = self._cohort.training(fold) if training else self._cohort.validation(fold)
+            needed = self.federation.needed(len(asked))
+            if num_left < needed:
+                self.rounds.append(replace(record, seconds=time.perf_counter() - start, train_loss=()))
+                self._save_if_asked()
+                raise QuorumLost(record.number, fold, num_left, needed, failures[fold]) from self.first_failure
+
+    def _show_first(self, number: int, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            if self.first_failure is None:
+                self.first_failure = ClientFailed(number, failure)
+                _LOG.error("%s\n%s", self.first_failure, failure.traceback)
+
+    def _save_if_asked(self) -> None:
+        if self._checkpoint is not None:
+            self.save(self._checkpoint)

@@ -1,0 +1,140 @@
+"""The state of a federation in one checkpoint, atomic and checksummed, without pickle."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fed.aggregators import ServerState
+from fed.client import ClientState, LocalPlan
+from fed.cohort import Cohort, Descriptions
+from fed.records import Round, round_from
+from fed.updates import Layout
+from models import checkpoints
+from models.splits import FoldSplit
+from models.training import Epoch
+from models.trunk_weights import digest_of
+
+# What a federation may change its mind about when it is taken up again: they do not touch the weights of a round.
+FREE_OPTIONS = ("on_client_failure", "quorum", "round_deadline_seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Saved:
+    """What a checkpoint holds."""
+
+    states: tuple[ServerState, ...]
+    best: tuple[ServerState, ...]
+    client_states: Mapping[tuple[int, str], ClientState]
+    history: tuple[Epoch, ...]
+    rounds: tuple[Round, ...]
+
+
+def identity(plan: LocalPlan, cohort: Cohort, descriptions: Descriptions, layout: Layout) -> dict[str, object]:
+    """What must agree for a checkpoint to be continued, as JSON gives it back; sizes of the data, no values."""
+    options = {name: value for name, value in plan.federation.to_dict().items() if name not in FREE_OPTIONS}
+    found: dict[str, object] = {
+        "recipe": plan.recipe.to_dict(),
+        "federation": options,
+        "seed": plan.seed,
+        "splits": [_split_identity(split) for split in plan.splits],
+        "participants": list(cohort.participants),
+        "clients": list(cohort.names),
+        "series": {
+            name: [[session, *shape] for session, shape in zip(one.sessions, one.shapes, strict=True)]
+            for name, one in descriptions.items()
+        },
+        "layout": layout.digest,
+    }
+    if plan.trunk_weights is not None:
+        found["trunk_weights"] = digest_of(plan.trunk_weights)
+    return found
+
+
+def save(  # noqa: PLR0913 - all state, named
+    folder: Path,
+    *,
+    identity: Mapping[str, object],
+    clients: Sequence[str],
+    states: Sequence[ServerState],
+    best: Sequence[ServerState],
+    client_states: Mapping[tuple[int, str], ClientState],
+    history: Sequence[Epoch],
+    rounds: Sequence[Round],
+) -> None:
+    """Replace the folder's checkpoint."""
+    tensors: dict[str, Tensor] = {}
+    for kind, of_kind in (("last", states), ("best", best)):
+        for k, state in enumerate(of_kind):
+            tensors[f"fold{k}.{kind}.weights"] = _tensor(state.weights)
+            tensors[f"fold{k}.{kind}.integers"] = _tensor(state.integers)
+            if kind == "last":
+                tensors |= {f"fold{k}.personal{clients.index(c)}": _tensor(w) for c, w in state.personal.items()}
+    # By number: a name with a dot in it must not be mistaken for another.
+    for (k, name), kept in client_states.items():
+        tensors |= {f"fold{k}.client{clients.index(name)}.{key}": _tensor(value) for key, value in kept.items()}
+    content = {
+        "training": dict(identity),
+        "num_folds": len(states),
+        "num_best": len(best),
+        "curve": [asdict(epoch) for epoch in history],
+        "rounds": [asdict(one) for one in rounds],
+    }
+    checkpoints.write(folder, tensors, content)
+
+
+def load(folder: Path, *, identity: Mapping[str, object], clients: Sequence[str]) -> Saved:
+    """Read a checkpoint of the federation that `identity` describes; CheckpointError."""
+    tensors, content = checkpoints.read(folder)
+    for name in dict.fromkeys([*identity, *content["training"]]):
+        found, expected = content["training"].get(name), identity.get(name)
+        if found != expected:
+            raise checkpoints.CheckpointError(
+                f"{folder}: checkpoint of another training: {name} is {found!r}, expected {expected!r}"
+            )
+    last = [_state(tensors, k, "last", clients) for k in range(content["num_folds"])]
+    kept: dict[tuple[int, str], dict[str, Any]] = {}
+    for key, value in tensors.items():
+        fold, who, *rest = key.split(".")
+        if who.startswith("client"):
+            place = int(fold.removeprefix("fold")), clients[int(who.removeprefix("client"))]
+            kept.setdefault(place, {})[".".join(rest)] = value.numpy()
+    return Saved(
+        states=tuple(last),
+        best=tuple(_state(tensors, k, "best", clients) for k in range(content["num_best"])),
+        client_states=kept,
+        history=tuple(_epoch_from(fields) for fields in content["curve"]),
+        rounds=tuple(round_from(fields) for fields in content["rounds"]),
+    )
+
+
+def _state(tensors: Mapping[str, Tensor], fold: int, kind: str, clients: Sequence[str]) -> ServerState:
+    prefix = f"fold{fold}.personal"
+    personal = {
+        clients[int(key.removeprefix(prefix))]: value.numpy()
+        for key, value in tensors.items()
+        if kind == "last" and key.startswith(prefix)
+    }
+    return ServerState(
+        weights=tensors[f"fold{fold}.{kind}.weights"].numpy(),
+        integers=tensors[f"fold{fold}.{kind}.integers"].numpy(),
+        personal=dict(sorted(personal.items())),
+    )
+
+
+def _tensor(value: np.ndarray[Any, Any]) -> Tensor:
+    # Copied: buffers from the object store are read-only, which torch does not like.
+    return torch.from_numpy(np.array(value))
+
+
+def _split_identity(split: FoldSplit) -> list[list[float]]:
+    scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
+    return [list(split.train), list(split.validation), list(split.held_out), *scaling]
+
+
+def _epoch_from(fields: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]

@@ -1,0 +1,265 @@
+"""Ray actors against the same federation in one process: the same bits, whatever dies, sleeps or is packed how."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from fed import actors
+from fed.actors import Pool, bundles_for, check_cluster, in_actors
+from fed.aggregators import PartialSum
+from fed.calls import Description, Executor, Report, Start
+from fed.client import Client, LocalPlan
+from fed.placement import ClusterTooSmall
+from fed.records import QuorumLost
+from fed.rounds import FederatedFolds
+from fed.working import Done
+from models.epochs import Evaluation
+from tests.fed.doorman import Doorman
+from tests.fed.test_rounds import planted
+from tests.fed.toys import SERIES, SPLITS, assert_same, federation, learning, misbehaving, trained, write
+from tests.models.toys import recipe
+
+pytestmark = [
+    pytest.mark.usefixtures("pretended_gpu"),
+    # Ray leaves pipes and sockets of ended workers to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+# Many times what a loaded machine takes: a test that hangs shall fail, not wait.
+SECONDS = 120.0
+TWO = {"client_actors": 2, "cpus_per_client": 0.5}
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> list[Client]:
+    return write(SERIES, tmp_path_factory.mktemp("people"))
+
+
+def started(start: Start, pools: list[Pool]) -> Start:
+    """Remember the pool that a start makes."""
+
+    def wrapped(clients: Any, plan: LocalPlan) -> Executor:
+        executor = start(clients, plan)
+        pools.append(executor.run.__self__)  # type: ignore[attr-defined]
+        return executor
+
+    return wrapped
+
+
+def test_actors_give_the_bits_of_one_process(clients: list[Client]) -> None:
+    """One set of processes a packing, for all aggregators: starting them is what takes time."""
+    for shape in (TWO, {"client_actors": 5, "cpus_per_client": 0.2}):
+        pools: list[Pool] = []
+        for aggregator in ("mean", "personalised"):
+            settings = {"aggregator": aggregator, "optimiser": "kept", "chosen": recipe(epochs=3)}
+            distributed = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
+            assert len(list(distributed.epochs())) == 3
+            assert len(pools[-1]._slots) == shape["client_actors"]
+            alone = federation(**settings)
+            list(alone.epochs())
+            assert_same(distributed, alone)
+            traces = distributed.predict(0, (4, 0, 2)), alone.predict(0, (4, 0, 2))
+            for mine, other in zip(*traces, strict=True):
+                np.testing.assert_array_equal(mine, other)
+            distributed.close()
+            if shape is not TWO:
+                break
+
+
+def with_pool(clients: list[Client], shape: dict[str, Any], **settings: Any) -> tuple[FederatedFolds, Pool]:
+    pools: list[Pool] = []
+    folds = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
+    return folds, pools[0]
+
+
+def test_memory_does_not_grow_and_nothing_private_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over eight rounds; what comes back is looked at byte by byte."""
+    marked, marks = planted()
+    received: list[Any] = []
+    real_get = ray.get
+
+    def spy(reference: Any, **options: Any) -> Any:
+        value = real_get(reference, **options)
+        received.append(value)
+        return value
+
+    monkeypatch.setattr(actors.ray, "get", spy)
+    folds, pool = with_pool(
+        write(marked, tmp_path / "data"), TWO, series=marked, chosen=recipe(epochs=8, hidden_size=96)
+    )
+    used = []
+    for _ in folds.epochs():
+        received_now = [_bytes_of(value) for value in received]
+        assert received_now
+        assert not any(mark in content for content in received_now for mark in marks)
+        allowed = (Description, Report, Evaluation, PartialSum)
+        found = {type(v.value if isinstance(v, Done) else v) for v in received}
+        assert found <= set(allowed)
+        received.clear()
+        used.append(_object_store_bytes())
+    assert folds.layout.num_bytes > 200_000
+    assert max(used[2:]) <= max(used[:2]) + folds.layout.num_bytes
+    assert pool._sent is not None
+    traces = folds.predict(0, (0, 2))
+    assert [trace.shape for trace in traces] == [(len(marked[i].valid_T), 2) for i in (0, 2)]
+    folds.close()
+
+
+def _bytes_of(value: Any) -> bytes:
+    import pickle
+
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return head + b"".join(buffer.raw().tobytes() for buffer in buffers)
+
+
+def _object_store_bytes() -> int:
+    time.sleep(0.3)  # references are given back by messages
+    total = ray.cluster_resources()["object_store_memory"]
+    return int(total - ray.available_resources().get("object_store_memory", total))
+
+
+@pytest.mark.parametrize("aggregator", ["mean", "median"])
+def test_a_killed_actor_is_replaced_and_changes_nothing(clients: list[Client], tmp_path: Path, aggregator: str) -> None:
+    marker = tmp_path / "deaths"
+    marker.write_text("1")
+    start = learning(partial(misbehaving, "die", "P2", 2, str(marker)), in_actors(**TWO))
+    disturbed = trained(clients=clients, start=start, aggregator=aggregator)
+    assert marker.read_text() == "0"
+    assert disturbed.first_failure is None
+    assert_same(disturbed, trained(aggregator=aggregator))
+
+
+def test_all_actors_killed_between_rounds_change_nothing(clients: list[Client]) -> None:
+    folds, pool = with_pool(clients, TWO, optimiser="kept", chosen=recipe(epochs=3))
+    for epoch in folds.epochs():
+        if epoch.number == 2:
+            for slot in pool._slots:
+                os.kill(ray.get(slot.actor.pid.remote()), signal.SIGKILL)
+    folds.close()
+    assert_same(folds, trained(optimiser="kept", chosen=recipe(epochs=3)))
+
+
+def test_a_client_that_kills_every_actor_is_dropped_by_name(clients: list[Client], tmp_path: Path) -> None:
+    marker = tmp_path / "deaths"
+    marker.write_text("99")
+    start = learning(partial(misbehaving, "die", "P2", 1, str(marker)), in_actors(**TWO))
+    folds = federation(clients=clients, start=start, on_client_failure="quorum", quorum=0.6)
+    next(folds.epochs())
+    (failure,) = folds.rounds[0].failed
+    assert (failure.client, failure.fold) == ("P2", 1)
+    assert failure.reason.startswith(f"its process died {actors.MAX_TRIES} times")
+    assert marker.read_text() == str(99 - actors.MAX_TRIES)
+    assert folds.rounds[0].trained == (("P1", "P3", "P5"), ("P0", "P4"))
+    folds.close()
+
+
+def test_a_sleeping_client_is_dropped_by_name_and_the_others_count(clients: list[Client], tmp_path: Path) -> None:
+    """Six clients in two actors: the sleeper's neighbours were in time, and their sum is fetched beside it."""
+    marker = tmp_path / "sleeps"
+    marker.write_text("1")
+    splits = [replace(SPLITS[1], train=(0, 2, 4), validation=(1,))]
+    start = learning(partial(misbehaving, "sleep", "P4", 2, str(marker)), in_actors(**TWO))
+    folds = federation(
+        clients=clients, splits=splits, start=start, chosen=recipe(epochs=3), on_client_failure="resilient"
+    )
+    epochs = folds.epochs()
+    next(epochs)
+    folds.federation = replace(folds.federation, round_deadline_seconds=3.0)
+    begun = time.monotonic()
+    next(epochs)
+    assert time.monotonic() - begun < 6.0 + actors.GRACE_SECONDS
+    late = {one.client for one in folds.rounds[1].failures}
+    assert "P4" in late
+    assert {one.kind for one in folds.rounds[1].failures} == {"late"}
+    assert set(folds.rounds[1].trained[0]) == {"P0", "P2", "P4"} - late != set()
+    folds.federation = replace(folds.federation, round_deadline_seconds=SECONDS)
+    next(epochs)
+    assert folds.rounds[2].trained == (("P0", "P2", "P4"),)
+    folds.close()
+
+
+def test_a_client_that_raises_far_away_keeps_its_traceback(clients: list[Client]) -> None:
+    start = learning(partial(misbehaving, "raise", "P2", 1, "unused"), in_actors(**TWO))
+    folds = federation(clients=clients, start=start)
+    with pytest.raises(QuorumLost, match="P2 failed: ValueError: the camera fell off the table"):
+        next(folds.epochs())
+    assert folds.first_failure is not None
+    assert "in misbehaving" in folds.first_failure.traceback
+    folds.close()
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(0.05, 20), (0.2, 5)])
+def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = {"cpus_per_client": 0.01, "gpus_per_client": gpus}
+    assert check_cluster(20, **shape) == expected
+    assert bundles_for(20, **shape)[1:] == [{"CPU": 0.01, "GPU": gpus}] * expected
+    # Twenty processes that need not import torch: only their places matter here.
+    monkeypatch.setattr(actors, "House", Doorman)
+    monkeypatch.setattr(actors, "assigned_device", print)
+    people: Any = [SimpleNamespace(name=f"P{i}") for i in range(20)]
+    executor = in_actors(**shape)(people, SimpleNamespace())  # type: ignore[arg-type]
+    pool = executor.run.__self__  # type: ignore[attr-defined]
+    assert len(pool._slots) == expected
+    assert sorted(name for slot in pool._slots for name in slot.names) == sorted(one.name for one in people)
+    # All are there at one time, and no further one would find room.
+    assert len({ray.get(slot.actor.pid.remote()) for slot in pool._slots}) == expected
+    assert ray.available_resources().get("GPU", 0.0) == pytest.approx(0.0, abs=1e-6)
+    executor.close()
+
+
+def test_what_no_node_can_hold_is_refused_before_the_start(clients: list[Client]) -> None:
+    with pytest.raises(ClusterTooSmall, match=r"needs 1 CPUs, 2 GPUs .*node 0 has 2 CPUs, 1 GPUs"):
+        federation(clients=clients, start=in_actors(gpus_per_client=2.0))
+    with pytest.raises(ClusterTooSmall, match=r"3 client processes x .*= 3 CPUs"):
+        bundles_for(6, client_actors=3)
+
+
+def inside_a_trial(clients: list[Client], shape: dict[str, Any]) -> tuple[list[float], int, list[str]]:
+    """Train as a Tune trial does, in a process inside a placement group."""
+    folds, pool = with_pool(clients, {**shape, "client_actors": "auto"})
+    losses = [epoch.validation_loss[0] for epoch in folds.epochs()]
+    group = ray.util.get_current_placement_group()
+    table = ray.util.placement_group_table(group)
+    assert len(table["bundles"]) == 3
+    count = len(pool._slots)
+    folds.close()
+    refused = []
+    try:
+        in_actors(cpus_per_client=0.6)(clients, pool_plan())
+    except ClusterTooSmall as error:
+        refused.append(str(error))
+    return losses, count, refused
+
+
+def pool_plan() -> LocalPlan:
+    return LocalPlan(recipe=recipe(), federation=federation().federation, splits=(), seed=0)
+
+
+def test_inside_a_placement_group_its_bundles_hold_the_actors(clients: list[Client]) -> None:
+    shape = {"cpus_per_client": 0.25}
+    bundles = bundles_for(6, client_actors=2, trial_cpus=0.5, **shape)
+    assert bundles == [{"CPU": 0.5}, {"CPU": 0.25}, {"CPU": 0.25}]
+    group = ray.util.placement_group(bundles)
+    assert group.wait(SECONDS)
+    strategy = PlacementGroupSchedulingStrategy(
+        group, placement_group_bundle_index=0, placement_group_capture_child_tasks=True
+    )
+    trial = ray.remote(num_cpus=0.5, scheduling_strategy=strategy)(inside_a_trial)
+    losses, count, refused = ray.get(trial.remote(clients, shape), timeout=SECONDS)
+    ray.util.remove_placement_group(group)
+    assert count == 2
+    assert losses == [epoch.validation_loss[0] for epoch in trained().history]
+    assert len(refused) == 1
+    assert "node 0 has 0.25 CPUs" in refused[0]

@@ -1,0 +1,142 @@
+"""Every aggregator by the same laws, and each by hand."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fed.aggregators import (
+    AGGREGATORS,
+    SUMMED,
+    ServerState,
+    added,
+    aggregator_of,
+    from_sum,
+    merged,
+)
+from fed.options import AGGREGATOR_NAMES
+from fed.updates import Update
+from tests.fed.toys import update
+
+STATE = ServerState(weights=np.zeros(4, np.float32), integers=np.array([2]))
+UPDATES = [update(f"P{i}") for i in range(5)]
+
+
+def same(one: ServerState, other: ServerState) -> None:
+    assert one.weights.tobytes() == other.weights.tobytes()
+    assert one.integers.tolist() == other.integers.tolist()
+    assert list(one.personal) == list(other.personal)
+    for name in one.personal:
+        assert one.personal[name].tobytes() == other.personal[name].tobytes()
+
+
+def test_the_names_are_those_of_the_options() -> None:
+    assert tuple(AGGREGATORS) == AGGREGATOR_NAMES
+    assert set(SUMMED) < set(AGGREGATORS)
+    with pytest.raises(ValueError, match=r"'krum': expected one of mean, weighted-mean, median"):
+        aggregator_of("krum")
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_the_order_of_arrival_is_irrelevant(name: str) -> None:
+    expected = AGGREGATORS[name](STATE, UPDATES)
+    orders = list(itertools.permutations(UPDATES))
+    assert len(orders) == 120
+    for order in orders:
+        same(AGGREGATORS[name](STATE, order), expected)
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_equal_updates_aggregate_to_themselves(name: str, count: int) -> None:
+    weights = np.array([0.1, -3e-9, 7.7, 1e-40], dtype=np.float32)
+    found = AGGREGATORS[name](STATE, [replace(update(f"P{i}"), weights=weights) for i in range(count)])
+    assert found.weights.tobytes() == weights.tobytes()
+    for own in found.personal.values():
+        assert own.tobytes() == weights.tobytes()
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_integers_stay_integers_and_the_largest_counts(name: str) -> None:
+    found = AGGREGATORS[name](STATE, UPDATES)
+    assert found.integers.dtype == np.int64
+    assert found.integers.tolist() == [9]
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_results_are_finite_float32_and_inputs_stay(name: str) -> None:
+    before = [one.weights.copy() for one in UPDATES]
+    found = AGGREGATORS[name](STATE, UPDATES)
+    assert found.weights.dtype == np.float32
+    assert np.isfinite(found.weights).all()
+    assert found.weights.min() >= min(one.weights.min() for one in UPDATES)
+    assert STATE.weights.tolist() == [0, 0, 0, 0]
+    for one, old in zip(UPDATES, before, strict=True):
+        np.testing.assert_array_equal(one.weights, old)
+
+
+@pytest.mark.parametrize("name", SUMMED)
+@pytest.mark.parametrize("parts", [[[0, 1, 2, 3, 4]], [[3], [0, 4], [1, 2]], [[4], [3], [2], [1], [0]]])
+def test_sums_formed_elsewhere_give_the_same_bits(name: str, parts: list[list[int]]) -> None:
+    sums = []
+    for part in parts:
+        total = None
+        for index in part:
+            total = added(total, UPDATES[index], SUMMED[name])
+        assert total is not None
+        sums.append(total)
+    same(from_sum(STATE, merged(sums)), AGGREGATORS[name](STATE, UPDATES))
+
+
+def test_a_client_cannot_count_twice() -> None:
+    sums = [added(None, UPDATES[0], SUMMED["mean"]) for _ in range(2)]
+    with pytest.raises(AssertionError, match="twice"):
+        merged(sums)
+
+
+def by_hand(values: list[float], samples: list[int]) -> list[Update]:
+    rows = zip(values, samples, strict=True)
+    return [replace(update(f"P{i}"), weights=np.full(4, v, np.float32), num_samples=n) for i, (v, n) in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mean", (0 + 1 + 2 + 4 + 93) / 5),
+        ("weighted-mean", (10 * 0 + 1 * 1 + 1 * 2 + 2 * 4 + 6 * 93) / 20),
+        ("median", 2.0),
+        ("trimmed-mean", (1 + 2 + 4) / 3),
+    ],
+)
+def test_values_by_hand(name: str, expected: float) -> None:
+    found = AGGREGATORS[name](STATE, by_hand([4, 0, 93, 1, 2], [2, 10, 6, 1, 1]))
+    np.testing.assert_array_equal(found.weights, np.full(4, expected, np.float32))
+
+
+def test_the_median_of_an_even_number_is_between_the_two_in_the_middle() -> None:
+    found = AGGREGATORS["median"](STATE, by_hand([4, 0, 93, 1], [1, 1, 1, 1]))
+    np.testing.assert_array_equal(found.weights, np.full(4, 2.5, np.float32))
+
+
+def test_personal_networks_lean_to_those_alike() -> None:
+    updates = by_hand([1.0, 1.1, 5.0], [1, 9, 4])
+    found = AGGREGATORS["personalised"](STATE, updates)
+    own = {name: float(weights[0]) for name, weights in found.personal.items()}
+    assert list(own) == ["P0", "P1", "P2"]
+    middle = (1.0 + 1.1 + 5.0) / 3
+    assert own["P0"] < own["P1"] < middle < own["P2"]
+    assert all(1.0 < value < 5.0 for value in own.values())
+    assert float(found.weights[0]) == pytest.approx(sum(own.values()) / 3, rel=1e-6)
+    # By hand: squared distances 4 of four weights times (0.1, 4, 3.9)^2, scaled by their median.
+    scale = 4 * 3.9**2
+    weigh = np.exp(-np.array([0.0, 4 * 0.1**2, 4 * 4.0**2]) / scale)
+    assert own["P0"] == pytest.approx(float(weigh @ [1.0, 1.1, 5.0] / weigh.sum()), rel=1e-6)
+
+
+def test_a_client_without_an_update_keeps_its_network() -> None:
+    first = AGGREGATORS["personalised"](STATE, UPDATES)
+    second = AGGREGATORS["personalised"](first, UPDATES[:3])
+    assert list(second.personal) == [one.client for one in UPDATES]
+    assert second.personal["P4"].tobytes() == first.personal["P4"].tobytes()
+    assert second.personal["P0"].tobytes() != first.personal["P0"].tobytes()

@@ -1,0 +1,113 @@
+"""Sums without rounding: against whole fractions, in every order and grouping, over the whole range of float32."""
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fed.exact import BLOCK, MAX_TOTAL, ExactSum, nearest_float32
+
+LARGEST = float(np.finfo(np.float32).max)
+FLOATS = st.floats(min_value=-LARGEST, max_value=LARGEST, width=32)
+
+
+def summed(rows: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> ExactSum:
+    total = ExactSum(len(rows[0]))
+    for row, weight in zip(rows, weights, strict=True):
+        total.add(row, weight)
+    return total
+
+
+def true_mean(rows: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> NDArray[np.float32]:
+    columns = np.stack(rows).T.tolist()
+    exact = [sum(Fraction(x) * w for x, w in zip(column, weights, strict=True)) / sum(weights) for column in columns]
+    return np.array([nearest_float32(value) for value in exact], dtype=np.float32)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(FLOATS, st.integers(1, 5000)), min_size=1, max_size=6))
+def test_the_mean_is_the_nearest_float_to_the_true_one(pairs: list[tuple[float, int]]) -> None:
+    rows = [np.array([value], dtype=np.float32) for value, _ in pairs]
+    weights = [weight for _, weight in pairs]
+    np.testing.assert_array_equal(summed(rows, weights).mean(), true_mean(rows, weights))
+
+
+def wide_rows(num_rows: int, size: int) -> list[NDArray[np.float32]]:
+    """Magnitudes from subnormal to huge in one element: a float64 alone would round."""
+    rng = np.random.default_rng(3)
+    return [
+        (rng.normal(size=size) * 10.0 ** rng.integers(-44, 30, size=size)).astype(np.float32) for _ in range(num_rows)
+    ]
+
+
+def test_neither_order_nor_grouping_shows() -> None:
+    rows, weights = wide_rows(4, 300), [1, 7, 30, 4]
+    expected = true_mean(rows, weights)
+    naive = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
+    assert len(summed(rows, weights).rest) > 100  # the errors of addition are real here
+    orders = list(itertools.permutations(range(4)))
+    for order in orders:
+        found = summed([rows[i] for i in order], [weights[i] for i in order])
+        np.testing.assert_array_equal(found.mean(), expected)
+    for parts in ([[0], [1, 2, 3]], [[3, 1], [0, 2]], [[2], [0], [3], [1]]):
+        total = ExactSum(300)
+        for part in parts:
+            total.merge(summed([rows[i] for i in part], [weights[i] for i in part]))
+        np.testing.assert_array_equal(total.mean(), expected)
+    assert naive.shape == expected.shape
+
+
+def test_cancellation_leaves_what_was_small() -> None:
+    big, small = np.array([2.0**100], np.float32), np.array([2.0**-140], np.float32)
+    total = summed([big, small, -big], [1, 1, 1])
+    assert total.mean()[0] == np.float32(2.0**-140 / 3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1 << 23, (1 << 24) - 1), st.integers(-149, 100), st.integers(1, 5000), st.integers(-3, 3))
+def test_next_to_midpoints(mantissa: int, exponent: int, total: int, step: int) -> None:
+    """Sums as close to `total` times a midpoint of two float32 as a float64 can be."""
+    exact = ExactSum(1)
+    exact.total = total
+    middle = np.float64((2 * mantissa + 1) * 2.0 ** (exponent - 1)) * total
+    for _ in range(abs(step)):
+        middle = np.nextafter(middle, np.copysign(np.inf, step))
+    exact.high[:] = middle
+    assert exact.mean()[0] == nearest_float32(Fraction(float(middle)) / total)
+
+
+def test_a_quotient_between_two_floats_is_rounded_once() -> None:
+    rows = [np.array([value], dtype=np.float32) for value in (1.0, 1.0 + 2.0**-23, 1.0, 2.0**-60)]
+    for kept in (rows[:2], rows[:3], rows, [rows[0], rows[1], -rows[3]]):
+        weights = [1] * len(kept)
+        np.testing.assert_array_equal(summed(kept, weights).mean(), true_mean(kept, weights))
+
+
+def test_one_summand_and_equal_summands_stay_what_they_are() -> None:
+    row = np.array([0.1, -0.0, 0.0, 1e-45, -LARGEST, 3.0], dtype=np.float32)
+    for count in (1, 2, 3, 7):
+        found = summed([row] * count, [5] * count).mean()
+        assert found.tobytes() == row.tobytes()  # the sign of zero included
+
+
+def test_long_arrays_go_through_in_blocks() -> None:
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=2 * BLOCK + 5).astype(np.float32) for _ in range(3)]
+    rows[1][BLOCK] = 1e-30
+    np.testing.assert_array_equal(summed(rows, [1, 2, 3]).mean(), true_mean(rows, [1, 2, 3]))
+
+
+def test_weights_that_would_round_are_refused() -> None:
+    total = ExactSum(1)
+    one = np.ones(1, dtype=np.float32)
+    total.add(one, MAX_TOTAL - 2)
+    with pytest.raises(OverflowError, match=str(MAX_TOTAL)):
+        total.add(one, 2)
+    with pytest.raises(OverflowError):
+        total.add(one, 0)
+    assert total.mean()[0] == 1.0
