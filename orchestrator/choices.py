@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fed.options import Federation
+from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
 from orchestrator.errors import InputError, Problem
 from orchestrator.gather import Gather
 from orchestrator.plan import ImageOptions, SearchOptions, grid_points, parse_grid_overrides
@@ -130,6 +131,8 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
         "weights": preset.weights,
     }
     given = {name: value for name, value in request.image_changes.items() if value is not None}
+    if given.get("weights", WEIGHTS_NONE) not in (WEIGHTS_NONE, WEIGHTS_IMAGENET):
+        given["weights"] = str(Path(given["weights"]).absolute())  # workers are started elsewhere
     return ImageOptions(**{**fields, **given})
 
 

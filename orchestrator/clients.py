@@ -35,7 +35,7 @@ class Recipe:
             dataclasses.replace(recording, video=video)
             for recording, video in zip(corpus.recordings, self.videos, strict=True)
         ]
-        trunk = load_trunk(self.images) if self.images else None
+        trunk = load_trunk(self.images) if self.images and self.images.backbone == "frozen" else None
         return make_series(recordings, self.protocol, self.images, trunk=trunk)
 
 

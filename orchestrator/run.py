@@ -20,6 +20,7 @@ from orchestrator.results import Outcome
 from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import TRIALS_FOLDER, read_failures, read_results
 
+CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.records: in a round, or before the first
 LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
 TRACKING_OPEN_SECONDS = 30.0
@@ -83,7 +84,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
     _print_end(output, status)
     if status == "interrupted" or (status == "out of time" and not outcome.results):
         return exit_codes.INTERRUPTED
-    if any(failure["kind"] == "QuorumLost" for failure in outcome.failures):
+    if any(failure["kind"] in CLIENTS_LOST for failure in outcome.failures):
         return exit_codes.QUORUM_LOST
     return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
 

@@ -15,7 +15,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
+from models.trunks import new_trunk
 from tests.conftest import ROOT, Run, read_summary
 from tests.corpora.writers import write_folder
 from tests.trial_table import write_trial_table
@@ -45,6 +47,8 @@ TINY = [
     "sequence_length=50",
 ]
 ONE_EPOCH = ["--epochs", "1", "--folds", "2"]
+FACES = [word for word in TINY if word != "sequence_length=50"]
+FACES = [*FACES, "sequence_length=4", "--frame-stride", "10", "--image-size", "48", "--data", "FACES"]
 SHORTER = {
     "tune --method au --data /data/RECOLA": TINY,
     "tune --method au --data /data/RECOLA --dry-run": ["--folds", "2"],
@@ -59,6 +63,11 @@ SHORTER = {
         *["--set", "num_layers=1,2", "--trials", "2"],
     ],
     "tune --resume runs/long": [],
+    "tune --method images": FACES,
+    "tune --method fl": FACES,
+    "tune --method fl-au": [*TINY, "--data", "FACES"],
+    "tune --method fl --data /data/RECOLA --weights resnet18.pth --client-actors 4 --gpus-per-client 0.25"
+    " --on-client-failure quorum": [*FACES, "--cpus-per-client", "0.2", "--gpus-per-client", "0"],
     "tune --method au --data /data/RECOLA --protocol strict": TINY,
     "tune --method au --data mine.parquet --preset demo --gold ewe --label-delay 2": TINY,
     "evaluate --method au --network bilstm --learning-rate 0.001 --hidden-size 16 --sequence-length 42 --num-layers 1"
@@ -92,6 +101,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_folder(folder / "made", people)
     shutil.move(next((folder / "made").rglob("features")).parent, folder / "mine")
     write_trial_table(folder / "trials.csv")
+    synthesize(folder / "faces", participants=3, seconds=8.0, seed=4, faces=True)
+    torch.save(new_trunk("resnet18", seed=0).state_dict(), folder / "resnet18.pth")
     return folder
 
 
@@ -108,6 +119,7 @@ def test_commands_in_the_order_of_the_readme(workplace: Path, run_command: Run) 
             continue
         short = command.removeprefix(OURS)
         words = short.replace("/data/RECOLA", str(workplace / "RECOLA")).split() + SHORTER[short]
+        words = [str(workplace / "faces") if word == "FACES" else word for word in words]
         if "--output" not in words and words[0] in ("tune", "evaluate") and "--resume" not in words:
             words += ["--output", f"runs/{ran}"]
         done = run_command(*words, cwd=workplace)
