@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,34 @@ def run_command(environment: dict[str, str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def run_inside(environment: dict[str, str], ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, on the tests' shared Ray; as `run_command`, without the start of a process."""
+    from click.testing import CliRunner
+
+    from orchestrator.cli import cli
+
+    assert ray_cluster is None
+    changed = {key: value for key, value in environment.items() if os.environ.get(key) != value}
+
+    def run(*arguments: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Any:
+        monkeypatch.chdir(cwd)
+        words = [str(word) for word in arguments]
+        result = CliRunner().invoke(cli, words, env={**changed, **(env or {})}, prog_name="python -m orchestrator")
+        failed = result.exception is not None and not isinstance(result.exception, SystemExit)
+        trace = "".join(traceback.format_exception(result.exception)) if failed else ""
+        return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr + trace)
+
+    return run
+
+
+# Ray leaves sockets and pipes of its workers to the garbage collector; MLflow a connection to its database.
+LEFT_OPEN = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="session")

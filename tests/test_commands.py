@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Run, read_summary
+from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import three_people, write_recola
 from tests.trial_table import write_trial_table
 
+pytestmark = LEFT_OPEN
 TUNE = ("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 3, "--num-cpus", 2)
 GRID = ("--set", "hidden_size=8,16", "--set", "sequence_length=50,100", "--set", "num_layers=1")
 # Long enough to be broken off in the middle of a trial, which then has a checkpoint.
@@ -106,20 +107,22 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 
 
 def test_an_hour_budget_ends_a_search_that_resume_can_continue(
-    small_corpus: Path, run_command: Run, tmp_path: Path
+    small_corpus: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    done = run_command(*TUNE, *GRID, *SLOW, "--hours", 0.0005, "--data", small_corpus, "--output", output)
-    assert done.returncode == 0, done.stderr
-    assert read_summary(output)["status"] == "out of time"
+    done = run_inside(*TUNE, *GRID, *SLOW, "--hours", 0.0005, "--data", small_corpus, "--output", output)
+    summary = read_summary(output)
+    # Nothing finished in so short a time is an interruption, something finished is what was asked for.
+    assert done.returncode == (0 if summary["trials"]["finished"] else 130), done.stderr
+    assert summary["status"] == "out of time"
     assert "--resume" in done.stderr
 
 
-def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_command: Run, tmp_path: Path) -> None:
+def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_inside: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
     table = write_trial_table(tmp_path / "trials.csv")
     point = ("--learning-rate", 0.001, "--hidden-size", 16, "--sequence-length", 42, "--num-layers", 1)
-    done = run_command(
+    done = run_inside(
         "evaluate", "--method", "au", "--network", "bilstm", *point, "--data", table, "--epochs", 40, "--output", output
     )
     assert done.returncode == 0, done.stderr
@@ -130,11 +133,9 @@ def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_command: Ru
     assert summary["ccc_arousal"] > ridge["ccc_arousal"] > 0.2
 
 
-def test_evaluate_published_is_the_networks_row_of_table_i(
-    small_corpus: Path, run_command: Run, tmp_path: Path
-) -> None:
+def test_evaluate_published_is_the_networks_row_of_table_i(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    done = run_command(
+    done = run_inside(
         *("evaluate", "--method", "au", "--network", "bilstm", "--published", "--epochs", 1, "--folds", 2),
         *("--data", small_corpus, "--output", output),
     )
@@ -148,9 +149,9 @@ def test_evaluate_published_is_the_networks_row_of_table_i(
     }
 
 
-def test_dry_run_counts_the_full_grid_and_trains_nothing(small_corpus: Path, run_command: Run, tmp_path: Path) -> None:
+def test_dry_run_counts_the_full_grid_and_trains_nothing(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    done = run_command(
+    done = run_inside(
         "tune", "--preset", "paper", "--folds", 6, "--data", small_corpus, "--dry-run", "--output", output
     )
     assert done.returncode == 0, done.stderr
@@ -174,30 +175,30 @@ BAD_OPTIONS = {
     "--set key": (["--set", "hidden=8"], "--set: found 'hidden=8'; expected one of learning_rate"),
     "--set value": (["--set", "num_layers=two"], "--set num_layers: found 'two'; expected whole numbers"),
     "--folds": (["--folds", "7"], "--folds: found 6 participant(s) for 7 folds"),
-    "--set long": (["--set", "sequence_length=601"], "601 is longer than any recording (600 frames)"),
+    "--set long": (["--set", "sequence_length=601", "--folds", "3"], "601 is longer than any recording (600 frames)"),
     "--resume": (["--resume", "/nowhere"], "--resume"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_OPTIONS)
-def test_bad_options_are_named_and_end_with_2(name: str, small_corpus: Path, run_command: Run, tmp_path: Path) -> None:
+def test_bad_options_are_named_and_end_with_2(name: str, small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
     arguments, message = BAD_OPTIONS[name]
     output = tmp_path / "run"
-    done = run_command("tune", *arguments, "--data", small_corpus, "--output", output)
+    done = run_inside("tune", *arguments, "--data", small_corpus, "--output", output)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(output.glob("trials/*"))
 
 
-def test_all_faults_of_a_command_are_told_at_once(run_command: Run, tmp_path: Path) -> None:
+def test_all_faults_of_a_command_are_told_at_once(run_inside: Run, tmp_path: Path) -> None:
     data = write_recola(tmp_path / "recola", three_people())
     label = next(data.rglob("valence/*.csv"))
     text = label.read_text().splitlines()
     first, rest = text[2].split(";", 1)
     label.write_text("\n".join([*text[:2], f"{first};much{rest[rest.index(';') :]}", *text[3:]]) + "\n")
     (tmp_path / "file").write_text("")
-    done = run_command(
+    done = run_inside(
         *("tune", "--data", data, "--set", "hidden=8", "--output", tmp_path / "file"),
         *("--tracking-uri", "ftp://nowhere"),
     )
@@ -209,59 +210,59 @@ def test_all_faults_of_a_command_are_told_at_once(run_command: Run, tmp_path: Pa
     assert any(f"{label.name}:3" in line and "much" in line for line in lines), done.stderr
 
 
-def test_an_output_that_holds_another_run_is_refused(undisturbed: Path, small_corpus: Path, run_command: Run) -> None:
+def test_an_output_that_holds_another_run_is_refused(undisturbed: Path, small_corpus: Path, run_inside: Run) -> None:
     before = (undisturbed / "plan.json").read_bytes()
-    done = run_command(*TUNE, *GRID, "--data", small_corpus, "--output", undisturbed)
+    done = run_inside(*TUNE, *GRID, "--data", small_corpus, "--output", undisturbed)
     assert done.returncode == 2
     assert "is not empty" in done.stderr
     assert (undisturbed / "plan.json").read_bytes() == before
 
 
 def test_a_dead_tracking_server_costs_nothing_but_a_sentence_and_track_writes_it_later(
-    small_corpus: Path, run_command: Run, store: str, tmp_path: Path
+    small_corpus: Path, run_inside: Run, store: str, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
     grid = ("--set", "hidden_size=8", "--set", "sequence_length=50", "--set", "num_layers=1", "--epochs", 2)
-    done = run_command(
+    done = run_inside(
         *(*TUNE, *grid, "--data", small_corpus, "--output", output, "--tracking-uri", "http://127.0.0.1:9")
     )
     assert done.returncode == 0, done.stderr
     assert f"track {output}" in done.stdout
     assert read_summary(output)["mlflow"]["run_id"] is None
-    done = run_command("track", output, "--tracking-uri", store)
+    done = run_inside("track", output, "--tracking-uri", store)
     assert done.returncode == 0, done.stderr
     assert "1 configurations written" in done.stdout
-    done = run_command("track", tmp_path)
+    done = run_inside("track", tmp_path)
     assert done.returncode == 2
     assert "plan.json" in done.stderr
 
 
-def test_data_commands(small_corpus: Path, run_command: Run, tmp_path: Path) -> None:
-    done = run_command("data", "check", small_corpus, "--json")
+def test_data_commands(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+    done = run_inside("data", "check", small_corpus, "--json")
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
     assert manifest["format"] == "recola"
     assert manifest["synthetic"] is True
-    assert "participants" in run_command("data", "check", small_corpus).stdout
+    assert "participants" in run_inside("data", "check", small_corpus).stdout
     table = tmp_path / "one.parquet"
-    assert run_command("data", "convert", small_corpus, "--out", table).returncode == 0
-    again = json.loads(run_command("data", "check", table, "--json").stdout)
+    assert run_inside("data", "convert", small_corpus, "--out", table).returncode == 0
+    again = json.loads(run_inside("data", "check", table, "--json").stdout)
     assert again["sha256"] == manifest["sha256"]
     made = tmp_path / "made"
-    done = run_command("data", "synthesize", "--out", made, "--participants", 3, "--seconds", 4)
+    done = run_inside("data", "synthesize", "--out", made, "--participants", 3, "--seconds", 4)
     assert done.returncode == 0, done.stderr
     assert "synthetic" in done.stdout
-    done = run_command("data", "synthesize", "--out", made, "--participants", 0, "--seconds", -1, "--hz", 0)
+    done = run_inside("data", "synthesize", "--out", made, "--participants", 0, "--seconds", -1, "--hz", 0)
     assert done.returncode == 2
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 3
-    assert run_command("data", "check", tmp_path / "nothing").returncode == 2
+    assert run_inside("data", "check", tmp_path / "nothing").returncode == 2
 
 
-def test_extract_drives_openface_and_names_what_failed(run_command: Run, tmp_path: Path) -> None:
+def test_extract_drives_openface_and_names_what_failed(run_inside: Run, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "A.mp4").write_bytes(b"not a video")
-    done = run_command(
+    done = run_inside(
         "data", "extract", videos, "--out", tmp_path / "out", "--executable", "/nowhere/FeatureExtraction"
     )
     assert done.returncode == 2
@@ -280,23 +281,23 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_copy_of_a_run_can_be_moved_and_resumed(undisturbed: Path, run_command: Run, tmp_path: Path) -> None:
+def test_a_copy_of_a_run_can_be_moved_and_resumed(undisturbed: Path, run_inside: Run, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(undisturbed, moved)
-    done = run_command("tune", "--resume", moved)
+    done = run_inside("tune", "--resume", moved)
     assert done.returncode == 0, done.stderr
     assert (moved / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
 
 
 def test_killed_while_writing_its_first_checkpoint_a_trial_begins_again(
-    undisturbed: Path, run_command: Run, tmp_path: Path
+    undisturbed: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(undisturbed, copy)
     best = read_summary(undisturbed)["best"]["uid"]
     shutil.rmtree(copy / "trials" / best)
     (copy / "trials" / best / "checkpoint").mkdir(parents=True)
-    done = run_command("tune", "--resume", copy)
+    done = run_inside("tune", "--resume", copy)
     assert done.returncode == 0, done.stderr
     assert (copy / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
 
@@ -309,34 +310,32 @@ STRICT = {
 
 
 def test_what_would_not_be_strict_is_refused_and_numbers_that_are_none(
-    small_corpus: Path, run_command: Run, tmp_path: Path
+    small_corpus: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     words = [word for pair in STRICT.values() for word in pair]
     output = tmp_path / "run"
-    done = run_command("tune", "--protocol", "strict", *words, "--folds", 3, "--data", small_corpus, "--output", output)
+    done = run_inside("tune", "--protocol", "strict", *words, "--folds", 3, "--data", small_corpus, "--output", output)
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert [line.split()[1].rstrip(":") for line in lines] == list(STRICT)
     for option in ("--hours", "--cpus-per-trial", "--checkpoint-seconds"):
-        done = run_command("tune", option, "nan", "--data", small_corpus, "--output", output)
+        done = run_inside("tune", option, "nan", "--data", small_corpus, "--output", output)
         assert done.returncode == 2, option
         assert "finite" in done.stderr
 
 
-def test_a_run_that_cannot_begin_leaves_its_directory_free(
-    small_corpus: Path, run_command: Run, tmp_path: Path
-) -> None:
+def test_a_run_that_cannot_begin_leaves_its_directory_free(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    done = run_command(*TUNE, *GRID, "--cpus-per-trial", 99, "--data", small_corpus, "--output", output)
+    done = run_inside(*TUNE, *GRID, "--cpus-per-trial", 99, "--data", small_corpus, "--output", output)
     assert done.returncode == 2
     assert "--cpus-per-trial: found 99" in done.stderr
     assert not list(output.iterdir())
 
 
 @pytest.mark.parametrize("content", [b"[]", b"\xff\xfe\x00", b'{"format": 1, "trials": 3}'])
-def test_damaged_plans_are_named(content: bytes, run_command: Run, tmp_path: Path) -> None:
+def test_damaged_plans_are_named(content: bytes, run_inside: Run, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(content)
-    done = run_command("tune", "--resume", tmp_path)
+    done = run_inside("tune", "--resume", tmp_path)
     assert done.returncode == 2
     assert "plan.json" in done.stderr
     assert "Traceback" not in done.stderr

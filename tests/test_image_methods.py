@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.corpora.synthetic import synthesize
-from tests.conftest import Run, read_summary
+from tests.conftest import LEFT_OPEN, Run, read_summary
 
+pytestmark = LEFT_OPEN
 SMALL = ("--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2, "--set", "hidden_size=8")
 SHORT_WINDOWS = ("--set", "sequence_length=4", "--frame-stride", 10, "--image-size", 48)
 
@@ -19,11 +20,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_images_are_learned_end_to_end_and_a_frozen_trunk_is_quicker(
-    faces: Path, run_command: Run, tmp_path: Path
+    faces: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     for backbone in ("trained", "frozen"):
         output = tmp_path / backbone
-        done = run_command(
+        done = run_inside(
             *("tune", "--method", "images", *SMALL, *SHORT_WINDOWS, "--epochs", 1, "--backbone", backbone),
             *("--data", faces, "--output", output),
         )
@@ -40,12 +41,12 @@ def test_images_are_learned_end_to_end_and_a_frozen_trunk_is_quicker(
 
 @pytest.mark.parametrize("method", ["fl", "fl-au"])
 def test_federations_record_what_they_cost_and_packing_does_not_show(
-    method: str, faces: Path, run_command: Run, tmp_path: Path
+    method: str, faces: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     windows = SHORT_WINDOWS if method == "fl" else ("--set", "sequence_length=50")
     for actors in (1, 2):
         output = tmp_path / str(actors)
-        done = run_command(
+        done = run_inside(
             *("tune", "--method", method, *SMALL, *windows, "--epochs", 2, "--client-actors", actors),
             *("--data", faces, "--output", output),
         )
@@ -64,8 +65,8 @@ def test_federations_record_what_they_cost_and_packing_does_not_show(
     assert one["mlflow"]["run_id"] != two["mlflow"]["run_id"]
 
 
-def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_command: Run, tmp_path: Path) -> None:
-    done = run_command(
+def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_inside: Run, tmp_path: Path) -> None:
+    done = run_inside(
         *("tune", "--method", "fl-au", *SMALL, "--set", "sequence_length=50", "--epochs", 2, "--trials", 1),
         *("--round-deadline", 0.0001, "--data", faces, "--output", tmp_path / "run"),
     )
@@ -74,21 +75,21 @@ def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_comman
 
 
 def test_what_cannot_be_had_is_refused_before_anything_trains(
-    faces: Path, small_corpus: Path, run_command: Run, environment: dict[str, str], tmp_path: Path
+    faces: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
     common = (*SMALL, *SHORT_WINDOWS, "--data", faces, "--output", output)
-    done = run_command("tune", "--method", "fl", *common, "--gpus-per-client", 2)
+    done = run_inside("tune", "--method", "fl", *common, "--gpus-per-client", 2)
     assert done.returncode == 2
     assert "GPUs" in done.stderr
-    done = run_command("tune", "--method", "images", *common, "--weights", tmp_path / "nowhere.pth")
+    done = run_inside("tune", "--method", "images", *common, "--weights", tmp_path / "nowhere.pth")
     assert done.returncode == 2
     assert "--weights" in done.stderr
-    nowhere = {**environment, "TORCH_HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
-    done = run_command("tune", "--method", "images", *common, "--weights", "imagenet", env=nowhere)
+    nowhere = {"TORCH_HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    done = run_inside("tune", "--method", "images", *common, "--weights", "imagenet", env=nowhere)
     assert done.returncode == 2
     assert "--weights none" in done.stderr
-    done = run_command("tune", "--method", "images", *SMALL, *SHORT_WINDOWS, "--data", small_corpus, "--output", output)
+    done = run_inside("tune", "--method", "images", *SMALL, *SHORT_WINDOWS, "--data", small_corpus, "--output", output)
     assert done.returncode == 2
     assert done.stderr.count("no video") == 6
     assert not output.exists() or not list(output.glob("trials/*"))

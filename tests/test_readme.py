@@ -18,10 +18,11 @@ import pytest
 import torch
 
 from models.trunks import new_trunk
-from tests.conftest import ROOT, Run, read_summary
+from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import write_folder
 from tests.trial_table import write_trial_table
 
+pytestmark = LEFT_OPEN
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     re.sub(r"\s+#.*", "", line).strip()
@@ -112,7 +113,7 @@ def test_no_command_of_the_readme_is_forgotten() -> None:
     assert {command for command in COMMANDS if not command.startswith(OURS)} < ELSEWHERE
 
 
-def test_commands_in_the_order_of_the_readme(workplace: Path, run_command: Run) -> None:
+def test_commands_in_the_order_of_the_readme(workplace: Path, run_inside: Run) -> None:
     ran = 0
     for command in COMMANDS:
         if command in ELSEWHERE:
@@ -122,7 +123,7 @@ def test_commands_in_the_order_of_the_readme(workplace: Path, run_command: Run) 
         words = [str(workplace / "faces") if word == "FACES" else word for word in words]
         if "--output" not in words and words[0] in ("tune", "evaluate") and "--resume" not in words:
             words += ["--output", f"runs/{ran}"]
-        done = run_command(*words, cwd=workplace)
+        done = run_inside(*words, cwd=workplace)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran += 1
     assert ran == len(SHORTER)

@@ -16,16 +16,11 @@ from orchestrator.errors import InputError
 from orchestrator.plan import load_plan
 from orchestrator.run import execute
 from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, RESULT_FILE
-from tests.conftest import read_summary
+from tests.conftest import LEFT_OPEN, read_summary
 from tests.searching import POINT, search
 from tune_spaces.method import HParams
 
-pytestmark = [
-    pytest.mark.usefixtures("ray_cluster"),
-    # Ray leaves sockets and pipes of its workers to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
 
 SUMMARY_KEYS = {
     "status",
