@@ -40,12 +40,13 @@ def start(environment: dict[str, str], *arguments: object) -> "subprocess.Popen[
 
 
 def alive(marker: str) -> list[int]:
-    """Ray workers of a killed driver that are still there; they die by themselves within seconds."""
+    """Trials of a killed driver that still run; Ray ends them within seconds, its own helpers within a minute."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                if marker in (entry / "environ").read_bytes().decode(errors="replace"):
+                ours = marker in (entry / "environ").read_bytes().decode(errors="replace")
+                if ours and b"ray::Trial" in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
             except OSError:
                 continue
