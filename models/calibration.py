@@ -25,7 +25,7 @@ from models.trunks import FRAMES_A_PASS, features_of, new_trunk
 TIMED_LENGTHS = {8: 16, 64: 16, 512: 8}
 HIDDEN_SIZES = tuple(TIMED_LENGTHS)
 VALIDATION_WINDOWS = 32
-SECONDS_BUDGET = 2.0  # for all points of `estimate_seconds` together
+SECONDS_BUDGET = 0.3  # for all points of `estimate_seconds` together
 
 # Ours: images are timed at no more than this size (beyond it time goes with the area), so many pixels at once, which
 # one core takes through ResNet18 and back in about a second.

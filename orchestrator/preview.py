@@ -71,6 +71,8 @@ def refusals(plan: Plan) -> list[str]:
 
 def dry_run(launch: Launch) -> str:
     """Return counts, sizes, memory and a time estimate from a short calibration on this machine."""
+    import torch
+
     from models.calibration import estimate_seconds
     from orchestrator.trial import make_recipe
 
@@ -78,6 +80,7 @@ def dry_run(launch: Launch) -> str:
     trials = plan.trials[: plan.num_planned]
     folds = len(dataset.folds)
     recipes = [make_recipe(trial, plan.protocol, dataset.trunk) for trial in trials]
+    torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))  # as the workers have
     seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
     cores = os.cpu_count() or 1
     slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
