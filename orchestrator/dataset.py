@@ -38,6 +38,7 @@ class Dataset:
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
     num_features: int  # that the recurrent network takes in
     trunk: Trunk | None = None  # what makes them from frames
+    remarks: tuple[str, ...] = ()  # what reading the corpus dropped or noted
     clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
 
     def refusal(self, length: int, *, partial_window: str) -> str | None:
@@ -55,6 +56,10 @@ class Dataset:
                     whole = "whole " if partial_window == "drop" else ""
                     return f"sequence_length {length}: fold {k} has no labelled {whole}window to {purpose} on"
         return None
+
+    def shorter_than(self, length: int) -> int:
+        """Count the recordings that do not fill a window of `length` time steps; they are padded or left out."""
+        return sum(len(series.valid_T) < length for series in self.series)
 
     def unlabelled(self) -> list[str]:
         """Say which folds lack every label of a dimension, to train on or to score; such scores mean nothing."""
@@ -107,6 +112,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         splits=tuple(_split(fold, series, with_statistics=protocol.scaling == "train") for fold in folds),
         num_features=TRUNK_FEATURES if images else len(corpus.feature_names),
         trunk=trunk,
+        remarks=(*(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
     )
 

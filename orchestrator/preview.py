@@ -10,6 +10,7 @@ from orchestrator.plan import Plan, Trial, describe, size_of
 
 BYTES_A_MIB = 2**20
 ADAM_COPIES = 4  # weights, gradients and Adam's two moments
+SHOWN_REMARKS = 8
 WORKER_MIB = 450.0  # a worker process with torch and ray loaded, before any data; measured, ours
 
 
@@ -32,7 +33,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     if protocol.optimistic:
         lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
     lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
-    lines += dataset.unlabelled()
+    lines += _remarks(plan, dataset) + dataset.unlabelled()
     networks = Counter(trial.network for trial in plan.trials)
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
@@ -61,6 +62,19 @@ def _federation(plan: Plan) -> list[str]:
         f" epoch(s), optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
         f" failures {chosen.on_client_failure}"
     ]
+
+
+def _remarks(plan: Plan, dataset: Dataset) -> list[str]:
+    """Return what a user should know of the recordings before they are trained on."""
+    lines = [f"corpus    {remark}" for remark in dataset.remarks[:SHOWN_REMARKS]]
+    if len(dataset.remarks) > SHOWN_REMARKS:
+        lines.append(f"corpus    and {len(dataset.remarks) - SHOWN_REMARKS} more: data check tells all")
+    longest = max(trial.hparams.sequence_length for trial in plan.trials)
+    short = dataset.shorter_than(longest)
+    if short:
+        done = "left out of training" if plan.protocol.partial_window == "drop" else "padded and masked"
+        lines.append(f"corpus    {short} recordings are shorter than windows of {longest}: {done}")
+    return lines
 
 
 def refusals(plan: Plan) -> list[str]:

@@ -127,6 +127,8 @@ def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_inside: Run
         "evaluate", "--method", "au", "--network", "bilstm", *point, "--data", table, "--epochs", 40, "--output", output
     )
     assert done.returncode == 0, done.stderr
+    assert "137 recordings are shorter than windows of 42: padded and masked" in done.stdout
+    assert "one row only" in done.stdout
     summary = read_summary(output)
     assert len(summary["folds"]) == 8
     ridge = summary["baseline"]["ridge"]
