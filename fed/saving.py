@@ -16,7 +16,7 @@ from fed.records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
 from models.splits import FoldSplit
-from models.training import Epoch
+from models.training import Epoch, epoch_from
 from models.trunk_weights import digest_of
 
 # What a federation may change its mind about when it is taken up again: they do not touch the weights of a round.
@@ -107,7 +107,7 @@ def load(folder: Path, *, identity: Mapping[str, object], clients: Sequence[str]
         states=tuple(last),
         best=tuple(_state(tensors, k, "best", clients) for k in range(content["num_best"])),
         client_states=kept,
-        history=tuple(_epoch_from(fields) for fields in content["curve"]),
+        history=tuple(epoch_from(fields) for fields in content["curve"]),
         rounds=tuple(round_from(fields) for fields in content["rounds"]),
     )
 
@@ -134,7 +134,3 @@ def _tensor(value: np.ndarray[Any, Any]) -> Tensor:
 def _split_identity(split: FoldSplit) -> list[list[float]]:
     scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
     return [list(split.train), list(split.validation), list(split.held_out), *scaling]
-
-
-def _epoch_from(fields: Mapping[str, Any]) -> Epoch:
-    return Epoch(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]

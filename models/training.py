@@ -199,7 +199,7 @@ class FoldsInTraining:
             adam.load_state_dict({**adam.state_dict(), "state": state})
             if self.recipe.keep == "best":
                 self._best[k] = _under(tensors, f"fold{k}.best.")
-        self.history = [_epoch_from(fields) for fields in content["curve"]]
+        self.history = [epoch_from(fields) for fields in content["curve"]]
 
     def _new_model(self, fold: int) -> AffectNetwork:
         model = build_for(
@@ -272,6 +272,7 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _epoch_from(fields: dict[str, object]) -> Epoch:
+def epoch_from(fields: Mapping[str, object]) -> Epoch:
+    """Read an epoch back from a checkpoint's JSON."""
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     return Epoch(**lists)  # type: ignore[arg-type]  # the checksum vouches for the types

@@ -20,13 +20,13 @@ from typing import Literal
 
 import av
 
+from orchestrator.corpora.videos import VIDEO_SUFFIXES
 from orchestrator.errors import InputError, Problem
 
 ToolName = Literal["openface", "py-feat"]
 
 OPENFACE_PROGRAM = "FeatureExtraction"
 OPENFACE_VARIABLE = "OPENFACE_FEATURE_EXTRACTION"
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v")
 TIMEOUT_SECONDS = 4 * 3600.0  # a video; Py-Feat without a GPU needs about a second a frame
 # Decoders differ on a video's last frames; a table that lacks more is not whole.
 MISSING_FRAMES_ALLOWED = 2
