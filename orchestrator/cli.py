@@ -200,20 +200,22 @@ def _resume(ctx: click.Context, directory: Path) -> None:
     from orchestrator.plan import load_plan
 
     plan = load_plan(directory)
-    _execute(ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan, _show), output=directory.absolute()))
+    _execute(
+        ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan, _show), output=directory.absolute()), fresh=False
+    )
 
 
 def _show(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _execute(ctx: click.Context, ready: Any) -> None:
+def _execute(ctx: click.Context, ready: Any, *, fresh: bool = True) -> None:
     from orchestrator import preview
     from orchestrator.run import execute
 
     click.echo(preview.announce(ready.plan, ready.dataset))
     sys.stdout.flush()
-    ctx.exit(execute(ready.plan, ready.dataset, ready.output))
+    ctx.exit(execute(ready.plan, ready.dataset, ready.output, fresh=fresh))
 
 
 def _request(command: str, values: dict[str, Any]) -> Any:

@@ -27,16 +27,16 @@ TRACKING_OPEN_SECONDS = 30.0
 TRACKING_CLOSE_SECONDS = 60.0
 
 
-def execute(plan: Plan, dataset: Dataset, output: Path) -> int:
+def execute(plan: Plan, dataset: Dataset, output: Path, *, fresh: bool = False) -> int:
     """Run what the plan has left, write all outputs and print the report; returns the exit code.
 
-    InputError where the run cannot begin; a directory that holds nothing but the plan is then empty again.
+    InputError where the run cannot begin. The directory of a `fresh` run is then free again; that of a resumed one
+    keeps its plan, also while somebody else is working in it.
     """
     try:
         return _execute(plan, dataset, output)
     except InputError:
-        begun = (output / TRIALS_FOLDER).exists() and any((output / TRIALS_FOLDER).iterdir())
-        if not begun:
+        if fresh:
             for name in (PLAN_FILE, LOCK_FILE):
                 (output / name).unlink(missing_ok=True)
         raise

@@ -342,3 +342,13 @@ def test_damaged_plans_are_named(content: bytes, run_inside: Run, tmp_path: Path
     assert done.returncode == 2
     assert "plan.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_resumed_run_that_cannot_begin_keeps_its_plan(undisturbed: Path, run_inside: Run, tmp_path: Path) -> None:
+    plan = json.loads((undisturbed / "plan.json").read_text())
+    plan["search"]["cpus_per_trial"] = 99
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    done = run_inside("tune", "--resume", tmp_path)
+    assert done.returncode == 2
+    assert "--cpus-per-trial: found 99" in done.stderr
+    assert (tmp_path / "plan.json").is_file()
