@@ -11,8 +11,8 @@ from fed.aggregators import PartialSum
 from fed.client import Client, ClientState, Description, Job, LocalPlan
 from fed.updates import Floats, Integers, Update
 
-Kind = Literal["describe", "train", "evaluate", "predict"]
-Value = Any  # Update or Report; Evaluation; list of traces (T, 2); Description: by the kind of the call
+Kind = Literal["describe", "train", "evaluate", "score"]
+Value = Any  # Update or Report; Evaluation; list of Scored; Description: by the kind of the call
 
 FAILED, LATE, REFUSED = "failed", "late", "refused"
 

@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
 """A client: one participant's data, where it lives, and what is done with it there (paper, section III.B).
 
-Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, predicted traces, sizes and
-(where a client keeps something between rounds) `ClientState` leave it.
+Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, `Scored` (predictions and sums),
+sizes and (where a client keeps something between rounds) `ClientState` leave it.
 Shapes: K folds, W windows, N weights of a network, M integers, T frames of a recording, F features.
 """
 
@@ -21,6 +21,8 @@ from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epo
 from models.frames import FrameSeries
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
+from models.scored import Scored
+from models.scored import scored as scored_trace
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, scaled
 from models.windows import Series, Windows, cut, merge
@@ -172,13 +174,15 @@ class Site:
         _restore_own(model, state)
         return evaluate(model, windows, index_W, self._plan.recipe)
 
-    def predict(self, job: Job, weights: Floats, integers: Integers) -> list[NDArray[np.float32]]:
-        """Predict traces (T, 2) of a client's series; NaN where no window lies."""
+    def score(self, job: Job, weights: Floats, integers: Integers) -> list[Scored]:
+        """Predict traces of a client's series and compare them with its labels, which stay here."""
         windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
         model, layout = self._resident(windows)
         copy_into(model, weights, integers, layout)
         index_W = windows.of_series(job.series)
-        return merge(predict(model, windows, index_W), windows, index_W, job.series)
+        traces = merge(predict(model, windows, index_W), windows, index_W, job.series)
+        own, length = self._series[job.client], self._plan.recipe.sequence_length
+        return [scored_trace(trace, own[place], length) for place, trace in zip(job.series, traces, strict=True)]
 
     def layout(self, job: Job) -> Layout:
         """Where the entries of the network lie."""

@@ -29,6 +29,7 @@ from models.ccc import ccc
 from models.epochs import Evaluation
 from models.losses import loss_of, target_of
 from models.recipe import Recipe
+from models.scored import Scored
 from models.splits import FoldSplit
 from models.training import Epoch, TrainingDiverged
 
@@ -129,28 +130,32 @@ class FederatedFolds:
         return unflatten(chosen.weights, chosen.integers, self.layout)
 
     def predict(self, fold: int, indices: Sequence[int]) -> list[NDArray[np.float32]]:
-        """Predict traces (T, 2) of the series `indices` with the chosen weights, where the series live.
+        """Predict traces (T, 2) of the series `indices` with the chosen weights; NaN where no window lies."""
+        return [one.trace_T2 for one in self.score(fold, indices)]
 
-        NaN where no window lies. ClientFailed when a participant's process cannot be had.
+    def score(self, fold: int, indices: Sequence[int]) -> list[Scored]:
+        """Predict the series `indices` with the chosen weights and compare with the labels, where both live.
+
+        ClientFailed when a participant's process cannot be had.
         """
         chosen = self._chosen(fold)
         jobs = self._cohort.jobs(fold, indices)
         call = Call(
-            kind="predict",
+            kind="score",
             number=len(self.history),
             jobs=tuple(replace(job, row=0) for job in jobs),
             deadline_seconds=self.federation.round_deadline_seconds,
             weights=chosen.weights[None],
             integers=chosen.integers[None],
         )
-        traces: dict[int, NDArray[np.float32]] = {}
+        found: dict[int, Scored] = {}
         for answer in self._executor.run(call):
             for failure in answer.failures:
                 raise ClientFailed(len(self.history), failure)
             for job in jobs:
                 of_job = zip(job.series, answer.values[job.client], strict=True)
-                traces |= {self._cohort.index_of(job.client, place): trace for place, trace in of_job}
-        return [traces[index] for index in indices]
+                found |= {self._cohort.index_of(job.client, place): one for place, one in of_job}
+        return [found[index] for index in indices]
 
     def save(self, folder: Path) -> None:
         """Write all state into one checkpoint, atomically; at any time, always as of the end of a round."""

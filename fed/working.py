@@ -53,8 +53,8 @@ def _work(site: Site, task: Task) -> Done:
     assert task.integers is not None, f"a call to {task.kind} without integers"
     if task.kind == "evaluate":
         return Done(value=site.evaluate(task.job, task.weights, task.integers, task.state))
-    if task.kind == "predict":
-        return Done(value=site.predict(task.job, task.weights, task.integers))
+    if task.kind == "score":
+        return Done(value=site.score(task.job, task.weights, task.integers))
     update, state = site.train(task.job, task.number, task.weights, task.integers, task.state)
     return Done(value=update, state=state)
 

@@ -27,6 +27,8 @@ from models.frames import FrameSeries
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build_for
 from models.recipe import WEIGHTS_NONE, Recipe
+from models.scored import Scored
+from models.scored import scored as scored_trace
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, labelled_windows, scaled
 from models.trunk_weights import digest_of
@@ -99,6 +101,7 @@ class FoldsInTraining:
         self.device = device
         self._trunk_weights = trunk_weights
         self.history: list[Epoch] = []
+        self._series = tuple(series)
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
         check_images(self._windows, recipe)
         self._train = [labelled_windows(self._windows, k, "train", s.train) for k, s in enumerate(splits)]
@@ -164,6 +167,12 @@ class FoldsInTraining:
         index_W = self._windows.of_series(indices)
         prediction_WL2 = predict(model, self._scaled[fold], index_W)
         return merge(prediction_WL2, self._windows, index_W, indices)
+
+    def score(self, fold: int, indices: Sequence[int]) -> list[Scored]:
+        """Predict as `predict` does, and compare with the gold standard."""
+        length = self.recipe.sequence_length
+        traces = self.predict(fold, indices)
+        return [scored_trace(trace, self._series[i], length) for i, trace in zip(indices, traces, strict=True)]
 
     def save(self, folder: Path) -> None:
         """Write all state into one checkpoint, atomically; between epochs only, not after a failed one."""

@@ -20,8 +20,8 @@ def ridge(dataset: Dataset) -> dict[str, float]:
     """Return the mean frame CCC over the folds, `ccc_valence` and `ccc_arousal`, of ridge on single frames.
 
     The features are scaled as the protocol says; the penalty is chosen on the training frames by generalised
-    cross-validation. A fold without a labelled training frame predicts zero. Empty for images: ridge on pixels is no
-    baseline anybody uses.
+    cross-validation. A fold without a labelled training frame predicts zero. Empty for images, because ridge on pixels
+    is no baseline anybody uses, and for federations, whose frames never meet.
     """
     if not all(isinstance(one, Series) for one in dataset.series):
         return {}

@@ -1,6 +1,7 @@
+# ruff: noqa: N815 - shape suffixes on fields, by the legend below
 """From a corpus to what the trials of a search share: the series, their folds and what the network takes in.
 
-Shapes: T time steps of a recording, F features.
+Shapes: T time steps of a recording, F features, 2 = valence and arousal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +23,29 @@ from orchestrator.folds import Fold, make_folds
 from orchestrator.frozen import Show
 from orchestrator.plan import ImageOptions
 from orchestrator.protocols import INNER_SHARE, Protocol
-from orchestrator.training_data import AnySeries, crop_of, make_series, statistics, thinned
+from orchestrator.raters import Raters, raters_of
+from orchestrator.training_data import AnySeries, crop_of, make_series, ratings_of, statistics, thinned
 from orchestrator.trunk import Trunk, load_trunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outline:
+    """What a server knows of a recording that stays with its participant: whose it is, and where it can be scored."""
+
+    participant: str
+    session: str
+    valid_T: NDArray[np.bool_]
+    mask_T2: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Series in the corpus's order with their folds; one copy of it serves every trial of a search."""
+    """Series in the corpus's order with their folds; one copy of it serves every trial of a search.
 
-    series: tuple[AnySeries, ...]
+    Of a federation it holds outlines only: no frame, no feature and no label of anybody.
+    """
+
+    series: tuple[AnySeries | Outline, ...]
     times: tuple[NDArray[np.float64], ...]  # seconds, one array (T,) a series
     feature_names: tuple[str, ...]  # of action units; empty where frames go in
     synthetic: bool
@@ -40,6 +55,13 @@ class Dataset:
     trunk: Trunk | None = None  # what makes them from frames
     remarks: tuple[str, ...] = ()  # what reading the corpus dropped or noted
     clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
+    raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
+
+    def local_series(self) -> list[AnySeries]:
+        """Return the series to train on here; a federation has none."""
+        here = [one for one in self.series if not isinstance(one, Outline)]
+        assert len(here) == len(self.series), "a federation's series stay with their participants"
+        return here
 
     def refusal(self, length: int, *, partial_window: str) -> str | None:
         """Return why windows of `length` time steps cannot be used here, or None."""
@@ -98,13 +120,14 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     if images:
         _decode_all(corpus, images, show)
         recordings = tuple(thinned(one, images.frame_stride) for one in recordings)
-    series = make_series(corpus.recordings, protocol, images, trunk=trunk, show=show)
+    # The clients compute a frozen trunk's features of their frames themselves.
+    series = make_series(corpus.recordings, protocol, images, trunk=None if federated else trunk, show=show)
     if not any(one.mask_T2.any() for one in series):
         raise InputError.of(
             str(corpus.path), found="no valid frame with a label", expected="labels that meet the features in time"
         )
     return Dataset(
-        series=series,
+        series=tuple(map(_outline, series)) if federated else series,
         times=tuple(recording.time for recording in recordings),
         feature_names=() if images else corpus.feature_names,
         synthetic=corpus.synthetic,
@@ -114,7 +137,15 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         trunk=trunk,
         remarks=(*(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
+        raters=tuple(
+            None if federated else raters_of(ratings_of(recording, protocol), one.mask_T2)
+            for recording, one in zip(recordings, series, strict=True)
+        ),
     )
+
+
+def _outline(one: AnySeries) -> Outline:
+    return Outline(participant=one.participant, session=one.session, valid_T=one.valid_T, mask_T2=one.mask_T2)
 
 
 def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None:

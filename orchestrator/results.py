@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.ccc import Moments
+from models.ccc import Moments, ccc
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.protocols import Protocol
 from orchestrator.scoring import bootstrap, over_folds
@@ -74,6 +74,23 @@ def worth_keeping(results: Sequence[Result], protocol: Protocol) -> set[str]:
     """Return the uids whose weights and predictions may still be needed; all others can be dropped."""
     ranked = ranking(results)
     return {str(result["uid"]) for result in [*ranked[:1], *reported_by_fold(results, protocol)]}
+
+
+def reported_people(results: Sequence[Result], protocol: Protocol) -> list[dict[str, Any]]:
+    """Return each participant's own CCC in what is reported, in the order of the folds; 0 for a constant trace."""
+    people: list[dict[str, Any]] = []
+    for k, result in enumerate(reported_by_fold(results, protocol)):
+        for person, of_person in result["folds"][k]["moments"].items():
+            moments = {dimension: Moments.from_list(of_person[dimension]) for dimension in DIMENSIONS}
+            people.append(
+                {
+                    "participant": person,
+                    "fold": k,
+                    **{f"ccc_{dimension}": ccc(moments[dimension]) for dimension in DIMENSIONS},
+                    **{f"num_frames_{dimension}": moments[dimension].n for dimension in DIMENSIONS},
+                }
+            )
+    return people
 
 
 def reported_scores(results: Sequence[Result], protocol: Protocol, *, seed: int) -> dict[str, float]:

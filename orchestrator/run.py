@@ -75,7 +75,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
         status = _status(interrupted or (unfinished > 0 and not spent), unfinished, len(outcome.failures))
         summary.write_outputs(plan, dataset, output, trials_folder, outcome.results)
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
-        content = summary.build(plan, outcome, status=status, tracking=identity, ridge=ridge)
+        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
         report = tracker.close(TRACKING_CLOSE_SECONDS)
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)

@@ -14,9 +14,10 @@ import safetensors.numpy
 
 from orchestrator import model_card, results
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.dataset import Dataset
+from orchestrator.dataset import Dataset, Outline
 from orchestrator.files import write_json, write_text
 from orchestrator.plan import Plan, describe
+from orchestrator.raters import agreement
 from orchestrator.results import Outcome, Result
 from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
 
@@ -51,8 +52,14 @@ SCORE_KEYS = (
 FOLD_KEYS = ("fold", "participants", "chosen_epoch", "selection_loss", "train_loss", *results.FOLD_SCORES)
 
 
-def build(
-    plan: Plan, outcome: Outcome, *, status: str, tracking: Mapping[str, Any], ridge: Mapping[str, float]
+def build(  # noqa: PLR0913 - what a summary is made of
+    plan: Plan,
+    dataset: Dataset,
+    outcome: Outcome,
+    *,
+    status: str,
+    tracking: Mapping[str, Any],
+    ridge: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the content of `summary.json`; every key is always there."""
     found = outcome.results
@@ -82,10 +89,12 @@ def build(
         "ccc_corrected_valence": corrected.get("ccc_valence"),
         "ccc_corrected_arousal": corrected.get("ccc_arousal"),
         "baseline": {"ridge": dict(ridge)},
+        "rater_agreement": agreement(dataset.raters, [split.held_out for split in dataset.splits]),
         "folds": [
             {"uid": result["uid"], **{key: result["folds"][k][key] for key in FOLD_KEYS}}
             for k, result in enumerate(results.reported_by_fold(found, plan.protocol))
         ],
+        "participants": results.reported_people(found, plan.protocol),
         "training_seconds": best["training_seconds"] if best else None,
         "search_seconds": sum(result["training_seconds"] for result in found),
         "model_size_mib": best["model_size_mib"] if best else None,
@@ -146,8 +155,9 @@ def write_predictions(
 ) -> None:
     """Write the held-out predictions, one row a frame, in the corpus's order and within it in the order of time.
 
-    The gold columns are null at frames that are outside the score: no face, or no label. The predictions are null
-    where the protocol drops the last partial window.
+    The gold columns are null at frames that are outside the score: no face, or no label. They and the raters' are
+    null throughout for a federation, whose labels stay with the participants. The predictions are null where the
+    protocol drops the last partial window.
     """
     traces: dict[int, np.ndarray] = {}
     for k, result in enumerate(reported):
@@ -163,17 +173,21 @@ def write_predictions(
             "time": pa.array(dataset.times[index], pa.float64()),
             "fold": pa.array(np.full(length, fold_of[index]), pa.int32()),
         }
-        for d, dimension in enumerate(DIMENSIONS):
-            outside = ~series.mask_T2[:, d]
-            columns[f"{dimension}_gold"] = pa.array(series.gold_T2[:, d], pa.float32(), mask=outside)
-        for d, dimension in enumerate(DIMENSIONS):
-            trace = np.ascontiguousarray(traces[index][:, d])
-            columns[f"{dimension}_pred"] = pa.array(trace, pa.float32(), mask=np.isnan(trace))
+        raters = dataset.raters[index]
+        unknown = np.full(series.mask_T2.shape, np.nan, dtype=np.float32)
+        gold = unknown if isinstance(series, Outline) else np.where(series.mask_T2, series.gold_T2, np.nan)
+        low, high = (unknown, unknown) if raters is None else (raters.low_T2, raters.high_T2)
+        for kind, values in (("gold", gold), ("raters_low", low), ("raters_high", high), ("pred", traces[index])):
+            columns |= {f"{dimension}_{kind}": _nullable(values[:, d]) for d, dimension in enumerate(DIMENSIONS)}
         blocks.append(pa.table(columns))
     table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
     partial = path.with_name(f".{path.name}.partial")
     pyarrow.parquet.write_table(table, partial)
     partial.replace(path)
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(np.ascontiguousarray(values), pa.float32(), mask=np.isnan(values))
 
 
 def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: Result) -> None:

@@ -87,10 +87,14 @@ def crop_of(images: ImageOptions) -> FaceCrop:
 
 
 def _gold(recording: Recording, protocol: Protocol) -> Floats:
-    ratings = recording.ratings
-    if protocol.label_delay_seconds:
-        ratings = delayed(ratings, recording.time, protocol.label_delay_seconds)
-    return gold_standard(ratings, protocol.gold, decimals=protocol.label_decimals)
+    return gold_standard(ratings_of(recording, protocol), protocol.gold, decimals=protocol.label_decimals)
+
+
+def ratings_of(recording: Recording, protocol: Protocol) -> Floats:
+    """Return the labels (T, R, 2) where the protocol's delay puts them."""
+    if not protocol.label_delay_seconds:
+        return recording.ratings
+    return delayed(recording.ratings, recording.time, protocol.label_delay_seconds)
 
 
 def _scaled(series: Sequence[Series], protocol: Protocol) -> tuple[Series, ...]:

@@ -20,8 +20,8 @@ from fed.calls import Start
 from fed.in_process import in_process
 from fed.records import Round
 from fed.rounds import FederatedFolds
-from models.ccc import frame_moments, window_moments
 from models.checkpoints import CheckpointError
+from models.scored import Scored
 from models.training import Epoch, FoldsInTraining, Recipe
 from orchestrator import scoring
 from orchestrator.dataset import Dataset
@@ -77,7 +77,7 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
     weights = dataset.trunk.weights if dataset.trunk and not dataset.trunk.frozen else None
     if plan.federation is None:
         return FoldsInTraining(
-            dataset.series, dataset.splits, recipe, seed=plan.seed, device=device, trunk_weights=weights
+            dataset.local_series(), dataset.splits, recipe, seed=plan.seed, device=device, trunk_weights=weights
         )
     return FederatedFolds(
         dataset.clients,
@@ -167,9 +167,9 @@ class TrialRun:
         folds, moments = [], []
         predictions: dict[int, np.ndarray] = {}
         for k, split in enumerate(self.dataset.splits):
-            traces = self.training.predict(k, split.held_out)
-            predictions.update(zip(split.held_out, traces, strict=True))
-            frames, windows = self._moments(split.held_out, traces)
+            found = self.training.score(k, split.held_out)
+            predictions |= {index: one.trace_T2 for index, one in zip(split.held_out, found, strict=True)}
+            frames, windows = self._moments(split.held_out, found)
             moments.append(frames)
             folds.append(self._fold_record(k, frames, windows))
         history = self.training.history
@@ -196,18 +196,15 @@ class TrialRun:
         }, predictions
 
     def _moments(
-        self, held_out: tuple[int, ...], traces: list[np.ndarray]
+        self, held_out: tuple[int, ...], found: list[Scored]
     ) -> tuple[dict[str, scoring.PersonMoments], dict[str, scoring.PersonMoments]]:
         """Return each held-out participant's moments over all sessions: of frames, and of window means."""
         frames: dict[str, list[scoring.PersonMoments]] = {}
         windows: dict[str, list[scoring.PersonMoments]] = {}
-        length = self.trial.hparams.sequence_length
-        for index, trace in zip(held_out, traces, strict=True):
-            one = self.dataset.series[index]
-            of_frames = frame_moments(trace, one.gold_T2, one.mask_T2)
-            of_windows = window_moments(trace, one.gold_T2, one.mask_T2, length)
-            frames.setdefault(one.participant, []).append(scoring.by_dimension(of_frames))
-            windows.setdefault(one.participant, []).append(scoring.by_dimension(of_windows))
+        for index, one in zip(held_out, found, strict=True):
+            participant = self.dataset.series[index].participant
+            frames.setdefault(participant, []).append(scoring.by_dimension(one.frames))
+            windows.setdefault(participant, []).append(scoring.by_dimension(one.windows))
         return (
             {person: scoring.merge(parts) for person, parts in frames.items()},
             {person: scoring.merge(parts) for person, parts in windows.items()},
@@ -232,9 +229,13 @@ class TrialRun:
 
 
 def _curve(history: list[Epoch]) -> dict[str, list[float]]:
-    keys = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
-    rows = [dataclasses.asdict(epoch) for epoch in history]
-    return {key: [float(np.mean(row[key])) for row in rows] for key in keys}
+    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k)."""
+    curve: dict[str, list[float]] = {}
+    for key in ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal"):
+        rows = [getattr(epoch, key) for epoch in history]
+        curve[key] = [float(np.mean(row)) for row in rows]
+        curve[f"{key}_sd"] = [float(np.std(row)) for row in rows]
+    return curve
 
 
 def _federation(training: FederatedFolds) -> dict[str, Any]:
