@@ -1,4 +1,4 @@
-"""Level 2 through the whole command: what a server's side keeps and says holds nothing of a participant's recordings."""
+"""Level 2 through the whole command: what a server keeps and says holds nothing of a participant's recordings."""
 
 from dataclasses import replace
 from pathlib import Path
