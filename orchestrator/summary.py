@@ -49,6 +49,17 @@ SCORE_KEYS = (
     "mae_valence",
     "mae_arousal",
 )
+FEDERATION_KEYS = (
+    "rounds",
+    "clients",
+    "bytes_up",
+    "bytes_down",
+    "failures",
+    "wall_seconds",
+    "paper_seconds",
+    "own_ccc_valence",
+    "own_ccc_arousal",
+)
 FOLD_KEYS = ("fold", "participants", "chosen_epoch", "selection_loss", "train_loss", *results.FOLD_SCORES)
 
 
@@ -114,8 +125,7 @@ def _federation(best: Result | None) -> dict[str, Any] | None:
     """Return what the best configuration's rounds took; null for methods that are not federated."""
     if best is None or best["federation"] is None:
         return None
-    keys = ("rounds", "clients", "bytes_up", "bytes_down", "failures", "wall_seconds", "paper_seconds")
-    return {key: best["federation"][key] for key in keys}
+    return {key: best["federation"][key] for key in FEDERATION_KEYS}
 
 
 def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
@@ -251,6 +261,12 @@ def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
             f" of window means {summary[f'ccc_window_{dimension}']:.3f}, selection-corrected {corrected:.3f}"
         )
 
+    federation = summary["federation"]
+    if federation and federation["own_ccc_valence"] is not None:
+        console.print(
+            f"own      CCC valence {federation['own_ccc_valence']:.3f}, arousal {federation['own_ccc_arousal']:.3f}"
+            " of the clients' own networks, on the last fifth of their recordings, which they did not train on"
+        )
     ridge = summary["baseline"]["ridge"]
     if not ridge:
         return

@@ -24,6 +24,7 @@ from models.checkpoints import CheckpointError
 from models.scored import Scored
 from models.training import Epoch, FoldsInTraining, Recipe
 from orchestrator import scoring
+from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
 from orchestrator.files import write_json
 from orchestrator.plan import Plan, Trial, size_of, to_record
@@ -250,9 +251,16 @@ def _federation(training: FederatedFolds) -> dict[str, Any]:
         "failures": sum(len(one.failures) for one in rounds),
         "wall_seconds": sum(one.seconds for one in rounds),
         "paper_seconds": training.paper_seconds,
+        **{f"own_ccc_{d}": _own(rounds, f"own_ccc_{d}") for d in DIMENSIONS},
         "first_failure": None if failure is None else f"{failure}\n{failure.traceback}".rstrip(),
         "by_round": [_round_record(one) for one in rounds],
     }
+
+
+def _own(rounds: list[Round], key: str) -> float | None:
+    """Average over the folds the score of the clients' own networks after the last round; None without such."""
+    values = getattr(rounds[-1], key) if rounds else ()
+    return float(np.mean(values)) if values else None
 
 
 def _round_record(one: Round) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The methods on frames and the federated ones, through the command line on small drawn faces."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -60,9 +61,27 @@ def test_federations_record_what_they_cost_and_packing_does_not_show(
     assert federation["bytes_down"] > 0
     assert federation["paper_seconds"] > 0
     assert federation["wall_seconds"] > 0
+    assert federation["own_ccc_valence"] is None  # the mean has no networks of the clients' own
     for name in ("leaderboard.csv", "predictions.parquet"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     assert one["mlflow"]["run_id"] != two["mlflow"]["run_id"]
+
+
+def test_personal_networks_are_scored_on_what_they_did_not_train_on(
+    faces: Path, run_inside: Run, tmp_path: Path
+) -> None:
+    done = run_inside(
+        *("tune", "--method", "fl-au", *SMALL, "--set", "sequence_length=20", "--epochs", 2, "--trials", 1),
+        *("--aggregator", "personalised", "--data", faces, "--output", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of the clients' own networks" in done.stdout
+    (path,) = (tmp_path / "run" / "trials").glob("*/result.json")
+    last = json.loads(path.read_text())["federation"]["by_round"][-1]
+    for dimension in ("valence", "arousal"):
+        own = last[f"own_ccc_{dimension}"]
+        assert len(own) == 2
+        assert read_summary(tmp_path / "run")["federation"][f"own_ccc_{dimension}"] == pytest.approx(sum(own) / 2)
 
 
 def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_inside: Run, tmp_path: Path) -> None:
