@@ -187,7 +187,7 @@ def write_predictions(
         unknown = np.full(series.mask_T2.shape, np.nan, dtype=np.float32)
         gold = unknown if isinstance(series, Outline) else np.where(series.mask_T2, series.gold_T2, np.nan)
         low, high = (unknown, unknown) if raters is None else (raters.low_T2, raters.high_T2)
-        for kind, values in (("gold", gold), ("raters_low", low), ("raters_high", high), ("pred", traces[index])):
+        for kind, values in (("gold", gold), ("pred", traces[index]), ("raters_low", low), ("raters_high", high)):
             columns |= {f"{dimension}_{kind}": _nullable(values[:, d]) for d, dimension in enumerate(DIMENSIONS)}
         blocks.append(pa.table(columns))
     table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})

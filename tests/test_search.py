@@ -43,6 +43,10 @@ SUMMARY_KEYS = {
     "model_size_mib",
     "num_parameters",
     "trials",
+    "rater_agreement",
+    "participants",
+    "federation",
+    "baseline",
     "mlflow",
 }
 
@@ -75,9 +79,9 @@ def test_summary_has_the_documented_keys(finished: Path) -> None:
 
 def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(finished: Path) -> None:
     table = pq.read_table(finished / "predictions.parquet")
-    assert table.column_names == (
-        ["participant", "session", "time", "fold", "valence_gold", "arousal_gold", "valence_pred", "arousal_pred"]
-    )
+    kinds = ("gold", "pred", "raters_low", "raters_high")
+    columns = [f"{dimension}_{kind}" for kind in kinds for dimension in ("valence", "arousal")]
+    assert table.column_names == ["participant", "session", "time", "fold", *columns]
     assert table.schema.metadata[b"synthetic"] == b"true"
     assert table.num_rows == 6 * 600
     summary = read_summary(finished)
@@ -95,6 +99,18 @@ def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(
             scored = (folds == k) & ~np.isnan(gold)
             scores.append(ccc(Moments.of(prediction[scored], gold[scored])))
         assert np.mean(scores) == pytest.approx(summary[f"ccc_{dimension}"], abs=1e-12)
+        low, high = (table[f"{dimension}_raters_{end}"].to_numpy() for end in ("low", "high"))
+        inside = ~np.isnan(gold)
+        assert (low[inside] <= gold[inside] + 1e-6).all()
+        assert (gold[inside] <= high[inside] + 1e-6).all()
+        assert (low[inside] < high[inside]).any()
+        assert 0 < summary["rater_agreement"][dimension] < 1
+        for person in summary["participants"]:
+            of_person = inside & (people == person["participant"])
+            assert person[f"num_frames_{dimension}"] == of_person.sum()
+            own = ccc(Moments.of(prediction[of_person], gold[of_person]))
+            assert person[f"ccc_{dimension}"] == pytest.approx(own, abs=1e-12)
+    assert [one["participant"] for one in summary["participants"]] == sorted(set(people))
 
 
 def test_the_best_has_the_least_validation_loss_and_only_its_weights_are_kept(finished: Path) -> None:
