@@ -101,6 +101,26 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 
 @cli.command()
 @click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
+@click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated. Else all affect-*.")
+@click.option("--run", "runs", multiple=True, metavar="ID", help="Only this search; may be repeated.")
+@opt.path_option("--output", help="The folder to write; new, under runs/ if not given.")
+def report(tracking_uri: str | None, experiments: tuple[str, ...], runs: tuple[str, ...], output: Path | None) -> None:
+    """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV."""
+    from datetime import datetime
+
+    from orchestrator.report.making import make_report
+    from orchestrator.tracking_store import resolve_tracking_uri
+
+    output = output or Path("runs") / f"report-{datetime.now():%Y%m%d-%H%M%S}"
+    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output)
+    for one in made.listed:
+        if one.note:
+            click.echo(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}", err=True)
+    click.echo(f"{len(made.searches)} searches reported; written to {output / 'report.html'}")
+
+
+@cli.command()
+@click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @click.pass_context
 def ui(ctx: click.Context, tracking_uri: str | None, port: int) -> None:

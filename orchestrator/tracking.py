@@ -36,6 +36,7 @@ __all__ = [
     "Tracker",
     "TrackingReport",
     "default_tracking_uri",
+    "open_to_read",
     "resolve_tracking_uri",
     "serve_ui",
     "tracking_identity",
@@ -285,6 +286,11 @@ def _connect(tracking_uri: str) -> "MlflowClient":
                 client_type(f"{SQLITE_PREFIX}{new}").search_experiments(max_results=1)
                 new.replace(database)
         return client_type(tracking_uri)
+
+
+def open_to_read(tracking_uri: str) -> "MlflowClient":
+    """Open a store that is there, for orchestrator/tracking_reader.py; nothing is created and nothing locked."""
+    return _quiet_mlflow()(tracking_uri)
 
 
 def _stored(run: "Run") -> StoredRun:

@@ -1,0 +1,136 @@
+"""Table III: what each method costs, measured and by the paper's formula (paper, sections IV.D and V.A)."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator import paper
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.report import cells
+from orchestrator.report.cells import Cell, Column, Row, Table
+from orchestrator.report.evidence import Search
+from orchestrator.report.paper_tables import DIFFERENCE, OURS, THEIRS, triple
+from orchestrator.report.reading import (
+    command_for,
+    from_summary,
+    headline,
+    is_comparable,
+    method_name,
+    methods,
+    protocol_label,
+    summary_of,
+)
+from orchestrator.tracking_reader import RecordedRun
+from tune_spaces.catalogue import find_method
+
+FRAMES_OF_INFERENCE = (100, 500)
+SECONDS_A_MINUTE = 60
+
+Line = tuple[str, Cell, Cell, int]  # quantity, ours, the paper's, decimals of the difference
+
+
+def table_3(searches: Sequence[Search], inference: Mapping[str, RecordedRun]) -> Table:
+    """Return Table III, a block of rows for each method; `inference` has its measured times by method."""
+    published = {row.method: row for row in paper.TABLE_3}
+    rows: list[Row] = []
+    for method in methods():
+        search, theirs = headline(searches, method), published.get(method)
+        name = cells.plain(method_name(method))
+        rows.append(Row(cells=[name, *_model(method, searches, search, theirs)], first=True, synthetic=_fake(search)))
+        privacy = cells.plain(cells.DASH if theirs is None else theirs.privacy)
+        words = [cells.plain("Data privacy level"), cells.missing(cells.NOT_MEASURED), privacy, cells.missing()]
+        rows.append(Row(cells=[name, *words], synthetic=_fake(search)))
+        lines = [*_scores(search, theirs), *_training(method, search, theirs)]
+        lines += [_size(search, theirs), *_inference(inference.get(method), theirs)]
+        for quantity, own, value, digits in lines:
+            compared = triple(own, value, digits=digits, comparable=is_comparable(search))
+            rows.append(Row(cells=[name, cells.plain(quantity), *compared], synthetic=_fake(search)))
+    return Table(
+        name="table-3",
+        title="Table III: efficiency",
+        caption="The best configuration of each method, in the protocol named; training of all folds. The paper's "
+        "formula divides the clients' training times by their number (section IV.D). MiB of one model with float32 "
+        "numbers. Privacy is a word in the paper; here it is measured or not.",
+        columns=[
+            Column(key="method", heading="Method", numeric=False),
+            Column(key="quantity", heading="Quantity", numeric=False),
+            Column(key="value_ours", heading=OURS),
+            Column(key="value_paper", heading=THEIRS),
+            Column(key="value_difference", heading=DIFFERENCE),
+        ],
+        rows=rows,
+        wide=False,
+    )
+
+
+def _fake(search: Search | None) -> bool:
+    return search is not None and search.synthetic
+
+
+def _model(
+    method: str, searches: Sequence[Search], search: Search | None, theirs: paper.Efficiency | None
+) -> list[Cell]:
+    words = f"{cells.NOT_RUN}: {command_for(method, searches)}"
+    if search is not None:
+        network = str(summary_of(search)["best"]["network"])
+        words = f"{paper.NETWORK_NAMES.get(network, network)}, {protocol_label(search)}"
+    their_words = cells.missing() if theirs is None else cells.plain(paper.NETWORK_NAMES[theirs.network])
+    return [cells.plain("Network, protocol"), cells.plain(words), their_words, cells.missing()]
+
+
+def _scores(search: Search | None, theirs: paper.Efficiency | None) -> list[Line]:
+    lines: list[Line] = []
+    for dimension in DIMENSIONS:
+        value = None if theirs is None else getattr(theirs, dimension)
+        notes = (
+            ("arousal-of-images",) if theirs is not None and (theirs.method, dimension) == ("images", "arousal") else ()
+        )
+        own = from_summary(search, f"ccc_{dimension}")
+        lines.append((f"{dimension.capitalize()} CCC", own, cells.paper(value, notes=notes), 3))
+    return lines
+
+
+def _training(method: str, search: Search | None, theirs: paper.Efficiency | None) -> list[Line]:
+    """Return minutes measured and by the formula; without clients the two are one, and the paper's is both."""
+    federated = find_method(method).federated
+    absent = cells.NOT_RUN if search is None else cells.NOT_RECORDED
+    summary = {} if search is None else summary_of(search)
+    wall = cells.number(summary.get("training_seconds"))
+    formula = cells.number((summary.get("federation") or {}).get("paper_seconds")) if federated else wall
+    source = None if search is None else (search.run_id, "training_minutes")
+    minutes = None if theirs is None else theirs.training_minutes
+    notes = ("divided-time",) if federated else ()
+    return [
+        (
+            "Training, measured (min)",
+            cells.ours(_minutes(wall), digits=1, source=source, absent=absent),
+            cells.paper(None if federated else minutes, digits=1),
+            1,
+        ),
+        (
+            "Training, paper's formula (min)",
+            cells.ours(_minutes(formula), digits=1, absent=absent),
+            cells.paper(minutes, digits=1, notes=notes),
+            1,
+        ),
+    ]
+
+
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / SECONDS_A_MINUTE
+
+
+def _size(search: Search | None, theirs: paper.Efficiency | None) -> Line:
+    notes = ("megabytes", "size-of-units") if theirs is not None and theirs.method == "au" else ("megabytes",)
+    value = cells.paper(None if theirs is None else theirs.size_mb, digits=0, notes=notes)
+    return "Model size (MiB)", from_summary(search, "model_size_mib", digits=1), value, 1
+
+
+def _inference(measured: RecordedRun | None, theirs: paper.Efficiency | None) -> list[Line]:
+    lines: list[Line] = []
+    for count in FRAMES_OF_INFERENCE:
+        own = cells.missing(cells.NOT_MEASURED)
+        if measured is not None:
+            key = f"inference_seconds_{count}"
+            own = cells.ours(measured.metrics.get(key), source=(measured.run_id, key), absent=cells.NOT_MEASURED)
+        value = None if theirs is None else getattr(theirs, f"seconds_{count}")
+        lines.append((f"Inference, {count} frames (s)", own, cells.paper(value), 3))
+    return lines

@@ -1,0 +1,89 @@
+"""The command `report`: from the address of a store to a folder of files."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator.errors import InputError
+from orchestrator.files import claim_output, write_text
+from orchestrator.report import beyond_tables, efficiency_table, pairs, paper_tables
+from orchestrator.report.collecting import Collection, collect
+from orchestrator.report.figures import draw_all
+from orchestrator.report.rendering import Report, by_file
+from orchestrator.tracking_reader import StoreReader
+from orchestrator.tracking_store import hide_password
+
+TITLE = "Affect recognition: our searches beside the paper"
+FAILURES = "failures"  # the one table that is not always there
+TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
+FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILURES))}
+
+
+def make_report(tracking_uri: str, experiments: Sequence[str], runs: Sequence[str], output: Path) -> Collection:
+    """Write the report of a store's searches into `output` and return what it is about.
+
+    Raises InputError before anything is written: a store that does not answer, an unknown experiment or run, an
+    output folder with something in it that no report wrote.
+    """
+    _refuse_foreign(output)
+    with TemporaryDirectory(prefix="report-") as folder:
+        collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs)
+        content = by_file(compose(collection, tracking_uri))
+    _write(output, content)
+    return collection
+
+
+def compose(collection: Collection, tracking_uri: str) -> Report:
+    """Return the report of the searches found."""
+    searches = collection.searches
+    tables = [
+        paper_tables.table_1(searches),
+        paper_tables.table_2(searches),
+        efficiency_table.table_3(searches, collection.inference),
+        paper_tables.table_4(searches),
+        beyond_tables.optimism(searches),
+        beyond_tables.measures(searches),
+        pairs.comparisons(searches),
+        beyond_tables.listing(collection.listed),
+    ]
+    failures = beyond_tables.failures(searches)
+    facts = [
+        ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("MLflow store", hide_password(tracking_uri)),
+        ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
+        ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
+    ]
+    if any(one.synthetic for one in searches):
+        facts.append(("In brackets", "differences between a synthetic corpus and RECOLA; they mean nothing"))
+    return Report(
+        title=TITLE,
+        facts=facts,
+        tables=[*tables, *([] if failures is None else [failures])],
+        figures=draw_all(searches),
+    )
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Take a new folder, an empty one, or one that holds an earlier report and nothing else."""
+    if output.is_dir() and _is_report(output):
+        return
+    claim_output(output)
+
+
+def _is_report(folder: Path) -> bool:
+    names = {path.name for path in folder.iterdir()}
+    return {"report.html", "report.md"} <= names <= FILES
+
+
+def _write(output: Path, content: Mapping[str, str]) -> None:
+    """Write each file whole, the page last; a table of an earlier report that is no more is removed."""
+    assert set(content) <= FILES, set(content) - FILES
+    try:
+        for name in FILES - set(content):
+            (output / name).unlink(missing_ok=True)
+        for name, text in content.items():
+            write_text(output / name, text)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a directory that can be written") from error

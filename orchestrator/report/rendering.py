@@ -1,0 +1,180 @@
+"""A report as one HTML page, as Markdown, and each table as CSV; everything recorded is text, never markup.
+
+The HTML fetches nothing: its policy allows its own style, by hash, and pictures that are in the page.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from orchestrator import paper
+from orchestrator.report.cells import Cell, Column, Row, Table
+from orchestrator.report.figures import Figure
+
+BANNER = "SYNTHETIC CORPUS: these scores say nothing about people and are not comparable with the paper."
+SYNTHETIC_ROW = "synthetic: not comparable with the paper"
+DEFINITELY_TEXT = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take such text for a formula
+FOOTNOTE = {one.name: index for index, one in enumerate(paper.CONTRADICTIONS, start=1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a report says; `facts` are a heading and a value each, for its head."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    tables: Sequence[Table]
+    figures: Sequence[Figure]
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether any number comes from a synthetic corpus."""
+        return any(table.synthetic for table in self.tables)
+
+
+def as_html(report: Report) -> str:
+    """Return the page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("orchestrator.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        banner=BANNER,
+        style=style,
+        policy=content_policy(style),
+        images={figure.name: _data_address(figure.svg) for figure in report.figures},
+        contradictions=paper.CONTRADICTIONS,
+        footnote=FOOTNOTE,
+        paper=paper,
+        headings=header_cells,
+        body=shown_rows,
+    )
+
+
+def content_policy(style: str) -> str:
+    """Return the page's content policy: this style and embedded pictures, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _data_address(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """One heading of a table's two header lines."""
+
+    text: str
+    columns: int = 1
+    lines: int = 1
+
+
+def header_cells(table: Table) -> tuple[list[Heading], list[Heading]]:
+    """Return the upper header line, with groups over their columns, and the lower one."""
+    upper: list[Heading] = []
+    lower: list[Heading] = []
+    columns = list(table.columns)
+    while columns:
+        group = columns[0].group
+        if not group:
+            upper.append(Heading(text=columns.pop(0).heading, lines=2))
+            continue
+        members = _run_of(columns, group)
+        upper.append(Heading(text=group, columns=len(members)))
+        lower += [Heading(text=column.heading) for column in members]
+        del columns[: len(members)]
+    return upper, lower
+
+
+def _run_of(columns: Sequence[Column], group: str) -> list[Column]:
+    count = next((index for index, one in enumerate(columns) if one.group != group), len(columns))
+    return list(columns[:count])
+
+
+def shown_rows(table: Table) -> list[tuple[Row, list[Cell]]]:
+    """Return the rows as they are read: the first cell only where a block begins."""
+    blocks = any(row.first for row in table.rows)
+    empty = Cell(text="")
+    return [(row, list(row.cells) if row.first or not blocks else [empty, *row.cells[1:]]) for row in table.rows]
+
+
+def as_markdown(report: Report) -> str:
+    """Return the same tables and footnotes as Markdown."""
+    banner = [f"> **{BANNER}**", ""] if report.synthetic else []
+    lines = [f"# {escaped(report.title)}", "", *banner]
+    lines += [f"- {escaped(name)}: {escaped(value)}" for name, value in report.facts]
+    for table in report.tables:
+        lines += ["", f"## {escaped(table.title)}", ""]
+        lines += [f"> **{BANNER}**", ""] if table.synthetic else []
+        lines += [escaped(table.caption), ""]
+        if table.rows:
+            lines += _markdown_table(table)
+        lines += ["", *(f"- {escaped(remark)}" for remark in table.remarks)] if table.remarks else []
+    lines += ["", "## Contradictions inside the paper", ""]
+    for number, one in enumerate(paper.CONTRADICTIONS, start=1):
+        lines.append(f"{number}. {escaped(one.text)} ({escaped(one.where)})")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(table: Table) -> list[str]:
+    names = [f"{column.group} {column.heading}".strip() for column in table.columns]
+    marks = ["---:" if column.numeric else "---" for column in table.columns]
+    lines = [_markdown_row([escaped(name) for name in names]), _markdown_row(marks)]
+    for _, shown in shown_rows(table):
+        lines.append(_markdown_row([escaped(cell.text) + _references(cell) for cell in shown]))
+    return lines
+
+
+def _markdown_row(words: Sequence[str]) -> str:
+    return f"| {' | '.join(words)} |"
+
+
+def _references(cell: Cell) -> str:
+    return "".join(f" [{FOOTNOTE[name]}]" for name in cell.notes)
+
+
+def escaped(text: str) -> str:
+    """Return text for Markdown so that nothing in it is markup, HTML or a new line."""
+    joined = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{sign}" if sign in "\\`*_[]|#~$!" else sign for sign in joined)
+
+
+def as_csv(table: Table) -> str:
+    """Return a table with the full values; a spread has a column of its own, and each row says if it is synthetic."""
+    spread = {index for row in table.rows for index, cell in enumerate(row.cells) if cell.spread is not None}
+    header: list[str] = []
+    for index, column in enumerate(table.columns):
+        header += [column.key, f"{column.key}_sd"] if index in spread else [column.key]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*header, "corpus"])
+    for row in table.rows:
+        values: list[str] = []
+        for index, cell in enumerate(row.cells):
+            values.append(_csv_text(cell.text) if cell.value is None else repr(cell.value))
+            if index in spread:
+                values.append("" if cell.spread is None else repr(cell.spread))
+        writer.writerow([*values, SYNTHETIC_ROW if row.synthetic else ""])
+    return text.getvalue()
+
+
+def _csv_text(text: str) -> str:
+    return f"'{text}" if text.startswith(DEFINITELY_TEXT) else text
+
+
+def by_file(report: Report) -> Mapping[str, str]:
+    """Return the report's files by name; the page comes last, so that it is there only when all else is."""
+    tables = {f"{table.name}.csv": as_csv(table) for table in report.tables}
+    return {**tables, "report.md": as_markdown(report), "report.html": as_html(report)}
