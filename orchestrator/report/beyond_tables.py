@@ -90,12 +90,12 @@ def _points(search: Search) -> set[str]:
 
 
 MEASURES = (  # key, heading, group
-    ("frame", "frames", "CCC"),
-    ("low", "from", "95 % interval"),
-    ("high", "to", "95 % interval"),
-    ("window", "windows", "CCC of windows"),
-    ("window_difference", "− frames", "CCC of windows"),
-    ("participant", "participants", "mean CCC"),
+    ("frame", "CCC", "of frames"),
+    ("low", "from", "of frames"),
+    ("high", "to", "of frames"),
+    ("window", "CCC", "of windows"),
+    ("window_difference", "− frames", "of windows"),
+    ("participant", "CCC", "of participants"),
     ("pearson", "Pearson", ""),
     ("ridge", "ridge", ""),
     ("raters", "raters", "ceiling"),
@@ -115,8 +115,8 @@ def measures(searches: Sequence[Search]) -> Table:
         title="What the CCC is of, and the ceiling",
         caption="The same predictions, scored by frame (± standard deviation over the folds; 95 % bootstrap interval "
         "over participants), by window means (as the published code reports), and as the mean of the participants' own "
-        "CCC. Ridge: linear regression on single frames. Ceiling: mean CCC of a rater with the mean of the others; "
-        "share: frames ÷ raters.",
+        "CCC. Ridge: linear regression on single frames. Ceiling: mean CCC of a rater with the mean of the others, on "
+        "the same frames and folds; share: CCC of frames ÷ ceiling.",
         columns=[
             Column(key="method", heading="Method", numeric=False),
             Column(key="protocol", heading="Protocol", numeric=False),

@@ -23,6 +23,7 @@ from tune_spaces.catalogue import find_method
 
 FRAMES_OF_INFERENCE = (100, 500)
 SECONDS_A_MINUTE = 60
+SMALL = 1.0  # minutes or MiB
 
 Line = tuple[str, Cell, Cell, int]  # quantity, ours, the paper's, decimals of the difference
 
@@ -101,13 +102,13 @@ def _training(method: str, search: Search | None, theirs: paper.Efficiency | Non
     return [
         (
             "Training, measured (min)",
-            cells.ours(_minutes(wall), digits=1, source=source, absent=absent),
+            cells.ours(_minutes(wall), digits=_digits(_minutes(wall)), source=source, absent=absent),
             cells.paper(None if federated else minutes, digits=1),
             1,
         ),
         (
             "Training, paper's formula (min)",
-            cells.ours(_minutes(formula), digits=1, absent=absent),
+            cells.ours(_minutes(formula), digits=_digits(_minutes(formula)), absent=absent),
             cells.paper(minutes, digits=1, notes=notes),
             1,
         ),
@@ -118,10 +119,16 @@ def _minutes(seconds: float | None) -> float | None:
     return None if seconds is None else seconds / SECONDS_A_MINUTE
 
 
+def _digits(value: float | None) -> int:
+    """Return the paper's one decimal, or more where a small value would be written as nothing."""
+    return 1 if value is None or value >= SMALL else 3
+
+
 def _size(search: Search | None, theirs: paper.Efficiency | None) -> Line:
     notes = ("megabytes", "size-of-units") if theirs is not None and theirs.method == "au" else ("megabytes",)
     value = cells.paper(None if theirs is None else theirs.size_mb, digits=0, notes=notes)
-    return "Model size (MiB)", from_summary(search, "model_size_mib", digits=1), value, 1
+    size = None if search is None else cells.number(summary_of(search).get("model_size_mib"))
+    return "Model size (MiB)", from_summary(search, "model_size_mib", digits=_digits(size)), value, 1
 
 
 def _inference(measured: RecordedRun | None, theirs: paper.Efficiency | None) -> list[Line]:

@@ -3,13 +3,14 @@
 The participant is the unit: frames of one person are no independent draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
-from models.ccc import Moments, ccc, is_constant
+from models.ccc import Moments, ccc
 from models.seeds import seed_for
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.report import cells
@@ -55,7 +56,7 @@ def comparisons(searches: Sequence[Search]) -> Table:
     rows = []
     for first, second, dimension, outcome in found:
         words = f"{method_name(first.plan['method'])} − {method_name(second.plan['method'])}"
-        line = [cells.plain(words), cells.plain(protocol_label(first)), cells.plain(dimension)]
+        line = [cells.plain(words), cells.plain(_protocols(first, second)), cells.plain(dimension)]
         if isinstance(outcome, str):
             line += [cells.missing()] * 6 + [cells.plain(f"not compared: {outcome}")]
         else:
@@ -72,8 +73,7 @@ def comparisons(searches: Sequence[Search]) -> Table:
         title="Methods compared over participants",
         caption="Difference of the participants' own CCC, first method minus second, over the people whom both score: "
         f"mean, 95 % bootstrap interval ({DRAWS:,} draws of people, seed {SEED}), two-sided Wilcoxon signed-rank test, "
-        "and its p corrected for the number of tests in this table (Holm). People whose labels or predictions are "
-        "constant have no CCC and are left out.",
+        "and its p corrected for the number of tests in this table (Holm).",
         columns=_columns(),
         rows=rows,
         remarks=() if rows else ("Needs two methods with the same protocol.",),
@@ -105,6 +105,10 @@ def why_not(first: Search, second: Search) -> str | None:
     return f"the protocols differ in {', '.join(differ)}" if differ else None
 
 
+def _protocols(first: Search, second: Search) -> str:
+    return " / ".join(dict.fromkeys([protocol_label(first), protocol_label(second)]))
+
+
 def _stride_remark(first: Search, second: Search) -> str:
     """Say that the methods score different frames of the same people."""
     strides = [(search.plan.get("images") or {}).get("frame_stride", 1) for search in (first, second)]
@@ -114,29 +118,33 @@ def _stride_remark(first: Search, second: Search) -> str:
 
 
 def participant_scores(search: Search) -> Scores | None:
-    """Return each participant's CCC from the summary, else from the predictions; None where neither has them."""
+    """Return each participant's CCC from the summary, else from the predictions; None where neither has them.
+
+    People without a scored frame have none; a constant trace has a CCC of 0.
+    """
     people = summary_of(search).get("participants")
     if isinstance(people, list) and people:
-        return {
-            dimension: {
-                str(one["participant"]): value
-                for one in people
-                if isinstance(one, dict) and "participant" in one
-                if (value := number(one.get(f"ccc_{dimension}"))) is not None
-            }
-            for dimension in DIMENSIONS
-        }
-    return None if search.predictions is None else _from_predictions(search)
+        return {dimension: dict(_scored(people, dimension)) for dimension in DIMENSIONS}
+    return None if search.predictions is None else _from_predictions(search.predictions)
 
 
-def _from_predictions(search: Search) -> Scores | None:
+def _scored(people: Sequence[object], dimension: str) -> Iterator[tuple[str, float]]:
+    for one in people:
+        if not isinstance(one, dict) or "participant" not in one or one.get(f"num_frames_{dimension}") == 0:
+            continue
+        value = number(one.get(f"ccc_{dimension}"))
+        if value is not None:
+            yield str(one["participant"]), value
+
+
+def _from_predictions(path: Path) -> Scores | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = ["participant", *(f"{d}_{kind}" for d in DIMENSIONS for kind in ("gold", "pred"))]
     try:
-        table = pq.read_table(search.predictions, columns=columns)
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):  # no such table: a file of something else
+        table = pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):  # a file of something else
         return None
     people = np.array(table["participant"].to_pylist(), dtype=object)
     scores: dict[str, dict[str, float]] = {}
@@ -145,12 +153,11 @@ def _from_predictions(search: Search) -> Scores | None:
             table[f"{dimension}_{kind}"].to_numpy(zero_copy_only=False).astype(np.float64) for kind in ("gold", "pred")
         )
         scored = np.isfinite(gold) & np.isfinite(prediction)
-        scores[dimension] = {}
-        for person in dict.fromkeys(people[scored]):
-            own = scored & (people == person)
-            moments = Moments.of(prediction[own], gold[own])
-            if not is_constant(moments):
-                scores[dimension][str(person)] = ccc(moments)
+        scores[dimension] = {
+            str(person): ccc(Moments.of(prediction[own], gold[own]))
+            for person in dict.fromkeys(people[scored])
+            if np.any(own := scored & (people == person))
+        }
     return scores if any(scores.values()) else None
 
 

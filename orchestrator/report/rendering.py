@@ -79,6 +79,7 @@ class Heading:
     text: str
     columns: int = 1
     lines: int = 1
+    numeric: bool = False
 
 
 def header_cells(table: Table) -> tuple[list[Heading], list[Heading]]:
@@ -89,11 +90,12 @@ def header_cells(table: Table) -> tuple[list[Heading], list[Heading]]:
     while columns:
         group = columns[0].group
         if not group:
-            upper.append(Heading(text=columns.pop(0).heading, lines=2))
+            upper.append(Heading(text=columns[0].heading, lines=2, numeric=columns[0].numeric))
+            del columns[0]
             continue
         members = _run_of(columns, group)
         upper.append(Heading(text=group, columns=len(members)))
-        lower += [Heading(text=column.heading) for column in members]
+        lower += [Heading(text=column.heading, numeric=column.numeric) for column in members]
         del columns[: len(members)]
     return upper, lower
 
