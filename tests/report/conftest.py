@@ -1,0 +1,68 @@
+"""Two stores that the product's own commands wrote: searches of synthetic people, and a deliberately odd experiment."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator import tracking
+from tests.corpora.writers import content, write_table
+from tests.searching import search
+from tests.test_tracking import make_failure, make_plan, write_trial
+
+NASTY = "<img src=x onerror=alert(1)>"
+FORMULA = "=HYPERLINK(0)|<script>alert(1)</script>`*"
+TWO_POINTS = ("hidden_size=8,16", "sequence_length=50", "num_layers=1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """An MLflow store and the directories of its searches, by name."""
+
+    uri: str
+    outputs: dict[str, Path]
+
+
+@pytest.fixture(scope="session")
+def synthetic_store(small_corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Action units by two protocols and both levels at once, on six synthetic people; images were never run."""
+    assert ray_cluster is None
+    folder = tmp_path_factory.mktemp("synthetic-store")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    outputs = {}
+    for name, method, networks, protocol in (
+        ("units", "au", ("rnn", "bigru"), "described"),
+        ("strict", "au", ("rnn",), "strict"),
+        ("both", "fl-au", ("rnn",), "described"),
+    ):
+        outputs[name] = folder / name
+        code = search(
+            *(small_corpus, outputs[name], uri),
+            **{"method": method, "networks": networks, "protocol": protocol, "overrides": TWO_POINTS},
+        )
+        assert code == 0
+    return Store(uri=uri, outputs=outputs)
+
+
+@pytest.fixture(scope="session")
+def odd_store(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Real (not synthetic) recordings of people with hostile names, a search that failed, and one that never ended."""
+    assert ray_cluster is None
+    folder = tmp_path_factory.mktemp("odd-store")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    people = [content(name, num_rows=120, seed=seed) for seed, name in enumerate((NASTY, FORMULA, "P3"))]
+    corpus = write_table(folder / f"{NASTY}.csv", people)
+    outputs = {"odd": folder / NASTY, "failed": folder / "failed", "broken-off": folder / "broken-off"}
+    assert search(corpus, outputs["odd"], uri, overrides=TWO_POINTS) == 0
+    trial = json.loads(next((outputs["odd"] / "trials").glob("*/result.json")).read_text())
+    failure = {"uid": "abc123", "network": trial["network"], "hparams": trial["hparams"], "message": FORMULA}
+    write_trial(outputs["odd"], "abc123", "failure.json", failure | {"traceback": FORMULA})
+    make_plan(outputs["failed"], started="2030-01-01T00:00:00+00:00", title=FORMULA)
+    make_failure(outputs["failed"], "aaa111")
+    ended = {"status": "failed", "best": None, "folds": [], "trials": {"planned": 3, "finished": 0, "failed": 1}}
+    (outputs["failed"] / "summary.json").write_text(json.dumps(ended))
+    make_plan(outputs["broken-off"], started="2031-01-01T00:00:00+00:00")
+    for output in outputs.values():
+        assert tracking.write_missing(output, uri).problem is None
+    return Store(uri=uri, outputs=outputs)

@@ -1,0 +1,49 @@
+"""Reading a store: pages, curves, the records of configurations."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator import tracking_reader
+from orchestrator.report.collecting import collect
+from orchestrator.tracking_reader import StoreReader
+from tests.conftest import LEFT_OPEN
+from tests.report.conftest import Store
+
+pytestmark = LEFT_OPEN
+
+
+def test_configurations_are_those_of_their_results(
+    synthetic_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when they come page by page."""
+    monkeypatch.setattr(tracking_reader, "RUNS_A_PAGE", 2)
+    searches = collect(StoreReader(synthetic_store.uri, tmp_path), (), ()).searches
+    (search,) = [one for one in searches if one.plan["method"] == "au" and one.plan["protocol"]["name"] == "described"]
+    results = {}
+    for path in (synthetic_store.outputs["units"] / "trials").glob("*/result.json"):
+        result = json.loads(path.read_text())
+        results[result["uid"]] = result
+    assert len(results) == len(search.trials) == 4
+    for trial in search.trials:
+        result = results[trial["uid"]]
+        for key in (
+            "network",
+            "hparams",
+            "status",
+            "selection_loss",
+            "ccc_valence",
+            "ccc_arousal_sd",
+            "model_size_mib",
+        ):
+            assert trial[key] == result[key], key
+        assert isinstance(trial["hparams"]["hidden_size"], int)
+        for mine, theirs in zip(trial["folds"], result["folds"], strict=True):
+            assert mine == {key: theirs[key] for key in mine}
+            assert set(mine) == {"fold", "selection_loss", "chosen_epoch", "ccc_valence", "ccc_arousal"}
+    with_curves = [trial for trial in search.trials if trial["curve"]]
+    assert {trial["network"] for trial in with_curves} == {"rnn", "bigru"}
+    for trial in with_curves:
+        for name, values in trial["curve"].items():
+            assert values == results[trial["uid"]]["curve"][name]
