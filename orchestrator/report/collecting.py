@@ -59,7 +59,10 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
     taken: dict[tuple[str, str], str] = {}
     for parent in sorted(parents, key=_rank, reverse=True):
         key = (parent.tags.get("method", ""), parent.tags.get("protocol", ""))
-        if wanted and parent.run_id not in wanted:
+        reason = _unfit(parent)
+        if reason:
+            notes[parent.run_id] = reason
+        elif wanted and parent.run_id not in wanted:
             notes[parent.run_id] = "not asked for"
         elif not wanted and key in taken:
             notes[parent.run_id] = f"{taken[key][:8]} is reported for this method and protocol"
@@ -90,13 +93,18 @@ def _rank(run: RecordedRun) -> tuple[bool, bool, bool, int]:
     return real, run.params.get("command") != "evaluate", run.status == "FINISHED", run.start_ms
 
 
-def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) -> Search | str:
-    """Return a search, or why it cannot be reported."""
+def _unfit(parent: RecordedRun) -> str | None:
+    """Say why a run cannot be reported, as far as the run itself tells."""
     if parent.status not in records.ENDED:
         return "still running, or broken off"
-    method = parent.tags.get("method", "no method")
+    method = parent.tags.get("method", "none")
     if method not in method_names():
         return f"its method is unknown: {method}"
+    return None if "ccc_valence" in parent.metrics else "no configuration finished"
+
+
+def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) -> Search | str:
+    """Return a search, or why it cannot be reported."""
     documents: dict[str, Record] = {}
     for name in (records.PLAN_NAME, records.SUMMARY_NAME):
         path = reader.artifact(parent, name)
@@ -107,7 +115,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         except (OSError, ValueError) as error:
             return f"{name} cannot be read: {error}"
     plan, summary = documents[records.PLAN_NAME], documents[records.SUMMARY_NAME]
-    problem = _fault(plan, summary, method)
+    problem = _fault(plan, summary, parent.tags["method"])
     if problem:
         return problem
     children = reader.configurations(parent, known)

@@ -13,7 +13,8 @@ from tests.test_tracking import make_failure, make_plan, write_trial
 
 NASTY = "<img src=x onerror=alert(1)>"
 FORMULA = "=HYPERLINK(0)|<script>alert(1)</script>`*"
-TWO_POINTS = ("hidden_size=8,16", "sequence_length=50", "num_layers=1")
+ONE_POINT = ("hidden_size=8", "sequence_length=50", "num_layers=1")
+TWO_POINTS = ("hidden_size=8,16", *ONE_POINT[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +32,15 @@ def synthetic_store(small_corpus: Path, ray_cluster: None, tmp_path_factory: pyt
     folder = tmp_path_factory.mktemp("synthetic-store")
     uri = f"sqlite:///{folder}/mlflow.db"
     outputs = {}
-    for name, method, networks, protocol in (
-        ("units", "au", ("rnn", "bigru"), "described"),
-        ("strict", "au", ("rnn",), "strict"),
-        ("both", "fl-au", ("rnn",), "described"),
+    for name, method, networks, protocol, points in (
+        ("units", "au", ("rnn", "bigru"), "described", ONE_POINT),
+        ("strict", "au", ("rnn",), "strict", TWO_POINTS),
+        ("both", "fl-au", ("rnn",), "described", ONE_POINT),
     ):
         outputs[name] = folder / name
         code = search(
             *(small_corpus, outputs[name], uri),
-            **{"method": method, "networks": networks, "protocol": protocol, "overrides": TWO_POINTS},
+            **{"method": method, "networks": networks, "protocol": protocol, "overrides": points},
         )
         assert code == 0
     return Store(uri=uri, outputs=outputs)
@@ -54,15 +55,15 @@ def odd_store(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> St
     people = [content(name, num_rows=120, seed=seed) for seed, name in enumerate((NASTY, FORMULA, "P3"))]
     corpus = write_table(folder / f"{NASTY}.csv", people)
     outputs = {"odd": folder / NASTY, "failed": folder / "failed", "broken-off": folder / "broken-off"}
-    assert search(corpus, outputs["odd"], uri, overrides=TWO_POINTS) == 0
+    assert search(corpus, outputs["odd"], uri, overrides=ONE_POINT) == 0
     trial = json.loads(next((outputs["odd"] / "trials").glob("*/result.json")).read_text())
     failure = {"uid": "abc123", "network": trial["network"], "hparams": trial["hparams"], "message": FORMULA}
     write_trial(outputs["odd"], "abc123", "failure.json", failure | {"traceback": FORMULA})
-    make_plan(outputs["failed"], started="2030-01-01T00:00:00+00:00", title=FORMULA)
+    make_plan(outputs["failed"], started="2030-01-01T00:00:00+00:00", title=FORMULA, name="failed")
     make_failure(outputs["failed"], "aaa111")
     ended = {"status": "failed", "best": None, "folds": [], "trials": {"planned": 3, "finished": 0, "failed": 1}}
     (outputs["failed"] / "summary.json").write_text(json.dumps(ended))
-    make_plan(outputs["broken-off"], started="2031-01-01T00:00:00+00:00")
+    make_plan(outputs["broken-off"], started="2031-01-01T00:00:00+00:00", name="broken-off")
     for output in outputs.values():
         assert tracking.write_missing(output, uri).problem is None
     return Store(uri=uri, outputs=outputs)

@@ -18,14 +18,14 @@ def test_configurations_are_those_of_their_results(
     synthetic_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when they come page by page."""
-    monkeypatch.setattr(tracking_reader, "RUNS_A_PAGE", 2)
+    monkeypatch.setattr(tracking_reader, "RUNS_A_PAGE", 1)
     searches = collect(StoreReader(synthetic_store.uri, tmp_path), (), ()).searches
     (search,) = [one for one in searches if one.plan["method"] == "au" and one.plan["protocol"]["name"] == "described"]
     results = {}
     for path in (synthetic_store.outputs["units"] / "trials").glob("*/result.json"):
         result = json.loads(path.read_text())
         results[result["uid"]] = result
-    assert len(results) == len(search.trials) == 4
+    assert len(results) == len(search.trials) == 2
     for trial in search.trials:
         result = results[trial["uid"]]
         for key in (
