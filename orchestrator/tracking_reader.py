@@ -75,10 +75,6 @@ class StoreReader:
         """Return the parent runs of the experiments, the latest first."""
         return self._runs(experiments, f"tags.{KIND_TAG} = 'search'")
 
-    def of_kind(self, experiments: Mapping[str, str], kind: str) -> list[RecordedRun]:
-        """Return runs that are neither searches nor configurations, such as measurements of inference."""
-        return self._runs(experiments, f"tags.{KIND_TAG} = '{kind}'")
-
     def configurations(self, search: RecordedRun, experiments: Mapping[str, str]) -> list[RecordedRun]:
         """Return the child runs of a search."""
         own = {key: name for key, name in experiments.items() if name == search.experiment}

@@ -23,8 +23,14 @@ ONLY_IN = {
     "av": "orchestrator/corpora/",
 }
 # Start at once: these, and all that they import at module level, never reach torch, ray or mlflow.
-QUICK = ("orchestrator.cli", "orchestrator.plan", "orchestrator.results", "orchestrator.trial_files")
-HEAVY = {"torch", "ray", "mlflow", "pandas", "torchvision", "sklearn"}
+QUICK = (
+    "orchestrator.cli",
+    "orchestrator.plan",
+    "orchestrator.report.making",
+    "orchestrator.results",
+    "orchestrator.trial_files",
+)
+HEAVY = {"torch", "ray", "mlflow", "pandas", "torchvision", "sklearn", "scipy"}
 
 FILES = sorted(file for package in MAY_IMPORT for file in (ROOT / package).rglob("*.py"))
 

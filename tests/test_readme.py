@@ -78,6 +78,7 @@ SHORTER = {
     "data convert mine --out mine.parquet": [],
     "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
     "track runs/small": [],
+    "report --output runs/report": [],
 }
 ELSEWHERE = {  # run by a test of its own below
     "make tune",

@@ -11,12 +11,12 @@ from orchestrator.errors import InputError
 from orchestrator.report.cells import number
 from orchestrator.report.evidence import Record, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
+from orchestrator.results import ranking
 from orchestrator.tracking_reader import RecordedRun, StoreReader
 from tune_spaces.catalogue import method_names
 
 CURVES_NAME = "curves.json"
 PREDICTIONS_NAME = "predictions.parquet"
-INFERENCE_KIND = "inference"  # runs of `benchmark inference`
 SHORTEST_ID = 6  # of a --run that is given as the beginning of an id
 STATUS_OF_CHILD = {"FINISHED": "finished", "KILLED": "stopped"}
 INTEGERS = ("hidden_size", "sequence_length", "num_layers", "epochs", "num_parameters")
@@ -37,7 +37,11 @@ class Collection:
 
     searches: Sequence[Search]
     listed: Sequence[Listed]
-    inference: Mapping[str, RecordedRun]  # method -> the latest measurement
+
+    @property
+    def runs(self) -> dict[str, RecordedRun]:
+        """Return the parent runs by id: what other commands measured is among their metrics."""
+        return {one.run.run_id: one.run for one in self.listed}
 
 
 def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]) -> Collection:
@@ -75,8 +79,7 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
     if refused:
         raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
     listed = [Listed(run=one, reported=one.run_id in chosen, note=notes.get(one.run_id, "")) for one in parents]
-    inference = {one.tags.get("method", ""): one for one in reversed(reader.of_kind(known, INFERENCE_KIND))}
-    return Collection(searches=_ordered(chosen.values()), listed=listed, inference=inference)
+    return Collection(searches=_ordered(chosen.values()), listed=listed)
 
 
 def _named(parents: Sequence[RecordedRun], given: str) -> str:
@@ -207,24 +210,23 @@ def _failure(child: RecordedRun) -> dict[str, Any]:
 
 
 def _with_curves(reader: StoreReader, parent: RecordedRun, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the epoch curves: of all trials from curves.json, else of each network's best from their metrics."""
+    """Add the epoch curve of each network's best configuration, from curves.json, else from its run's metrics."""
     path = reader.artifact(parent, CURVES_NAME)
-    curves = _curves(path) if path else {}
-    if curves:
-        return [trial | {"curve": curves.get(trial["uid"], {})} for trial in trials]
-    best = {}
-    for trial in sorted(trials, key=lambda one: (-one["selection_loss"], one["uid"])):
-        best[trial["network"]] = trial["uid"]
-    shown = set(best.values())
-    return [trial | ({"curve": _history(reader, trial["run_id"])} if trial["uid"] in shown else {}) for trial in trials]
+    recorded = _curves(path) if path else {}
+    best: dict[str, dict[str, Any]] = {}
+    for trial in ranking(trials):
+        best.setdefault(trial["network"], dict(trial))
+    curves = {one["uid"]: recorded.get(one["uid"]) or _history(reader, one["run_id"]) for one in best.values()}
+    return [trial | {"curve": curves.get(trial["uid"], {})} for trial in trials]
 
 
 def _curves(path: Path) -> dict[str, Any]:
+    """Return the curves of curves.json by uid; those that cannot be read are left out."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (OSError, ValueError):
+        return {one["uid"]: one["curve"] for one in found.values() if isinstance(one["curve"], dict)}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
 
 
 def _history(reader: StoreReader, run_id: str) -> dict[str, list[float]]:

@@ -22,14 +22,15 @@ from orchestrator.tracking_reader import RecordedRun
 from tune_spaces.catalogue import find_method
 
 FRAMES_OF_INFERENCE = (100, 500)
+DEVICE_TAG = "inference_device"
 SECONDS_A_MINUTE = 60
 SMALL = 1.0  # minutes or MiB
 
 Line = tuple[str, Cell, Cell, int]  # quantity, ours, the paper's, decimals of the difference
 
 
-def table_3(searches: Sequence[Search], inference: Mapping[str, RecordedRun]) -> Table:
-    """Return Table III, a block of rows for each method; `inference` has its measured times by method."""
+def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun]) -> Table:
+    """Return Table III, a block of rows for each method; `runs` are the searches' runs by id."""
     published = {row.method: row for row in paper.TABLE_3}
     rows: list[Row] = []
     for method in methods():
@@ -40,7 +41,7 @@ def table_3(searches: Sequence[Search], inference: Mapping[str, RecordedRun]) ->
         words = [cells.plain("Data privacy level"), cells.missing(cells.NOT_MEASURED), privacy, cells.missing()]
         rows.append(Row(cells=[name, *words], synthetic=_fake(search)))
         lines = [*_scores(search, theirs), *_training(method, search, theirs)]
-        lines += [_size(search, theirs), *_inference(inference.get(method), theirs)]
+        lines += [_size(search, theirs), *_inference(_run_of(search, runs), theirs)]
         for quantity, own, value, digits in lines:
             compared = triple(own, value, digits=digits, comparable=is_comparable(search))
             rows.append(Row(cells=[name, cells.plain(quantity), *compared], synthetic=_fake(search)))
@@ -131,13 +132,20 @@ def _size(search: Search | None, theirs: paper.Efficiency | None) -> Line:
     return "Model size (MiB)", from_summary(search, "model_size_mib", digits=_digits(size)), value, 1
 
 
-def _inference(measured: RecordedRun | None, theirs: paper.Efficiency | None) -> list[Line]:
+def _run_of(search: Search | None, runs: Mapping[str, RecordedRun]) -> RecordedRun | None:
+    return None if search is None or search.run_id is None else runs.get(search.run_id)
+
+
+def _inference(run: RecordedRun | None, theirs: paper.Efficiency | None) -> list[Line]:
+    """Return the times that `benchmark inference --record` left in the search's run, and where they were taken."""
+    device = "" if run is None else run.tags.get(DEVICE_TAG, "")
     lines: list[Line] = []
     for count in FRAMES_OF_INFERENCE:
         own = cells.missing(cells.NOT_MEASURED)
-        if measured is not None:
+        if run is not None:
             key = f"inference_seconds_{count}"
-            own = cells.ours(measured.metrics.get(key), source=(measured.run_id, key), absent=cells.NOT_MEASURED)
+            own = cells.ours(run.metrics.get(key), source=(run.run_id, key), absent=cells.NOT_MEASURED)
         value = None if theirs is None else getattr(theirs, f"seconds_{count}")
-        lines.append((f"Inference, {count} frames (s)", own, cells.paper(value), 3))
+        where = f"s on {device}" if device and own.value is not None else "s"
+        lines.append((f"Inference, {count} frames ({where})", own, cells.paper(value), 3))
     return lines

@@ -40,7 +40,7 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     tables = [
         paper_tables.table_1(searches),
         paper_tables.table_2(searches),
-        efficiency_table.table_3(searches, collection.inference),
+        efficiency_table.table_3(searches, collection.runs),
         paper_tables.table_4(searches),
         beyond_tables.optimism(searches),
         beyond_tables.measures(searches),

@@ -42,8 +42,10 @@ def test_configurations_are_those_of_their_results(
         for mine, theirs in zip(trial["folds"], result["folds"], strict=True):
             assert mine == {key: theirs[key] for key in mine}
             assert set(mine) == {"fold", "selection_loss", "chosen_epoch", "ccc_valence", "ccc_arousal"}
+    # Only the best of each network has its curve: from curves.json where the search wrote one, else from the metrics.
     with_curves = [trial for trial in search.trials if trial["curve"]]
     assert {trial["network"] for trial in with_curves} == {"rnn", "bigru"}
     for trial in with_curves:
+        assert {"train_loss", "validation_loss", "ccc_valence", "ccc_arousal"} <= set(trial["curve"])
         for name, values in trial["curve"].items():
             assert values == results[trial["uid"]]["curve"][name]

@@ -36,6 +36,12 @@ def write(store: Store, output: Path, *, runs: tuple[str, ...] = ()) -> Page:
     return Page((output / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the reports of the module's own fixtures, which are made before, are drawn: pictures have their own tests."""
+    monkeypatch.setattr(making, "draw_all", lambda _: ())
+
+
 @pytest.fixture(scope="module")
 def synthetic_output(synthetic_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("report") / "synthetic"
@@ -171,6 +177,26 @@ def test_the_optimism_is_the_difference_to_strict_where_only_the_protocol_differ
         assert row["published_reported"].text == "not run"
         assert row["described_optimism"].text == "not alike"  # bigru was searched in one of the two only
     assert "tune --method au --protocol published" in synthetic.text
+
+
+def test_inference_is_not_measured_until_it_is(odd_store: Store, tmp_path: Path) -> None:
+    """What `benchmark inference --record` writes: two metrics and a tag of the search's run."""
+    shutil.copytree(odd_store.outputs["odd"].parent, tmp_path / "store", symlinks=True)
+    store = Store(uri=f"sqlite:///{tmp_path}/store/mlflow.db", outputs={})
+    identity = tracking.tracking_identity(odd_store.outputs["odd"])
+    assert identity is not None
+    client = tracking.open_to_read(store.uri)
+    for measured in (False, True):
+        if measured:
+            client.log_metric(identity["run_id"], "inference_seconds_100", 1 / 3)
+            client.set_tag(identity["run_id"], "inference_device", NASTY)
+        page = write(store, tmp_path / "report")
+        rows = [row for row in page.tables["table-3"].rows if row]
+        found = [row for row in rows if row["quantity"].text.startswith("Inference, 100")]
+        own = [row["value_ours"] for row in found if "data-value" in row["value_ours"].attributes]
+        assert [cell.value for cell in own] == ([1 / 3] if measured else [])
+        assert any(NASTY in row["quantity"].text for row in rows) == measured
+        assert {row["value_ours"].text for row in found} - {"0.333"} == {"not measured"}
 
 
 def test_a_missing_method_says_what_would_run_it(synthetic: Page, odd_output: Path) -> None:
