@@ -38,7 +38,7 @@ def write(store: Store, output: Path, *, runs: tuple[str, ...] = ()) -> Page:
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the reports of the module's own fixtures, which are made before, are drawn: pictures have their own tests."""
+    """Only the reports of the module's fixtures, which are made before, are drawn: pictures have their own tests."""
     monkeypatch.setattr(making, "draw_all", lambda _: ())
 
 
