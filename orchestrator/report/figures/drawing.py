@@ -1,0 +1,76 @@
+"""All figures of some searches, in the order of a report; one that cannot be drawn costs nobody the others."""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from orchestrator.report.evidence import Search
+from orchestrator.report.figures import (
+    by_value,
+    correlation,
+    importance,
+    learning,
+    parallel,
+    plane,
+    predicted,
+    style,
+    traces,
+    trade_off,
+)
+from orchestrator.report.figures.figure import Figure
+
+OF_PREDICTIONS = (traces.draw, plane.draw)
+OF_CONFIGURATIONS = (learning.draw, by_value.draw, importance.draw, parallel.draw, correlation.draw)
+
+
+def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
+    """Draw what there is data for; a figure's name begins with its method, a second search's of it with `METHOD-2`."""
+    figures: list[Figure] = []
+    with style.styled():
+        for prefix, search in zip(_prefixes(searches), searches, strict=True):
+            title = style.plain(search.plan.get("title") or search.plan["method"], 80)
+            figures += (
+                replace(figure, name=f"{prefix}-{figure.name}", title=f"{figure.title}: {title}")
+                for figure in _of_one(search, prefix)
+            )
+        figures += _attempt("trade-off", lambda: trade_off.draw(searches))
+    return tuple(figures)
+
+
+def _prefixes(searches: Sequence[Search]) -> list[str]:
+    seen: dict[str, int] = {}
+    prefixes = []
+    for search in searches:
+        method = re.sub(r"[^a-z0-9]+", "-", str(search.plan["method"]).lower()).strip("-") or "search"
+        seen[method] = seen.get(method, 0) + 1
+        prefixes.append(method if seen[method] == 1 else f"{method}-{seen[method]}")
+    return prefixes
+
+
+def _of_one(search: Search, prefix: str) -> list[Figure]:
+    found: list[Figure] = []
+    path = search.predictions
+    if path is not None:
+        recorded: list[list[predicted.Trace]] = []
+        _attempt(f"{prefix}: {path}", lambda: recorded.append(predicted.read(path)))
+        for of_traces in OF_PREDICTIONS if recorded else ():
+            found += _attempt(f"{prefix}-{_kind(of_traces)}", lambda draw=of_traces: draw(search, recorded[0]))
+    for of_search in OF_CONFIGURATIONS:
+        found += _attempt(f"{prefix}-{_kind(of_search)}", lambda draw=of_search: draw(search))
+    return found
+
+
+def _kind(draw: Callable[..., object]) -> str:
+    return draw.__module__.rpartition(".")[2]
+
+
+def _attempt(what: str, draw: Callable[[], Figure | None]) -> list[Figure]:
+    """Return the figure if there is one; a fault is a line on stderr: a picture is no reason to lose a report."""
+    try:
+        figure = draw()
+    except Exception as error:
+        line = next(iter(str(error).splitlines()), "")
+        print(f"figure not drawn: {what}: {type(error).__name__}: {style.plain(line, 200)}", file=sys.stderr)
+        return []
+    return [] if figure is None else [figure]

@@ -1,0 +1,120 @@
+"""Accuracy against cost and privacy, all methods in one picture (paper, Table III in a drawing)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.report.evidence import Record, Search
+from orchestrator.report.figures import style
+from orchestrator.report.figures.configurations import best_by_network, finished, finite
+from orchestrator.report.figures.figure import Figure
+
+# The two levels of the paper: faces reduced to action units, data that stays with its person.
+LEVELS = {
+    (True, False): ("no privacy level", "X"),
+    (False, False): ("level 1: action units", "s"),
+    (True, True): ("level 2: federated", "^"),
+    (False, True): ("both levels", "o"),
+}
+LEAST_POINTS, MOST_POINTS = 3.0, 12.0  # a marker's width
+SHOWN_MIB = (0.1, 1.0, 10.0, 50.0)
+
+
+def draw(searches: Sequence[Search]) -> Figure | None:
+    """Draw the best configuration of each network of every search; None where nothing finished."""
+    found = [
+        (search, trial)
+        for search in searches
+        for trial in best_by_network(finished(search)).values()
+        if finite(trial.get("training_seconds")) and finite(trial.get("model_size_mib"))
+    ]
+    if not found:
+        return None
+    titles = list(dict.fromkeys(_title(search) for search, _ in found))
+    colours = {title: style.COLOURS[i % len(style.COLOURS)] for i, title in enumerate(titles)}
+    marks = "SYNTHETIC, " if any(search.synthetic for search, _ in found) else ""
+    drawing, axes = style.panels(
+        len(DIMENSIONS),
+        1,
+        height_mm=105 + 4 * len(titles),
+        heading=f"{marks}accuracy, cost and privacy",
+        sharex=True,
+    )
+    for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
+        for search, trial in found:
+            _point(panel, search, trial, dimension, colours[_title(search)])
+        scores = [trial[f"ccc_{dimension}"] for _, trial in found]
+        panel.set_ylim(*style.limits_of(scores, least=0.0, most=0.4))
+        panel.set_ylabel(f"CCC {dimension}")
+        panel.set_xscale("log")
+    minutes = [_minutes(trial) for _, trial in found]
+    axes[-1, 0].set_xlim(min(minutes) / 2, max(minutes) * 3)
+    axes[-1, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+    axes[-1, 0].xaxis.set_minor_formatter(NullFormatter())
+    axes[-1, 0].set_xlabel("training time (minutes, all folds)")
+    _legend(drawing, found, colours)
+    return Figure(
+        name="trade-off",
+        title="Accuracy against cost and privacy",
+        caption="The best configuration of each network by validation loss, with its standard deviation over the folds;"
+        " right and down is dearer and worse. Shape: what the method keeps private by its construction, not a"
+        " measurement. Size: one model's MiB.",
+        svg=style.to_svg(drawing),
+    )
+
+
+def level_of(search: Search) -> tuple[bool, bool]:
+    """Return whether a method learns from faces themselves, and whether data stays with its person."""
+    return search.plan.get("images") is not None, search.plan.get("federation") is not None
+
+
+def _title(search: Search) -> str:
+    return style.plain(search.plan.get("title") or search.plan["method"], 48)
+
+
+def _minutes(trial: Record) -> float:
+    return max(float(trial["training_seconds"]) / 60.0, 1e-3)
+
+
+def _width(mib: float) -> float:
+    """Return a marker's width in points: each factor of ten in size adds as much."""
+    low, high = np.log10(SHOWN_MIB[0]), np.log10(SHOWN_MIB[-1])
+    share = (np.log10(max(mib, 1e-6)) - low) / (high - low)
+    return float(LEAST_POINTS + (MOST_POINTS - LEAST_POINTS) * min(1.0, max(0.0, share)))
+
+
+def _point(panel: Any, search: Search, trial: Record, dimension: str, colour: str) -> None:
+    spread = trial.get(f"ccc_{dimension}_sd")
+    x, y = _minutes(trial), trial[f"ccc_{dimension}"]
+    panel.errorbar(
+        x,
+        y,
+        yerr=spread if finite(spread) else None,
+        color=colour,
+        marker=LEVELS[level_of(search)][1],
+        markersize=_width(float(trial["model_size_mib"])),
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        elinewidth=0.6,
+    )
+    panel.annotate(style.plain(trial["network"], 12), (x, y), xytext=(5, 3), textcoords="offset points")
+
+
+def _legend(drawing: Drawing, found: Sequence[tuple[Search, Record]], colours: dict[str, str]) -> None:
+    handles: list[Line2D] = []
+    labels = []
+    for title, colour in colours.items():
+        search = next(search for search, _ in found if _title(search) == title)
+        word, marker = LEVELS[level_of(search)]
+        handles.append(Line2D([], [], linestyle="none", marker=marker, color=colour))
+        labels.append(f"{title} ({word})")
+    style.legend(drawing, handles, labels, columns=1)
+    sizes = [Line2D([], [], linestyle="none", marker="o", color="#999999", markersize=_width(mib)) for mib in SHOWN_MIB]
+    drawing.legend(
+        sizes, [f"{mib:g} MiB" for mib in SHOWN_MIB], loc="outside upper center", ncols=len(sizes), columnspacing=1.0
+    )
