@@ -1,6 +1,7 @@
 """One run from a plan to its summary and exit code; starting and resuming are the same."""
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator import baseline, exit_codes, summary
 from orchestrator.dataset import Dataset
@@ -16,6 +18,8 @@ from orchestrator.errors import InputError
 from orchestrator.files import write_json
 from orchestrator.plan import PLAN_FILE, Plan
 from orchestrator.progress import Observer
+from orchestrator.report import figure_files
+from orchestrator.report.evidence import Search
 from orchestrator.results import Outcome
 from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import TRIALS_FOLDER, read_failures, read_results
@@ -77,6 +81,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
+        figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=not interrupted)
         report = tracker.close(TRACKING_CLOSE_SECONDS)
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
     summary.print_report(plan, content, outcome)
@@ -87,6 +92,18 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
     if any(failure["kind"] in CLIENTS_LOST for failure in outcome.failures):
         return exit_codes.QUORUM_LOST
     return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
+
+
+def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: Path) -> Search:
+    """Return the search as a report sees it."""
+    predictions = output / summary.PREDICTIONS_TABLE
+    return Search(
+        plan=dataclasses.asdict(plan),
+        summary=content,
+        trials=outcome.results,
+        failures=outcome.failures,
+        predictions=predictions if predictions.is_file() else None,
+    )
 
 
 def _status(interrupted: bool, unfinished: int, num_failed: int) -> str:

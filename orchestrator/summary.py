@@ -24,6 +24,7 @@ from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
 SUMMARY_FILE = "summary.json"
 PREDICTIONS_TABLE = "predictions.parquet"
 LEADERBOARD_FILE = "leaderboard.csv"
+CURVES_FILE = "curves.json"
 MODEL_FOLDER = "model"
 LEADERBOARD_ROWS = 20
 PLAIN_WIDTH = 120  # columns of the printed tables where there is no terminal
@@ -129,13 +130,22 @@ def _federation(best: Result | None) -> dict[str, Any] | None:
 
 
 def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
-    """Write leaderboard, predictions and model of the results there are."""
+    """Write leaderboard, learning curves, predictions and model of the results there are."""
     write_text(output / LEADERBOARD_FILE, leaderboard_csv(plan, found))
+    write_json(output / CURVES_FILE, best_curves(found))
     reported = results.reported_by_fold(found, plan.protocol)
     if not reported:
         return
     write_predictions(dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic)
     write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
+
+
+def best_curves(found: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Return for each network the uid and the curve of its best configuration: what learning curves show."""
+    best: dict[str, Result] = {}
+    for result in results.ranking(found):
+        best.setdefault(result["network"], result)
+    return {network: {"uid": best[network]["uid"], "curve": best[network]["curve"]} for network in sorted(best)}
 
 
 def leaderboard_csv(plan: Plan, found: Sequence[Result]) -> str:

@@ -20,7 +20,15 @@ PLAN_NAME = "plan.json"
 SUMMARY_NAME = "summary.json"
 RESULT_NAME = "result.json"
 FAILURE_NAME = "failure.json"
-ARTIFACT_NAMES = (PLAN_NAME, SUMMARY_NAME, "leaderboard.csv", "predictions.parquet", "model", "figures")
+ARTIFACT_NAMES = (
+    PLAN_NAME,
+    SUMMARY_NAME,
+    "leaderboard.csv",
+    "curves.json",
+    "predictions.parquet",
+    "model",
+    "figures",
+)
 
 SCORES = (
     "ccc_valence",

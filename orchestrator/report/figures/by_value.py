@@ -22,8 +22,9 @@ from orchestrator.report.figures.configurations import (
 from orchestrator.report.figures.figure import Figure
 
 MOST_POINTS = 200  # configurations; with more a cloud of points says less than its quartiles
-Looks = Mapping[str, style.Look]
 SPREAD = 0.5  # how far the networks stand apart at a value, in steps between values
+
+Spots = Mapping[str, Sequence[tuple[float, list[float]]]]  # by network: places of the x axis, their scores
 
 
 def draw(search: Search) -> Figure | None:
@@ -61,9 +62,7 @@ def draw(search: Search) -> Figure | None:
     )
 
 
-def _panel(
-    panel: Axes, spots: Mapping[str, Sequence[tuple[float, list[float]]]], appearance: Looks, *, dots: bool
-) -> None:
+def _panel(panel: Axes, spots: Spots, appearance: Mapping[str, style.Look], *, dots: bool) -> None:
     """Draw for each network what its configurations scored at each place of the x axis."""
     for network, look in appearance.items():
         places = np.array([place for place, _ in spots[network]])
@@ -83,9 +82,7 @@ def _panel(
         )
 
 
-def _spots(
-    trials: Sequence[Record], key: str, values: Sequence[Any], score: str
-) -> dict[str, list[tuple[float, list[float]]]]:
+def _spots(trials: Sequence[Record], key: str, values: Sequence[Any], score: str) -> Spots:
     """Return by network the places that have configurations, each with their scores; networks stand side by side."""
     names = networks(trials)
     offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(names)) if len(names) > 1 else [0.0]

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.report.evidence import Search
 from orchestrator.report.figures import (
@@ -34,7 +35,7 @@ def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
                 replace(figure, name=f"{prefix}-{figure.name}", title=f"{figure.title}: {title}")
                 for figure in _of_one(search, prefix)
             )
-        figures += _attempt("trade-off", lambda: trade_off.draw(searches))
+        figures += _attempt("trade-off", partial(trade_off.draw, searches))
     return tuple(figures)
 
 
@@ -50,27 +51,36 @@ def _prefixes(searches: Sequence[Search]) -> list[str]:
 
 def _of_one(search: Search, prefix: str) -> list[Figure]:
     found: list[Figure] = []
-    path = search.predictions
-    if path is not None:
-        recorded: list[list[predicted.Trace]] = []
-        _attempt(f"{prefix}: {path}", lambda: recorded.append(predicted.read(path)))
-        for of_traces in OF_PREDICTIONS if recorded else ():
-            found += _attempt(f"{prefix}-{_kind(of_traces)}", lambda draw=of_traces: draw(search, recorded[0]))
+    recorded = _read(search)
+    for of_traces in OF_PREDICTIONS if recorded else ():
+        found += _attempt(f"{prefix}-{_kind(of_traces)}", partial(of_traces, search, recorded))
     for of_search in OF_CONFIGURATIONS:
-        found += _attempt(f"{prefix}-{_kind(of_search)}", lambda draw=of_search: draw(search))
+        found += _attempt(f"{prefix}-{_kind(of_search)}", partial(of_search, search))
     return found
+
+
+def _read(search: Search) -> list[predicted.Trace]:
+    try:
+        return predicted.read(search.predictions) if search.predictions is not None else []
+    except Exception as error:
+        _warn(str(search.predictions), error)
+        return []
 
 
 def _kind(draw: Callable[..., object]) -> str:
     return draw.__module__.rpartition(".")[2]
 
 
-def _attempt(what: str, draw: Callable[[], Figure | None]) -> list[Figure]:
+def _attempt(name: str, draw: Callable[[], Figure | None]) -> list[Figure]:
     """Return the figure if there is one; a fault is a line on stderr: a picture is no reason to lose a report."""
     try:
         figure = draw()
     except Exception as error:
-        line = next(iter(str(error).splitlines()), "")
-        print(f"figure not drawn: {what}: {type(error).__name__}: {style.plain(line, 200)}", file=sys.stderr)
+        _warn(name, error)
         return []
     return [] if figure is None else [figure]
+
+
+def _warn(what: str, error: Exception) -> None:
+    line = next(iter(str(error).splitlines()), "")
+    print(f"figure not drawn: {what}: {type(error).__name__}: {style.plain(line, 200)}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Parallel coordinates of a search: a line a configuration through what was varied and the two CCCs."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> No
 
 def _ticks(low: float, high: float) -> Sequence[float]:
     step = 0.1 if high - low < 0.8 else 0.2
-    return [float(value) for value in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]
+    return [count * step for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _label(panel: Any, x: float, y: float, text: str) -> None:

@@ -14,7 +14,6 @@ from orchestrator.report.figures.predicted import GOLD, PREDICTION, Trace
 
 CELLS = 30  # a side
 GAMMA = 0.5  # of the shades: few frames must show beside the crowd in the middle
-QUARTERS = (("excited", 0.5, 1.0), ("calm", 0.5, 0.0), ("negative", 0.0, 0.5), ("positive", 1.0, 0.5))
 WORDS: dict[str, str] = {GOLD: "gold standard", PREDICTION: "prediction"}
 
 
@@ -40,20 +39,10 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
         mean = clouds[kind].mean(axis=0)
         panel.plot(*mean, marker="X", color="#D55E00", markeredgecolor="white", markersize=6, linestyle="none")
         panel.set(aspect="equal", xlabel="valence", title=WORDS[kind], xlim=(-reach, reach), ylim=(-reach, reach))
-        for word, x, y in QUARTERS:
-            panel.text(
-                0.02 + 0.96 * x,
-                0.02 + 0.96 * y,
-                word,
-                transform=panel.transAxes,
-                color=style.GREY,
-                rotation=90 if y == 0.5 else 0,
-                horizontalalignment={0.0: "left", 0.5: "center", 1.0: "right"}[x],
-                verticalalignment={0.0: "bottom", 0.5: "center", 1.0: "top"}[y],
-            )
     axes[0, 0].set_ylabel("arousal")
     drawing.colorbar(mesh, ax=axes, label="% of frames", shrink=0.7, aspect=30, location="bottom")
-    caption = "Share of the held-out frames in each cell of the valence-arousal plane; the cross is the mean."
+    caption = "Share of the held-out frames in each cell of the valence-arousal plane (right: positive, up: excited);"
+    caption += " the cross is the mean."
     if GOLD not in clouds:
         caption += " Prediction only: the labels stayed with the clients of the federation."
     return Figure(name="plane", title="The valence-arousal plane", caption=caption, svg=style.to_svg(drawing))

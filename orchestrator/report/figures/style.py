@@ -92,7 +92,6 @@ def styled() -> Iterator[None]:
 def panels(rows: int, columns: int, *, height_mm: float, heading: str, **settings: Any) -> tuple[Drawing, Any]:
     """Return a drawing of one column's width and its axes, an array of (rows, columns)."""
     drawing = Drawing(figsize=(COLUMN_MM / MM_AN_INCH, height_mm / MM_AN_INCH), layout="constrained")
-    FigureCanvasSVG(drawing)
     drawing.suptitle(plain(heading, LONGEST_HEADING), fontsize=FONT_POINTS, color=GREY)
     return drawing, drawing.subplots(rows, columns, squeeze=False, **settings)
 
@@ -127,7 +126,8 @@ def limits_of(values: Sequence[float], *, least: float, most: float) -> tuple[fl
 def to_svg(drawing: Drawing) -> str:
     """Return the drawing as SVG; equal drawings give equal text: no date, no random ids."""
     buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    canvas: Any = FigureCanvasSVG(drawing)
+    canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})  # `savefig` draws everything twice
     return buffer.getvalue()
 
 

@@ -37,6 +37,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
             panel = axes[i * len(DIMENSIONS) + d, 0]
             shown |= _panel(panel, trace, dimension, width)
             if d == 0:
+                panel.tick_params(labelbottom=False)
                 panel.set_title(f"{role}{style.plain(trace.participant)}", loc="left")
         panel.set_xlabel("time (s)")
     _legend(drawing, shown)

@@ -48,7 +48,7 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
         for search, trial in found:
             _point(panel, search, trial, dimension, colours[_title(search)])
-        scores = [trial[f"ccc_{dimension}"] for _, trial in found]
+        scores = [end for _, trial in found for end in _ends(trial, dimension)]
         panel.set_ylim(*style.limits_of(scores, least=0.0, most=0.4))
         panel.set_ylabel(f"CCC {dimension}")
         panel.set_xscale("log")
@@ -57,7 +57,7 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     axes[-1, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
     axes[-1, 0].xaxis.set_minor_formatter(NullFormatter())
     axes[-1, 0].set_xlabel("training time (minutes, all folds)")
-    _legend(drawing, found, colours)
+    _legend(drawing, axes[0, 0], found, colours)
     return Figure(
         name="trade-off",
         title="Accuracy against cost and privacy",
@@ -88,13 +88,22 @@ def _width(mib: float) -> float:
     return float(LEAST_POINTS + (MOST_POINTS - LEAST_POINTS) * min(1.0, max(0.0, share)))
 
 
-def _point(panel: Any, search: Search, trial: Record, dimension: str, colour: str) -> None:
+def _spread(trial: Record, dimension: str) -> float:
     spread = trial.get(f"ccc_{dimension}_sd")
+    return float(spread) if spread is not None and finite(spread) else 0.0
+
+
+def _ends(trial: Record, dimension: str) -> tuple[float, float]:
+    score, spread = trial[f"ccc_{dimension}"], _spread(trial, dimension)
+    return score - spread, score + spread
+
+
+def _point(panel: Any, search: Search, trial: Record, dimension: str, colour: str) -> None:
     x, y = _minutes(trial), trial[f"ccc_{dimension}"]
     panel.errorbar(
         x,
         y,
-        yerr=spread if finite(spread) else None,
+        yerr=_spread(trial, dimension),
         color=colour,
         marker=LEVELS[level_of(search)][1],
         markersize=_width(float(trial["model_size_mib"])),
@@ -105,7 +114,7 @@ def _point(panel: Any, search: Search, trial: Record, dimension: str, colour: st
     panel.annotate(style.plain(trial["network"], 12), (x, y), xytext=(5, 3), textcoords="offset points")
 
 
-def _legend(drawing: Drawing, found: Sequence[tuple[Search, Record]], colours: dict[str, str]) -> None:
+def _legend(drawing: Drawing, panel: Any, found: Sequence[tuple[Search, Record]], colours: dict[str, str]) -> None:
     handles: list[Line2D] = []
     labels = []
     for title, colour in colours.items():
@@ -115,6 +124,11 @@ def _legend(drawing: Drawing, found: Sequence[tuple[Search, Record]], colours: d
         labels.append(f"{title} ({word})")
     style.legend(drawing, handles, labels, columns=1)
     sizes = [Line2D([], [], linestyle="none", marker="o", color="#999999", markersize=_width(mib)) for mib in SHOWN_MIB]
-    drawing.legend(
-        sizes, [f"{mib:g} MiB" for mib in SHOWN_MIB], loc="outside upper center", ncols=len(sizes), columnspacing=1.0
+    panel.legend(
+        sizes,
+        [f"{mib:g} MiB" for mib in SHOWN_MIB],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(sizes),
+        columnspacing=1.0,
     )
