@@ -26,6 +26,7 @@ from orchestrator.tracking_store import (
     serve_ui,
     ui_command,
 )
+from orchestrator.tracking_views import experiment_tags
 from orchestrator.tracking_writer import TrackingReport, Writer, read_state
 
 if TYPE_CHECKING:
@@ -179,10 +180,8 @@ class _Store:
         """Find or make an experiment; two searches may make it at the same time."""
         self._check()
         if self._client.get_experiment_by_name(name) is None:
-            # The kind makes the UI open the page of training runs instead of asking.
-            tags = {"mlflow.experimentKind": "custom_model_development"}
             try:
-                self._client.create_experiment(name, artifact_location=self._location, tags=tags)
+                self._client.create_experiment(name, artifact_location=self._location)
             except Exception:
                 if self._client.get_experiment_by_name(name) is None:
                     raise
@@ -190,6 +189,9 @@ class _Store:
         if experiment.lifecycle_stage != "active":
             raise RuntimeError(f"the experiment {name!r} was deleted: restore it, or name another one")
         self._experiment_id = str(experiment.experiment_id)
+        for key, value in experiment_tags().items():
+            if experiment.tags.get(key) != value:
+                self._client.set_experiment_tag(self._experiment_id, key, value)
         return self._experiment_id
 
     def search(self, tag: str, value: str) -> Iterator[StoredRun]:

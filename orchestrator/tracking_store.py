@@ -19,6 +19,7 @@ from typing import IO
 from platformdirs import user_data_path
 
 from orchestrator.errors import InputError
+from orchestrator.tracking_views import addresses
 
 APP_NAME = "affect-orchestrator"
 DATABASE_NAME = "mlflow.db"
@@ -158,12 +159,21 @@ def serve_ui(
                 return process.poll() or 1
             address = f"http://{_in_url(host)}:{port}"
             print(f"MLflow UI: {address} (store {hide_password(tracking_uri)}); Ctrl-C ends it", flush=True)
+            _print_views(address)
             return process.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             signal.signal(signal.SIGTERM, previous)
             _end_group(process)
+
+
+def _print_views(address: str) -> None:
+    """Print what to open for each experiment; nothing where the server does not say what it has."""
+    with contextlib.suppress(OSError, ValueError):
+        for experiment, views in addresses(address).items():
+            lines = [f"{experiment}:", *(f"  {name:15}{view}" for name, view in views.items())]
+            print("\n".join(lines), flush=True)
 
 
 def _refuse_unservable(tracking_uri: str, port: int, host: str) -> None:
