@@ -24,10 +24,11 @@ COLUMNS = (
     "params.`network`",
     "metrics.`ccc_valence`",
     "metrics.`ccc_arousal`",
-    "metrics.`validation_loss`",
     "metrics.`training_minutes`",
     "metrics.`model_size_mib`",
+    "metrics.`validation_loss`",
 )
+COLUMN_PIXELS = 105
 HPARAMS = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
 SECTION = "affect-charts"
 SEARCH_PATH = "/api/2.0/mlflow/experiments/search"
@@ -43,7 +44,7 @@ def experiment_tags() -> dict[str, str]:
         NOTE_TAG: NOTE,
         f"{VIEW_TAG_PREFIX}{SEARCHES}": json.dumps(_state(COLUMNS)),
         f"{VIEW_TAG_PREFIX}{CONFIGURATIONS}": json.dumps(
-            _state((*COLUMNS[:2], *(f"params.`{name}`" for name in HPARAMS), *COLUMNS[2:]))
+            _state((*COLUMNS, *(f"params.`{name}`" for name in HPARAMS)))
             | {
                 "searchFilter": "tags.kind = 'configuration'",
                 "orderByKey": f"metrics.`{SCORE}`",
@@ -84,7 +85,11 @@ def _views(page: str) -> dict[str, str]:
 
 
 def _state(columns: Sequence[str]) -> dict[str, Any]:
-    return {"selectedColumns": list(columns), "columnOrder": list(columns), "columnWidths": dict.fromkeys(columns, 110)}
+    return {
+        "selectedColumns": list(columns),
+        "columnOrder": list(columns),
+        "columnWidths": dict.fromkeys(columns, COLUMN_PIXELS),
+    }
 
 
 def _sections() -> list[dict[str, Any]]:

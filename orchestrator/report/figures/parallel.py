@@ -43,12 +43,12 @@ def draw(search: Search) -> Figure | None:
     segments = [np.column_stack([np.arange(points.shape[1]), points[i]]) for i in order]
     strength = 1.0 if len(trials) <= FEW else 0.5
     panel.add_collection(
-        LineCollection(segments, array=means[order], cmap="cividis_r", norm=norm, linewidths=0.5, alpha=strength)
+        LineCollection(segments, array=means[order], cmap=style.SHADES, norm=norm, linewidths=0.5, alpha=strength)
     )
     panel.plot(points[0], color=BEST_COLOUR, linestyle="--", linewidth=1.6, marker="o")
     _axes(panel, keys, low, high)
     drawing.colorbar(
-        ScalarMappable(norm, "cividis_r"),
+        ScalarMappable(norm, style.SHADES),
         ax=panel,
         label="mean of both CCC",
         location="bottom",

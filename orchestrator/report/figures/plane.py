@@ -32,7 +32,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
     norm = PowerNorm(GAMMA, vmin=0, vmax=max(float(share.max()) for share in shares.values()))
     for panel, (kind, share) in zip(axes[0], shares.items(), strict=True):
         mesh = panel.pcolormesh(
-            edges, edges, np.ma.masked_equal(share.T, 0.0), cmap="cividis_r", norm=norm, edgecolors="face", lw=0.1
+            edges, edges, np.ma.masked_equal(share.T, 0.0), cmap=style.SHADES, norm=norm, edgecolors="face", lw=0.1
         )
         panel.axhline(0, color=style.GREY, linewidth=0.5)
         panel.axvline(0, color=style.GREY, linewidth=0.5)

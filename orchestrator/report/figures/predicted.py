@@ -1,7 +1,7 @@
 """The held-out predictions as arrays, person by person."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,7 @@ def _numbers(table: pyarrow.Table, name: str) -> np.ndarray:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def has_gold(traces: list[Trace]) -> bool:
-    """Tell whether any label is known: those of a federation stay with their clients."""
-    return any(np.isfinite(trace.values[dimension, GOLD]).any() for trace in traces for dimension in DIMENSIONS)
-
-
-def own_ccc(traces: list[Trace]) -> dict[str, float]:
+def own_ccc(traces: Sequence[Trace]) -> dict[str, float]:
     """Return each participant's CCC over their own frames, the mean of valence and arousal; only who has labels."""
     moments: dict[tuple[str, str], Moments] = {}
     for trace in traces:

@@ -25,13 +25,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#666666"
+# Even steps of lightness, the same to the colour-blind; few enough that a colour bar is drawn as shapes, not pixels.
+SHADES = mpl.colormaps["cividis_r"].resampled(40)
 
 # `svg.fonttype` none keeps text as text; `text.parse_math` off, or a `$` in a name would become a formula.
 SETTINGS: Any = {  # matplotlib types its keys one by one
     "svg.fonttype": "none",
     "svg.hashsalt": "affect-orchestrator",
     "text.parse_math": False,
-    "font.family": ["DejaVu Sans"],
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib
     "font.size": FONT_POINTS,
     "axes.titlesize": FONT_POINTS,
     "axes.labelsize": FONT_POINTS,

@@ -1,7 +1,7 @@
 """Prediction and gold standard over time, with the raters' band, for the best, the median and the worst participant."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.report.evidence import Search
 from orchestrator.report.figures import predicted, style
-from orchestrator.report.figures.configurations import heading
+from orchestrator.report.figures.configurations import finite, heading
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.figures.predicted import GOLD, PREDICTION, RATERS_HIGH, RATERS_LOW, Trace
 
@@ -25,7 +25,7 @@ BAND_COLOUR = "#B8D8EC"
 
 def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
     """Draw the chosen participants' first sessions; None where nobody has a prediction."""
-    chosen, how = choose(traces)
+    chosen, how = choose(traces, people_scores(search, traces))
     if not chosen:
         return None
     rows = len(chosen) * len(DIMENSIONS)
@@ -49,16 +49,28 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
     )
 
 
-def choose(traces: Sequence[Trace]) -> tuple[list[tuple[str, Trace]], str]:
+def people_scores(search: Search, traces: Sequence[Trace]) -> dict[str, float]:
+    """Return each participant's own CCC, the mean of valence and arousal: as recorded, else of the predictions."""
+    recorded = (search.summary or {}).get("participants") or ()
+    keys = [f"ccc_{dimension}" for dimension in DIMENSIONS]
+    scores = {
+        str(one["participant"]): sum(one[key] for key in keys) / len(keys)
+        for one in recorded
+        if all(finite(one.get(key)) for key in keys)
+    }
+    return scores or predicted.own_ccc(traces)
+
+
+def choose(traces: Sequence[Trace], own_ccc: Mapping[str, float]) -> tuple[list[tuple[str, Trace]], str]:
     """Return the participants to show, each with a word and a first session, and how they were chosen.
 
-    Best, median and worst by their own CCC; where no label is known, the first, the middle and the last.
+    Best, median and worst by their own CCC; where none is known, the first, the middle and the last.
     """
     first: dict[str, Trace] = {}
     for trace in traces:
         if any(np.isfinite(trace.values[dimension, PREDICTION]).any() for dimension in DIMENSIONS):
             first.setdefault(trace.participant, trace)
-    scores = {person: score for person, score in predicted.own_ccc(list(traces)).items() if person in first}
+    scores = {person: score for person, score in own_ccc.items() if person in first}
     if scores:
         ranked = sorted(scores, key=lambda person: (-scores[person], person))
         roles = {ranked[0]: "best: ", ranked[-1]: "worst: ", ranked[(len(ranked) - 1) // 2]: "median: "}
@@ -113,7 +125,7 @@ def _caption(how: str, shown: set[str], width: int, sessions: bool) -> str:
     if RATERS_LOW in shown:
         parts.append("The band reaches from the lowest to the highest rater.")
     elif GOLD in shown:
-        parts.append("No band: the predictions were recorded without the raters' range.")
+        parts.append("No band: the predictions come without the raters' range.")
     else:
         parts.append("Prediction only: the labels stayed with the clients of the federation.")
     if width > 1:
