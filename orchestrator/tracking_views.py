@@ -117,11 +117,4 @@ def _charts() -> list[dict[str, Any]]:
         "yaxis": {"key": SCORE, "type": "METRIC"},
         "runsCountToCompare": 100,
     }
-    lines = {
-        "uuid": "affect-curve",
-        "type": "LINE",
-        "metricKey": "epoch_validation_loss",
-        "selectedMetricKeys": ["epoch_validation_loss"],
-        "runsCountToCompare": 10,
-    }
-    return [{**one, **common} for one in (parallel, scatter, lines)]
+    return [{**one, **common} for one in (parallel, scatter)]

@@ -720,3 +720,17 @@ def test_over_http_the_ui_shows_what_was_written_and_takes_more(output: Path, ur
 def test_importing_the_module_imports_no_mlflow() -> None:
     code = "import sys, orchestrator.tracking; assert 'mlflow.tracking' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONWARNINGS": "error"})
+
+
+def test_an_experiment_has_its_views_also_an_old_one(output: Path, uri: str) -> None:
+    client = tracking._connect(uri)
+    client.create_experiment(EXPERIMENT)  # as an earlier version made it, or somebody by hand
+    assert tracking.write_missing(output, uri).complete
+    tags = client.get_experiment_by_name(EXPERIMENT).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "Each **search** is a run" in tags["mlflow.note.content"]
+    views = {name: json.loads(tags[f"mlflow.sharedViewState.{name}"]) for name in ("searches", "configurations")}
+    known = {"metrics.`ccc_valence`", "metrics.`ccc_arousal`", "metrics.`training_minutes`", "metrics.`model_size_mib`"}
+    assert all({"tags.`method`", "params.`network`"} | known <= set(view["selectedColumns"]) for view in views.values())
+    assert views["configurations"]["orderByKey"] == "metrics.`ccc_valence`"
+    assert max(len(value) for value in tags.values()) < 5000  # MLflow's limit for an experiment's tag
