@@ -40,7 +40,7 @@ def browser() -> Iterator[Chrome]:
     driver = program("chromedriver")
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         flags = ["headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "window-size=1700,1100"]
-        flags += ["no-proxy-server", "disable-background-networking", "no-first-run", f"user-data-dir={profile}"]
+        flags += ["no-proxy-server", "disable-background-networking", "hide-scrollbars", f"user-data-dir={profile}"]
         for flag in flags:
             options.add_argument(f"--{flag}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

@@ -17,7 +17,7 @@ POINTS_A_MM = 72 / 25.4
 OF_SEARCH = ["au-learning", "au-hyper-parameters", "au-importance", "au-parallel", "au-pearson"]
 EVERYTHING = ["au-traces", "au-plane", *OF_SEARCH, "trade-off"]
 PEOPLE = {"P1": 0.4, "P2": 0.0, "P3": 2.0, "P4": 0.2, "P5": 0.8}
-NAMES = ("<img src=x onerror=alert(1)>", "$\\frac{1}{", "名前 & co", "a\x00b\nc")
+NAMES = ("<img src=x onerror=alert(1)>", "$x_1$ $\\frac$", "名前 & co", "a\x00b\nc")
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +184,12 @@ def test_importance_of_an_additive_score_is_its_share_of_the_variance() -> None:
 
 def test_importance_of_noise_is_about_nothing() -> None:
     generator = np.random.default_rng(1)
-    grid = {**GRID, "sequence_length": (50, 100, 200, 400)}
-    trials = make_trials(grid, lambda _: tuple(generator.normal(size=2)))
-    shares = importance.explained(trials, configurations.varying(trials), "ccc_arousal")
-    assert sum(shares.values()) < 0.1
+    sums = []
+    for _ in range(100):
+        trials = make_trials(score=lambda _: (0.0, float(generator.normal())))
+        sums.append(sum(importance.explained(trials, configurations.varying(trials), "ccc_arousal").values()))
+    # Five effects of 23 would take 0.22 by chance; what is left is that no share is below 0.
+    assert np.mean(sums) < 0.15
 
 
 def test_the_full_grid_is_drawn_without_a_dot_for_each(capsys: pytest.CaptureFixture[str]) -> None:
