@@ -1,0 +1,135 @@
+"""The report in a real browser: fetches nothing, shows tables and pictures, prints in two columns, runs no markup."""
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from orchestrator.tracking import write_missing
+from tests.conftest import LEFT_OPEN, Run
+
+pytestmark = LEFT_OPEN
+NASTY = "<img src=x onerror=alert(1)>"
+PIXELS_A_MM = 96 / 25.4  # CSS
+A4_POINTS = (595, 842)
+PAGE_MM, MARGIN_MM, COLUMN_MM = 210.0, 14.0, 88.0
+PRINTED = {"media": "print"}
+SCREEN = {"width": round((PAGE_MM - 2 * MARGIN_MM) * PIXELS_A_MM), "height": 1000, "deviceScaleFactor": 1}
+TABLES = """
+return [...document.querySelectorAll('table')].map(table => ({
+    wide: table.closest('section').classList.contains('wide'),
+    widths: [...table.getClientRects()].map(one => one.width),
+    rows: table.rows.length,
+}));
+"""
+SECTIONS = """
+return [...document.querySelectorAll('section.narrow')]
+    .flatMap(one => [...one.getClientRects()])
+    .map(one => one.width);
+"""
+PICTURES = "return [...document.images].map(one => one.complete && one.naturalWidth)"
+
+
+@pytest.fixture(scope="module")
+def odd(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The search again, of a person with a hostile name, with a hostile title and a failure; in its own store."""
+    folder = tmp_path_factory.mktemp("odd")
+    output = folder / "run"
+    shutil.copytree(searched, output)
+    (output / "tracking.json").unlink()
+    person = json.loads((output / "summary.json").read_text())["folds"][0]["participants"][0]
+    for path in (output / "summary.json", *output.glob("trials/*/result.json")):
+        path.write_text(path.read_text().replace(json.dumps(person), json.dumps(NASTY)))
+    plan = json.loads((output / "plan.json").read_text())
+    (output / "plan.json").write_text(json.dumps(plan | {"title": NASTY, "name": NASTY}))
+    table = pyarrow.parquet.read_table(output / "predictions.parquet")
+    names = pa.array([NASTY if name == person else name for name in table.column("participant").to_pylist()])
+    pyarrow.parquet.write_table(table.set_column(0, "participant", names), output / "predictions.parquet")
+    failed = output / "trials" / "abc123"
+    failed.mkdir()
+    failure = {"uid": "abc123", "network": NASTY, "hparams": plan["trials"][0]["hparams"], "kind": "ValueError"}
+    (failed / "failure.json").write_text(json.dumps(failure | {"message": NASTY, "traceback": NASTY}))
+    assert write_missing(output, f"sqlite:///{folder}/mlflow.db").complete
+    return output
+
+
+@pytest.fixture(scope="module", params=["searched", "odd"])
+def page(request: pytest.FixtureRequest, run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    search: Path = request.getfixturevalue(request.param)
+    folder = tmp_path_factory.mktemp(f"report-{request.param}-") / "written"
+    store = f"sqlite:///{search.parent}/mlflow.db"
+    done = run_command("report", "--tracking-uri", store, "--output", folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "report.html"
+
+
+@pytest.fixture
+def opened(browser: Chrome, page: Path) -> Iterator[Chrome]:
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(page.as_uri())
+    yield browser
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def requests(browser: Chrome) -> list[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    return [address for address in sent if not address.startswith("data:")]
+
+
+def test_the_page_opens_quietly_and_fetches_nothing(opened: Chrome, page: Path) -> None:
+    assert opened.get_log("browser") == []
+    assert requests(opened) == [page.as_uri()]
+    with pytest.raises(NoAlertPresentException):
+        _ = opened.switch_to.alert.text
+    assert opened.find_elements(By.CSS_SELECTOR, "script, [onerror], img:not([src^='data:'])") == []
+
+
+def test_tables_and_pictures_are_there(opened: Chrome) -> None:
+    tables: list[dict[str, Any]] = opened.execute_script(TABLES)
+    assert len(tables) >= 4
+    assert all(table["rows"] > 1 for table in tables)
+    pictures: list[int] = opened.execute_script(PICTURES)
+    assert len(pictures) >= 6
+    assert all(width > 200 for width in pictures)
+
+
+def test_hostile_names_are_text(opened: Chrome, page: Path) -> None:
+    """As markup the name would not be in the text; the pictures say it again for who cannot see them."""
+    escaped = "&lt;img src=x onerror=alert(1)&gt;" in page.read_text()
+    assert (NASTY in opened.execute_script("return document.body.textContent")) == escaped
+    assert NASTY not in page.read_text()
+    assert escaped == ("odd" in page.parent.parent.name)
+
+
+def test_it_prints_in_two_columns_of_paper_width(opened: Chrome) -> None:
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", PRINTED)
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**SCREEN, "mobile": False})
+    main = opened.find_element(By.TAG_NAME, "main")
+    assert main.value_of_css_property("column-count") == "2"
+    column = COLUMN_MM * PIXELS_A_MM
+    narrow = [width for table in opened.execute_script(TABLES) if not table["wide"] for width in table["widths"]]
+    wide = [width for table in opened.execute_script(TABLES) if table["wide"] for width in table["widths"]]
+    assert narrow + wide
+    assert max(narrow, default=0) <= column + 1
+    assert max(wide, default=0) <= SCREEN["width"] + 1
+    sections: list[float] = opened.execute_script(SECTIONS)
+    assert sections == pytest.approx([column] * len(sections), abs=2)
+    printed = opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    pdf = base64.b64decode(printed["data"])
+    sizes = re.findall(rb"/MediaBox \[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", pdf)
+    assert len(sizes) >= 2
+    assert {(round(float(width)), round(float(height))) for width, height in sizes} == {A4_POINTS}
