@@ -146,23 +146,29 @@ class Windows:
         )
 
 
-def cut(series: Sequence[Series | FrameSeries], length: int, *, partial: str = "pad") -> Windows:
+def cut(
+    series: Sequence[Series | FrameSeries], length: int, *, partial: str = "pad", step: int | None = None
+) -> Windows:
     """Cut every series into windows of `length` frames from its first frame on; images are not read for that.
 
     The last frames of a series that do not fill a window are padded with zeros ("pad": nothing is lost) or
-    left out ("drop": a series shorter than a window gives none). ValueError: unknown `partial`, no series, or
-    series that differ in kind, in their number of features or in the size of their images.
+    left out ("drop": a series shorter than a window gives none). With a `step` below `length` windows begin so many
+    frames apart and overlap, and the last one ends with the series. ValueError: unknown `partial`, an impossible
+    length or step, no series, or series that differ in kind, in their number of features or in the size of their
+    images.
     """
     if partial not in PARTIAL_WINDOWS:
         raise ValueError(f"unknown partial window {partial!r}: expected one of {', '.join(PARTIAL_WINDOWS)}")
     if length < 1:
         raise ValueError(f"a window has at least one frame, found length {length}")
+    if step is not None and not 1 <= step <= length:
+        raise ValueError(f"windows begin 1 to {length} frames apart, found step {step}")
     if not series:
         raise ValueError("no series to cut into windows")
     places = [
         (index, start, min(length, len(one.valid_T) - start))
         for index, one in enumerate(series)
-        for start in range(0, len(one.valid_T), length)
+        for start in _starts(len(one.valid_T), length, length if step is None else step)
         if partial == "pad" or start + length <= len(one.valid_T)
     ]
     images = [one for one in series if isinstance(one, FrameSeries)]
@@ -193,6 +199,12 @@ def cut(series: Sequence[Series | FrameSeries], length: int, *, partial: str = "
     )
 
 
+def _starts(num_frames: int, length: int, step: int) -> list[int]:
+    if step == length or num_frames <= length:
+        return list(range(0, num_frames, length))
+    return [*range(0, num_frames - length, step), num_frames - length]
+
+
 def _features(series: Sequence[Series], places: Sequence[tuple[int, int, int]], length: int) -> Tensor:
     widths = {one.features_TF.shape[1]: one for one in series}
     if len(widths) > 1:
@@ -209,14 +221,18 @@ def merge(
 ) -> list[NDArray[np.float32]]:
     """Put predictions for the windows `index_W` back into traces (T, 2), one for each of `series`.
 
-    Frames that no window covers are NaN.
+    Where windows overlap their predictions are averaged; frames that no window covers are NaN.
     """
     assert len(predictions_WL2) == len(index_W), "one prediction a window"
-    traces = {
-        index: np.full((windows.num_frames[index], 2), np.nan, dtype=np.float32) for index in dict.fromkeys(series)
-    }
+    sums = {index: np.zeros((windows.num_frames[index], 2)) for index in dict.fromkeys(series)}
+    counts = {index: np.zeros((len(sum_T2), 1)) for index, sum_T2 in sums.items()}
     prediction_WL2 = predictions_WL2.detach().cpu().numpy()
     for row, window in enumerate(index_W.tolist()):
-        start, real = int(windows.start_W[window]), int(windows.length_W[window])
-        traces[int(windows.series_W[window])][start : start + real] = prediction_WL2[row, :real]
+        index, start, real = (int(of_W[window]) for of_W in (windows.series_W, windows.start_W, windows.length_W))
+        sums[index][start : start + real] += prediction_WL2[row, :real]
+        counts[index][start : start + real] += 1
+    traces = {
+        index: np.where(counts[index] > 0, sum_T2 / np.maximum(counts[index], 1), np.nan).astype(np.float32)
+        for index, sum_T2 in sums.items()
+    }
     return [traces[index] for index in series]

@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -40,6 +41,12 @@ def read_json(path: Path) -> Any:
         raise InputError.of(str(path), found="bytes that are no text", expected="JSON") from error
     except OSError as error:
         raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def claim_output(path: Path) -> None:

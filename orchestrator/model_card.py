@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from orchestrator.dataset import Dataset
 from orchestrator.plan import Plan
 from orchestrator.results import Result
@@ -21,8 +23,12 @@ LIMITS = (
 )
 
 
-def build(plan: Plan, dataset: Dataset, best: Result) -> dict[str, Any]:
-    """Return the card's content; everything `predict` needs is in it and in the weights beside it."""
+def build(plan: Plan, dataset: Dataset, best: Result, *, weights_sha256: str) -> dict[str, Any]:
+    """Return the card's content; everything `predict` needs is in it and in the weights beside it.
+
+    `weights_sha256` is of the weights' file. `hz` are the time steps a second that the network sees; `labels` the
+    training labels of each fold, null for a federation, where no two people's labels meet.
+    """
     statistics = [
         None
         if split.mean_F is None or split.sd_F is None
@@ -32,12 +38,18 @@ def build(plan: Plan, dataset: Dataset, best: Result) -> dict[str, Any]:
     return {
         "format": CARD_FORMAT,
         "uid": best["uid"],
+        "weights_sha256": weights_sha256,
         "method": plan.method,
         "network": best["network"],
         "hparams": best["hparams"],
         "features": list(dataset.feature_names),
         "images": None if plan.images is None else dataclasses.asdict(plan.images),
         "federation": None if plan.federation is None else dataclasses.asdict(plan.federation),
+        "trunk": None
+        if dataset.trunk is None
+        else {"label": dataset.trunk.label, "normalisation": dataset.trunk.normalisation},
+        "hz": _hz(dataset),
+        "labels": None if plan.federation is not None else _labels(dataset),
         "scaling": {"kind": plan.protocol.scaling, "folds": statistics},
         "folds": [{"fold": fold.number, "held_out": list(fold.held_out)} for fold in dataset.folds],
         "protocol": dataclasses.asdict(plan.protocol),
@@ -53,6 +65,23 @@ def build(plan: Plan, dataset: Dataset, best: Result) -> dict[str, Any]:
         "versions": dict(plan.versions),
         "git_commit": plan.git_commit,
     }
+
+
+def _hz(dataset: Dataset) -> float:
+    steps = np.concatenate([np.diff(time) for time in dataset.times])
+    return round(1.0 / float(np.median(steps)), 6) if len(steps) else 1.0
+
+
+def _labels(dataset: Dataset) -> list[dict[str, list[float]]]:
+    """Return mean and standard deviation of each fold's training labels, valence first; 0 and 1 without labels."""
+    folds = []
+    for split in dataset.splits:
+        series = [dataset.series[index] for index in split.train]
+        by_dimension = [np.concatenate([one.gold_T2[one.mask_T2[:, d], d] for one in series]) for d in range(2)]
+        means = [float(gold.mean(dtype=np.float64)) if len(gold) else 0.0 for gold in by_dimension]
+        sds = [float(gold.std(dtype=np.float64)) if len(gold) else 1.0 for gold in by_dimension]
+        folds.append({"mean": means, "sd": sds})
+    return folds
 
 
 def _licence(plan: Plan) -> str:

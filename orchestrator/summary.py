@@ -15,7 +15,7 @@ import safetensors.numpy
 from orchestrator import model_card, results
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset, Outline
-from orchestrator.files import write_json, write_text
+from orchestrator.files import sha256_of, write_json, write_text
 from orchestrator.plan import Plan, describe
 from orchestrator.raters import agreement
 from orchestrator.results import Outcome, Result
@@ -216,7 +216,7 @@ def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path,
     partial = folder / f".{MODEL_FILE}.partial"
     shutil.copyfile(trials_folder / best["uid"] / MODEL_FILE, partial)
     partial.replace(folder / MODEL_FILE)
-    card = model_card.build(plan, dataset, best)
+    card = model_card.build(plan, dataset, best, weights_sha256=sha256_of(folder / MODEL_FILE))
     write_json(folder / "card.json", card)
     write_text(folder / "README.md", model_card.as_text(card))
 

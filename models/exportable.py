@@ -1,0 +1,152 @@
+"""Networks as `torch.export` can write them down: any number of frames and of windows, several models in one graph.
+
+`torch.export` unrolls torch.nn's recurrent modules and our own, for the one length that it saw; a `scan` over time
+stays a loop. The models of all folds advance side by side in one loop a layer, and their predictions are averaged.
+
+Shapes: M models, D directions, C = M D cells, B windows, L frames, F features, H hidden, G gates (4 H in an LSTM),
+N = B L, S pixels of an image's side.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+
+from models.networks import AffectNetwork
+from models.recipe import NORMALISATIONS
+from models.recurrences import WEIGHTS_A_DIRECTION, Recurrence
+
+State = tuple[Tensor, ...]
+Step = Callable[[State, Tensor], tuple[State, Tensor]]
+
+
+class ExportableNetwork(nn.Module):
+    """The mean of some networks' predictions, in evaluation mode: numbers as `AffectNetwork.forward` gives them.
+
+    Features come as float32 (B, L, F), images as uint8 (B, L, 3, S, S). All frames are taken for valid. Predictions
+    are (B, L, 2).
+    """
+
+    mean: Tensor | None
+    sd: Tensor | None
+
+    def __init__(
+        self,
+        networks: Sequence[AffectNetwork],
+        *,
+        scaling: tuple[Tensor, Tensor] | None = None,
+        frozen_trunk: nn.Module | None = None,
+        normalisation: str | None = None,
+    ) -> None:
+        """Stack the weights of networks of one recipe.
+
+        `scaling` is mean and standard deviation (M, F), applied to the features. A `frozen_trunk`, which all models
+        share, turns images into features first; `normalisation` is then the trunk's.
+        """
+        super().__init__()
+        first = networks[0]
+        self.cell = type(first.recurrence)
+        self.directions = 2 if first.recurrence.bidirectional else 1
+        self.num_models, self.hidden_size = len(networks), first.recurrence.hidden_size
+        trunks = [network.trunk for network in networks if network.trunk is not None]
+        self.trunks = nn.ModuleList(trunks if frozen_trunk is None else [frozen_trunk])
+        self.layers = nn.ModuleList(
+            _Layer([network.recurrence for network in networks], layer) for layer in range(first.recurrence.num_layers)
+        )
+        heads = [network.head for network in networks]
+        for number in (0, 2):  # the head's two linear layers
+            weights = [(head[number].weight.detach(), head[number].bias.detach()) for head in heads]
+            self.register_buffer(f"weight_{number}", torch.stack([weight.T for weight, _ in weights]))
+            self.register_buffer(f"bias_{number}", torch.stack([bias[None] for _, bias in weights]))
+        mean_C, sd_C = (torch.tensor(values)[:, None, None] for values in NORMALISATIONS[normalisation or first.normalisation])
+        self.register_buffer("image_mean", mean_C)
+        self.register_buffer("image_sd", sd_C)
+        self.register_buffer("mean", None if scaling is None else scaling[0][:, None, None])
+        self.register_buffer("sd", None if scaling is None else scaling[1][:, None, None])
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict (B, L, 2)."""
+        x_MLBF = self._features(x)
+        for layer in self.layers:
+            x_MLBF = self._layer(layer, x_MLBF)
+        x_MNH = x_MLBF.flatten(1, 2)
+        hidden_MNH = torch.baddbmm(self.bias_0, x_MNH, self.weight_0).relu()
+        prediction_MN2 = torch.baddbmm(self.bias_2, hidden_MNH, self.weight_2)
+        return prediction_MN2.mean(0).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Give the features of every frame to each model, (M, L, B, F), or (1, L, B, F) where they are the same."""
+        if len(self.trunks):
+            x_NI = (x.flatten(0, 1).to(torch.float32) / 255 - self.image_mean) / self.image_sd
+            features = [trunk(x_NI).unflatten(0, (x.shape[0], x.shape[1])).transpose(0, 1) for trunk in self.trunks]
+            x_MLBF = torch.stack(features)
+        else:
+            x_MLBF = x.transpose(0, 1)[None]
+        return x_MLBF if self.mean is None or self.sd is None else (x_MLBF - self.mean) / self.sd
+
+    def _layer(self, layer: nn.Module, x_MLBF: Tensor) -> Tensor:
+        models, directions = self.num_models, self.directions
+        x_MLBF = x_MLBF.expand(models, -1, -1, -1)
+        x_MDLBF = torch.stack((x_MLBF, x_MLBF.flip(1)), 1) if directions == 2 else x_MLBF[:, None]
+        into_CNG = torch.baddbmm(layer.into_bias, x_MDLBF.flatten(0, 1).flatten(1, 2), layer.into)
+        into_LCBG = into_CNG.unflatten(1, (x_MLBF.shape[1], x_MLBF.shape[2])).transpose(0, 1)
+        zeros = into_LCBG.new_zeros(models * directions, x_MLBF.shape[2], self.hidden_size)
+        state = (zeros, zeros.clone()) if self.cell is nn.LSTM else (zeros,)
+        _, hidden_LCBH = scan(_STEPS[self.cell](layer.back, layer.back_bias), state, into_LCBG)
+        hidden_DMLBH = hidden_LCBH.unflatten(1, (models, directions)).permute(2, 1, 0, 3, 4)
+        if directions == 1:
+            return hidden_DMLBH[0]
+        return torch.cat((hidden_DMLBH[0], hidden_DMLBH[1].flip(1)), 3)
+
+
+class _Layer(nn.Module):
+    """One layer's weights of all models and directions."""
+
+    def __init__(self, recurrences: Sequence[Recurrence], layer: int) -> None:
+        super().__init__()
+        cells = []
+        for recurrence in recurrences:
+            weights = [weight.detach() for weight in recurrence.parameters()]
+            directions = 2 if recurrence.bidirectional else 1
+            for cell in range(layer * directions, (layer + 1) * directions):
+                cells.append(weights[cell * WEIGHTS_A_DIRECTION : (cell + 1) * WEIGHTS_A_DIRECTION])
+        into, back, into_bias, back_bias = (torch.stack(tensors) for tensors in zip(*cells, strict=True))
+        self.register_buffer("into", into.transpose(1, 2).contiguous())
+        self.register_buffer("back", back.transpose(1, 2).contiguous())
+        self.register_buffer("into_bias", into_bias[:, None])
+        self.register_buffer("back_bias", back_bias[:, None])
+
+
+def _tanh(back_CHH: Tensor, bias_C1H: Tensor) -> Step:
+    def step(state: State, into_CBH: Tensor) -> tuple[State, Tensor]:
+        hidden = torch.tanh(into_CBH + torch.baddbmm(bias_C1H, state[0], back_CHH))
+        return (hidden,), hidden.clone()
+
+    return step
+
+
+def _gru(back_CHG: Tensor, bias_C1G: Tensor) -> Step:
+    def step(state: State, into_CBG: Tensor) -> tuple[State, Tensor]:
+        into_r, into_z, into_n = into_CBG.chunk(3, 2)
+        back_r, back_z, back_n = torch.baddbmm(bias_C1G, state[0], back_CHG).chunk(3, 2)
+        keep = torch.sigmoid(into_z + back_z)
+        new = torch.tanh(into_n + torch.sigmoid(into_r + back_r) * back_n)
+        hidden = new + keep * (state[0] - new)
+        return (hidden,), hidden.clone()
+
+    return step
+
+
+def _lstm(back_CHG: Tensor, bias_C1G: Tensor) -> Step:
+    def step(state: State, into_CBG: Tensor) -> tuple[State, Tensor]:
+        into, forget, new, out = (into_CBG + torch.baddbmm(bias_C1G, state[0], back_CHG)).chunk(4, 2)
+        memory = torch.sigmoid(forget) * state[1] + torch.sigmoid(into) * torch.tanh(new)
+        hidden = torch.sigmoid(out) * torch.tanh(memory)
+        return (hidden, memory), hidden.clone()
+
+    return step
+
+
+_STEPS = {nn.RNN: _tanh, nn.GRU: _gru, nn.LSTM: _lstm}
