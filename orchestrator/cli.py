@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator import exit_codes
+from orchestrator import cli_models, exit_codes
 from orchestrator import options as opt
 from orchestrator.errors import InputError
 
@@ -282,6 +282,9 @@ def _point(values: dict[str, Any]) -> Any:
     if missing:
         raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all four")
     return HParams(**given)
+
+
+cli_models.register(cli)
 
 
 def main() -> None:

@@ -217,7 +217,7 @@ def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path,
     shutil.copyfile(trials_folder / best["uid"] / MODEL_FILE, partial)
     partial.replace(folder / MODEL_FILE)
     card = model_card.build(plan, dataset, best, weights_sha256=sha256_of(folder / MODEL_FILE))
-    write_json(folder / "card.json", card)
+    write_json(folder / model_card.CARD_FILE, card)
     write_text(folder / "README.md", model_card.as_text(card))
 
 

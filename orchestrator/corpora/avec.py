@@ -32,7 +32,7 @@ def find(path: Path) -> bool:
 
 def read(path: Path, findings: Findings) -> list[Source]:
     """Read every labelled recording of the package at `path`; faults go to `findings`."""
-    features = _features(path, findings)
+    features = feature_files(path, findings)
     labels = _labels(path, findings)
     if not features or not labels:
         return []
@@ -44,7 +44,8 @@ def read(path: Path, findings: Findings) -> list[Source]:
     return with_videos(pair(features, labels, findings), videos)
 
 
-def _features(path: Path, findings: Findings) -> dict[str, Path]:
+def feature_files(path: Path, findings: Findings) -> dict[str, Path]:
+    """Give the files of video features by recording; a problem where there is none."""
     found: dict[str, Path] = {}
     for name in FEATURES:
         folder = _nested(path, name)

@@ -35,12 +35,13 @@ def read(path: Path, findings: Findings) -> list[Source]:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
     hz = rate_of_file(features / RATE_FILE, findings)
-    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=_ids, hz=hz)
+    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=ids_of, hz=hz)
     if len(sources) > 1 and len({source.participant for source in sources}) == 1:
         findings.note(f"all files are sessions of one participant, {sources[0].participant}")
     return with_videos(sources, find_videos(inside(path, "videos"), inside(path, "timings"), findings))
 
 
-def _ids(name: str) -> tuple[str, str]:
+def ids_of(name: str) -> tuple[str, str]:
+    """Split a file's name without suffix into participant and session; what follows the last underscore is the latter."""
     participant, _, session = name.rpartition("_")
     return (participant, session) if participant else (name, "")

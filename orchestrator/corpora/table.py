@@ -49,7 +49,7 @@ def read(path: Path, findings: Findings) -> list[Source]:
     features = _without(columns, labels)
     synthetic = is_synthetic(columns)
     sources = []
-    for (person, session), rows in _recordings(columns, participant).items():
+    for (person, session), rows in rows_by_recording(columns).items():
         name = f"{person}_{session}" if session else person
         where = f"{path}: participant {name}"
         track = make_track(features, rows, name, findings, where=where, shares_file=True)
@@ -107,9 +107,9 @@ def _annotation(columns: Columns, names: Sequence[str], track: Track) -> Annotat
     )
 
 
-def _recordings(columns: Columns, participant: str) -> dict[tuple[str, str], NDArray[np.intp]]:
-    """Rows (n,) of each participant and session, by their first rows."""
-    people = columns.text[participant]
+def rows_by_recording(columns: Columns) -> dict[tuple[str, str], NDArray[np.intp]]:
+    """Rows (n,) of each participant and session, by their first rows; the table has a column `participant`."""
+    people = columns.text[columns.find_text("participant") or "participant"]
     session = columns.find_text("session")
     sessions = columns.text[session] if session is not None else ("",) * len(people)
     rows: dict[tuple[str, str], list[int]] = {}

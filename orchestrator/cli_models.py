@@ -1,0 +1,162 @@
+"""The commands that use saved models: predict, export, benchmark inference, fuse. Nothing heavy until one runs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator import options as opt
+from orchestrator.errors import InputError
+
+DEFAULT_OVERLAP_PERCENT = 50  # shown in --help; orchestrator.inference.predicting.DEFAULT_OVERLAP, which needs torch
+DEFAULT_IDLE_SECONDS = 10.0  # ours: a recording that writes nothing for so long has ended
+
+model_option = click.option(
+    "--model", "place", required=True, metavar="DIR_OR_RUN", help="A model's or run's folder, or an MLflow run id."
+)
+store_option = click.option("--tracking-uri", help="MLflow store of a run id; else MLFLOW_TRACKING_URI, else ours.")
+fold_option = click.option("--fold", type=click.IntRange(min=0), help="The model of one fold only.")
+device_option = click.option("--device", help="cpu, cuda ...; what is there if not given.")
+
+
+@click.command()
+@model_option
+@opt.path_option("--input", "source", required=True, help="Features, a video, or a folder of either.")
+@opt.path_option("--output", help="The CSV file to write.")
+@opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
+@click.option("--overlap", type=opt.Finite(0, 0.95), default=DEFAULT_OVERLAP_PERCENT / 100, show_default=True)
+@click.option("--smooth", type=opt.ABOVE_ZERO, help="Average over so many seconds.")
+@click.option("--centre", is_flag=True, help="Move each trace to the mean of the training labels.")
+@click.option("--follow", is_flag=True, help="Read a growing table and print predictions as its rows come.")
+@click.option("--look-ahead", type=opt.FROM_ZERO, help="--follow: seconds to wait for what comes after a frame.")
+@click.option("--idle", type=opt.ABOVE_ZERO, default=DEFAULT_IDLE_SECONDS, show_default=True, help="--follow: end.")
+@opt.path_option("--scaling-from", help="--follow: an earlier recording of the person, to scale by.")
+@fold_option
+@device_option
+@store_option
+def predict(**values: Any) -> None:
+    """Predict valence and arousal from a file or a folder, recorded or still growing."""
+    _check_mode(values)
+    from orchestrator.inference.devices import chosen_device
+    from orchestrator.inference.saved_model import open_model
+
+    device = chosen_device(values["device"])
+    if values["follow"]:
+        from orchestrator.inference import following
+
+        following.check_source(values["source"])
+        model = open_model(values["place"], tracking_uri=values["tracking_uri"])
+        wanted = following.Following(
+            fold=values["fold"],
+            look_ahead_seconds=values["look_ahead"],
+            idle_seconds=values["idle"],
+            scaling_from=values["scaling_from"],
+            device=device,
+        )
+        following.follow(model, values["source"], wanted)
+        return
+    from orchestrator.inference import predicting, writing
+
+    writing.check_output(values["output"], values["plot"])
+    model = open_model(values["place"], tracking_uri=values["tracking_uri"])
+    wishes = predicting.Wishes(
+        fold=values["fold"],
+        overlap=values["overlap"],
+        smooth_seconds=values["smooth"],
+        centre=values["centre"],
+        device=device,
+    )
+    predicted = predicting.predict(model, predicting.read_input(model, values["source"]), wishes)
+    writing.write_csv(values["output"], predicted)
+    for line in predicted.lines:
+        click.echo(line)
+    if values["plot"]:
+        writing.write_plot(values["plot"], predicted)
+    steps = sum(len(trace.time) for trace in predicted.traces)
+    click.echo(f"written to {values['output']}: {steps} rows of {len(predicted.traces)} recordings")
+
+
+def _check_mode(values: dict[str, Any]) -> None:
+    """Refuse options of the other way of predicting."""
+    only_live = {"--look-ahead": values["look_ahead"], "--scaling-from": values["scaling_from"]}
+    only_files = {
+        "--output": values["output"],
+        "--plot": values["plot"],
+        "--smooth": values["smooth"],
+        "--centre": values["centre"] or None,
+    }
+    wrong = only_files if values["follow"] else only_live
+    given = [name for name, value in wrong.items() if value is not None]
+    if given:
+        expected = "none of these with --follow, which prints" if values["follow"] else "--follow with these"
+        raise InputError.of("predict", found=", ".join(given), expected=expected)
+    if not values["follow"] and values["output"] is None:
+        raise InputError.of("--output", found="nothing", expected="the CSV file to write, or --follow")
+
+
+@click.command()
+@model_option
+@click.option("--format", "kind", type=click.Choice(["onnx", "pt2"]), required=True)
+@opt.path_option("--output", required=True, help="The file to write.")
+@fold_option
+@store_option
+def export(place: str, kind: str, output: Path, fold: int | None, tracking_uri: str | None) -> None:
+    """Write a saved model as ONNX or as torch's exported program, once it gives the same numbers."""
+    from orchestrator.inference import exporting
+    from orchestrator.inference.saved_model import open_model
+
+    exporting.check_available(kind)
+    model = open_model(place, tracking_uri=tracking_uri)
+    model.check_fold(fold)
+    done = exporting.export(model, kind, output, fold=fold)
+    click.echo(f"model     {model.name}")
+    click.echo(f"input     {done.input_text}")
+    click.echo(f"output    float32 (windows, frames, 2): valence, arousal; {done.models_text}")
+    click.echo(f"written to {output}: differs by at most {done.difference:.1e} from the original on fresh input")
+
+
+@click.group()
+def benchmark() -> None:
+    """Measure what a saved model costs."""
+
+
+@benchmark.command()
+@model_option
+@device_option
+@opt.path_option("--output", help="A JSON file for the figures.")
+@click.option("--record", is_flag=True, help="Log them to the model's run in MLflow.")
+@fold_option
+@store_option
+def inference(**values: Any) -> None:
+    """Time 100 and 500 frames from file to prediction, load time apart (Table III's columns)."""
+    from orchestrator.inference import timing
+    from orchestrator.inference.devices import chosen_device
+    from orchestrator.inference.saved_model import open_model
+
+    device = chosen_device(values["device"])
+    model = open_model(values["place"], tracking_uri=values["tracking_uri"])
+    model.check_fold(values["fold"])
+    figures = timing.measure(values["place"], model, device=device, fold=values["fold"])
+    click.echo(timing.as_text(model, figures))
+    if values["output"]:
+        from orchestrator.files import write_json
+
+        write_json(values["output"], figures)
+    if values["record"]:
+        click.echo(timing.record(model, figures, values["tracking_uri"]))
+
+
+@click.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), required=True, metavar="RUN1 RUN2 ...")
+@opt.path_option("--output", required=True, help="A new folder for the fused predictions.")
+def fuse(runs: tuple[Path, ...], output: Path) -> None:
+    """Combine the predictions of several runs by a ridge regression fitted on training folds only."""
+    from orchestrator import fusing
+
+    click.echo(fusing.fuse(runs, output))
+
+
+def register(cli: click.Group) -> None:
+    """Add the commands to the command line."""
+    for command in (predict, export, benchmark, fuse):
+        cli.add_command(command)

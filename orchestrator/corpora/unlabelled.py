@@ -1,0 +1,199 @@
+"""Recordings to predict for: the same files and folders as a corpus, whether or not anybody labelled them.
+
+A file is a table of one person in any tool's columns, a table of many (`participant`), or a video; a folder a
+RECOLA or AVEC tree, one's own corpus, or just files. Shapes: T frames, F features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.corpora import avec, recola, table
+from orchestrator.corpora.column_files import READ_BY_SUFFIX, read_columns
+from orchestrator.corpora.decoding import IMAGE_CODECS
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.folder import ids_of
+from orchestrator.corpora.frames import FaceCrop, open_frames
+from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged
+from orchestrator.corpora.places import files_by_name, inside, is_marked_synthetic, roots
+from orchestrator.corpora.recording import Recording, VideoSource
+from orchestrator.corpora.tracks import Track, make_track, read_track
+from orchestrator.corpora.videos import RATE_FILE, VIDEO_SUFFIXES, find_videos, rate_of_file
+from orchestrator.errors import InputError
+
+NO_RATER = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlabelled:
+    """Recordings whose labels are all missing, with what reading them found."""
+
+    recordings: tuple[Recording, ...]
+    notes: tuple[str, ...]
+    synthetic: bool
+
+
+def read_feature_files(path: Path, features: Sequence[str]) -> Unlabelled:
+    """Read features in the order of `features`, canonical names, whatever the order of the files' columns.
+
+    InputError with every problem of every file: unreadable, without times, or lacking one of the features; a column
+    without a single value counts as lacking. Frames without a face, or with a value missing, are not valid.
+    """
+    findings = Findings()
+    recordings: list[Recording] = []
+    for (participant, session), track in _tracks(path, findings):
+        found = _recording(track, participant, session, features, findings)
+        recordings += [found] if found else []
+    return _finished(path, recordings, findings, f"files with features ({', '.join(READ_BY_SUFFIX)})")
+
+
+def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop) -> Unlabelled:
+    """Read the times of videos, decoded into the cache; of a corpus's tree those of its features, as in training.
+
+    InputError: no video, or one that cannot be decoded.
+    """
+    findings = Findings()
+    recordings = []
+    for (participant, session), video, track in _videos(path, findings):
+        if track is None:
+            frames = open_frames(video, image_size=image_size, face_crop=face_crop)
+            time = np.unique(frames.time)
+        else:
+            time = track.time
+        empty = np.zeros((len(time), 0), np.float32)
+        recordings.append(_unlabelled(participant, session, time, empty, np.ones(len(time), bool), video))
+    return _finished(path, recordings, findings, f"videos ({', '.join(VIDEO_SUFFIXES)}) or folders of frames")
+
+
+def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, expected: str) -> Unlabelled:
+    if not findings.problems and not recordings:
+        findings.problem(path, found="nothing to predict for", expected=expected)
+    if findings.problems:
+        raise InputError(findings.problems)
+    folders = (*roots(path), path) if path.is_dir() else (path.parent,)
+    return Unlabelled(
+        recordings=tuple(recordings), notes=findings.notes, synthetic=is_marked_synthetic(dict.fromkeys(folders))
+    )
+
+
+def _tracks(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Track]]:
+    if not path.exists():
+        findings.problem(path, found="nothing there", expected="a file or a folder of recordings")
+        return []
+    if path.is_dir():
+        files, by_tree = _feature_files(path, findings)
+        ids = (lambda name: (name, "")) if by_tree else ids_of
+        some = [next(iter(files.values())).parent] if files else []
+        hz = rate_of_file(some[0] / RATE_FILE, findings) if some else None
+        named = [(ids(name), read_track(file, name, findings, hz=hz)) for name, file in files.items()]
+        return [(who, track) for who, track in named if track is not None]
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        expected = "a table of its features, which the model was trained on (`data extract` makes one)"
+        findings.problem(path, found="a video", expected=expected)
+        return []
+    columns = read_columns(path, findings, text=frozenset(["participant", "session"]))
+    if columns is None:
+        return []
+    if columns.find_text("participant") is None:
+        hz = rate_of_file(path.parent / RATE_FILE, findings)
+        track = make_track(columns, np.arange(len(columns)), path.stem, findings, hz=hz, where=str(path))
+        return [(ids_of(path.stem), track)] if track else []
+    tracks = []
+    for who, rows in table.rows_by_recording(columns).items():
+        name = "_".join(filter(None, who))
+        where = f"{path}: participant {name}"
+        track = make_track(columns, rows, name, findings, where=where, shares_file=True)
+        tracks += [(who, track)] if track else []
+    return tracks
+
+
+def _feature_files(path: Path, findings: Findings) -> tuple[Mapping[str, Path], bool]:
+    """Give a folder's files of features by name; True where a whole name is the participant."""
+    for root in roots(path):
+        features = inside(root, recola.FEATURES)
+        if features:
+            return files_by_name(features, findings), True
+        if avec.find(root):
+            return avec.feature_files(root, findings), True
+        own = inside(root, "features")
+        if own:
+            return files_by_name(own, findings), False
+    return files_by_name(path, findings), False
+
+
+def _videos(path: Path, findings: Findings) -> list[tuple[tuple[str, str], VideoSource, Track | None]]:
+    if not path.exists():
+        findings.problem(path, found="nothing there", expected="a video, or a folder of videos or of frames")
+        return []
+    if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
+        expected = f"a video ({', '.join(VIDEO_SUFFIXES)}): the model was trained on images"
+        findings.problem(path, found=f"suffix {path.suffix!r}", expected=expected)
+        return []
+    if path.is_file() or any(one.suffix.lower() in IMAGE_CODECS for one in path.iterdir()):
+        return [(ids_of(path.stem if path.is_file() else path.name), VideoSource(path=path), None)]
+    for root in roots(path):
+        for videos, timings, by_tree in (
+            (recola.VIDEOS, recola.TIMINGS, True),
+            (avec.VIDEOS, avec.TIMINGS, True),
+            ("videos", "timings", False),
+        ):
+            inner = inside(root, videos)
+            if inner is not None:
+                found = find_videos(inner, inside(root, timings), findings)
+                files = _feature_files(path, findings)[0]
+                return [
+                    ((name, "") if by_tree else ids_of(name), video, _clock(files, name, findings))
+                    for name, video in found.items()
+                ]
+    return [(ids_of(name), video, None) for name, video in find_videos(path, None, findings).items()]
+
+
+def _clock(files: Mapping[str, Path], name: str, findings: Findings) -> Track | None:
+    return read_track(files[name], name, findings) if name in files else None
+
+
+def _recording(
+    track: Track, participant: str, session: str, wanted: Sequence[str], findings: Findings
+) -> Recording | None:
+    empty = np.isnan(track.features).all(axis=0)
+    no_face = bool(empty.all()) or track.shares_file
+    present = [name for name, nothing in zip(track.names, empty, strict=True) if no_face or not nothing]
+    lacking = [name for name in wanted if name not in present]
+    if lacking:
+        found = f"no feature {', '.join(lacking)}"
+        expected = f"the {len(wanted)} features that the model was trained on"
+        findings.problem(track.where, found=found, expected=expected)
+        return None
+    order = [track.names.index(name) for name in wanted]
+    if order != sorted(order):
+        findings.note("columns in another order than in training: put in order by their names", recording=track.name)
+    features = track.features[:, order]
+    valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
+    if not valid.any():
+        findings.note("no frame with a usable face: nothing is predicted", recording=track.name)
+    filled = bridged(track.time, features)
+    if np.isnan(features).sum() > np.isnan(filled).sum():
+        findings.note(f"gaps of up to {BRIDGED_SECONDS:g} s bridged; nothing is predicted in them", recording=track.name)
+    return _unlabelled(participant, session, track.time, filled, valid)
+
+
+def _unlabelled(  # noqa: PLR0913, PLR0917 - a recording's parts
+    participant: str,
+    session: str,
+    time: np.ndarray,
+    features: np.ndarray,
+    valid: np.ndarray,
+    video: VideoSource | None = None,
+) -> Recording:
+    return Recording(
+        participant=participant,
+        session=session,
+        time=time,
+        features=features,
+        valid=valid,
+        raters=(NO_RATER,),
+        ratings=np.full((len(time), 1, 2), np.nan, dtype=np.float32),
+        video=video,
+    )

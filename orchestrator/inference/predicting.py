@@ -1,0 +1,195 @@
+"""Traces of valence and arousal for recordings: windows that overlap, merged, smoothed and centred on demand.
+
+Shapes: T time steps of a recording, L window length, 2 = valence and arousal.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.epochs import predict as predict_windows
+from models.splits import scaled
+from models.windows import Series, Windows, cut, merge
+from orchestrator.corpora.recording import Recording
+from orchestrator.corpora.unlabelled import Unlabelled, read_feature_files, read_videos
+from orchestrator.errors import InputError
+from orchestrator.inference.saved_model import SavedModel
+from orchestrator.training_data import crop_of, make_series, thinned
+
+# Ours: every frame but the first and the last of a recording is in two windows, and in the middle of one of them.
+DEFAULT_OVERLAP = 0.5
+MAX_OVERLAP = 0.95  # ours: each frame is then predicted twenty times
+SAME_RATE = 0.02  # ours: relative; rates that differ by less are taken for equal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How predictions are made; None: not at all."""
+
+    fold: int | None = None
+    overlap: float = DEFAULT_OVERLAP
+    smooth_seconds: float | None = None
+    centre: bool = False
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """One recording's predictions; NaN where there is no valid frame."""
+
+    participant: str
+    session: str
+    time: NDArray[np.float64]  # (T,) seconds
+    prediction: NDArray[np.float32]  # (T, 2)
+    folds: tuple[int, ...]  # whose models were averaged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predicted:
+    """The traces, and lines for people on how they came about."""
+
+    traces: tuple[Trace, ...]
+    lines: tuple[str, ...]
+    synthetic: bool
+
+
+def read_input(model: SavedModel, path: Path) -> Unlabelled:
+    """Read what a model predicts from: its features by name, or videos at its size."""
+    if model.images is None:
+        return read_feature_files(path, model.card["features"])
+    return read_videos(path, image_size=model.images.image_size, face_crop=crop_of(model.images))
+
+
+def predict(model: SavedModel, given: Unlabelled, wishes: Wishes) -> Predicted:
+    """Predict every recording; InputError for a fold that is not there and for centring without its statistics."""
+    model.check_fold(wishes.fold)
+    if wishes.centre:
+        training_mean(model, range(model.num_folds))
+    stride = model.images.frame_stride if model.images else 1
+    recordings = [thinned(one, stride) for one in given.recordings]
+    folds = [model.folds_for(one.participant, wishes.fold) for one in recordings]
+    predictions, valid = _predict_all(model, given.recordings, folds, wishes)
+    traces = []
+    for recording, own, prediction, valid_T in zip(recordings, folds, predictions, valid, strict=True):
+        shown = np.where(valid_T[:, None], prediction, np.nan)
+        if wishes.smooth_seconds:
+            shown = smoothed(recording.time, shown, wishes.smooth_seconds)
+        if wishes.centre and valid_T.any():
+            shown = shown - np.nanmean(shown, axis=0) + training_mean(model, own)
+        traces.append(
+            Trace(
+                participant=recording.participant,
+                session=recording.session,
+                time=recording.time,
+                prediction=shown.astype(np.float32),
+                folds=own,
+            )
+        )
+    return Predicted(
+        traces=tuple(traces),
+        lines=_lines(model, recordings, folds, wishes, given),
+        synthetic=bool(model.card["synthetic"] or given.synthetic),
+    )
+
+
+def _predict_all(
+    model: SavedModel, recordings: Sequence[Recording], folds: Sequence[tuple[int, ...]], wishes: Wishes
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.bool_]]]:
+    """Predict each recording (T, 2) by the mean of its folds' models; and say where a frame is valid (T,)."""
+    protocol = dataclasses.replace(model.protocol, label_delay_seconds=0.0)  # there are no labels to move
+    series = make_series(recordings, protocol, model.images, trunk=model.frozen_trunk())
+    length = model.recipe.sequence_length
+    windows = cut(series, length, step=max(1, round(length * (1 - wishes.overlap)))).to(wishes.device)
+    sums = [np.zeros((len(one.valid_T), 2)) for one in series]
+    for fold in sorted({fold for own in folds for fold in own}):
+        indices = [index for index, own in enumerate(folds) if fold in own]
+        for index, trace in zip(indices, _by_fold(model, windows, fold, indices, wishes.device), strict=True):
+            sums[index] += trace / len(folds[index])
+    # A bridged gap helps the network to go on; what it says there is not a prediction for a face that was seen.
+    valid = [
+        one.valid_T & recording.valid if isinstance(one, Series) and model.images is None else one.valid_T
+        for one, recording in zip(series, recordings, strict=True)
+    ]
+    return sums, valid
+
+
+def _by_fold(
+    model: SavedModel, windows: Windows, fold: int, indices: Sequence[int], device: str
+) -> list[NDArray[np.float32]]:
+    network = model.network(fold).to(device)
+    index_W = windows.of_series(indices)
+    view = windows if model.recipe.trunk else scaled(windows, fold, model.split(fold))
+    return merge(predict_windows(network, view, index_W), windows, index_W, indices)
+
+
+def smoothed(time: NDArray[np.float64], trace: NDArray[np.floating], seconds: float) -> NDArray[np.float64]:
+    """Average each step of a trace (T, 2) with the valid ones at most half of `seconds` away; NaN stays NaN."""
+    first = np.searchsorted(time, time - seconds / 2, side="left")
+    last = np.searchsorted(time, time + seconds / 2, side="right")
+    there = np.isfinite(trace)
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(np.where(there, trace, 0.0), axis=0, dtype=np.float64)])
+    counts = np.concatenate([np.zeros((1, 2)), np.cumsum(there, axis=0)])
+    mean = (sums[last] - sums[first]) / np.maximum(counts[last] - counts[first], 1)
+    return np.where(there, mean, np.nan)
+
+
+def training_mean(model: SavedModel, folds: Sequence[int]) -> NDArray[np.float64]:
+    """Average the training labels' mean (2,) over folds; InputError where the card does not have it."""
+    labels = model.card.get("labels")
+    if labels is None:
+        federated = model.card.get("federation") is not None
+        why = "a federation: nobody knows the labels of all its clients" if federated else "a card without `labels`"
+        raise InputError.of("--centre", found=why, expected="a card with the training labels' mean")
+    return np.asarray(np.mean([labels[fold]["mean"] for fold in folds], axis=0))
+
+
+def _lines(
+    model: SavedModel,
+    recordings: Sequence[Recording],
+    folds: Sequence[tuple[int, ...]],
+    wishes: Wishes,
+    given: Unlabelled,
+) -> tuple[str, ...]:
+    lines = [f"model     {model.name}"]
+    people = dict(zip((one.participant for one in recordings), folds, strict=True))
+    unseen = [person for person, own in people.items() if wishes.fold is None and len(own) < model.num_folds]
+    others = [person for person in people if person not in unseen]
+    if unseen:
+        lines.append(f"models    {_some(unseen)}: of the corpus, each predicted by a fold that never saw them")
+    if others and wishes.fold is None:
+        lines.append(f"models    {_some(others)}: not of the corpus, the mean of {model.num_folds} fold models")
+    if wishes.fold is not None:
+        seen = [one for one in people if one not in model.card["folds"][wishes.fold]["held_out"]]
+        known = [one for one in seen if any(one in fold["held_out"] for fold in model.card["folds"])]
+        note = f"; it was TRAINED on {_some(known)}" if known else ""
+        lines.append(f"models    {_some(list(people))}: fold {wishes.fold}{note}")
+    lines += [*_rates(model, recordings), *(f"note      {note}" for note in given.notes)]
+    scaling = model.protocol.scaling
+    if scaling == "participant" and not model.recipe.trunk:
+        lines.append("scaling   by each person's own mean and deviation over the frames given")
+    return tuple(lines)
+
+
+def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
+    trained = model.card.get("hz")
+    by_rate: dict[float, list[str]] = {}
+    for one in recordings:
+        if trained and len(one.time) > 1:
+            hz = float(1.0 / np.median(np.diff(one.time)))
+            if abs(hz - trained) > SAME_RATE * trained:
+                by_rate.setdefault(round(hz, 2), []).append(one.name)
+    return [
+        f"rate      {_some(names)}: {hz:g} frames a second, the model was trained on {trained:g};"
+        f" a window is {model.recipe.sequence_length / hz:.3g} s instead of {model.recipe.sequence_length / trained:.3g} s"
+        for hz, names in by_rate.items()
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    from orchestrator.corpora.findings import shortened
+
+    return shortened(dict.fromkeys(names))

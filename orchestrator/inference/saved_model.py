@@ -1,0 +1,225 @@
+"""A saved model: a folder with weights (safetensors) and a JSON card. Loading it runs no code from the folder."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from models.networks import AffectNetwork, build_for
+from models.recipe import Recipe
+from models.sizes import TRUNK_FEATURES
+from models.splits import FoldSplit
+from orchestrator.errors import InputError
+from orchestrator.files import read_json, sha256_of
+from orchestrator.model_card import CARD_FILE, CARD_FORMAT
+from orchestrator.plan import ImageOptions, Trial
+from orchestrator.protocols import Protocol
+from orchestrator.trial import make_recipe
+from orchestrator.trial_files import MODEL_FILE
+from orchestrator.trunk import TRUNK, Trunk, load_trunk
+from tune_spaces.method import HParams
+
+MODEL_FOLDER = "model"
+RUNS_PREFIX = "runs:/"
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+UNDAMAGED = "the card as `tune` or `evaluate` wrote it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SavedModel:
+    """The models of all folds of one configuration, with what their card says."""
+
+    folder: Path
+    card: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    recipe: Recipe
+    protocol: Protocol
+    images: ImageOptions | None
+    run_id: str | None  # the parent run in MLflow, where it is known
+    tracking_uri: str | None
+
+    @property
+    def num_folds(self) -> int:
+        """K."""
+        return len(self.card["folds"])
+
+    @property
+    def num_features(self) -> int:
+        """What the recurrent network takes in."""
+        return TRUNK_FEATURES if self.images else len(self.card["features"])
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        note = " (trained on a SYNTHETIC corpus)" if self.card["synthetic"] else ""
+        return f"{self.recipe.network} on {self.card['method']}, {self.num_folds} fold models{note}"
+
+    @property
+    def frozen(self) -> bool:
+        """Tell whether a trunk that no fold has trained computes the features."""
+        return self.images is not None and self.images.backbone == "frozen"
+
+    def network(self, fold: int) -> AffectNetwork:
+        """Build a fold's network on the CPU, in evaluation mode; InputError where the weights do not fit the card."""
+        network = build_for(self.recipe, num_features=self.num_features, seed=0)
+        own = _under(self.weights, fold)
+        expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        if found != expected:
+            different = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+            raise InputError.of(
+                str(self.folder / MODEL_FILE),
+                found=f"fold {fold}: {different[0]} of shape {found.get(different[0])}",
+                expected=f"{expected.get(different[0])}, as the card says",
+            )
+        network.load_state_dict(own)
+        return network.eval()
+
+    def split(self, fold: int) -> FoldSplit:
+        """Give the fold's scaling as training knows it."""
+        scaling = self.card["scaling"]["folds"][fold] or {}
+        mean, sd = (
+            np.asarray(scaling[key], dtype=np.float32) if key in scaling else None for key in ("mean", "sd")
+        )
+        return FoldSplit(train=(), validation=(), held_out=(), mean_F=mean, sd_F=sd)
+
+    def folds_for(self, participant: str, fold: int | None = None) -> tuple[int, ...]:
+        """Choose who predicts a person: the fold that never saw them, or for a stranger all folds together."""
+        if fold is not None:
+            return (fold,)
+        unseen = [k for k, one in enumerate(self.card["folds"]) if participant in one["held_out"]]
+        return tuple(unseen) or tuple(range(self.num_folds))
+
+    def check_fold(self, fold: int | None) -> None:
+        """Refuse a fold that is not there (InputError)."""
+        if fold is not None and not 0 <= fold < self.num_folds:
+            raise InputError.of("--fold", found=fold, expected=f"0 to {self.num_folds - 1}")
+
+    def frozen_trunk(self) -> Trunk | None:
+        """Load the trunk that computes features; InputError where it is no longer what training started from."""
+        if not self.frozen or self.images is None:
+            return None
+        trunk = load_trunk(self.images)
+        expected = (self.card.get("trunk") or {}).get("label", trunk.label)
+        if trunk.label != expected:
+            found = f"{self.images.weights} with digest {trunk.label}"
+            raise InputError.of("the trunk's weights", found=found, expected=f"{expected}, as in training")
+        return trunk
+
+
+def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
+    """Open a model's folder, a run's folder with `model/` in it, or an MLflow run (its id, or `runs:/ID`).
+
+    InputError: nothing of the kind there, a damaged card, weights that changed since or do not fit the card.
+    """
+    run_id = place.removeprefix(RUNS_PREFIX).rstrip("/")
+    if _RUN_ID.fullmatch(run_id) and not Path(place).exists():
+        from orchestrator.tracking_models import download_model
+
+        with TemporaryDirectory(prefix="affect-model-") as folder:
+            downloaded, uri = download_model(run_id, Path(folder), tracking_uri)
+            return dataclasses.replace(_read(downloaded), run_id=run_id, tracking_uri=uri)
+    folder = Path(place)
+    for candidate in (folder, folder / MODEL_FOLDER):
+        if (candidate / CARD_FILE).is_file():
+            identity = _identity(candidate.parent)
+            return dataclasses.replace(_read(candidate), **identity)
+    expected = f"a folder with {CARD_FILE} and {MODEL_FILE}, a run's folder with {MODEL_FOLDER}/, or an MLflow run id"
+    raise InputError.of("--model", found=place, expected=expected)
+
+
+def _identity(run_folder: Path) -> dict[str, str | None]:
+    from orchestrator.tracking_writer import read_state
+
+    state = read_state(run_folder) or {}
+    return {key: state.get(key) for key in ("run_id", "tracking_uri")}
+
+
+def _read(folder: Path) -> SavedModel:
+    card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
+    card = read_json(card_path)
+    found = card.get("format") if isinstance(card, dict) else None
+    if found != CARD_FORMAT:
+        raise InputError.of(str(card_path), found=f"format {found}", expected=f"format {CARD_FORMAT}")
+    try:
+        protocol = Protocol(**card["protocol"])
+        images = ImageOptions(**card["images"]) if card["images"] else None
+        recipe = _recipe(card, protocol, images)
+        _check(card, images)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = f"a damaged card ({type(error).__name__}: {error})"
+        raise InputError.of(str(card_path), found=found, expected=UNDAMAGED) from error
+    model = SavedModel(
+        folder=folder,
+        card=card,
+        weights=_weights(weights_path, card.get("weights_sha256")),
+        recipe=recipe,
+        protocol=protocol,
+        images=images,
+        run_id=None,
+        tracking_uri=None,
+    )
+    for fold in range(model.num_folds):
+        model.network(fold)
+    return model
+
+
+def _weights(path: Path, stated: str | None) -> dict[str, Tensor]:
+    try:
+        if stated is not None and sha256_of(path) != stated:
+            raise InputError.of(
+                str(path), found="bytes that are not the card's", expected=f"a file with sha256 {stated[:16]}..."
+            )
+        return load(path.read_bytes())
+    except OSError as error:
+        raise InputError.of(str(path), found=error.strerror or error, expected="the models' weights") from error
+    except SafetensorError as error:
+        raise InputError.of(str(path), found=f"a damaged file ({error})", expected="safetensors") from error
+
+
+def _recipe(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> Recipe:
+    trial = Trial(uid=str(card["uid"]), network=card["network"], hparams=HParams(**card["hparams"]))
+    recipe = make_recipe(trial, protocol)
+    if images is None or images.backbone == "frozen":
+        return recipe
+    trunk = card["trunk"]
+    return dataclasses.replace(
+        recipe,
+        trunk=TRUNK,
+        image_size=images.image_size,
+        normalisation=trunk["normalisation"],
+        trunk_weights=trunk["label"],
+    )
+
+
+def _check(card: Mapping[str, Any], images: ImageOptions | None) -> None:
+    """Look at what is used later, so that a damaged card is found here; raises ValueError or KeyError."""
+    folds, scaling = card["folds"], card["scaling"]
+    if not folds or len(scaling["folds"]) != len(folds):
+        raise ValueError(f"{len(folds)} folds, {len(scaling['folds'])} with a scaling")
+    width = TRUNK_FEATURES if images else len(card["features"])
+    if not width or not all(isinstance(name, str) for name in card["features"]):
+        raise ValueError("no features")
+    for fold in folds:
+        if not all(isinstance(name, str) for name in fold["held_out"]):
+            raise ValueError("held-out people without names")
+    for one in filter(None, scaling["folds"]):
+        if len(one["mean"]) != width or len(one["sd"]) != width or not np.isfinite(one["mean"]).all():
+            raise ValueError(f"a scaling of {len(one['mean'])} features, expected {width}")
+        if not all(0 < sd < float("inf") for sd in one["sd"]):
+            raise ValueError("a scaling by a number that is not above 0")
+    for key in ("method", "ccc_valence", "ccc_arousal", "synthetic", "corpus"):
+        card[key]
+
+
+def _under(weights: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:
+    prefix = f"fold_{fold}."
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
