@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,23 +73,24 @@ def read_delimited(path: Path, findings: Findings, *, text: frozenset[str] = fro
     if data is None:
         return None
     lines_before, start = _after_header(data)
-    header = data[:start].decode().strip()
+    header = header_of(path, data[:start], lines_before, findings)
+    if header is None:
+        return None
+    known = frozenset(name for name in header.names if name.lower() in text)
+    return read_body(replace(header, rows=data[start:], text=known), findings)
+
+
+def header_of(path: Path, line: bytes, number: int, findings: Findings) -> Body | None:
+    """Read the line of names, the file's line `number`, as a body without rows; None and a problem for numbers."""
+    header = line.decode(errors="replace").strip()
     separator = max(SEPARATORS, key=header.count)
     names = tuple(name.strip() for name in next(csv.reader([header], delimiter=separator)))
     if all(_NUMBER.fullmatch(name) for name in names):
-        findings.problem(f"{path}:{lines_before}", found="numbers", expected="a header with the columns' names")
+        findings.problem(f"{path}:{number}", found="numbers", expected="a header with the columns' names")
         return None
-    known = frozenset(name for name in names if name.lower() in text)
-    body = Body(
-        path=path,
-        rows=data[start:],
-        lines_before=lines_before,
-        names=names,
-        separator=separator,
-        quote='"',
-        text=known,
+    return Body(
+        path=path, rows=b"", lines_before=number, names=names, separator=separator, quote='"', text=frozenset()
     )
-    return read_body(body, findings)
 
 
 def read_body(body: Body, findings: Findings) -> Columns | None:
