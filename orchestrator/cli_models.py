@@ -136,7 +136,7 @@ def inference(**values: Any) -> None:
     device = chosen_device(values["device"])
     model = open_model(values["place"], tracking_uri=values["tracking_uri"])
     model.check_fold(values["fold"])
-    figures = timing.measure(values["place"], model, device=device, fold=values["fold"])
+    figures = timing.measure(model, device=device, fold=values["fold"])
     click.echo(timing.as_text(model, figures))
     if values["output"]:
         from orchestrator.files import write_json

@@ -75,9 +75,9 @@ def _hz(dataset: Dataset) -> float:
 
 def _labels(dataset: Dataset) -> list[dict[str, list[float]]]:
     """Return mean and standard deviation of each fold's training labels, valence first; 0 and 1 without labels."""
-    folds = []
+    folds, every = [], dataset.local_series()
     for split in dataset.splits:
-        series = [dataset.series[index] for index in split.train]
+        series = [every[index] for index in split.train]
         by_dimension = [np.concatenate([one.gold_T2[one.mask_T2[:, d], d] for one in series]) for d in range(2)]
         means = [float(gold.mean(dtype=np.float64)) if len(gold) else 0.0 for gold in by_dimension]
         sds = [float(gold.std(dtype=np.float64)) if len(gold) else 1.0 for gold in by_dimension]

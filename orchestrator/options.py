@@ -87,6 +87,7 @@ run_options = _all(
     click.option("--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."),
     path_option("--output", help="Where everything is written; new, under runs/ if not given."),
     click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
+    click.option("--log-model/--no-log-model", default=True, show_default=True, help="The best one, as a model there."),
 )
 
 image_options = _all(
@@ -154,6 +155,7 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
                 "client_actors",
                 "cpus_per_client",
                 "gpus_per_client",
+                "log_model",
             )
         },
     )

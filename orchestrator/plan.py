@@ -80,6 +80,7 @@ class SearchOptions:
     client_actors: int | str = "auto"  # processes that hold the clients of a federation
     cpus_per_client: float = DEFAULT_CPUS_PER_CLIENT
     gpus_per_client: float = 0.0
+    log_model: bool = True  # the best model as a model in MLflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator import baseline, exit_codes, summary
+from orchestrator import baseline, exit_codes, results, summary
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
@@ -82,10 +82,11 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
         figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=not interrupted)
+        remark = _export_model(plan, output, outcome, status)
         report = tracker.close(TRACKING_CLOSE_SECONDS)
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
     summary.print_report(plan, content, outcome)
-    print(report)
+    print("\n".join(filter(None, (remark, str(report)))))
     _print_end(output, status)
     if status == "interrupted" or (status == "out of time" and not outcome.results):
         return exit_codes.INTERRUPTED
@@ -112,6 +113,16 @@ def _status(interrupted: bool, unfinished: int, num_failed: int) -> str:
     if unfinished > 0:
         return "out of time"
     return "some trials failed" if num_failed else "finished"
+
+
+def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> str | None:
+    """Export the best model of a search that has ended; return a line where that failed."""
+    best = results.ranking(outcome.results)[:1]
+    if not plan.search.log_model or not best or status not in ("finished", "some trials failed"):
+        return None
+    from orchestrator.inference.logged import export_best
+
+    return export_best(output, best[0])
 
 
 def _wait_for_identity(output: Path, tracker: Tracker) -> dict[str, str] | None:

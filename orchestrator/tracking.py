@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import tracking_records as records
 from orchestrator.tracking_records import RunRecord, StoredRun
@@ -171,7 +171,7 @@ class _Store:
 
     def __init__(self, tracking_uri: str, check: Callable[[], None]) -> None:
         check()
-        self._client = _connect(tracking_uri)
+        self._client = connect(tracking_uri)
         self._check = check
         self._location = artifact_location(tracking_uri)
         self._experiment_id = ""
@@ -242,6 +242,13 @@ class _Store:
         self._check()
         self._client.log_artifact(run_id, str(path), folder)
 
+    def log_model(self, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+        """Log the exported program in a run's folder as a model of the run."""
+        from orchestrator.tracking_models import log_model
+
+        self._check()
+        log_model(self._client, self._experiment_id, run_id, folder, made)
+
     def end(self, run_id: str, status: str, end_ms: int) -> None:
         """Set the last status and the time."""
         self._check()
@@ -263,6 +270,7 @@ def _quiet_mlflow() -> "type[MlflowClient]":
     for name, value in QUIET_ENVIRONMENT.items():
         os.environ[name] = value
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
     # `mlflow.tracking`: our own folder mlflow/ makes a bare `import mlflow` succeed without the library.
@@ -275,7 +283,7 @@ def _quiet_mlflow() -> "type[MlflowClient]":
     return client_type
 
 
-def _connect(tracking_uri: str) -> "MlflowClient":
+def connect(tracking_uri: str) -> "MlflowClient":
     """Open a store. A SQLite file appears whole or not at all, made by one process while others wait."""
     client_type = _quiet_mlflow()
     database = database_path(tracking_uri)

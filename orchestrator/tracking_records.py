@@ -20,6 +20,8 @@ PLAN_NAME = "plan.json"
 SUMMARY_NAME = "summary.json"
 RESULT_NAME = "result.json"
 FAILURE_NAME = "failure.json"
+EXPORTED_MODEL_NAME = "model.pt2"  # the best model, exported for MLflow when the search has ended
+EXPORT_NAME = "model_export.json"  # what its input is, or why there is none
 ARTIFACT_NAMES = (
     PLAN_NAME,
     SUMMARY_NAME,
@@ -69,6 +71,8 @@ UID_TAG = "uid"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 ARTIFACTS_TAG = "artifacts_sha256"
+MODEL_TAG = "logged_model_sha256"  # of the weights that were logged as a model
+MODEL_PROBLEM_TAG = "logged_model_problem"
 MESSAGE_CHARACTERS = 500  # of a failure, in a tag; the whole traceback is an artifact
 NAMES_OF_HPARAMS = {"learning_rate": "lr", "hidden_size": "h", "sequence_length": "L", "num_layers": "x"}
 
@@ -237,6 +241,16 @@ def artifact_files(output: Path) -> dict[str, Path]:
             path.relative_to(output).as_posix(): path for path in inside if path.is_file() and path.name[0] != "."
         }
     return files
+
+
+def model_export(output: Path) -> dict[str, Any] | None:
+    """Return what a search's folder says of its exported model; None where there is none, or it cannot be read."""
+    try:
+        made = read_json(output / EXPORT_NAME)
+    except (OSError, ValueError):
+        return None
+    whole = {"weights_sha256", "problem"} <= made.keys() and (made["problem"] or (output / EXPORTED_MODEL_NAME).is_file())
+    return made if whole else None
 
 
 def artifacts_digest(files: Mapping[str, Path]) -> str:

@@ -54,6 +54,10 @@ class Store(Protocol):
         """Upload an artifact into a folder of the run."""
         ...
 
+    def log_model(self, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+        """Log the exported program in a run's folder as a model of the run."""
+        ...
+
     def end(self, run_id: str, status: str, end_ms: int) -> None:
         """Set the last status and the time, in milliseconds since 1970."""
         ...
@@ -85,6 +89,7 @@ class TrackingReport:
     missing: tuple[str, ...]
     finished: bool
     problem: str | None
+    model_problem: str | None = None  # why the best model is no model in MLflow, where it should be one
 
     @property
     def complete(self) -> bool:
@@ -95,6 +100,8 @@ class TrackingReport:
         """Say it in a sentence for the terminal, with the command that writes what is missing."""
         where = hide_password(self.tracking_uri)
         done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
+        if self.model_problem:
+            done += f"; the model was not logged ({self.model_problem})"
         if self.complete:
             return done
         why = f" ({self.problem})" if self.problem else ""
@@ -133,6 +140,7 @@ class Writer:
         self._failures: dict[str, int] = {}
         self._written = 0
         self._finished = False
+        self._model_problem: str | None = None
 
     def run_pass(self, *, search_over: bool) -> bool:
         """Write what is missing, never raise; tell whether the store now has everything.
@@ -168,6 +176,7 @@ class Writer:
             missing=missing,
             finished=self._finished,
             problem=self.problem if missing or self.failing else None,
+            model_problem=self._model_problem,
         )
 
     def _write(self, search_over: bool) -> bool:
@@ -271,7 +280,26 @@ class Writer:
             store.end(parent.run_id, status, end_ms)
             parent = parent.changed(status=status, tags={**parent.tags, records.ARTIFACTS_TAG: digest})
         self._finished = True
-        return parent
+        return self._log_model(store, parent)
+
+    def _log_model(self, store: Store, parent: StoredRun) -> StoredRun:
+        """Log the exported model once; what goes wrong is a tag and a line, and another `track DIR` tries again."""
+        made = records.model_export(self.output)
+        if made is None or parent.tags.get(records.MODEL_TAG) == made["weights_sha256"]:
+            return parent
+        problem, tags = made["problem"], {records.MODEL_TAG: str(made["weights_sha256"])}
+        if problem is None:
+            try:
+                store.log_model(parent.run_id, self.output, made)
+            except Stopped:
+                raise
+            except Exception as error:  # an older server, for one, has no models
+                problem = hide_password(f"{type(error).__name__}: {error}".splitlines()[0][:MESSAGE_CHARACTERS])
+        if problem is not None:
+            tags = {records.MODEL_PROBLEM_TAG: str(problem)}
+        self._model_problem = problem
+        store.log(parent.run_id, tags=tags)
+        return parent.changed(tags={**parent.tags, **tags})
 
     def _new_files(self) -> list[tuple[str, Path]]:
         files = records.trial_files(self.output).items()

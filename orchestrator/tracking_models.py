@@ -1,0 +1,113 @@
+"""Models in MLflow: the best one of a search, logged with its signature and no pickle; and fetched back by a run's id.
+
+MLflow's own pt2 flavour is no pickle either, but wants an example to trace again and starts a process to guess
+requirements; the exported program and its MLmodel are therefore laid down as that flavour reads them.
+"""
+
+import platform
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import InputError
+from orchestrator.tracking import connect
+from orchestrator.tracking_records import EXPORTED_MODEL_NAME
+from orchestrator.tracking_store import database_path, hide_password, resolve_tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+MODEL_NAME = "best"
+MODEL_ARTIFACT = "model"
+DATA = "data"
+PARENT_KIND = "search"
+
+
+def download_model(run_id: str, folder: Path, tracking_uri: str | None) -> tuple[Path, str]:
+    """Fetch the model's folder of a search's parent run into `folder`; return it and the store's address.
+
+    InputError: a store without a database, no such run, or a run without a model, such as a configuration's.
+    """
+    uri = resolve_tracking_uri(tracking_uri)
+    client = _client(uri)
+    where = f"run {run_id} in {hide_password(uri)}"
+    try:
+        names = [one.path for one in client.list_artifacts(run_id)]
+    except Exception as error:
+        found = str(error).splitlines()[0]
+        raise InputError.of("--model", found=f"no {where} ({found})", expected="a run of this store") from error
+    if MODEL_ARTIFACT not in names:
+        expected = "a search's parent run: its configurations have no model of their own"
+        raise InputError.of("--model", found=f"no {MODEL_ARTIFACT}/ in {where}", expected=expected)
+    try:
+        return Path(client.download_artifacts(run_id, MODEL_ARTIFACT, str(folder))), uri
+    except Exception as error:
+        found = f"{MODEL_ARTIFACT}/ of {where} ({str(error).splitlines()[0]})"
+        raise InputError.of("--model", found=found, expected="artifacts that can be fetched") from error
+
+
+def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """Log metrics and tags to a run that may have ended; InputError where that fails."""
+    from mlflow.entities import Metric, RunTag
+
+    now = int(time.time() * 1000)
+    try:
+        _client(tracking_uri).log_batch(
+            run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            tags=[RunTag(*item) for item in tags.items()],
+        )
+    except InputError:
+        raise
+    except Exception as error:
+        found = f"run {run_id} in {hide_password(tracking_uri)} ({str(error).splitlines()[0]})"
+        raise InputError.of("--record", found=found, expected="a run that can be written") from error
+
+
+def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+    """Log a run's `model.pt2` as a model of the experiment; `made` tells its input (tracking_records.model_export)."""
+    from mlflow.entities import LoggedModelOutput
+
+    logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="affect")
+    with TemporaryDirectory(prefix="affect-model-") as place:
+        _lay_down(Path(place), folder / EXPORTED_MODEL_NAME, logged.model_id, run_id, made)
+        client.log_model_artifacts(logged.model_id, place)
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+
+
+def _lay_down(place: Path, program: Path, model_id: str, run_id: str, made: Mapping[str, Any]) -> None:
+    """Write the folder that MLflow's pytorch flavour loads: MLmodel, and the program without the card's copy of it."""
+    import numpy as np
+    import torch
+    from mlflow.models import Model
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types.schema import Schema, TensorSpec
+
+    (place / DATA).mkdir()
+    shutil.copyfile(program, place / DATA / "model.pt2")
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(made["dtype"]), tuple(made["shape"]))]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, 2))]),
+    )
+    folds = [str(fold) for fold in made["folds"]]
+    model = Model(run_id=run_id, model_id=model_id, signature=signature, metadata={"folds": ",".join(folds)})
+    model.add_flavor("pytorch", model_data=DATA, pytorch_version=str(torch.__version__), code=None)
+    model.add_flavor(
+        "python_function",
+        loader_module="mlflow.pytorch",
+        data=DATA,
+        model_config={"device": None},
+        python_version=platform.python_version(),
+    )
+    model.save(str(place / "MLmodel"))
+
+
+def _client(tracking_uri: str) -> "MlflowClient":
+    database = database_path(tracking_uri)
+    if database is not None and not database.is_file():
+        raise InputError.of("--tracking-uri", found=f"no database at {database}", expected="a store with the run")
+    return connect(tracking_uri)
