@@ -16,6 +16,7 @@ from torch._higher_order_ops.scan import scan
 from models.networks import AffectNetwork
 from models.recipe import NORMALISATIONS
 from models.recurrences import WEIGHTS_A_DIRECTION, Recurrence
+from models.sizes import NUM_DIMENSIONS
 
 State = tuple[Tensor, ...]
 Step = Callable[[State, Tensor], tuple[State, Tensor]]
@@ -30,6 +31,12 @@ class ExportableNetwork(nn.Module):
 
     mean: Tensor | None
     sd: Tensor | None
+    image_mean: Tensor
+    image_sd: Tensor
+    into_head: Tensor
+    into_head_bias: Tensor
+    out_of_head: Tensor
+    out_of_head_bias: Tensor
 
     def __init__(
         self,
@@ -54,12 +61,13 @@ class ExportableNetwork(nn.Module):
         self.layers = nn.ModuleList(
             _Layer([network.recurrence for network in networks], layer) for layer in range(first.recurrence.num_layers)
         )
-        heads = [network.head for network in networks]
-        for number in (0, 2):  # the head's two linear layers
-            weights = [(head[number].weight.detach(), head[number].bias.detach()) for head in heads]
-            self.register_buffer(f"weight_{number}", torch.stack([weight.T for weight, _ in weights]))
-            self.register_buffer(f"bias_{number}", torch.stack([bias[None] for _, bias in weights]))
-        mean_C, sd_C = (torch.tensor(values)[:, None, None] for values in NORMALISATIONS[normalisation or first.normalisation])
+        linears = [(network.head[0], network.head[2]) for network in networks]
+        for name, layers in zip(("into_head", "out_of_head"), zip(*linears, strict=True), strict=True):
+            self.register_buffer(name, torch.stack([layer.weight.detach().T for layer in layers]))
+            self.register_buffer(f"{name}_bias", torch.stack([layer.bias.detach()[None] for layer in layers]))
+        mean_C, sd_C = (
+            torch.tensor(values)[:, None, None] for values in NORMALISATIONS[normalisation or first.normalisation]
+        )
         self.register_buffer("image_mean", mean_C)
         self.register_buffer("image_sd", sd_C)
         self.register_buffer("mean", None if scaling is None else scaling[0][:, None, None])
@@ -70,39 +78,47 @@ class ExportableNetwork(nn.Module):
         """Predict (B, L, 2)."""
         x_MLBF = self._features(x)
         for layer in self.layers:
+            assert isinstance(layer, _Layer)
             x_MLBF = self._layer(layer, x_MLBF)
         x_MNH = x_MLBF.flatten(1, 2)
-        hidden_MNH = torch.baddbmm(self.bias_0, x_MNH, self.weight_0).relu()
-        prediction_MN2 = torch.baddbmm(self.bias_2, hidden_MNH, self.weight_2)
-        return prediction_MN2.mean(0).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+        hidden_MNH = torch.baddbmm(self.into_head_bias, x_MNH, self.into_head).relu()
+        prediction_MN2 = torch.baddbmm(self.out_of_head_bias, hidden_MNH, self.out_of_head)
+        return prediction_MN2.mean(0).reshape(x.shape[1], x.shape[0], NUM_DIMENSIONS).transpose(0, 1)
 
     def _features(self, x: Tensor) -> Tensor:
         """Give the features of every frame to each model, (M, L, B, F), or (1, L, B, F) where they are the same."""
         if len(self.trunks):
             x_NI = (x.flatten(0, 1).to(torch.float32) / 255 - self.image_mean) / self.image_sd
-            features = [trunk(x_NI).unflatten(0, (x.shape[0], x.shape[1])).transpose(0, 1) for trunk in self.trunks]
+            features = [trunk(x_NI).reshape(x.shape[0], x.shape[1], -1).transpose(0, 1) for trunk in self.trunks]
             x_MLBF = torch.stack(features)
         else:
             x_MLBF = x.transpose(0, 1)[None]
         return x_MLBF if self.mean is None or self.sd is None else (x_MLBF - self.mean) / self.sd
 
-    def _layer(self, layer: nn.Module, x_MLBF: Tensor) -> Tensor:
+    def _layer(self, layer: "_Layer", x_MLBF: Tensor) -> Tensor:
         models, directions = self.num_models, self.directions
         x_MLBF = x_MLBF.expand(models, -1, -1, -1)
         x_MDLBF = torch.stack((x_MLBF, x_MLBF.flip(1)), 1) if directions == 2 else x_MLBF[:, None]
         into_CNG = torch.baddbmm(layer.into_bias, x_MDLBF.flatten(0, 1).flatten(1, 2), layer.into)
-        into_LCBG = into_CNG.unflatten(1, (x_MLBF.shape[1], x_MLBF.shape[2])).transpose(0, 1)
+        into_LCBG = into_CNG.reshape(models * directions, x_MLBF.shape[1], x_MLBF.shape[2], -1).transpose(0, 1)
         zeros = into_LCBG.new_zeros(models * directions, x_MLBF.shape[2], self.hidden_size)
         state = (zeros, zeros.clone()) if self.cell is nn.LSTM else (zeros,)
         _, hidden_LCBH = scan(_STEPS[self.cell](layer.back, layer.back_bias), state, into_LCBG)
-        hidden_DMLBH = hidden_LCBH.unflatten(1, (models, directions)).permute(2, 1, 0, 3, 4)
+        hidden_LMDBH = hidden_LCBH.reshape(x_MLBF.shape[1], models, directions, x_MLBF.shape[2], self.hidden_size)
+        hidden_DMLBH = hidden_LMDBH.permute(2, 1, 0, 3, 4)
         if directions == 1:
-            return hidden_DMLBH[0]
+            forward_MLBH: Tensor = hidden_DMLBH[0]
+            return forward_MLBH
         return torch.cat((hidden_DMLBH[0], hidden_DMLBH[1].flip(1)), 3)
 
 
 class _Layer(nn.Module):
     """One layer's weights of all models and directions."""
+
+    into: Tensor
+    back: Tensor
+    into_bias: Tensor
+    back_bias: Tensor
 
     def __init__(self, recurrences: Sequence[Recurrence], layer: int) -> None:
         super().__init__()
@@ -110,8 +126,10 @@ class _Layer(nn.Module):
         for recurrence in recurrences:
             weights = [weight.detach() for weight in recurrence.parameters()]
             directions = 2 if recurrence.bidirectional else 1
-            for cell in range(layer * directions, (layer + 1) * directions):
-                cells.append(weights[cell * WEIGHTS_A_DIRECTION : (cell + 1) * WEIGHTS_A_DIRECTION])
+            cells += [
+                weights[cell * WEIGHTS_A_DIRECTION : (cell + 1) * WEIGHTS_A_DIRECTION]
+                for cell in range(layer * directions, (layer + 1) * directions)
+            ]
         into, back, into_bias, back_bias = (torch.stack(tensors) for tensors in zip(*cells, strict=True))
         self.register_buffer("into", into.transpose(1, 2).contiguous())
         self.register_buffer("back", back.transpose(1, 2).contiguous())

@@ -23,6 +23,7 @@ class DataOptions:
     path: Path | None
     corpus: str | None
     identity: float | None = None
+    features: tuple[str, ...] = ()  # patterns of the feature columns to learn from; all without one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def decide(request: Request, gather: Gather) -> Decided:
     preset_name = request.preset or ("paper" if request.data.path else "demo")
     protocol = _protocol(request, method, preset_name)
     gather.run(lambda: _check_strict(request, protocol))
+    gather.run(lambda: _check_features(request, method))
     points = gather.run(lambda: _points(request, method, preset_name, gather))
     federation = gather.run(lambda: _federation(request, method))
     return Decided(
@@ -95,6 +97,11 @@ def _check_strict(request: Request, protocol: Protocol) -> None:
         problems.append(Problem(where="--scaling", found=found, expected=f"train or none {expected}"))
     if problems:
         raise InputError(problems)
+
+
+def _check_features(request: Request, method: Method) -> None:
+    if request.data.features and method.features == "frames":
+        raise InputError.of("--features", found=f"beside --method {method.name}", expected="a method on features, au")
 
 
 def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:

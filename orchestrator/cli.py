@@ -250,7 +250,12 @@ def _request(command: str, values: dict[str, Any]) -> Any:
         point=values.get("point"),
         protocol=values["protocol"],
         protocol_changes={field: values[field] for field in opt.PROTOCOL_FIELDS},
-        data=DataOptions(path=values["data"], corpus=values["corpus"], identity=values["identity"]),
+        data=DataOptions(
+            path=values["data"],
+            corpus=values["corpus"],
+            identity=values["identity"],
+            features=opt.patterns(values["features"]),
+        ),
         seed=values["seed"],
         search=opt.search_options(values),
         output=values["output"],

@@ -93,7 +93,7 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
         decided.points,
         method=request.method,
         corpus=reference,
-        decisive=decisive(decided.protocol, request.seed, decided.images, decided.federation),
+        decisive=decisive(decided.protocol, request.seed, decided.images, decided.federation, request.data.features),
         refuse=lambda length: dataset.refusal(length, partial_window=decided.protocol.partial_window),
     )
     if not trials and refused:
@@ -125,6 +125,7 @@ def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, cho
         arguments=tuple(sys.argv[1:]),
         images=decided.images,
         federation=decided.federation,
+        features=request.data.features,
     )
 
 
@@ -132,7 +133,7 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError where its contents have changed."""
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
     path = cached_synthetic(**embedded) if embedded else Path(plan.corpus.path)
-    corpus = open_corpus(path, corpus=plan.corpus.kind)
+    corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features)
     if corpus.sha256 != plan.corpus.sha256:
         raise InputError.of(
             plan.corpus.path,
@@ -149,7 +150,7 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
     The second value is what the embedded corpus is made with; None for the user's own.
     """
     if data.path is not None:
-        return open_corpus(data.path, corpus=data.corpus), None
+        return open_corpus(data.path, corpus=data.corpus, features=data.features), None
     embedded: dict[str, Any] = {
         "participants": DEMO_PARTICIPANTS,
         "seconds": DEMO_SECONDS,
@@ -158,7 +159,7 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
         "identity": IDENTITY_DEFAULT if data.identity is None else data.identity,
         "faces": faces,
     }
-    return open_corpus(cached_synthetic(**embedded), corpus=data.corpus), embedded
+    return open_corpus(cached_synthetic(**embedded), corpus=data.corpus, features=data.features), embedded
 
 
 def refer(corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None) -> CorpusReference:

@@ -44,6 +44,7 @@ def build(plan: Plan, dataset: Dataset, best: Result, *, weights_sha256: str) ->
         "network": best["network"],
         "hparams": best["hparams"],
         "features": list(dataset.feature_names),
+        "feature_patterns": list(plan.features),
         "images": None if plan.images is None else dataclasses.asdict(plan.images),
         "federation": None if plan.federation is None else dataclasses.asdict(plan.federation),
         "trunk": None

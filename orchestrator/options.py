@@ -1,7 +1,7 @@
 """Options that several commands share, and their way into a Request."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +63,7 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
     click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
+    click.option("--features", multiple=True, metavar="PATTERN", help="Only these columns, such as AU*_r; repeatable."),
     click.option("--identity", type=Finite(0, 1), help="Embedded corpus: how much of a person shows."),
 )
 
@@ -134,6 +135,11 @@ PROTOCOL_FIELDS = (
     "loss",
     "windows_a_step",
 )
+
+
+def patterns(given: Sequence[str]) -> tuple[str, ...]:
+    """Split what was given to --features at its commas."""
+    return tuple(dict.fromkeys(one.strip() for text in given for one in text.split(",") if one.strip()))
 
 
 def search_options(options: dict[str, Any]) -> SearchOptions:

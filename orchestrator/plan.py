@@ -106,6 +106,7 @@ class Plan:
     arguments: tuple[str, ...] = field(default=())
     images: ImageOptions | None = None
     federation: Federation | None = None
+    features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
 
     @property
     def num_planned(self) -> int:
@@ -135,6 +136,7 @@ def load_plan(output: Path) -> Plan:
                 "trials": tuple(Trial(**{**point, "hparams": HParams(**point["hparams"])}) for point in raw["trials"]),
                 "refused": tuple(raw["refused"]),
                 "arguments": tuple(raw["arguments"]),
+                "features": tuple(raw.get("features", ())),
                 "images": ImageOptions(**raw["images"]) if raw["images"] else None,
                 "federation": Federation(**raw["federation"]) if raw["federation"] else None,
             }
@@ -230,11 +232,20 @@ def make_trials(
 
 
 def decisive(
-    protocol: Protocol, seed: int, images: ImageOptions | None, federation: Federation | None
+    protocol: Protocol,
+    seed: int,
+    images: ImageOptions | None,
+    federation: Federation | None,
+    features: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what decides a result beside the point and the corpus, as `make_trials` hashes it."""
     parts = {"protocol": protocol, "images": images, "federation": federation}
-    return {"seed": seed, **{name: dataclasses.asdict(part) for name, part in parts.items() if part is not None}}
+    chosen = {"features": list(features)} if features else {}
+    return {
+        "seed": seed,
+        **{name: dataclasses.asdict(part) for name, part in parts.items() if part is not None},
+        **chosen,
+    }
 
 
 def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tuple[Trial, ...]:

@@ -88,6 +88,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
         "optimistic": plan.protocol.optimistic,
         "synthetic": plan.corpus.synthetic,
         "corpus": {"kind": plan.corpus.kind, "path": plan.corpus.path, "sha256": plan.corpus.sha256},
+        "features": list(plan.features),
         "seed": plan.seed,
         "best": None
         if best is None

@@ -249,7 +249,9 @@ def model_export(output: Path) -> dict[str, Any] | None:
         made = read_json(output / EXPORT_NAME)
     except (OSError, ValueError):
         return None
-    whole = {"weights_sha256", "problem"} <= made.keys() and (made["problem"] or (output / EXPORTED_MODEL_NAME).is_file())
+    whole = {"weights_sha256", "problem"} <= made.keys() and (
+        made["problem"] or (output / EXPORTED_MODEL_NAME).is_file()
+    )
     return made if whole else None
 
 

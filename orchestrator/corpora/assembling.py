@@ -5,6 +5,7 @@ Shapes: T feature frames of a recording, F features, R raters, 2 = valence and a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,22 @@ class Source:
     video: VideoSource | None = None
 
 
-def assemble(
-    kind: str, path: Path, sources: Sequence[Source], findings: Findings, *, synthetic: bool = False
+def assemble(  # noqa: PLR0913 - what a reader hands over
+    kind: str,
+    path: Path,
+    sources: Sequence[Source],
+    findings: Findings,
+    *,
+    synthetic: bool = False,
+    patterns: Sequence[str] = (),
 ) -> Corpus:
     """Make the corpus out of its recordings; InputError with every problem found in any file.
 
     `kind` is the format's name. Features are those that all recordings have, in the first one's order; raters
-    are all that occur. Left out, with the reason: recordings without a label or without a usable frame.
+    are all that occur; with `patterns` only features that match one of them. Left out, with the reason: recordings
+    without a label or without a usable frame.
     """
-    names = _common_features(sources, path, findings)
+    names = _chosen(_common_features(sources, path, findings), patterns, findings)
     raters = tuple(dict.fromkeys(rater for source in sources for rater in _raters_of(source)))
     recordings: list[Recording] = []
     joined: dict[str, float] = {}
@@ -86,6 +94,17 @@ def _common_features(sources: Sequence[Source], path: Path, findings: Findings) 
     if not names:
         findings.problem(path, found="no feature that all recordings have", expected="files of the same tool")
     return names
+
+
+def _chosen(names: tuple[str, ...], patterns: Sequence[str], findings: Findings) -> tuple[str, ...]:
+    """Keep the features that match a pattern; a pattern without any is a problem."""
+    if not patterns or not names:
+        return names
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            expected = f"patterns of the features there are: {shortened(names)}"
+            findings.problem("--features", found=f"{pattern}, which matches none", expected=expected)
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
 def _present(track: Track) -> list[str]:

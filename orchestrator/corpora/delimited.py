@@ -88,9 +88,7 @@ def header_of(path: Path, line: bytes, number: int, findings: Findings) -> Body 
     if all(_NUMBER.fullmatch(name) for name in names):
         findings.problem(f"{path}:{number}", found="numbers", expected="a header with the columns' names")
         return None
-    return Body(
-        path=path, rows=b"", lines_before=number, names=names, separator=separator, quote='"', text=frozenset()
-    )
+    return Body(path=path, rows=b"", lines_before=number, names=names, separator=separator, quote='"', text=frozenset())
 
 
 def read_body(body: Body, findings: Findings) -> Columns | None:

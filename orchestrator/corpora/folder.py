@@ -42,6 +42,6 @@ def read(path: Path, findings: Findings) -> list[Source]:
 
 
 def ids_of(name: str) -> tuple[str, str]:
-    """Split a file's name without suffix into participant and session; what follows the last underscore is the latter."""
+    """Split a file's name without suffix into participant and session, which follows the last underscore."""
     participant, _, session = name.rpartition("_")
     return (participant, session) if participant else (name, "")

@@ -1,6 +1,6 @@
 """The door to every corpus: find the format, read it, and hand over one Corpus or all its problems."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,11 @@ READERS = {
 }
 
 
-def open_corpus(path: Path, *, corpus: str | None = None) -> Corpus:
+def open_corpus(path: Path, *, corpus: str | None = None, features: Sequence[str] = ()) -> Corpus:
     """Read the corpus at a path, in the named format or, without a name, in the one it looks like.
 
-    InputError with every problem of every file: unknown format, unreadable or contradictory contents.
+    `features` are patterns (AU*, *_delta) of which a feature's canonical name must match one; without one all are
+    taken. InputError with every problem of every file: unknown format, unreadable or contradictory contents.
     """
     if corpus is not None and corpus not in READERS:
         raise InputError.of("--corpus", found=corpus, expected=f"one of {', '.join(READERS)}")
@@ -47,7 +48,7 @@ def open_corpus(path: Path, *, corpus: str | None = None) -> Corpus:
         where = str(error.filename or path)
         raise InputError.of(where, found=error.strerror or error, expected="a readable corpus") from error
     folders = (*candidates, root) if path.is_dir() else (path.parent,)
-    return assemble(kind, path, sources, findings, synthetic=is_marked_synthetic(folders))
+    return assemble(kind, path, sources, findings, synthetic=is_marked_synthetic(folders), patterns=features)
 
 
 def _format_of(path: Path, candidates: tuple[Path, ...], wanted: str | None) -> tuple[str, Path]:

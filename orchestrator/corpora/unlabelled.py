@@ -157,7 +157,7 @@ def _clock(files: Mapping[str, Path], name: str, findings: Findings) -> Track | 
 def _recording(
     track: Track, participant: str, session: str, wanted: Sequence[str], findings: Findings
 ) -> Recording | None:
-    empty = np.isnan(track.features).all(axis=0)
+    empty = np.asarray(np.isnan(track.features).all(axis=0))
     no_face = bool(empty.all()) or track.shares_file
     present = [name for name, nothing in zip(track.names, empty, strict=True) if no_face or not nothing]
     lacking = [name for name in wanted if name not in present]
@@ -175,7 +175,9 @@ def _recording(
         findings.note("no frame with a usable face: nothing is predicted", recording=track.name)
     filled = bridged(track.time, features)
     if np.isnan(features).sum() > np.isnan(filled).sum():
-        findings.note(f"gaps of up to {BRIDGED_SECONDS:g} s bridged; nothing is predicted in them", recording=track.name)
+        findings.note(
+            f"gaps of up to {BRIDGED_SECONDS:g} s bridged; nothing is predicted in them", recording=track.name
+        )
     return _unlabelled(participant, session, track.time, filled, valid)
 
 

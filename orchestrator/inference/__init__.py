@@ -1,1 +1,1 @@
-"""Saved models in use: predictions for files and videos, live or at once, exported files, and what they cost in time."""
+"""Saved models in use: predictions for files and videos, live or at once, exported files, and their cost in time."""

@@ -13,5 +13,7 @@ def chosen_device(name: str | None) -> str:
         torch.zeros(1, device=torch.device(name))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = f"{name} ({str(error).splitlines()[0]})"
-        raise InputError.of("--device", found=found, expected="a device of this machine, such as cpu or cuda") from error
+        raise InputError.of(
+            "--device", found=found, expected="a device of this machine, such as cpu or cuda"
+        ) from error
     return name

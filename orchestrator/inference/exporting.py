@@ -141,7 +141,7 @@ def original(model: SavedModel, folds: tuple[int, ...], x: Tensor) -> Tensor:
         x_BLI = x.permute(0, 1, 3, 4, 2).contiguous() if x.dtype == torch.uint8 else x
         if trunk is not None:
             module = new_trunk(TRUNK, seed=FROZEN_SEED, weights=trunk.weights).eval()
-            x_BLI = features_of(module, x_BLI.flatten(0, 1), trunk.normalisation).unflatten(0, x.shape[:2])
+            x_BLI = features_of(module, x_BLI.flatten(0, 1), trunk.normalisation).reshape(*x.shape[:2], -1)
         for fold in folds:
             split = model.split(fold)
             own = x_BLI

@@ -74,11 +74,11 @@ def predict(model: SavedModel, given: Unlabelled, wishes: Wishes) -> Predicted:
     folds = [model.folds_for(one.participant, wishes.fold) for one in recordings]
     predictions, valid = _predict_all(model, given.recordings, folds, wishes)
     traces = []
-    for recording, own, prediction, valid_T in zip(recordings, folds, predictions, valid, strict=True):
-        shown = np.where(valid_T[:, None], prediction, np.nan)
+    for recording, own, prediction, seen in zip(recordings, folds, predictions, valid, strict=True):
+        shown = np.where(seen[:, None], prediction, np.nan)
         if wishes.smooth_seconds:
             shown = smoothed(recording.time, shown, wishes.smooth_seconds)
-        if wishes.centre and valid_T.any():
+        if wishes.centre and seen.any():
             shown = shown - np.nanmean(shown, axis=0) + training_mean(model, own)
         traces.append(
             Trace(
@@ -175,7 +175,7 @@ def _lines(
 
 
 def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
-    trained = model.card.get("hz")
+    trained, length = float(model.card.get("hz") or 0.0), model.recipe.sequence_length
     by_rate: dict[float, list[str]] = {}
     for one in recordings:
         if trained and len(one.time) > 1:
@@ -184,7 +184,7 @@ def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
                 by_rate.setdefault(round(hz, 2), []).append(one.name)
     return [
         f"rate      {_some(names)}: {hz:g} frames a second, the model was trained on {trained:g};"
-        f" a window is {model.recipe.sequence_length / hz:.3g} s instead of {model.recipe.sequence_length / trained:.3g} s"
+        f" a window is {length / hz:.3g} s instead of {length / trained:.3g} s"
         for hz, names in by_rate.items()
     ]
 

@@ -1,11 +1,13 @@
 """A saved model: a folder with weights (safetensors) and a JSON card. Loading it runs no code from the folder."""
 
+import atexit
 import dataclasses
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from orchestrator.files import read_json, sha256_of
 from orchestrator.model_card import CARD_FILE, CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
+from orchestrator.tracking_writer import read_state
 from orchestrator.trial import make_recipe
 from orchestrator.trial_files import MODEL_FILE
 from orchestrator.trunk import TRUNK, Trunk, load_trunk
@@ -86,9 +89,7 @@ class SavedModel:
     def split(self, fold: int) -> FoldSplit:
         """Give the fold's scaling as training knows it."""
         scaling = self.card["scaling"]["folds"][fold] or {}
-        mean, sd = (
-            np.asarray(scaling[key], dtype=np.float32) if key in scaling else None for key in ("mean", "sd")
-        )
+        mean, sd = (np.asarray(scaling[key], dtype=np.float32) if key in scaling else None for key in ("mean", "sd"))
         return FoldSplit(train=(), validation=(), held_out=(), mean_F=mean, sd_F=sd)
 
     def folds_for(self, participant: str, fold: int | None = None) -> tuple[int, ...]:
@@ -124,23 +125,19 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
     if _RUN_ID.fullmatch(run_id) and not Path(place).exists():
         from orchestrator.tracking_models import download_model
 
-        with TemporaryDirectory(prefix="affect-model-") as folder:
-            downloaded, uri = download_model(run_id, Path(folder), tracking_uri)
-            return dataclasses.replace(_read(downloaded), run_id=run_id, tracking_uri=uri)
+        place_for_it = tempfile.mkdtemp(prefix="affect-model-")
+        atexit.register(shutil.rmtree, place_for_it, ignore_errors=True)
+        downloaded, uri = download_model(run_id, Path(place_for_it), tracking_uri)
+        return dataclasses.replace(_read(downloaded), run_id=run_id, tracking_uri=uri)
     folder = Path(place)
     for candidate in (folder, folder / MODEL_FOLDER):
         if (candidate / CARD_FILE).is_file():
-            identity = _identity(candidate.parent)
-            return dataclasses.replace(_read(candidate), **identity)
+            state = read_state(candidate.parent) or {}
+            return dataclasses.replace(
+                _read(candidate), run_id=state.get("run_id"), tracking_uri=state.get("tracking_uri")
+            )
     expected = f"a folder with {CARD_FILE} and {MODEL_FILE}, a run's folder with {MODEL_FOLDER}/, or an MLflow run id"
     raise InputError.of("--model", found=place, expected=expected)
-
-
-def _identity(run_folder: Path) -> dict[str, str | None]:
-    from orchestrator.tracking_writer import read_state
-
-    state = read_state(run_folder) or {}
-    return {key: state.get(key) for key in ("run_id", "tracking_uri")}
 
 
 def _read(folder: Path) -> SavedModel:

@@ -30,7 +30,7 @@ def measure(model: SavedModel, *, device: str, fold: int | None = None) -> dict[
     Each repetition has a file of its own, so that no cache answers; from reading it to the written predictions.
     A stranger is predicted by the mean of all folds; with `fold` by one model, as in the paper.
     """
-    loads = [_load_seconds(model.folder) for _ in range(REPETITIONS)] if model.folder.exists() else []
+    loads = [_load_seconds(model.folder) for _ in range(REPETITIONS)]
     every = model if model.images is None else replace(model, images=replace(model.images, frame_stride=1))
     wishes = Wishes(fold=fold, overlap=0.0, device=device)
     frames = {}
@@ -43,7 +43,7 @@ def measure(model: SavedModel, *, device: str, fold: int | None = None) -> dict[
         "threads": torch.get_num_threads(),
         "models": 1 if fold is not None else model.num_folds,
         "repetitions": REPETITIONS,
-        "load": _spread(loads) if loads else None,
+        "load": _spread(loads),
         "frames": frames,
     }
 
@@ -53,9 +53,7 @@ def as_text(model: SavedModel, figures: Mapping[str, Any]) -> str:
     rows = [f"{model.name}; {figures['models']} models, {figures['device']}, {figures['threads']} threads"]
     rows.append(f"{'':12}{'median s':>10}{'least s':>10}{'most s':>10}{'first s':>10}")
     named = {f"{count} frames": one for count, one in figures["frames"].items()}
-    if figures["load"]:
-        named = {"load": figures["load"], **named}
-    for name, one in named.items():
+    for name, one in {"load": figures["load"], **named}.items():
         cold = f"{one['cold_seconds']:10.4f}" if "cold_seconds" in one else ""
         rows.append(
             f"{name:12}{one['median_seconds']:10.4f}{one['least_seconds']:10.4f}{one['most_seconds']:10.4f}{cold}"
@@ -73,8 +71,7 @@ def record(model: SavedModel, figures: Mapping[str, Any], tracking_uri: str | No
         raise InputError.of("--record", found="a model whose run is not known", expected=expected)
     uri = resolve_tracking_uri(tracking_uri or model.tracking_uri)
     metrics = {f"inference_seconds_{count}": one["median_seconds"] for count, one in figures["frames"].items()}
-    if figures["load"]:
-        metrics["inference_load_seconds"] = figures["load"]["median_seconds"]
+    metrics["inference_load_seconds"] = figures["load"]["median_seconds"]
     log_figures(model.run_id, uri, metrics, {"inference_device": figures["device"]})
     return f"recorded in run {model.run_id} of {hide_password(uri)}"
 

@@ -70,7 +70,9 @@ def write_plot(path: Path, predicted: Predicted) -> None:
             axes.legend(loc="upper right", fontsize=8, ncols=2, frameon=False)
     axes.set_xlabel("seconds")
     more = len(predicted.traces) - len(shown)
-    notes = ["synthetic data: says nothing about people"] * predicted.synthetic + [f"{more} more recordings"] * (more > 0)
+    notes = ["synthetic data: says nothing about people"] * predicted.synthetic + [f"{more} more recordings"] * (
+        more > 0
+    )
     if notes:
         figure.suptitle("; ".join(notes), fontsize=9)
     try:
