@@ -1,0 +1,111 @@
+"""Exported models give the same numbers, whatever the number of windows and frames, or are not written."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from models.exportable import ExportableNetwork
+from models.networks import build
+from orchestrator.errors import InputError
+from orchestrator.inference import exporting
+from orchestrator.inference.saved_model import open_model
+from orchestrator.plan import ImageOptions
+from tests.inference.conftest import Make
+
+IMAGES = ImageOptions(image_size=40, frame_stride=5, face_crop="none", backbone="trained", weights="none")
+TOLERANCE = 1e-5
+
+
+def run_pt2(path: Path, x: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return np.asarray(torch.export.load(path).module()(x))
+
+
+def run_onnx(path: Path, x: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+
+
+RUN = {"pt2": run_pt2, "onnx": run_onnx}
+
+
+@pytest.mark.parametrize("network", ["rnn", "bigru", "bilstm"])
+def test_the_exportable_form_computes_the_same(network: str) -> None:
+    models = [build(network, num_features=5, hidden_size=4, num_layers=3, seed=seed).eval() for seed in range(3)]
+    x = torch.randn(4, 9, 5, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = torch.stack([model(x) for model in models]).mean(0)
+        found = ExportableNetwork(models)(x)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert (models[0](x) - expected).abs().max() > 1e-3  # the mean is of different models
+
+
+@pytest.mark.parametrize(("network", "scaling"), [("rnn", "none"), ("bigru", "participant"), ("bilstm", "train")])
+def test_features(network: str, scaling: str, small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
+    model = open_model(str(make_model(small_corpus, network=network, scaling=scaling)))
+    for kind, run in RUN.items():
+        path = tmp_path / f"m.{kind}"
+        exporting.export(model, kind, path)
+        for windows, frames in ((7, 3), (1, 40)):  # neither traced nor compared on
+            x = torch.randn(windows, frames, model.num_features, generator=torch.Generator().manual_seed(frames))
+            expected = exporting.original(model, (0, 1), x).numpy()
+            assert run(path, x).shape == (windows, frames, 2)
+            np.testing.assert_allclose(run(path, x), expected, atol=TOLERANCE, rtol=0)
+    one = exporting.export(model, "pt2", tmp_path / "one.pt2", fold=1)
+    assert one.models_text == "fold 1"
+    expected = exporting.original(model, (1,), x).numpy()
+    np.testing.assert_allclose(run_pt2(tmp_path / "one.pt2", x), expected, atol=TOLERANCE, rtol=0)
+    assert np.abs(expected - exporting.original(model, (0, 1), x).numpy()).max() > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "backbone"), [("pt2", "trained"), ("onnx", "trained"), ("pt2", "frozen")])
+def test_images(kind: str, backbone: str, faces: Path, make_model: Make, tmp_path: Path) -> None:
+    images = ImageOptions(**{**{name: getattr(IMAGES, name) for name in IMAGES.__slots__}, "backbone": backbone})
+    model = open_model(str(make_model(faces, network="bigru", images=images, scaling="none")))
+    path = tmp_path / f"m.{kind}"
+    done = exporting.export(model, kind, path, fold=0)
+    assert done.shape == (None, None, 3, 40, 40)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randint(0, 256, (4, 3, 3, 40, 40), generator=generator, dtype=torch.uint8)
+    # Against the network as it is trained, on bytes in its own order of the axes.
+    if backbone == "trained":
+        with torch.inference_mode():
+            expected = model.network(0)(x.permute(0, 1, 3, 4, 2).contiguous()).numpy()
+    else:
+        expected = exporting.original(model, (0,), x).numpy()
+    np.testing.assert_allclose(RUN[kind](path, x), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_the_card_travels_in_the_file(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
+    model = open_model(str(make_model(small_corpus)))
+    exporting.export(model, "pt2", tmp_path / "m.pt2")
+    extra = {exporting.CARD_JSON: ""}
+    torch.export.load(tmp_path / "m.pt2", extra_files=extra)
+    exporting.export(model, "onnx", tmp_path / "m.onnx")
+    (entry,) = [one for one in onnx.load(tmp_path / "m.onnx").metadata_props if one.key == exporting.CARD_KEY]
+    for text in (extra[exporting.CARD_JSON], entry.value):
+        found = json.loads(text)
+        assert found["card"] == dict(model.card)
+        assert found["folds"] == [0, 1]
+        assert "each person's own mean" in found["input"]
+    names = zipfile.ZipFile(tmp_path / "m.pt2").namelist()
+    assert names
+
+
+def test_what_differs_is_not_written(
+    small_corpus: Path, make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_model(str(make_model(small_corpus)))
+    original = exporting.original
+    monkeypatch.setattr(exporting, "original", lambda *arguments: original(*arguments) + 2e-5)
+    with pytest.raises(InputError, match="at most 1e-05 from the original"):
+        exporting.export(model, "pt2", tmp_path / "m.pt2")
+    assert not (tmp_path / "m.pt2").exists()
+    with pytest.raises(InputError, match=r"ends in \.onnx"):
+        exporting.export(model, "onnx", tmp_path / "m.pt2")

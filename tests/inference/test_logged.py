@@ -1,0 +1,134 @@
+"""The best model of a search, logged once to MLflow with its signature and no pickle; a failure breaks nothing."""
+
+import zipfile
+from pathlib import Path
+
+import mlflow.pytorch
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.inference import exporting, logged, timing
+from orchestrator.inference.saved_model import open_model
+from orchestrator.tracking import connect, tracking_identity, write_missing
+from tests.conftest import LEFT_OPEN, Run
+from tests.searching import search
+
+pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:The filesystem tracking backend:FutureWarning")]
+ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"), "protocol_changes": {"epochs": 1}}
+
+
+@pytest.fixture(scope="module")
+def run_folder(small_corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, str]":
+    """A search of one configuration with a store of its own."""
+    assert ray_cluster is None
+    folder = tmp_path_factory.mktemp("logged")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    assert search(small_corpus, folder / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
+    return folder / "run", uri
+
+
+def parent(run_folder: "tuple[Path, str]") -> "mlflow.entities.Run":
+    identity = tracking_identity(run_folder[0])
+    assert identity is not None
+    return connect(run_folder[1]).get_run(identity["run_id"])
+
+
+def test_it_is_a_model_of_the_run_and_loads_without_pickle(run_folder: "tuple[Path, str]") -> None:
+    (output,) = parent(run_folder).outputs.model_outputs
+    mlflow.set_tracking_uri(run_folder[1])
+    info = mlflow.models.get_model_info(f"models:/{output.model_id}")
+    assert [spec.shape for spec in info.signature.inputs.inputs] == [(-1, -1, 40)]
+    assert [spec.shape for spec in info.signature.outputs.inputs] == [(-1, -1, 2)]
+    # MLflow itself refuses an archive with anything that must be unpickled.
+    loaded = mlflow.pytorch.load_model(f"models:/{output.model_id}")
+    model = open_model(str(run_folder[0]))
+    x = torch.randn(3, 17, 40, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = loaded(x).numpy()
+    np.testing.assert_allclose(found, exporting.original(model, (0, 1, 2), x).numpy(), atol=1e-5, rtol=0)
+    served = mlflow.pyfunc.load_model(f"models:/{output.model_id}").predict(x.numpy())
+    np.testing.assert_allclose(served, found, atol=1e-6)
+    names = zipfile.ZipFile(run_folder[0] / "model.pt2").namelist()
+    assert any(name.endswith("models/model.json") for name in names)
+
+
+def test_once_a_search(run_folder: "tuple[Path, str]") -> None:
+    before = len(parent(run_folder).outputs.model_outputs)
+    assert write_missing(*run_folder).complete
+    assert len(parent(run_folder).outputs.model_outputs) == before == 1
+    stamp = (run_folder[0] / "model.pt2").stat().st_mtime_ns
+    assert logged.export_best(run_folder[0], {}) is None
+    assert (run_folder[0] / "model.pt2").stat().st_mtime_ns == stamp
+
+
+def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_inside: Run, tmp_path: Path) -> None:
+    run_id = parent(run_folder).info.run_id
+    for place in (run_id, f"runs:/{run_id}"):
+        model = open_model(place, tracking_uri=run_folder[1])
+        assert model.card == open_model(str(run_folder[0])).card
+        assert model.run_id == run_id
+    child = connect(run_folder[1]).search_runs([parent(run_folder).info.experiment_id], "tags.uid != ''")[0]
+    for wrong, message in ((child.info.run_id, "configurations have no model"), ("0" * 32, "expected a run of this")):
+        done = run_inside(
+            *("export", "--model", wrong, "--format", "pt2", "--output", tmp_path / "m.pt2"),
+            *("--tracking-uri", run_folder[1]),
+        )
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+def test_a_failed_export_is_a_line_and_a_tag(
+    small_corpus: Path,
+    ray_cluster: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ray_cluster is None
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("torch does not want to")
+
+    monkeypatch.setattr(logged, "export", fail)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert search(small_corpus, tmp_path / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
+    assert "could not be exported for MLflow (RuntimeError: torch does not want to)" in capsys.readouterr().out
+    run = parent((tmp_path / "run", uri))
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["logged_model_problem"] == "RuntimeError: torch does not want to"
+    assert not run.outputs.model_outputs
+    # A later attempt that succeeds is logged by `track`.
+    monkeypatch.undo()
+    assert logged.export_best(tmp_path / "run", {}) is None
+    assert write_missing(tmp_path / "run", uri).complete
+    assert len(parent((tmp_path / "run", uri)).outputs.model_outputs) == 1
+
+
+def test_inference_is_timed_and_recorded(run_folder: "tuple[Path, str]", run_inside: Run, tmp_path: Path) -> None:
+    done = run_inside(
+        *("benchmark", "inference", "--model", run_folder[0], "--device", "cpu", "--record"),
+        *("--output", tmp_path / "t.json", "--tracking-uri", run_folder[1]),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "recorded in run" in done.stdout
+    data = parent(run_folder).data
+    for key in ("inference_seconds_100", "inference_seconds_500", "inference_load_seconds"):
+        assert data.metrics[key] > 0
+    assert data.tags["inference_device"].startswith("cpu (")
+    figures = timing.measure(open_model(str(run_folder[0])), device="cpu", fold=0)
+    assert figures["models"] == 1
+    assert figures["frames"].keys() == {"100", "500"}
+    for one in figures["frames"].values():
+        assert 0 < one["least_seconds"] <= one["median_seconds"] <= one["most_seconds"]
+        assert one["cold_seconds"] > 0
+
+
+def test_a_model_without_a_run_is_not_recorded(run_folder: "tuple[Path, str]", tmp_path: Path) -> None:
+    import shutil
+
+    from orchestrator.errors import InputError
+
+    shutil.copytree(run_folder[0] / "model", tmp_path / "model")
+    with pytest.raises(InputError, match="--record: found a model whose run is not known"):
+        timing.record(open_model(str(tmp_path / "model")), {}, None)
