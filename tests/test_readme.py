@@ -46,8 +46,9 @@ TINY = [
     "hidden_size=8",
     "--set",
     "sequence_length=50",
+    "--no-log-model",
 ]
-ONE_EPOCH = ["--epochs", "1", "--folds", "2"]
+ONE_EPOCH = ["--epochs", "1", "--folds", "2", "--no-log-model"]
 FACES = [word for word in TINY if word != "sequence_length=50"]
 FACES = [*FACES, "sequence_length=4", "--frame-stride", "10", "--image-size", "48", "--data", "FACES"]
 SHORTER = {
@@ -77,6 +78,10 @@ SHORTER = {
     "data check mine": [],
     "data convert mine --out mine.parquet": [],
     "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
+    "predict --model runs/small --input /data/RECOLA --output predictions.csv --plot traces.svg": [],
+    "export --model runs/small --format onnx --output model.onnx": [],
+    "benchmark inference --model runs/small": [],
+    "fuse runs/small runs/long --output runs/fused": [],
     "track runs/small": [],
     "report --output runs/report": [],
 }
