@@ -185,7 +185,9 @@ def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:
     from sklearn.linear_model import RidgeCV
 
     chosen = [one.usable & np.isfinite(one.gold[:, d]) for one in train]
-    rows = np.concatenate([one.inputs[at].reshape(-1, 2 * one.inputs.shape[1]) for one, at in zip(train, chosen, strict=True)])
+    rows = np.concatenate(
+        [one.inputs[at].reshape(-1, 2 * one.inputs.shape[1]) for one, at in zip(train, chosen, strict=True)]
+    )
     gold = np.concatenate([one.gold[at, d] for one, at in zip(train, chosen, strict=True)])
     if len(rows) < MIN_FRAMES:
         found = f"{len(rows)} frames with {DIMENSIONS[d]} and all inputs outside fold {fold}"

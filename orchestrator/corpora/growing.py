@@ -12,7 +12,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.action_units import FACE_IDS
+from orchestrator.corpora.action_units import FACE_IDS, canonical_name, tool_of
+from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.delimited import Body, header_of, read_body
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.tracks import make_track
@@ -71,6 +72,16 @@ class GrowingTable:
             return None
         return self._rows(filled, before)
 
+    def _check_numbers(self, columns: Columns) -> None:
+        """Refuse text where numbers belong: of a few rows, a column of text alone looks like one that is meant so."""
+        tool = tool_of((*columns.names, *columns.text))
+        for name, entries in columns.text.items():
+            if canonical_name(name, tool) in self.wanted:
+                row = next(row for row, entry in enumerate(entries) if entry)
+                raise InputError.of(
+                    columns.where(row), found=f"{entries[row]!r} in column {name}", expected="a finite number"
+                )
+
     def _check_same_file(self) -> None:
         expected = "the same file, growing"
         try:
@@ -101,6 +112,7 @@ class GrowingTable:
         columns = read_body(replace(self._header, rows=text, lines_before=lines_before), findings)
         if columns is None:
             raise InputError(findings.problems)
+        self._check_numbers(columns)
         rows = np.arange(len(columns))
         identity = columns.find(*FACE_IDS)
         if identity is not None:  # the first face that was there is the one that is followed

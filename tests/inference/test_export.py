@@ -1,7 +1,6 @@
 """Exported models give the same numbers, whatever the number of windows and frames, or are not written."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from models.exportable import ExportableNetwork
 from models.networks import build
 from orchestrator.errors import InputError
 from orchestrator.inference import exporting
-from orchestrator.inference.saved_model import open_model
+from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.plan import ImageOptions
 from tests.inference.conftest import Make
 
@@ -52,11 +51,14 @@ def test_features(network: str, scaling: str, small_corpus: Path, make_model: Ma
     for kind, run in RUN.items():
         path = tmp_path / f"m.{kind}"
         exporting.export(model, kind, path)
+        check_card(path, model)
         for windows, frames in ((7, 3), (1, 40)):  # neither traced nor compared on
             x = torch.randn(windows, frames, model.num_features, generator=torch.Generator().manual_seed(frames))
             expected = exporting.original(model, (0, 1), x).numpy()
             assert run(path, x).shape == (windows, frames, 2)
             np.testing.assert_allclose(run(path, x), expected, atol=TOLERANCE, rtol=0)
+    if network != "rnn":
+        return
     one = exporting.export(model, "pt2", tmp_path / "one.pt2", fold=1)
     assert one.models_text == "fold 1"
     expected = exporting.original(model, (1,), x).numpy()
@@ -64,7 +66,7 @@ def test_features(network: str, scaling: str, small_corpus: Path, make_model: Ma
     assert np.abs(expected - exporting.original(model, (0, 1), x).numpy()).max() > 1e-3
 
 
-@pytest.mark.parametrize(("kind", "backbone"), [("pt2", "trained"), ("onnx", "trained"), ("pt2", "frozen")])
+@pytest.mark.parametrize(("kind", "backbone"), [("onnx", "trained"), ("pt2", "frozen")])
 def test_images(kind: str, backbone: str, faces: Path, make_model: Make, tmp_path: Path) -> None:
     images = ImageOptions(**{**{name: getattr(IMAGES, name) for name in IMAGES.__slots__}, "backbone": backbone})
     model = open_model(str(make_model(faces, network="bigru", images=images, scaling="none")))
@@ -82,20 +84,18 @@ def test_images(kind: str, backbone: str, faces: Path, make_model: Make, tmp_pat
     np.testing.assert_allclose(RUN[kind](path, x), expected, atol=TOLERANCE, rtol=0)
 
 
-def test_the_card_travels_in_the_file(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
-    model = open_model(str(make_model(small_corpus)))
-    exporting.export(model, "pt2", tmp_path / "m.pt2")
-    extra = {exporting.CARD_JSON: ""}
-    torch.export.load(tmp_path / "m.pt2", extra_files=extra)
-    exporting.export(model, "onnx", tmp_path / "m.onnx")
-    (entry,) = [one for one in onnx.load(tmp_path / "m.onnx").metadata_props if one.key == exporting.CARD_KEY]
-    for text in (extra[exporting.CARD_JSON], entry.value):
-        found = json.loads(text)
-        assert found["card"] == dict(model.card)
-        assert found["folds"] == [0, 1]
-        assert "each person's own mean" in found["input"]
-    names = zipfile.ZipFile(tmp_path / "m.pt2").namelist()
-    assert names
+def check_card(path: Path, model: SavedModel) -> None:
+    """The card travels in the file."""
+    if path.suffix == ".pt2":
+        extra = {exporting.CARD_JSON: ""}
+        torch.export.load(path, extra_files=extra)
+        found = json.loads(extra[exporting.CARD_JSON])
+    else:
+        (entry,) = [one for one in onnx.load(path).metadata_props if one.key == exporting.CARD_KEY]
+        found = json.loads(entry.value)
+    assert found["card"] == dict(model.card)
+    assert found["folds"] == [0, 1]
+    assert found["input"].startswith("float32 (windows, frames, 40)")
 
 
 def test_what_differs_is_not_written(
