@@ -7,9 +7,7 @@ import click
 
 from orchestrator import options as opt
 from orchestrator.errors import InputError
-
-DEFAULT_OVERLAP_PERCENT = 50  # shown in --help; orchestrator.inference.predicting.DEFAULT_OVERLAP, which needs torch
-DEFAULT_IDLE_SECONDS = 10.0  # ours: a recording that writes nothing for so long has ended
+from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP
 
 model_option = click.option(
     "--model", "place", required=True, metavar="DIR_OR_RUN", help="A model's or run's folder, or an MLflow run id."
@@ -24,7 +22,7 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @opt.path_option("--input", "source", required=True, help="Features, a video, or a folder of either.")
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
-@click.option("--overlap", type=opt.Finite(0, 0.95), default=DEFAULT_OVERLAP_PERCENT / 100, show_default=True)
+@click.option("--overlap", type=opt.Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
 @click.option("--smooth", type=opt.ABOVE_ZERO, help="Average over so many seconds.")
 @click.option("--centre", is_flag=True, help="Move each trace to the mean of the training labels.")
 @click.option("--follow", is_flag=True, help="Read a growing table and print predictions as its rows come.")

@@ -151,7 +151,9 @@ def _videos(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Video
 
 
 def _clock(files: Mapping[str, Path], name: str, findings: Findings) -> Track | None:
-    return read_track(files[name], name, findings) if name in files else None
+    if name not in files:
+        return None
+    return read_track(files[name], name, findings, hz=rate_of_file(files[name].parent / RATE_FILE, findings))
 
 
 def _recording(

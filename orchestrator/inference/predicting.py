@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from models.epochs import predict as predict_windows
 from models.splits import scaled
 from models.windows import Series, Windows, cut, merge
+from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.unlabelled import Unlabelled, read_feature_files, read_videos
 from orchestrator.errors import InputError
+from orchestrator.inference.defaults import DEFAULT_OVERLAP
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.training_data import crop_of, make_series, thinned
 
-# Ours: every frame but the first and the last of a recording is in two windows, and in the middle of one of them.
-DEFAULT_OVERLAP = 0.5
-MAX_OVERLAP = 0.95  # ours: each frame is then predicted twenty times
 SAME_RATE = 0.02  # ours: relative; rates that differ by less are taken for equal
 
 
@@ -190,6 +189,4 @@ def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    from orchestrator.corpora.findings import shortened
-
     return shortened(dict.fromkeys(names))

@@ -10,7 +10,8 @@ from orchestrator.choices import DataOptions
 from orchestrator.errors import InputError
 from orchestrator.launch import prepare, reopen
 from orchestrator.options import patterns
-from orchestrator.plan import load_plan
+from orchestrator.plan import decisive, load_plan
+from orchestrator.protocols import DESCRIBED
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.searching import make_request
 
@@ -38,6 +39,11 @@ def test_a_pattern_that_matches_nothing_is_refused(small_corpus: Path, store: st
         prepare(replace(make_request(small_corpus, tmp_path / "x", store), data=data), claim=False)
     with pytest.raises(InputError, match="--features: found beside --method images"):
         prepare(replace(make_request(small_corpus, tmp_path / "x", store, method="images"), data=data), claim=False)
+
+
+def test_patterns_decide_a_trial_s_uid() -> None:
+    assert decisive(DESCRIBED, 0, None, None, ("AU*",)) != decisive(DESCRIBED, 0, None, None)
+    assert "features" not in decisive(DESCRIBED, 0, None, None)  # what was searched before keeps its uids
 
 
 def test_commas_and_repeats_are_one_list() -> None:

@@ -14,7 +14,7 @@ from orchestrator.tracking import connect, tracking_identity, write_missing
 from tests.conftest import LEFT_OPEN, Run
 from tests.searching import search
 
-pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:The filesystem tracking backend:FutureWarning")]
+pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
 ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"), "protocol_changes": {"epochs": 1}}
 
 
