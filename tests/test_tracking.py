@@ -36,7 +36,7 @@ def _no_address_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database; made once, because that takes seconds, and then copied."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    tracking._connect(f"sqlite:///{path}")
+    tracking.connect(f"sqlite:///{path}")
     assert path.is_file()
     return path
 
@@ -152,7 +152,7 @@ def output(tmp_path: Path) -> Path:
 
 def runs_in(uri: str, view: int = 1) -> list[Any]:
     """Every run of the experiment; view 1: not deleted, 2: deleted."""
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     return list(client.search_runs([experiment.experiment_id], run_view_type=view, max_results=1000))
 
@@ -194,7 +194,7 @@ def test_a_finished_search_is_in_the_store_to_the_last_bit(output: Path, uri: st
     assert report.complete, report
     assert (report.written, report.present, report.finished) == (3, 0, True)
     parent, children = split(runs_in(uri))
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     for uid in UIDS[:2]:
         assert_child_equals(children[uid], read_result(output, uid), client)
         assert children[uid].info.status == "FINISHED"
@@ -231,7 +231,7 @@ def test_a_failed_trial_keeps_its_traceback(output: Path, uri: str) -> None:
     child = split(runs_in(uri))[1][UIDS[2]]
     assert child.info.status == "FAILED"
     assert child.data.tags["failure"] == "loss is NaN"
-    text = Path(tracking._connect(uri).download_artifacts(child.info.run_id, "traceback.txt")).read_text()
+    text = Path(tracking.connect(uri).download_artifacts(child.info.run_id, "traceback.txt")).read_text()
     assert "line 1\nValueError" in text
 
 
@@ -316,7 +316,7 @@ def test_an_interrupted_write_is_completed_once(
     assert report.complete
     _, children = split(runs_in(uri))
     assert sorted(children) == list(UIDS)
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     for uid in UIDS[:2]:
         assert_child_equals(children[uid], read_result(output, uid), client)
         assert children[uid].info.status == "FINISHED"
@@ -350,7 +350,7 @@ def test_a_run_whose_creation_was_not_acknowledged_is_found(
 
 def test_a_duplicate_that_came_late_is_removed(output: Path, uri: str) -> None:
     tracking.write_missing(output, uri)
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     child = split(runs_in(uri))[1][UIDS[0]]
     tags = {key: value for key, value in child.data.tags.items() if key != "mlflow.runName"}
     client.create_run(child.info.experiment_id, tags=tags)
@@ -367,7 +367,7 @@ def test_a_trial_taken_up_again_shows_only_its_last_end(output: Path, uri: str) 
     assert tracking.write_missing(output, uri).written == 1
     child = split(runs_in(uri))[1][UIDS[0]]
     assert child.info.status == "FINISHED"
-    assert_child_equals(child, result, tracking._connect(uri))
+    assert_child_equals(child, result, tracking.connect(uri))
 
 
 def test_a_broken_trial_file_is_named_and_keeps_no_other_back(output: Path, uri: str) -> None:
@@ -388,14 +388,14 @@ def test_a_number_that_mlflow_would_bend_is_left_out(output: Path, uri: str) -> 
     assert tracking.write_missing(output, uri).complete
     child = split(runs_in(uri))[1][UIDS[0]]
     assert "mse_valence" not in child.data.metrics
-    history = tracking._connect(uri).get_metric_history(child.info.run_id, "epoch_train_loss")
+    history = tracking.connect(uri).get_metric_history(child.info.run_id, "epoch_train_loss")
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (3, 0.25)]
 
 
 def test_a_long_curve_needs_more_than_one_call(output: Path, uri: str) -> None:
     result = make_result(output, UIDS[0], num_epochs=300)  # 1,200 points: above MLflow's limit of 1,000
     assert tracking.write_missing(output, uri).complete
-    assert_child_equals(split(runs_in(uri))[1][UIDS[0]], result, tracking._connect(uri))
+    assert_child_equals(split(runs_in(uri))[1][UIDS[0]], result, tracking.connect(uri))
 
 
 def test_live_follows_a_search_and_a_resumed_one_continues_it(tmp_path: Path, uri: str) -> None:
@@ -576,12 +576,12 @@ def test_a_database_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(tracking, "_quiet_mlflow", lambda: stop_half_way)
     with pytest.raises(KeyboardInterrupt):
-        tracking._connect(f"sqlite:///{database}")
+        tracking.connect(f"sqlite:///{database}")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
 
 
 def test_mlflow_keeps_quiet(uri: str) -> None:
-    tracking._connect(uri)
+    tracking.connect(uri)
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration", "urllib3.connectionpool"):
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
     # Asked of the environment: under pytest MLflow's own answer is always "disabled".
@@ -714,7 +714,7 @@ def test_over_http_the_ui_shows_what_was_written_and_takes_more(output: Path, ur
     assert len(runs) == 7
     ours = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == report.run_id]
     by_uid = {run.data.tags["uid"]: run for run in ours}
-    assert_child_equals(by_uid[UIDS[0]], read_result(other, UIDS[0]), tracking._connect(uri))
+    assert_child_equals(by_uid[UIDS[0]], read_result(other, UIDS[0]), tracking.connect(uri))
 
 
 def test_importing_the_module_imports_no_mlflow() -> None:
