@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +59,17 @@ FOLD_SCORES = ("ccc_valence", "ccc_arousal", "chosen_epoch")
 # The curve has keys of its own: under a shared key MLflow would show the last epoch's value as the result.
 CURVE_PREFIX = "epoch_"
 CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
+# What a federation took in all, and in each round; apart for the same reason.
+FEDERATION = ("rounds", "clients", "failures", "bytes_up", "bytes_down", "paper_seconds")
+ROUND_PREFIX = "round_"
+ROUND = {
+    "seconds": "seconds",
+    "clients_trained": "trained",
+    "clients_failed": "failed",
+    "clients_refused": "refused",
+    "bytes_up": "bytes_up",
+    "bytes_down": "bytes_down",
+}
 
 CHILD_STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
 # Anything else is FINISHED, also when some trials failed: they have their own status.
@@ -191,6 +202,7 @@ def search_record(plan: Mapping[str, Any]) -> RunRecord:
 def summary_metrics(summary: Mapping[str, Any], timestamp_ms: int) -> tuple[Point, ...]:
     """Return the parent's metrics: the summary's numbers, its trial counts, folds and baseline."""
     values: dict[str, Any] = {key: summary.get(key) for key in (*SCORES, *COSTS)}
+    values |= _federation_values(summary)
     values |= {f"trials_{key}": value for key, value in (summary.get("trials") or {}).items()}
     for baseline, scores in (summary.get("baseline") or {}).items():
         values |= {f"{baseline}_{key}": value for key, value in scores.items()}
@@ -267,8 +279,19 @@ def artifacts_digest(files: Mapping[str, Path]) -> str:
 def _trial_points(trial: Mapping[str, Any], start_ms: int, end_ms: int) -> tuple[Point, ...]:
     values: dict[str, Any] = {key: trial.get(key) for key in (*SCORES, *COSTS)}
     values["validation_loss"] = trial.get("selection_loss")
-    values |= _fold_values(trial)
-    return _points(_with_minutes(values), end_ms) + tuple(_curve(trial.get("curve") or {}, start_ms, end_ms))
+    values |= _federation_values(trial) | _fold_values(trial)
+    rounds = (trial.get("federation") or {}).get("by_round") or ()
+    return (
+        *_points(_with_minutes(values), end_ms),
+        *_curve(trial.get("curve") or {}, start_ms, end_ms),
+        *_rounds(rounds, start_ms, end_ms),
+    )
+
+
+def _federation_values(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rounds took in all; nothing of methods that are not federated."""
+    federation = record.get("federation") or {}
+    return {key: federation.get(key) for key in FEDERATION}
 
 
 def _fold_values(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,6 +320,15 @@ def _curve(curve: Mapping[str, Any], start_ms: int, end_ms: int) -> Iterator[Poi
             if _is_finite(value):
                 when = start_ms + (end_ms - start_ms) * epoch // len(values)
                 yield Point(CURVE_PREFIX + name, float(value), when, epoch)
+
+
+def _rounds(rounds: Sequence[Mapping[str, Any]], start_ms: int, end_ms: int) -> Iterator[Point]:
+    """Yield what each round took, folds together; clients are counted where the record names them."""
+    for place, one in enumerate(rounds, start=1):
+        for name, key in ROUND.items():
+            value = len(one[key]) if isinstance(one[key], list) else one[key]
+            when = start_ms + (end_ms - start_ms) * place // len(rounds)
+            yield Point(ROUND_PREFIX + name, float(value), when, int(one["round"]))
 
 
 def _is_finite(value: object) -> bool:

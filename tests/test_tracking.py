@@ -226,6 +226,43 @@ def test_a_finished_search_is_in_the_store_to_the_last_bit(output: Path, uri: st
     assert local.read_text() == "{}"
 
 
+def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) -> None:
+    """Each round at its own number, also one that was lost and done again; the sums under names of their own."""
+    rounds = [
+        {"round": number, "seconds": 1 / (3 + i), "trained": 7 - i, "failed": failed, "refused": refused}
+        | {"bytes_up": 10**9 + i, "bytes_down": 2 * 10**9 + i, "train_loss": [0.5], "validation_loss": []}
+        for i, (number, failed, refused) in enumerate(
+            [(1, [], []), (2, ["P1 (fold 0): gone", "P2 (fold 0): gone"], ["P3 (fold 1): far"]), (2, [], ["P3"])]
+        )
+    ]
+    sums = {"rounds": 3, "clients": 7, "failures": 4, "bytes_up": 3 * 10**9 + 3, "bytes_down": 6 * 10**9 + 3}
+    sums |= {"paper_seconds": 1 / 7}
+    federation = {**sums, "wall_seconds": 0.78, "first_failure": "client P1", "by_round": rounds}
+    write_trial(output, UIDS[0], "result.json", read_result(output, UIDS[0]) | {"federation": federation})
+    summary = json.loads((output / "summary.json").read_text()) | {"federation": {**sums, "wall_seconds": 0.78}}
+    (output / "summary.json").write_text(json.dumps(summary))
+    assert tracking.write_missing(output, uri).complete
+    parent, children = split(runs_in(uri))
+    federated, other = children[UIDS[0]], children[UIDS[1]]
+    for run in (parent, federated):
+        assert {name: run.data.metrics[name] for name in sums} == sums
+    assert not {*sums, "round_seconds"} & set(other.data.metrics)
+    assert "round_seconds" not in parent.data.metrics
+    client = tracking._connect(uri)
+    expected = {
+        "seconds": [1 / 3, 1 / 4, 1 / 5],
+        "clients_trained": [7, 6, 5],
+        "clients_failed": [0, 2, 0],
+        "clients_refused": [0, 1, 1],
+        "bytes_up": [10**9, 10**9 + 1, 10**9 + 2],
+        "bytes_down": [2 * 10**9, 2 * 10**9 + 1, 2 * 10**9 + 2],
+    }
+    for name, values in expected.items():
+        history = client.get_metric_history(federated.info.run_id, f"round_{name}")
+        assert [(point.step, point.value) for point in history] == list(zip((1, 2, 2), values, strict=True)), name
+    assert federated.data.metrics["round_seconds"] == 1 / 5
+
+
 def test_a_failed_trial_keeps_its_traceback(output: Path, uri: str) -> None:
     tracking.write_missing(output, uri)
     child = split(runs_in(uri))[1][UIDS[2]]
