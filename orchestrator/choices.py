@@ -147,6 +147,9 @@ def _federation(request: Request, method: Method) -> Federation | None:
     if not method.federated:
         return None
     given = {name: value for name, value in request.federation_changes.items() if value is not None}
+    if not request.search.cpus_per_client and not request.search.gpus_per_client:
+        expected = "above 0 where --gpus-per-client is 0: a process that takes nothing cannot be given room"
+        raise InputError.of("--cpus-per-client", found="0", expected=expected)
     try:
         return Federation(**given)
     except ValueError as error:

@@ -13,10 +13,18 @@ from typing import Any, TextIO
 from orchestrator.files import read_json
 from orchestrator.plan import Plan, describe, relative_cost
 from orchestrator.results import ranking, worth_keeping
-from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE, record_failure
+from orchestrator.trial_files import (
+    CLIENT_FAILURE_FILE,
+    FAILURE_FILE,
+    MODEL_FILE,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    record_failure,
+)
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
 RATE_SECONDS = 60.0  # epochs a second over the last minute
+LOOK_SECONDS = 0.5  # between two looks into the folders of the trials that run
 
 
 class Observer:
@@ -29,6 +37,8 @@ class Observer:
         self.results = {str(result["uid"]): dict(result) for result in earlier}
         self.costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
         self.failed: set[str] = set()
+        self.told: list[str] = []  # trials of which a client's failure was shown
+        self.last_look = 0.0
         self.running: dict[str, int] = {}  # uid -> its epochs so far
         self.trained: dict[str, int] = {}  # uid -> epochs trained since this run began
         self.ticks: deque[tuple[float, int]] = deque()
@@ -48,6 +58,12 @@ class Observer:
             self._show()
             self.live.stop()
 
+    def placed(self, num_clients: int, num_processes: int) -> None:
+        """Tell how many processes of a trial hold a federation's clients, all at work at one time."""
+        options = self.plan.search
+        each = f"{options.cpus_per_client:g} CPUs and {options.gpus_per_client:g} GPUs each"
+        self._say(f"{num_clients} clients in {num_processes} processes a trial, {each}")
+
     def started(self, uid: str) -> None:
         """Note that a trial has a worker."""
         self.running.setdefault(uid, 0)
@@ -61,8 +77,16 @@ class Observer:
         self.ticks.append((time.monotonic(), sum(self.trained.values())))
         self._show()
 
+    def look(self) -> None:
+        """Show the first failed client of each running trial as soon as it is there; Tune calls often."""
+        if self.plan.federation and time.monotonic() - self.last_look >= LOOK_SECONDS:
+            self.last_look = time.monotonic()
+            for uid in self.running:
+                self._tell_client_failure(uid)
+
     def ended(self, uid: str) -> None:
         """Take in a trial's result or failure, and drop what no later choice can need."""
+        self._tell_client_failure(uid)
         self.running.pop(uid, None)
         folder = self.trials_folder / uid
         if (folder / RESULT_FILE).is_file():
@@ -76,13 +100,27 @@ class Observer:
 
     def died(self, uid: str, error: BaseException) -> None:
         """Note a trial whose worker process was lost for good."""
+        self._tell_client_failure(uid)
         self.running.pop(uid, None)
         record_failure(self.trials_folder, self.trials[uid], error)
         self._fail(uid, read_json(self.trials_folder / uid / FAILURE_FILE))
         self.changed()
 
+    def _tell_client_failure(self, uid: str) -> None:
+        """Show what a federation left of its first failed client: in full once a run, then a line a trial."""
+        if uid in self.told:
+            return
+        try:
+            text = (self.trials_folder / uid / CLIENT_FAILURE_FILE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        trial = self.trials[uid]
+        shown = text.partition("\n")[0] if self.told else text.rstrip()
+        self._say(f"CLIENT FAILED in {trial.network} {describe(trial.hparams)}: {shown}")
+        self.told.append(uid)
+
     def _fail(self, uid: str, failure: Mapping[str, Any]) -> None:
-        first = not self.failed
+        first = not self.failed and uid not in self.told[:1]
         self.failed.add(uid)
         trial = self.trials[uid]
         self._say(f"FAILED {trial.network} {describe(trial.hparams)}: {failure['message']}")

@@ -5,6 +5,7 @@ A trial's folder holds `checkpoint/` while it runs and `result.json`, `predictio
 """
 
 import dataclasses
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import safetensors.torch
 
 from fed.calls import Start
 from fed.in_process import in_process
-from fed.records import Round
+from fed.records import ClientFailed, Round
 from fed.rounds import FederatedFolds
 from models.checkpoints import CheckpointError
 from models.scored import Scored
@@ -145,7 +146,8 @@ class TrialRun:
         """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
         result, predictions = self._scores(status="finished")
         arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
-        mark = {"uid": self.trial.uid, "synthetic": str(self.dataset.synthetic).lower()}
+        # One entry: safetensors writes several in an order of chance, and equal runs leave equal bytes.
+        mark = {"trial": json.dumps({"uid": self.trial.uid, "synthetic": self.dataset.synthetic})}
         safetensors.numpy.save_file(arrays, self.folder / PREDICTIONS_FILE, metadata=mark)
         weights = {
             f"fold_{k}.{name}": tensor.contiguous()
@@ -242,7 +244,8 @@ def _curve(history: list[Epoch]) -> dict[str, list[float]]:
 def _federation(training: FederatedFolds) -> dict[str, Any]:
     """Return what the rounds took: seconds both ways, bytes, who failed (paper, section IV.D)."""
     rounds = training.rounds
-    failure = training.first_failure
+    # From the rounds, which a checkpoint holds: a trial that was taken up again says the same.
+    first = next((ClientFailed(one.number, bad) for one in rounds for bad in one.failures), None)
     return {
         "rounds": len(rounds),
         "clients": len({name for one in rounds for fold in one.trained for name in fold}),
@@ -252,7 +255,7 @@ def _federation(training: FederatedFolds) -> dict[str, Any]:
         "wall_seconds": sum(one.seconds for one in rounds),
         "paper_seconds": training.paper_seconds,
         **{f"own_ccc_{d}": _own(rounds, f"own_ccc_{d}") for d in DIMENSIONS},
-        "first_failure": None if failure is None else f"{failure}\n{failure.traceback}".rstrip(),
+        "first_failure": None if first is None else f"{first}\n{first.traceback}".rstrip(),
         "by_round": [_round_record(one) for one in rounds],
     }
 

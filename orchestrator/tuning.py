@@ -24,16 +24,26 @@ from models.seeds import seed_for
 from models.training import Epoch
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
+from orchestrator.first_failure import first_failure_told
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
 from orchestrator.progress import Observer
 from orchestrator.searchers import OptunaGenerations, StopSearch
 from orchestrator.trial import TrialRun
-from orchestrator.trial_files import CHECKPOINT_FOLDER, PROGRESS_FILE, RESULT_FILE, record_failure
+from orchestrator.trial_files import (
+    CHECKPOINT_FOLDER,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    read_failures,
+    read_results,
+    record_failure,
+    tidy,
+)
 
 REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results
 ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
 ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
 WORKER_DEATHS = 2  # a trial whose process dies is taken up again from its checkpoint so many times
+WORKER_DIED = "the worker process died"
 VALIDATION_LOSS = "validation_loss"
 
 
@@ -69,7 +79,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Train for a while and report the last epoch; the last report of a trial says `done`."""
         try:
-            return self._advance()
+            with first_failure_told(self.trials_folder / self.uid):
+                return self._advance()
         except Exception as error:
             record_failure(self.trials_folder, self.trials[self.uid], error)
             self.cleanup()
@@ -130,12 +141,17 @@ def assigned_device() -> str:
 class _Watch(tune.Callback):  # type: ignore[misc]
     """Passes Tune's events to the driver's observer."""
 
-    def __init__(self, observer: Observer | None, trials_folder: Path | None) -> None:
-        self.observer, self.trials_folder = observer, trials_folder
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.lost: list[str] = []  # given up by Tune without the tries it owes them
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune writes its callbacks to disk; ours hold threads and terminals, and nothing ever reads them back.
-        return _Watch, (None, None)
+        return _Watch, (None,)
+
+    def on_step_end(self, **_info: Any) -> None:
+        if self.observer:
+            self.observer.look()
 
     def on_trial_start(self, *, trial: Any, **_info: Any) -> None:
         if self.observer:
@@ -150,10 +166,12 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             self.observer.ended(trial.config["uid"])
 
     def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
-        # The trial's process died (out of memory, a lost node) more often than it is taken up again.
-        if self.observer and self.trials_folder:
-            error = trial.get_error() or RuntimeError("the worker process died")
-            self.observer.died(trial.config["uid"], error)
+        if self.observer and trial.num_failures <= WORKER_DEATHS:
+            # It died on its way from one trial to the next, where Tune does not try again.
+            self.lost.append(trial.config["uid"])
+        elif self.observer:
+            # The trial's process died (out of memory, a lost node) more often than it is taken up again.
+            self.observer.died(trial.config["uid"], trial.get_error() or RuntimeError(WORKER_DIED))
 
 
 class _Halving(ASHAScheduler):  # type: ignore[misc]
@@ -209,42 +227,71 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
 
     `earlier` are the results of a run that was broken off. What came of each trial lies in its folder.
     """
-    done = {str(result["uid"]) for result in earlier}
-    space, algorithm, samples = _space(plan, done, earlier)
-    if samples == 0:
+    uids = [trial.uid for trial in plan.trials]
+    resources = _resources(plan, dataset) if len(earlier) < plan.num_planned else None
+    tidy(trials_folder, uids)
+    if resources is None:
         return False
-    resources = _resources(plan, dataset)
+    if plan.federation is not None:
+        observer.placed(len(dataset.clients), len(resources.bundles) - 1)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, dataset=dataset, plan=plan, trials_folder=str(trials_folder)),
         resources,
     )
-    scheduler = _Halving(plan, trials_folder, earlier) if plan.search.scheduler == "asha" else FIFOScheduler()
-    budget = plan.search.hours * 3600 if plan.search.hours else None
-    begun = time.monotonic()
+    end = time.monotonic() + plan.search.hours * 3600 if plan.search.hours else None
+    for attempt in range(1 + WORKER_DEATHS):
+        failed = {str(failure["uid"]) for failure in read_failures(trials_folder, uids)}
+        lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, observer, end)
+        earlier = read_results(trials_folder, uids)
+        num_ended = len(earlier) + len(read_failures(trials_folder, uids))
+        if not lost or num_ended + len(lost) < plan.num_planned:  # nothing to mend, or broken off
+            break
+    else:
+        for uid in lost:
+            observer.died(uid, RuntimeError(WORKER_DIED))
+    return end is not None and time.monotonic() >= end
+
+
+def _run(  # noqa: PLR0913, PLR0917 - as above
+    plan: Plan,
+    trainable: Any,
+    scratch: Path,
+    earlier: Sequence[Mapping[str, Any]],
+    failed: set[str],
+    observer: Observer,
+    end: float | None,
+) -> list[str]:
+    """Let Tune run what is left; gives the trials that it gave up without the tries it owes them."""
+    done = {str(result["uid"]) for result in earlier}
+    space, algorithm, samples = _space(plan, done | failed, earlier)
+    if samples == 0:
+        return []
+    watch = _Watch(observer)
+    trials_folder = observer.trials_folder
     tuner = tune.Tuner(
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
             search_alg=algorithm,
-            scheduler=scheduler,
+            scheduler=_Halving(plan, trials_folder, earlier) if plan.search.scheduler == "asha" else FIFOScheduler(),
             num_samples=samples,
-            time_budget_s=budget,
+            time_budget_s=None if end is None else max(1.0, end - time.monotonic()),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["uid"]),
             trial_name_creator=lambda trial: str(trial.config["uid"]),
         ),
         run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(scratch),
+            name=scratch.name,
+            storage_path=str(scratch.parent),
             verbose=0,
-            callbacks=[_Watch(observer, trials_folder)],
+            callbacks=[watch],
             failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
     with contextlib.redirect_stdout(sys.stderr):
         tuner.fit()
-    return budget is not None and time.monotonic() - begun >= budget
+    return watch.lost
 
 
 def _resources(plan: Plan, dataset: Dataset) -> Any:

@@ -1,11 +1,14 @@
 import io
+import logging
 from pathlib import Path
 
 import pytest
 
+from fed.options import Federation
 from orchestrator.files import write_json
+from orchestrator.first_failure import first_failure_told
 from orchestrator.progress import Observer
-from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, RESULT_FILE
+from orchestrator.trial_files import CHECKPOINT_FOLDER, CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, RESULT_FILE, tidy
 from tests.records import make_plan, make_result
 
 
@@ -45,6 +48,57 @@ def test_status_counts_done_running_left_best_and_time(observer: Observer, tmp_p
     assert (tmp_path / third / FAILURE_FILE).is_file()
     assert isinstance(observer.stream, io.StringIO)
     assert "RuntimeError: gone for good" in observer.stream.getvalue()
+
+
+FAILURE = "client P2, round 1, fold 0: failed, ValueError: gone\nTraceback\n  in load\nValueError: gone\n"
+
+
+def test_the_first_failed_client_is_shown_at_once_in_full_once_a_run(tmp_path: Path) -> None:
+    observer = Observer(make_plan(federation=Federation()), tmp_path, [], lambda: None)
+    observer.live, observer.stream = None, io.StringIO()
+    first, second = (trial.uid for trial in observer.plan.trials[:2])
+    for uid in (first, second):
+        observer.started(uid)
+        (tmp_path / uid).mkdir()
+
+    def look() -> str:
+        observer.last_look = float("-inf")
+        observer.look()
+        assert isinstance(observer.stream, io.StringIO)
+        return observer.stream.getvalue()
+
+    assert look() == ""
+    (tmp_path / first / CLIENT_FAILURE_FILE).write_text(FAILURE)
+    shown = "CLIENT FAILED in rnn lr=0.001 h=8 L=50 x1: " + FAILURE
+    assert look() == look() == shown
+    (tmp_path / second / CLIENT_FAILURE_FILE).write_text(FAILURE)
+    assert look() == shown + "CLIENT FAILED in rnn lr=0.001 h=8 L=50 x2: " + FAILURE.partition("\n")[0] + "\n"
+    observer.died(first, RuntimeError("quorum lost"))
+    told = look()
+    assert told.endswith("FAILED rnn lr=0.001 h=8 L=50 x1: quorum lost\n")
+    assert told.count("ValueError: gone") == 3  # twice in the full one, once in the line
+
+
+def test_what_a_federation_logs_is_whole_in_the_trials_folder(tmp_path: Path) -> None:
+    with first_failure_told(tmp_path / "one"):
+        logging.getLogger("fed.rounds").error("%s\n%s", "client P2", "Traceback")
+        file = tmp_path / "one" / CLIENT_FAILURE_FILE
+        assert file.read_text() == "client P2\nTraceback\n"
+    logging.getLogger("fed.rounds").error("client P3")
+    assert file.read_text() == "client P2\nTraceback\n"
+
+
+def test_a_run_that_goes_on_begins_without_what_the_last_one_left(tmp_path: Path) -> None:
+    for uid in ("finished", "failed"):
+        (tmp_path / uid / CHECKPOINT_FOLDER).mkdir(parents=True)
+        for name in (FAILURE_FILE, CLIENT_FAILURE_FILE, f".{RESULT_FILE}.x1y2z3"):
+            (tmp_path / uid / name).write_text("old")
+    (tmp_path / "finished" / RESULT_FILE).write_text("{}")
+    tidy(tmp_path, ["finished", "failed", "never begun"])
+    assert sorted(file.name for file in (tmp_path / "finished").iterdir()) == sorted(
+        [FAILURE_FILE, CLIENT_FAILURE_FILE, RESULT_FILE]
+    )
+    assert [file.name for file in (tmp_path / "failed").iterdir()] == [CHECKPOINT_FOLDER]
 
 
 def test_epochs_of_an_earlier_run_are_not_this_runs_speed(observer: Observer) -> None:

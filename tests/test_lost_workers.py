@@ -1,0 +1,76 @@
+"""A trial's process that dies on its way from one trial to the next: Tune gives the next one up, the search does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator import tuning
+from orchestrator.files import read_json, write_json
+from orchestrator.progress import Observer
+from orchestrator.trial_files import FAILURE_FILE, RESULT_FILE
+from tests.records import make_plan, make_result
+
+PLAN = make_plan()
+UIDS = [trial.uid for trial in PLAN.trials]
+
+
+def finish(folder: Path, uid: str) -> None:
+    write_json(folder / uid / RESULT_FILE, make_result(uid, [0.5, 0.7], [0.25, 0.35]))
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Search with Tune's place taken; gives how many results there were before each attempt."""
+
+    def run(attempt: Callable[[int], list[str]]) -> list[int]:
+        before: list[int] = []
+
+        def taken(_plan: Any, _trainable: Any, _scratch: Any, earlier: Any, *_: Any) -> list[str]:
+            before.append(len(earlier))
+            return attempt(len(before))
+
+        monkeypatch.setattr(tuning, "_run", taken)
+        monkeypatch.setattr(tuning.tune, "with_parameters", lambda trainable, **_: trainable)
+        observer = Observer(PLAN, tmp_path, [], lambda: None)
+        places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
+        assert not tuning.search(PLAN, None, **places, earlier=[], observer=observer)  # type: ignore[arg-type]
+        return before
+
+    return run
+
+
+def test_a_lost_trial_is_run_again(search: Callable[..., list[int]], tmp_path: Path) -> None:
+    def attempt(number: int) -> list[str]:
+        for uid in UIDS[1:] if number == 1 else UIDS[:1]:
+            finish(tmp_path, uid)
+        return UIDS[:1] if number == 1 else []
+
+    assert search(attempt) == [0, len(UIDS) - 1]
+    assert not list(tmp_path.glob(f"*/{FAILURE_FILE}"))
+
+
+def test_a_trial_that_is_lost_each_time_has_failed(search: Callable[..., list[int]], tmp_path: Path) -> None:
+    def attempt(_: int) -> list[str]:
+        for uid in UIDS[1:]:
+            finish(tmp_path, uid)
+        return UIDS[:1]
+
+    assert len(search(attempt)) == 1 + tuning.WORKER_DEATHS
+    assert read_json(tmp_path / UIDS[0] / FAILURE_FILE)["message"] == tuning.WORKER_DIED
+
+
+def test_a_search_that_was_broken_off_is_not_begun_again(search: Callable[..., list[int]]) -> None:
+    assert search(lambda _: UIDS[:1]) == [0]
+
+
+def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None:
+    observer = Observer(PLAN, tmp_path, [], lambda: None)
+    watch = tuning._Watch(observer)
+    for uid, deaths in zip(UIDS, (1, 1 + tuning.WORKER_DEATHS), strict=False):
+        trial = SimpleNamespace(config={"uid": uid}, num_failures=deaths, get_error=lambda: None)
+        watch.on_trial_error(trial=trial)
+    assert watch.lost == UIDS[:1]
+    assert observer.failed == {UIDS[1]}
