@@ -1,4 +1,4 @@
-"""A trial's process that dies on its way from one trial to the next: Tune gives the next one up, the search does not."""
+"""A worker that dies on its way from one trial to the next: Tune gives the next trial up, the search does not."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -20,6 +20,20 @@ def test_the_papers_grid_has_720_points_a_network() -> None:
     assert len(set(points)) == 2160
 
 
+@pytest.mark.parametrize(("name", "points"), [("images", 360), ("fl", 360), ("fl-au", 720)])
+def test_the_papers_grids_of_the_other_methods(name: str, points: int) -> None:
+    """Section IV.B: images have sequence lengths of their own, action units those of `au` in a federation too."""
+    method = find_method(name)
+    paper = method.presets["paper"]
+    found = grid_points(paper.networks, paper.grid)
+    assert Counter(network for network, _ in found) == dict.fromkeys(("rnn", "bigru", "bilstm"), points)
+    assert len(set(found)) == 3 * points
+    if method.features == "frames":
+        assert {hparams.sequence_length for _, hparams in found} == {4, 8, 16, 32}
+    else:
+        assert set(found) == set(grid_points(au.NETWORKS, au.GRID))
+
+
 def test_every_method_is_found_by_its_file_and_an_unknown_one_lists_them() -> None:
     assert "au" in method_names()
     for name in method_names():
