@@ -15,17 +15,18 @@ from typing import Any
 # Many times what a loaded machine takes: a run that hangs shall fail, not wait.
 PATIENCE_SECONDS = 400.0
 POLL_SECONDS = 0.005
-CLIENTS, TRIAL = "ray::House", "ray::TrialTrainable"
+CLIENTS = ("ray::House",)
+TRIAL = ("ray::TrialTrainable", "ray::ResourceTrainable")  # idle, and at work: Tune wraps it
 
 
-def workers(of: int, kind: str) -> list[int]:
+def workers(of: int, kind: tuple[str, ...]) -> list[int]:
     """Processes of a kind that descend from process `of`."""
-    parents, found = {}, []
+    parents, found, starts = {}, [], tuple(start.encode() for start in kind)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError):
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                if (entry / "cmdline").read_bytes().startswith(kind.encode()):
+                if (entry / "cmdline").read_bytes().startswith(starts):
                     found.append(int(entry.name))
 
     def descends(process: int) -> bool:
@@ -59,7 +60,7 @@ class Disturbance:
             assert time.monotonic() < end, "waited in vain"
             time.sleep(POLL_SECONDS)
 
-    def kill(self, kind: str, *, number: int | None = None) -> None:
+    def kill(self, kind: tuple[str, ...], *, number: int | None = None) -> None:
         """Kill the first `number` of a kind (None: all), as soon as there are any."""
         self.wait_until(lambda: workers(self.of, kind))
         for process in workers(self.of, kind)[:number]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def alive(marker: str) -> list[int]:
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 ours = marker in (entry / "environ").read_bytes().decode(errors="replace")
-                if ours and b"ray::Trial" in (entry / "cmdline").read_bytes():
+                if ours and re.match(rb"ray::\w*Trainable", (entry / "cmdline").read_bytes()):
                     found.append(int(entry.name))
             except OSError:
                 continue
