@@ -54,6 +54,8 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
 
     uids = [trial.uid for trial in plan.trials]
     with _locked(output), cluster.ray_session(plan.search):
+        if len(read_results(output / TRIALS_FOLDER, uids)) < plan.num_planned:
+            tuning.reserved(plan, dataset)  # refused before anything is written or tracked
         trials_folder = _trials_folder(plan, output)
         cluster.check_storage(trials_folder, plan.search)
         tracker = Tracker(output, plan.tracking["tracking_uri"], plan.tracking["experiment"])

@@ -228,7 +228,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     `earlier` are the results of a run that was broken off. What came of each trial lies in its folder.
     """
     uids = [trial.uid for trial in plan.trials]
-    resources = _resources(plan, dataset) if len(earlier) < plan.num_planned else None
+    resources = reserved(plan, dataset) if len(earlier) < plan.num_planned else None
     tidy(trials_folder, uids)
     if resources is None:
         return False
@@ -294,8 +294,11 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     return watch.lost
 
 
-def _resources(plan: Plan, dataset: Dataset) -> Any:
-    """Return what a trial reserves; a federation's clients are reserved with it, or it would wait for ever."""
+def reserved(plan: Plan, dataset: Dataset) -> Any:
+    """Return what a trial reserves; a federation's clients are reserved with it, or it would wait for ever.
+
+    InputError where the clients find no room; it shows the arithmetic.
+    """
     options = plan.search
     if plan.federation is None:
         return {"CPU": options.cpus_per_trial, "GPU": options.gpus_per_trial}
