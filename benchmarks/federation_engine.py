@@ -18,7 +18,7 @@ import ray
 import torch
 
 from fed.actors import in_actors
-from fed.aggregators import ServerState, from_sum, merged
+from fed.aggregators import ServerState, from_sums
 from fed.calls import Call, Job
 from fed.client import Client, LocalPlan
 from fed.options import Federation
@@ -132,7 +132,7 @@ def of_ours(plan: LocalPlan, state: ServerState, aggregator: str) -> Callable[[]
         )
         (answer,) = executor.run(call)
         assert len(answer.values) == NUM_CLIENTS, answer.failures
-        current = from_sum(current, merged(answer.sums))
+        current = from_sums(current, answer.sums)
         np.testing.assert_allclose(current.weights[:100], state.weights[:100] + number, rtol=1e-4)
 
     return step

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fed.exact import ExactSum
+from fed.exact import ExactSum, mean_of
 from fed.updates import Floats, Integers, Update
 
 # Ours: the trimmed mean leaves out this share of the values at either end, and at least one of three.
@@ -68,19 +68,12 @@ def added(before: PartialSum | None, update: Update, weigh: Weigh) -> PartialSum
     )
 
 
-def merged(sums: Sequence[PartialSum]) -> PartialSum:
-    """Pool sums of disjoint clients."""
-    floats = ExactSum(len(sums[0].floats.high))
-    for one in sums:
-        floats.merge(one.floats)
-    clients = tuple(name for one in sums for name in one.clients)
+def from_sums(state: ServerState, sums: Sequence[PartialSum]) -> ServerState:
+    """Finish a mean whose sums were formed elsewhere, over disjoint clients; each weight is rounded once."""
+    clients = [name for one in sums for name in one.clients]
     assert len(set(clients)) == len(clients), f"a client counts twice: {clients}"
-    return PartialSum(floats=floats, integers=np.max([one.integers for one in sums], axis=0), clients=clients)
-
-
-def from_sum(state: ServerState, total: PartialSum) -> ServerState:
-    """Finish a mean whose sum was formed elsewhere, each weight rounded once."""
-    return replace(state, weights=total.floats.mean(), integers=total.integers)
+    integers = np.asarray(np.max([one.integers for one in sums], axis=0), dtype=np.int64)
+    return replace(state, weights=mean_of([one.floats for one in sums]), integers=integers)
 
 
 def mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
@@ -98,7 +91,7 @@ def _by_sum(state: ServerState, updates: Sequence[Update], weigh: Weigh) -> Serv
     for update in updates:
         total = added(total, update, weigh)
     assert total is not None, "nothing to aggregate"
-    return from_sum(state, total)
+    return from_sums(state, [total])
 
 
 def median(state: ServerState, updates: Sequence[Update]) -> ServerState:

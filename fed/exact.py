@@ -5,17 +5,21 @@ A float64 holds the sum of a few float32 of like size exactly. Where it does not
 itself a float64 (Knuth's two-sum) and is kept beside. Shapes: N numbers, R kept errors.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Elements worked on at a time: the intermediate arrays stay in the processor's cache.
-BLOCK = 8192
+BLOCK = 16384
 # A midpoint between two float32 has 25 bits: times a total weight under 2^28 it still is an exact float64.
 MAX_TOTAL = 1 << 28
 # Exponent of the grain of a block of zeros, which are multiples of anything.
 LARGEST_GRAIN = 200
+# Bounds grow by a little more than they should: they must hold in spite of their own rounding.
+SLACK = 1.0 + 1e-12
+WITHOUT_SIGN, ONE = np.uint32(0x7FFFFFFF), np.uint32(1)
 
 Doubles = NDArray[np.float64]
 
@@ -42,81 +46,115 @@ class ExactSum:
     def add(self, values: NDArray[np.float32], weight: int = 1) -> None:
         """Add `weight` times finite values (N,); OverflowError when the weights reach 2^28 together."""
         assert values.dtype == np.float32, f"float32 is summed exactly, not {values.dtype}"
-        grain, reach = _grain_and_reach(values)
-        self._add(values, weight, grain, reach * weight, weight)
-
-    def merge(self, other: "ExactSum") -> None:
-        """Add another sum, with its weights."""
-        self._add(other.high, 1, other.grain, other.reach, other.total)
-        self.index = np.concatenate((self.index, other.index))
-        self.rest = np.concatenate((self.rest, other.rest))
-
-    def mean(self) -> NDArray[np.float32]:
-        """Divide by the total weight: (N,), each the float32 nearest to the true mean, ties to even."""
-        assert self.total > 0, "a mean of nothing"
-        # Rounded twice and yet right: a float64 quotient misleads only on a midpoint m of two float32. But total * m
-        # is a float64, and so is `high`; if they differ, then by more than half a step of m times total.
-        mean_N = np.empty(len(self.high), dtype=np.float32)
-        for start in range(0, len(mean_N), BLOCK):
-            mean_N[start : start + BLOCK] = self.high[start : start + BLOCK] / self.total
-        if len(self.index):
-            self._correct(mean_N)
-        return mean_N
-
-    def _add(
-        self, values: NDArray[np.floating], factor: int, grain: NDArray[np.int64], reach: Doubles, weight: int
-    ) -> None:
         assert values.shape == self.high.shape, f"values {values.shape}, expected {self.high.shape}"
-        if not (weight > 0 and self.total + weight < MAX_TOTAL):
-            raise OverflowError(f"weights {self.total} + {weight}: expected positive ones under {MAX_TOTAL} together")
-        fresh = self.total == 0
-        self.total += weight
+        fresh, self.total = self.total == 0, _total([self.total, weight])
+        grain, reach = _grain_and_reach(values)
         self.grain = np.minimum(self.grain, grain)
-        # A little more each time: the bounds must hold in spite of their own rounding.
-        self.reach = (self.reach + reach) * (1.0 + 1e-12)
-        exact = self.reach < np.ldexp(1.0, 53 + self.grain)
+        self.reach = (self.reach + reach * weight) * SLACK
+        exact = _is_exact(self.grain, self.reach)
         buffers = np.empty((4, BLOCK))
         caught = [(self.index, self.rest)]
         for block, start in enumerate(range(0, len(self.high), BLOCK)):
             before, x = self.high[start : start + BLOCK], values[start : start + BLOCK]
             if fresh:
                 # Copied and not added to 0: that would turn -0.0 round.
-                np.multiply(x, float(factor), out=before, dtype=np.float64)
+                _widened(x, weight, before)
             elif exact[block]:
-                if factor != 1:
-                    # Exact in float64, and only there: 24 bits times fewer than 29 fit its 53.
-                    x = np.multiply(x, float(factor), out=buffers[0, : len(x)], dtype=np.float64)
-                np.add(before, x, out=before)
+                # A product is exact in float64, and only there: 24 bits times fewer than 29 fit its 53.
+                np.add(before, x if weight == 1 else _widened(x, weight, buffers[0, : len(x)]), out=before)
             else:
-                places, errors = _add_and_catch(before, x, factor, buffers[:, : len(x)])
+                x = _widened(x, weight, buffers[0, : len(x)])
+                places, errors = _add_and_catch(before, x, buffers[1:, : len(x)])
                 caught.append((places + start, errors))
         self.index, self.rest = (np.concatenate(parts) for parts in zip(*caught, strict=True))
 
-    def _correct(self, mean_N: NDArray[np.float32]) -> None:
-        """Redo the elements with kept errors: by bounds, and in whole fractions where the bounds do not decide."""
-        places_U, group_R = np.unique(self.index, return_inverse=True)
-        # Generous: the bound must hold in spite of its own rounding.
-        slack_U = 2.0 * np.bincount(group_R, weights=np.abs(self.rest))
-        high_U = self.high[places_U]
-        low_U, up_U = (
-            np.nextafter((high_U + sign * slack_U) / self.total, sign * np.inf).astype(np.float32) for sign in (-1, 1)
-        )
-        mean_N[places_U] = low_U
-        open_U = (low_U != up_U).nonzero()[0]
-        order_R = np.argsort(group_R, kind="stable")
-        first_U = np.searchsorted(group_R[order_R], np.arange(len(places_U) + 1))
-        for u in open_U.tolist():
-            rests = self.rest[order_R[first_U[u] : first_U[u + 1]]].tolist()
-            exact = Fraction(float(high_U[u])) + sum(map(Fraction, rests))
-            mean_N[places_U[u]] = nearest_float32(exact / self.total)
+    def mean(self) -> NDArray[np.float32]:
+        """Divide by the total weight: (N,), each the float32 nearest to the true mean, ties to even."""
+        return mean_of([self])
 
 
-def _add_and_catch(
-    before: Doubles, values: NDArray[np.floating], factor: int, buffers: Doubles
-) -> tuple[NDArray[np.int64], Doubles]:
-    """Add a block in place by Knuth's two-sum; gives what rounding took away, and where."""
-    x, after, part, error = buffers
-    np.multiply(values, float(factor), out=x, dtype=np.float64)
+def mean_of(sums: Sequence[ExactSum]) -> NDArray[np.float32]:
+    """Pool sums and divide by their total weight: (N,), each the float32 nearest to the true mean, ties to even.
+
+    In one pass, the sums stay what they are (they may be read-only). OverflowError when the weights reach 2^28
+    together.
+    """
+    total = _total([one.total for one in sums])
+    grain = np.min([one.grain for one in sums], axis=0)
+    exact = _is_exact(grain, np.sum([one.reach for one in sums], axis=0) * SLACK)
+    mean_N = np.empty(len(sums[0].high), dtype=np.float32)
+    buffers = np.empty((5, BLOCK))
+    caught = [(one.index, one.rest) for one in sums]
+    for block, start in enumerate(range(0, len(mean_N), BLOCK)):
+        highs = [one.high[start : start + BLOCK] for one in sums]
+        pooled = highs[0]
+        if len(highs) > 1:
+            pooled = buffers[4, : len(highs[0])]
+            np.copyto(pooled, highs[0])
+        for x in highs[1:]:
+            if exact[block]:
+                np.add(pooled, x, out=pooled)
+            else:
+                np.copyto(buffers[0, : len(x)], x)
+                places, errors = _add_and_catch(pooled, buffers[0, : len(x)], buffers[1:4, : len(x)])
+                caught.append((places + start, errors))
+        # Rounded twice and yet right: a float64 quotient misleads only on a midpoint m of two float32. But total * m
+        # is a float64, and so is the sum; if they differ, then by more than half a step of m times total.
+        np.copyto(mean_N[start : start + BLOCK], np.divide(pooled, total, out=buffers[0, : len(pooled)]), "same_kind")
+    index, rest = (np.concatenate(parts) for parts in zip(*caught, strict=True))
+    if len(index):
+        _correct(mean_N, sums, total, index, rest)
+    return mean_N
+
+
+def _correct(
+    mean_N: NDArray[np.float32], sums: Sequence[ExactSum], total: int, index: NDArray[np.int64], rest: Doubles
+) -> None:
+    """Redo the elements with kept errors: by bounds, and in whole fractions where the bounds do not decide."""
+    places_U, group_R = np.unique(index, return_inverse=True)
+    # Generous: the bound must hold in spite of its own rounding.
+    slack_U = 2.0 * np.bincount(group_R, weights=np.abs(rest))
+    high_U = sums[0].high[places_U]
+    for one in sums[1:]:
+        high_U = high_U + one.high[places_U]  # in the order of the pooling, hence with the same errors
+    low_U, up_U = (
+        np.nextafter((high_U + sign * slack_U) / total, sign * np.inf).astype(np.float32) for sign in (-1, 1)
+    )
+    mean_N[places_U] = low_U
+    open_U = (low_U != up_U).nonzero()[0]
+    order_R = np.argsort(group_R, kind="stable")
+    first_U = np.searchsorted(group_R[order_R], np.arange(len(places_U) + 1))
+    for u in open_U.tolist():
+        rests = rest[order_R[first_U[u] : first_U[u + 1]]].tolist()
+        exact = Fraction(float(high_U[u])) + sum(map(Fraction, rests))
+        mean_N[places_U[u]] = nearest_float32(exact / total)
+
+
+def _total(weights: Sequence[int]) -> int:
+    """Add weights up; OverflowError unless all are positive (a first one may be 0) and stay under 2^28 together."""
+    total = sum(weights)
+    if not (weights[-1] > 0 and 0 < total < MAX_TOTAL):
+        listed = " + ".join(map(str, weights))
+        raise OverflowError(f"weights {listed}: expected positive ones under {MAX_TOTAL} together")
+    return total
+
+
+def _is_exact(grain: NDArray[np.int64], reach: Doubles) -> NDArray[np.bool_]:
+    """Say for every block whether no addition within these bounds can err."""
+    return np.asarray(reach < np.ldexp(1.0, 53 + grain))
+
+
+def _widened(values: NDArray[np.float32], factor: int, out: Doubles) -> Doubles:
+    """Copy `factor` times the values into float64."""
+    if factor == 1:
+        np.copyto(out, values)
+        return out
+    return np.multiply(values, float(factor), out=out, dtype=np.float64)
+
+
+def _add_and_catch(before: Doubles, x: Doubles, buffers: Doubles) -> tuple[NDArray[np.int64], Doubles]:
+    """Add a block in place by Knuth's two-sum, which uses `x` up; gives what rounding took away, and where."""
+    after, part, error = buffers
     np.add(before, x, out=after)
     np.subtract(after, before, out=part)
     np.subtract(x, part, out=x)
@@ -132,14 +170,16 @@ def _grain_and_reach(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], Do
     """For every block: the exponent of which all its values are multiples, and their largest magnitude."""
     num_blocks = -(-len(values) // BLOCK)
     smallest, largest = np.empty(num_blocks, np.uint32), np.empty(num_blocks, np.uint32)
+    all_bits, buffer = values.view(np.uint32), np.empty(BLOCK, np.uint32)
     for block, start in enumerate(range(0, len(values), BLOCK)):
+        found = all_bits[start : start + BLOCK]
         # Without their sign the bits of floats are in the order of the floats.
-        bits = values[start : start + BLOCK].view(np.uint32) & np.uint32(0x7FFFFFFF)
+        bits = np.bitwise_and(found, WITHOUT_SIGN, out=buffer[: len(found)])
         largest[block] = bits.max()
-        bits -= np.uint32(1)  # zeros, multiples of anything, become the largest
+        np.subtract(bits, ONE, out=bits)  # zeros, multiples of anything, become the largest
         smallest[block] = bits.min()
     with np.errstate(over="ignore"):
-        exponent = ((smallest + np.uint32(1)) >> np.uint32(23)).astype(np.int64)
+        exponent = ((smallest + ONE) >> np.uint32(23)).astype(np.int64)
     grain = np.where(smallest == np.uint32(0xFFFFFFFF), LARGEST_GRAIN, np.maximum(exponent, 1) - 150)
     return grain, largest.view(np.float32).astype(np.float64)
 

@@ -13,6 +13,10 @@ from fed.client import Client, LocalPlan, Site
 from fed.flight import failure_of
 from fed.updates import Floats, Integers
 from fed.working import Done, Task, settle, work
+from models.memory import keep_freed_memory, prefer_large_pages
+
+# Here and not in a house: what it is built from may hold tensors already.
+prefer_large_pages()
 
 
 class House:
@@ -20,6 +24,7 @@ class House:
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
         """Take the share of the machine that was assigned; nothing is read yet."""
+        keep_freed_memory()
         self._num_threads = num_threads
         self._site = Site(clients, plan, device())
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fed.aggregators import SUMMED, ServerState, aggregator_of, from_sum, merged
+from fed.aggregators import SUMMED, ServerState, aggregator_of, from_sums
 from fed.calls import REFUSED, Answer, Failure, Report
 from fed.client import ClientState
 from fed.updates import Expected, Floats, Integers, Update, admit
@@ -58,7 +58,7 @@ def aggregated(state: ServerState, answer: Answer, gate: Mapping[str, Expected],
     if aggregator in SUMMED:
         reports = [report for report in answer.values.values() if report.refused is None]
         refused = {r.client: r.refused for r in answer.values.values() if r.refused is not None}
-        after = from_sum(state, merged(answer.sums)) if reports else state
+        after = from_sums(state, answer.sums) if reports else state
     else:
         updates: list[Update] = []
         refused = {}

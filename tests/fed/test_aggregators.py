@@ -12,8 +12,7 @@ from fed.aggregators import (
     ServerState,
     added,
     aggregator_of,
-    from_sum,
-    merged,
+    from_sums,
 )
 from fed.options import AGGREGATOR_NAMES
 from fed.updates import Update
@@ -86,13 +85,13 @@ def test_sums_formed_elsewhere_give_the_same_bits(name: str, parts: list[list[in
             total = added(total, UPDATES[index], SUMMED[name])
         assert total is not None
         sums.append(total)
-    same(from_sum(STATE, merged(sums)), AGGREGATORS[name](STATE, UPDATES))
+    same(from_sums(STATE, sums), AGGREGATORS[name](STATE, UPDATES))
 
 
 def test_a_client_cannot_count_twice() -> None:
     sums = [added(None, UPDATES[0], SUMMED["mean"]) for _ in range(2)]
     with pytest.raises(AssertionError, match="twice"):
-        merged(sums)
+        from_sums(STATE, sums)
 
 
 def by_hand(values: list[float], samples: list[int]) -> list[Update]:

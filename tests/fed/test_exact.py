@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fed.exact import BLOCK, MAX_TOTAL, ExactSum, nearest_float32
+from fed.exact import BLOCK, MAX_TOTAL, ExactSum, mean_of, nearest_float32
 
 LARGEST = float(np.finfo(np.float32).max)
 FLOATS = st.floats(min_value=-LARGEST, max_value=LARGEST, width=32)
@@ -55,10 +55,10 @@ def test_neither_order_nor_grouping_shows() -> None:
         found = summed([rows[i] for i in order], [weights[i] for i in order])
         np.testing.assert_array_equal(found.mean(), expected)
     for parts in ([[0], [1, 2, 3]], [[3, 1], [0, 2]], [[2], [0], [3], [1]]):
-        total = ExactSum(300)
-        for part in parts:
-            total.merge(summed([rows[i] for i in part], [weights[i] for i in part]))
-        np.testing.assert_array_equal(total.mean(), expected)
+        sums = [summed([rows[i] for i in part], [weights[i] for i in part]) for part in parts]
+        for one in sums:
+            one.high.flags.writeable = False  # as it comes from another process
+        np.testing.assert_array_equal(mean_of(sums), expected)
     assert naive.shape == expected.shape
 
 
@@ -99,7 +99,11 @@ def test_long_arrays_go_through_in_blocks() -> None:
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=2 * BLOCK + 5).astype(np.float32) for _ in range(3)]
     rows[1][BLOCK] = 1e-30
-    np.testing.assert_array_equal(summed(rows, [1, 2, 3]).mean(), true_mean(rows, [1, 2, 3]))
+    expected = true_mean(rows, [1, 2, 3])
+    np.testing.assert_array_equal(summed(rows, [1, 2, 3]).mean(), expected)
+    apart = [summed([row], [weight]) for row, weight in zip(rows, [1, 2, 3], strict=True)]
+    assert not any(len(one.rest) for one in apart)  # only pooling them errs
+    np.testing.assert_array_equal(mean_of(apart), expected)
 
 
 def test_weights_that_would_round_are_refused() -> None:
@@ -110,4 +114,8 @@ def test_weights_that_would_round_are_refused() -> None:
         total.add(one, 2)
     with pytest.raises(OverflowError):
         total.add(one, 0)
+    other = ExactSum(1)
+    other.add(one, 2)
+    with pytest.raises(OverflowError, match="together"):
+        mean_of([total, other])
     assert total.mean()[0] == 1.0

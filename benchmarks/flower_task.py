@@ -1,0 +1,113 @@
+"""What both sides of `federation_flower.py` do: one network, the data of 20 clients, one local epoch. No engine here."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.epochs import new_adam, train_one_epoch
+from models.frames import FrameSeries
+from models.networks import AffectNetwork, build_for
+from models.recipe import Recipe
+from models.sizes import TRUNK_FEATURES
+from models.windows import Windows, cut
+
+NUM_CLIENTS = 20
+NUM_WORKERS = 2
+NUM_FRAMES = 32
+IMAGE_SIZE = 48
+RECIPE = Recipe(
+    network="bilstm",
+    learning_rate=1e-4,
+    hidden_size=128,
+    sequence_length=8,
+    num_layers=6,
+    epochs=1,
+    loss="mse",
+    target="frame",
+    partial_window="pad",
+    windows_a_step=1,  # the authors' code: one sequence a step
+    order="in-order",
+    keep="last",
+    trunk="resnet18",
+    image_size=IMAGE_SIZE,
+)
+STEPS_A_CLIENT = NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step
+# Lines of the conversation with `federation_flower.py` among all that Ray and Flower print.
+MARK = "@@ "
+
+
+def recording(client: int) -> FrameSeries:
+    """Make one client's only recording: bytes of noise on a tint that moves with its labels."""
+    random = np.random.default_rng(client)
+    gold_T2 = random.uniform(-1.0, 1.0, (NUM_FRAMES, 2)).astype(np.float32)
+    noise_TSS3 = random.integers(0, 160, (NUM_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3))
+    tint_T111 = (40 * (gold_T2[:, 0] + 1)).astype(np.int64)[:, None, None, None]
+    return FrameSeries(
+        participant=name_of(client),
+        session="",
+        frames=(noise_TSS3 + tint_T111).astype(np.uint8),
+        index_T=np.arange(NUM_FRAMES),
+        gold_T2=gold_T2,
+    )
+
+
+def name_of(client: int) -> str:
+    return f"P{client:02}"
+
+
+def new_network() -> AffectNetwork:
+    return build_for(RECIPE, num_features=TRUNK_FEATURES, seed=0)
+
+
+@cache
+def windows_of(client: int) -> Windows:
+    """Cut a client's windows, once a process."""
+    return cut([recording(client)], RECIPE.sequence_length)
+
+
+def train(network: AffectNetwork, client: int, *, fused: bool = True) -> tuple[float, int]:
+    """Train one local epoch with a fresh Adam; gives the mean loss, and the steps taken."""
+    windows = windows_of(client)
+    adam = new_adam(network, RECIPE.learning_rate)
+    if not fused:
+        adam = torch.optim.Adam(network.parameters(), lr=RECIPE.learning_rate)
+    loss, count = train_one_epoch(network, adam, windows, windows.of_series((0,)), RECIPE, torch.Generator())
+    steps = {int(state["step"]) for state in adam.state_dict()["state"].values()}
+    assert len(steps) == 1, steps
+    return loss / count, steps.pop()
+
+
+def flat(state: Mapping[str, Tensor]) -> np.ndarray:
+    """Line up everything that is averaged, weights and statistics, without the counters."""
+    return torch.cat([value.flatten() for value in state.values() if value.is_floating_point()]).numpy()
+
+
+def num_bytes(network: nn.Module) -> int:
+    return sum(value.numel() * value.element_size() for value in network.state_dict().values())
+
+
+def rounds_asked_for() -> Iterator[int]:
+    """Say that this side is ready, then give the number of each round that the other end asks for."""
+    print(f"{MARK}ready", flush=True)
+    for line in sys.stdin:
+        yield int(line)
+
+
+def tell(number: int, work: Mapping[str, object], weights: Callable[[], np.ndarray], folder: Path, side: str) -> None:
+    """Report a round; after the first, which both sides begin alike, the averaged weights too."""
+    print(f"{MARK}{json.dumps({'round': number, **work})}", flush=True)
+    if number == 1:
+        np.save(folder / f"{side}.npy", weights())
+
+
+def side_arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    return parser
