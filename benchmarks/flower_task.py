@@ -101,10 +101,10 @@ def rounds_asked_for() -> Iterator[int]:
 
 
 def tell(number: int, work: Mapping[str, object], weights: Callable[[], np.ndarray], folder: Path, side: str) -> None:
-    """Report a round; after the first, which both sides begin alike, the averaged weights too."""
-    print(f"{MARK}{json.dumps({'round': number, **work})}", flush=True)
+    """Report a round; after the first, which both sides begin alike, leave the averaged weights in a file too."""
     if number == 1:
         np.save(folder / f"{side}.npy", weights())
+    print(f"{MARK}{json.dumps({'round': number, **work})}", flush=True)
 
 
 def side_arguments() -> argparse.ArgumentParser:
