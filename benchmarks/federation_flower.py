@@ -33,6 +33,9 @@ PATIENCE_SECONDS = 1800.0
 BAR = 0.5
 # Both sides add up 20 float32 in their own order: a few units in the last place of the largest weights.
 TOLERANCE = 2e-6
+# Another Adam rounds in its own way, which is much where a gradient is next to nothing; four steps of 1e-4 move a
+# weight by up to 4e-4.
+TUTORIAL_TOLERANCE = 5e-5
 
 
 class Side:
@@ -174,16 +177,19 @@ def load(client: int) -> "list[object]":
     return [task.recording(client)]
 
 
-def compare(folder: Path) -> None:
+def compare(folder: Path, tolerance: float) -> None:
     """Stop unless both sides hold the same weights after the first round."""
     mine, theirs = np.load(folder / "ours.npy"), np.load(folder / "flower.npy")
     assert mine.shape == theirs.shape, (mine.shape, theirs.shape)
     # Running variances reach a few units; rounding goes with the size of a number.
     distance = np.max(np.abs(mine - theirs) / np.maximum(1.0, np.abs(mine)))
     moved = float(np.linalg.norm(mine - first_weights()))
-    print(f"after the first round: largest difference {distance:.1e}, of weights that moved by {moved:.3g} (norm)")
+    print(
+        f"after the first round: largest difference {distance:.1e}, of weights that moved by {moved:.3g} (norm)",
+        flush=True,
+    )
     assert moved > 0, "nothing was trained"
-    assert distance < TOLERANCE, f"the sides do not train alike: {distance:g}"
+    assert distance < tolerance, f"the sides do not train alike: {distance:g}"
 
 
 def first_weights() -> np.ndarray:
@@ -221,13 +227,13 @@ def main() -> None:
         sides = {"flower": Side(arguments.flower, there, folder / "flower.log")}
         try:
             sides["ours"] = Side(sys.executable, here, folder / "ours.log")
-            compete(sides, folder, arguments.rounds)
+            compete(sides, folder, arguments.rounds, TUTORIAL_TOLERANCE if arguments.tutorial else TOLERANCE)
         finally:
             for side in sides.values():
                 side.end()
 
 
-def compete(sides: dict[str, Side], folder: Path, rounds: int) -> None:
+def compete(sides: dict[str, Side], folder: Path, rounds: int, tolerance: float) -> None:
     wall: dict[str, list[float]] = {name: [] for name in sides}
     cpu: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(1, rounds + 2):
@@ -242,7 +248,7 @@ def compete(sides: dict[str, Side], folder: Path, rounds: int) -> None:
         assert done["ours"] == done["flower"], f"the sides did not do the same work: {done}"
         if number == 1:
             print(f"each round: {done['ours']}")
-            compare(folder)
+            compare(folder, tolerance)
     report(cpu, "CPU seconds")
     ratio = report(wall, "seconds")
     print(f"bar: {BAR:g} of Flower's time; {'met' if ratio <= BAR else 'NOT met'} at {ratio:.2f}")

@@ -113,7 +113,12 @@ def main() -> None:
         num_supernodes=task.NUM_CLIENTS,
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-            "init_args": {"address": "local", "num_cpus": task.NUM_WORKERS, "log_to_driver": False, "logging_level": "ERROR"},
+            "init_args": {
+                "address": "local",
+                "num_cpus": task.NUM_WORKERS,
+                "log_to_driver": False,
+                "logging_level": "ERROR",
+            },
         },
     )
 

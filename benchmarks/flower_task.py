@@ -1,4 +1,5 @@
-"""What both sides of `federation_flower.py` do: one network, the data of 20 clients, one local epoch. No engine here."""
+# ruff: noqa: N806 - shape suffixes: T frames, S pixels of a side
+"""What both sides of `federation_flower.py` do: one network, the data of 20 clients, one local epoch."""
 
 import argparse
 import json

@@ -63,8 +63,8 @@ class ExactSum:
                 # A product is exact in float64, and only there: 24 bits times fewer than 29 fit its 53.
                 np.add(before, x if weight == 1 else _widened(x, weight, buffers[0, : len(x)]), out=before)
             else:
-                x = _widened(x, weight, buffers[0, : len(x)])
-                places, errors = _add_and_catch(before, x, buffers[1:, : len(x)])
+                wide = _widened(x, weight, buffers[0, : len(x)])
+                places, errors = _add_and_catch(before, wide, buffers[1:, : len(x)])
                 caught.append((places + start, errors))
         self.index, self.rest = (np.concatenate(parts) for parts in zip(*caught, strict=True))
 
