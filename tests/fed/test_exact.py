@@ -66,6 +66,8 @@ def test_cancellation_leaves_what_was_small() -> None:
     big, small = np.array([2.0**100], np.float32), np.array([2.0**-140], np.float32)
     total = summed([big, small, -big], [1, 1, 1])
     assert total.mean()[0] == np.float32(2.0**-140 / 3)
+    for parts in ([[big], [small], [-big]], [[-big], [big, small]], [[big, small], [-big]]):
+        assert mean_of([summed(rows, [1] * len(rows)) for rows in parts])[0] == np.float32(2.0**-140 / 3)
 
 
 @settings(max_examples=300, deadline=None)
