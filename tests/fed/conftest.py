@@ -20,6 +20,8 @@ def pretended_gpu(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[None]:
         num_cpus=2,
         num_gpus=1,
         object_store_memory=300 * 2**20,
+        # Else what happens to be free decides how many clients find room: 20 x 600 MiB are wanted.
+        _memory=64 * 2**30,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
