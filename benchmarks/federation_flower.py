@@ -1,7 +1,7 @@
 """A round of 20 clients, ResNet18-BiLSTM (6 layers of 128, 55 MB), 2 workers of one thread: Flower and this engine.
 
     python3 -m venv ../flower && ../flower/bin/pip install 'flwr[simulation]==1.41' torch torchvision
-    python benchmarks/federation_flower.py --flower ../flower/bin/python [--rounds 5] [--tutorial]
+    python benchmarks/federation_flower.py --flower ../flower/bin/python [--rounds 5] [--tutorial] [--windows-a-step 8]
 
 Flower pins another Ray, hence an environment of its own; it takes the same torch. Both sides train the same network on
 the same data with the same function (`flower_task.py`), without validation. They live side by side and do their rounds
@@ -9,8 +9,10 @@ turn and turn about, so that what else the machine does falls on both; the first
 clients, optimiser steps and bytes of every round agree, and so do the averaged weights after the first, to rounding.
 
 Flower's clients keep network and data in their process and use the fused Adam, as ours do; with `--tutorial` they
-build the network for every message and use torch's default Adam, as Flower's tutorials do. Seconds are wall-clock;
-CPU seconds are those of all processes of a side and bear the machine's other load better. Bar: half of Flower's time.
+build the network for every message and use torch's default Adam, as Flower's tutorials do. A client has 4 windows of 8
+frames: one optimiser step with 8 windows a step, this project's default, four steps with 1, as the authors' code takes
+them. Seconds are wall-clock; CPU seconds are those of all processes of a side and bear the machine's other load better.
+Bar: half of Flower's time.
 """
 
 import argparse
@@ -29,6 +31,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from orchestrator.protocols import DEFAULT_WINDOWS_A_STEP  # noqa: E402 - found by the line before
+
 PATIENCE_SECONDS = 1800.0
 BAR = 0.5
 # Both sides add up 20 float32 in their own order: a few units in the last place of the largest weights.
@@ -41,8 +46,9 @@ TUTORIAL_TOLERANCE = 5e-5
 class Side:
     """A process that does a round whenever it is asked to."""
 
-    def __init__(self, python: str, arguments: Sequence[str], log: Path) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    def __init__(self, python: str, arguments: Sequence[str], log: Path, windows_a_step: int) -> None:
+        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WINDOWS_A_STEP": str(windows_a_step)}
+        environment = {**os.environ, **own}
         self._log = log
         with log.open("w") as errors:
             self.process = subprocess.Popen(
@@ -213,6 +219,7 @@ def main() -> None:
     parser.add_argument("--flower", help="Python of the environment that has flwr 1.41")
     parser.add_argument("--rounds", type=int, default=5, help="warm rounds of each side")
     parser.add_argument("--tutorial", action="store_true")
+    parser.add_argument("--windows-a-step", type=int, default=DEFAULT_WINDOWS_A_STEP)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.folder is not None:
@@ -224,9 +231,9 @@ def main() -> None:
         folder = Path(name)
         there = ["-m", "benchmarks.flower_side", "--folder", name, *(["--tutorial"] if arguments.tutorial else [])]
         here = ["-m", "benchmarks.federation_flower", "--folder", name]
-        sides = {"flower": Side(arguments.flower, there, folder / "flower.log")}
+        sides = {"flower": Side(arguments.flower, there, folder / "flower.log", arguments.windows_a_step)}
         try:
-            sides["ours"] = Side(sys.executable, here, folder / "ours.log")
+            sides["ours"] = Side(sys.executable, here, folder / "ours.log", arguments.windows_a_step)
             compete(sides, folder, arguments.rounds, TUTORIAL_TOLERANCE if arguments.tutorial else TOLERANCE)
         finally:
             for side in sides.values():
@@ -255,5 +262,4 @@ def compete(sides: dict[str, Side], folder: Path, rounds: int, tolerance: float)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main()

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -18,6 +19,7 @@ from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
 from models.sizes import TRUNK_FEATURES
 from models.windows import Windows, cut
+from orchestrator.protocols import DEFAULT_WINDOWS_A_STEP
 
 NUM_CLIENTS = 20
 NUM_WORKERS = 2
@@ -33,13 +35,13 @@ RECIPE = Recipe(
     loss="mse",
     target="frame",
     partial_window="pad",
-    windows_a_step=1,  # the authors' code: one sequence a step
+    windows_a_step=int(os.environ.get("WINDOWS_A_STEP", DEFAULT_WINDOWS_A_STEP)),
     order="in-order",
     keep="last",
     trunk="resnet18",
     image_size=IMAGE_SIZE,
 )
-STEPS_A_CLIENT = NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step
+STEPS_A_CLIENT = -(-NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step)
 # Lines of the conversation with `federation_flower.py` among all that Ray and Flower print.
 MARK = "@@ "
 

@@ -20,6 +20,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from fed.actors import bundles_for, in_actors
 from fed.calls import Start
 from fed.placement import ClusterTooSmall
+from models.memory import keep_freed_memory
 from models.seeds import seed_for
 from models.training import Epoch
 from orchestrator.dataset import Dataset
@@ -55,6 +56,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         import torch
 
         torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
+        keep_freed_memory()
         self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
         self.trials = {trial.uid: trial for trial in plan.trials}
         self._take(config["uid"])
