@@ -49,8 +49,8 @@ TINY = [
     "--no-log-model",
 ]
 ONE_EPOCH = ["--epochs", "1", "--folds", "2", "--no-log-model"]
-FACES = [word for word in TINY if word != "sequence_length=50"]
-FACES = [*FACES, "sequence_length=4", "--frame-stride", "10", "--image-size", "48", "--data", "FACES"]
+FACES = ["sequence_length=4" if word == "sequence_length=50" else word for word in TINY]
+FACES = [*FACES, "--frame-stride", "10", "--image-size", "48", "--data", "FACES"]
 SHORTER = {
     "tune --method au --data /data/RECOLA": TINY,
     "tune --method au --data /data/RECOLA --dry-run": ["--folds", "2"],

@@ -248,7 +248,7 @@ def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) 
         assert {name: run.data.metrics[name] for name in sums} == sums
     assert not {*sums, "round_seconds"} & set(other.data.metrics)
     assert "round_seconds" not in parent.data.metrics
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     expected = {
         "seconds": [1 / 3, 1 / 4, 1 / 5],
         "clients_trained": [7, 6, 5],
@@ -760,7 +760,7 @@ def test_importing_the_module_imports_no_mlflow() -> None:
 
 
 def test_an_experiment_has_its_views_also_an_old_one(output: Path, uri: str) -> None:
-    client = tracking._connect(uri)
+    client = tracking.connect(uri)
     client.create_experiment(EXPERIMENT)  # as an earlier version made it, or somebody by hand
     assert tracking.write_missing(output, uri).complete
     tags = client.get_experiment_by_name(EXPERIMENT).tags
