@@ -47,13 +47,18 @@ def ridge(dataset: Dataset) -> dict[str, float]:
 def _fit(
     dataset: Dataset, train: tuple[int, ...], d: int, mean: np.ndarray | float, sd: np.ndarray | float
 ) -> tuple[np.ndarray, float]:
-    from sklearn.linear_model import RidgeCV
-
     series = [one for index in train if isinstance(one := dataset.series[index], Series)]
     rows = np.concatenate([(one.features_TF[one.mask_T2[:, d]] - mean) / sd for one in series])
     gold = np.concatenate([one.gold_T2[one.mask_T2[:, d], d] for one in series])
     if len(rows) < 2:
         return np.zeros(rows.shape[1]), float(gold.mean()) if len(gold) else 0.0
+    return fit_ridge(rows, gold)
+
+
+def fit_ridge(rows: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit gold (N,) on rows (N, F): coefficients (F,) and the intercept; the penalty by cross-validation among them."""
+    from sklearn.linear_model import RidgeCV
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # near-singular columns at the smallest penalties are what penalties are for
         model = RidgeCV(alphas=ALPHAS).fit(rows.astype(np.float64), gold.astype(np.float64))

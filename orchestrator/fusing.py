@@ -4,19 +4,17 @@ The regression of a fold is fitted on the other folds' predictions and gold, so 
 Shapes: T frames of a recording, N frames of several, I inputs, 2 = valence and arousal.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from models.ccc import Moments, ccc
-from orchestrator.baseline import ALPHAS
+from orchestrator import prediction_table
+from orchestrator.baseline import fit_ridge
 from orchestrator.corpora.column_files import read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings, shortened
@@ -25,7 +23,7 @@ from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.table import is_synthetic, rows_by_recording
 from orchestrator.errors import InputError
 from orchestrator.files import claim_output, write_json
-from orchestrator.summary import PREDICTIONS_TABLE
+from orchestrator.prediction_table import PREDICTIONS_TABLE
 
 FUSION_FILE = "fusion.json"
 SAME_GOLD = 0.01  # ours: gold standards of two runs that differ by more are of other labels; those of labels are 0.01
@@ -91,7 +89,11 @@ def fuse(runs: Sequence[Path], output: Path) -> str:
         "frames": sum(int(one.usable.sum()) for one in recordings),
         "synthetic": any(synthetic),
     }
-    _write(output / PREDICTIONS_TABLE, recordings, fused, synthetic=any(synthetic))
+    blocks = [
+        prediction_table.block(*one.who, one.time, one.fold, {"gold": one.gold, "pred": prediction})
+        for one, prediction in zip(recordings, fused, strict=True)
+    ]
+    prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=any(synthetic))
     write_json(output / FUSION_FILE, record)
     return _as_text(record, output)
 
@@ -182,8 +184,6 @@ def _joined(runs: Sequence[Path], inputs: Sequence[Mapping[Who, Predictions]]) -
 
 def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:
     """Fit one dimension on all inputs' predictions of both; coefficients (2 I,) and the intercept."""
-    from sklearn.linear_model import RidgeCV
-
     chosen = [one.usable & np.isfinite(one.gold[:, d]) for one in train]
     rows = np.concatenate(
         [one.inputs[at].reshape(-1, 2 * one.inputs.shape[1]) for one, at in zip(train, chosen, strict=True)]
@@ -192,10 +192,7 @@ def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:
     if len(rows) < MIN_FRAMES:
         found = f"{len(rows)} frames with {DIMENSIONS[d]} and all inputs outside fold {fold}"
         raise InputError.of("fuse", found=found, expected=f"at least {MIN_FRAMES}: inputs that meet in time")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # inputs that are nearly the same are what the penalty is for
-        model = RidgeCV(alphas=ALPHAS).fit(rows, gold)
-    return np.asarray(model.coef_), float(model.intercept_)
+    return fit_ridge(rows, gold)
 
 
 def _record(model: tuple[Floats, float], runs: Sequence[Path]) -> dict[str, Any]:
@@ -220,25 +217,6 @@ def _scores(recordings: Sequence[Joined], predictions: Sequence[Floats]) -> dict
             f"ccc_{dimension}_folds": values,
         }
     return scores
-
-
-def _write(path: Path, recordings: Sequence[Joined], fused: Sequence[Floats], *, synthetic: bool) -> None:
-    blocks = []
-    for one, prediction in zip(recordings, fused, strict=True):
-        length = len(one.time)
-        columns = {
-            "participant": pa.array([one.who[0]] * length, pa.string()),
-            "session": pa.array([one.who[1]] * length, pa.string()),
-            "time": pa.array(one.time, pa.float64()),
-            "fold": pa.array(np.full(length, one.fold), pa.int32()),
-        }
-        for suffix, values in (("gold", one.gold), ("pred", prediction)):
-            for d, dimension in enumerate(DIMENSIONS):
-                column = np.ascontiguousarray(values[:, d])
-                columns[f"{dimension}_{suffix}"] = pa.array(column, pa.float32(), mask=np.isnan(column))
-        blocks.append(pa.table(columns))
-    table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
-    pyarrow.parquet.write_table(table, path)
 
 
 def _as_text(record: Mapping[str, Any], output: Path) -> str:

@@ -17,6 +17,7 @@ from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
 from orchestrator.plan import PLAN_FILE, Plan
+from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.progress import Observer
 from orchestrator.report import figure_files
 from orchestrator.report.evidence import Search
@@ -99,7 +100,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
 
 def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: Path) -> Search:
     """Return the search as a report sees it."""
-    predictions = output / summary.PREDICTIONS_TABLE
+    predictions = output / PREDICTIONS_TABLE
     return Search(
         plan=dataclasses.asdict(plan),
         summary=content,

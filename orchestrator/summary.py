@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import safetensors.numpy
 
-from orchestrator import model_card, results
+from orchestrator import model_card, prediction_table, results
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset, Outline
 from orchestrator.files import sha256_of, write_json, write_text
 from orchestrator.plan import Plan, describe
+from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.raters import agreement
 from orchestrator.results import Outcome, Result
 from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
 
 SUMMARY_FILE = "summary.json"
-PREDICTIONS_TABLE = "predictions.parquet"
 LEADERBOARD_FILE = "leaderboard.csv"
 CURVES_FILE = "curves.json"
 MODEL_FOLDER = "model"
@@ -187,28 +185,15 @@ def write_predictions(
     fold_of = {index: k for k, split in enumerate(dataset.splits) for index in split.held_out}
     blocks = []
     for index, series in enumerate(dataset.series):
-        length = len(series.valid_T)
-        columns = {
-            "participant": pa.array([series.participant] * length, pa.string()),
-            "session": pa.array([series.session] * length, pa.string()),
-            "time": pa.array(dataset.times[index], pa.float64()),
-            "fold": pa.array(np.full(length, fold_of[index]), pa.int32()),
-        }
         raters = dataset.raters[index]
         unknown = np.full(series.mask_T2.shape, np.nan, dtype=np.float32)
         gold = unknown if isinstance(series, Outline) else np.where(series.mask_T2, series.gold_T2, np.nan)
         low, high = (unknown, unknown) if raters is None else (raters.low_T2, raters.high_T2)
-        for kind, values in (("gold", gold), ("pred", traces[index]), ("raters_low", low), ("raters_high", high)):
-            columns |= {f"{dimension}_{kind}": _nullable(values[:, d]) for d, dimension in enumerate(DIMENSIONS)}
-        blocks.append(pa.table(columns))
-    table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
-    partial = path.with_name(f".{path.name}.partial")
-    pyarrow.parquet.write_table(table, partial)
-    partial.replace(path)
-
-
-def _nullable(values: np.ndarray) -> pa.Array:
-    return pa.array(np.ascontiguousarray(values), pa.float32(), mask=np.isnan(values))
+        values = {"gold": gold, "pred": traces[index], "raters_low": low, "raters_high": high}
+        blocks.append(
+            prediction_table.block(series.participant, series.session, dataset.times[index], fold_of[index], values)
+        )
+    prediction_table.write(path, blocks, synthetic=synthetic)
 
 
 def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: Result) -> None:

@@ -114,7 +114,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         if path is None:
             return f"{name} is not in the store"
         try:
-            documents[name] = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+            documents[name] = _read(path)
         except (OSError, ValueError) as error:
             return f"{name} cannot be read: {error}"
     plan, summary = documents[records.PLAN_NAME], documents[records.SUMMARY_NAME]
@@ -131,6 +131,11 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         predictions=reader.artifact(parent, PREDICTIONS_NAME),
         run_id=parent.run_id,
     )
+
+
+def _read(path: Path) -> Any:
+    """Read JSON; ValueError for a NaN or an infinity, too."""
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
 
 
 def _refuse(text: str) -> None:
@@ -223,7 +228,7 @@ def _with_curves(reader: StoreReader, parent: RecordedRun, trials: list[dict[str
 def _curves(path: Path) -> dict[str, Any]:
     """Return the curves of curves.json by uid; those that cannot be read are left out."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        found = _read(path)
         return {one["uid"]: one["curve"] for one in found.values() if isinstance(one["curve"], dict)}
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return {}
