@@ -1,5 +1,6 @@
 """Shared by the tests that run whole searches: one small synthetic corpus, one local Ray, one MLflow store."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -41,6 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, store: str) -> dict[st
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+StartRay = Callable[[], None]
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +63,13 @@ def run_command(environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def run_inside(environment: dict[str, str], ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run_inside(environment: dict[str, str], ray_cluster: StartRay, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command in this process, on the tests' shared Ray; as `run_command`, without the start of a process."""
     from click.testing import CliRunner
 
     from orchestrator.cli import cli
 
-    assert ray_cluster is None
+    ray_cluster()
     changed = {key: value for key, value in environment.items() if os.environ.get(key) != value}
 
     def run(*arguments: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Any:
@@ -89,13 +91,21 @@ LEFT_OPEN = [
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[None]:
-    """A local Ray that the searches of one test session share."""
+def ray_cluster() -> Iterator[StartRay]:
+    """Starts the local Ray that the searches of one test session share; again, where a test has ended it."""
+    import ray
+
     from orchestrator import cluster
     from orchestrator.plan import SearchOptions
 
-    with cluster.ray_session(SearchOptions(num_cpus=2)):
-        yield
+    with contextlib.ExitStack() as sessions:
+
+        def start() -> None:
+            if not ray.is_initialized():
+                sessions.enter_context(cluster.ray_session(SearchOptions(num_cpus=2)))
+
+        start()
+        yield start
 
 
 def read_summary(output: Path) -> dict[str, Any]:

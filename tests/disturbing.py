@@ -15,6 +15,7 @@ from typing import Any
 # Many times what a loaded machine takes: a run that hangs shall fail, not wait.
 PATIENCE_SECONDS = 400.0
 POLL_SECONDS = 0.005
+MARK = "AFFECT_TEST_MARK"
 CLIENTS = ("ray::House",)
 TRIAL = ("ray::TrialTrainable", "ray::ResourceTrainable")  # idle, and at work: Tune wraps it
 
@@ -35,6 +36,25 @@ def workers(of: int, kind: tuple[str, ...]) -> list[int]:
         return process == of
 
     return [process for process in found if descends(process)]
+
+
+def marked(marker: str, kind: tuple[str, ...]) -> list[int]:
+    """Processes of a kind whose environment has the marker as MARK: those of a driver that is dead, too."""
+    starts, entry_of = tuple(start.encode() for start in kind), f"{MARK}={marker}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                ours = entry_of in (entry / "environ").read_bytes().split(b"\0")
+                if ours and (entry / "cmdline").read_bytes().startswith(starts):
+                    found.append(int(entry.name))
+    return found
+
+
+def signal_all(marker: str, kind: tuple[str, ...], number: signal.Signals) -> None:
+    for process in marked(marker, kind):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def rounds(output: Path) -> list[dict[str, Any]]:

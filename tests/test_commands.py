@@ -1,8 +1,6 @@
 """The command line as a user meets it: in a process of its own, ended in every way a process ends."""
 
 import json
-import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +13,7 @@ import pytest
 
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import three_people, write_recola
+from tests.disturbing import MARK, TRIAL, signal_all
 from tests.trial_table import write_trial_table
 
 pytestmark = LEFT_OPEN
@@ -40,18 +39,17 @@ def start(environment: dict[str, str], *arguments: object) -> "subprocess.Popen[
     )
 
 
-def alive(marker: str) -> list[int]:
-    """Trials of a killed driver that still run; Ray ends them within seconds, its own helpers within a minute."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                ours = marker in (entry / "environ").read_bytes().decode(errors="replace")
-                if ours and re.match(rb"ray::\w*Trainable", (entry / "cmdline").read_bytes()):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
+def half_done(output: Path) -> list[Path]:
+    return [file.parent.parent for file in output.glob("trials/*/checkpoint/checkpoint.json")]
+
+
+def frozen_half_done(output: Path, marker: str) -> bool:
+    """Stop the trials where they are; let them go on if none of them is half done."""
+    signal_all(marker, TRIAL, signal.SIGSTOP)
+    if not half_done(output):
+        signal_all(marker, TRIAL, signal.SIGCONT)
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +64,16 @@ def test_the_driver_killed_in_mid_search_resumes_to_the_same_leaderboard_to_the_
     undisturbed: Path, small_corpus: Path, environment: dict[str, str], run_command: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    marked = {**environment, "AFFECT_TEST_MARK": str(tmp_path)}
+    marked = {**environment, MARK: str(tmp_path)}
     process = start(marked, *TUNE, *GRID, *SLOW, "--data", small_corpus, "--output", output)
     wait_for(lambda: any(output.glob("trials/*/result.json")), process)
-    wait_for(lambda: any(output.glob("trials/*/checkpoint/checkpoint.json")), process)
+    wait_for(lambda: frozen_half_done(output, str(tmp_path)), process)
     process.send_signal(signal.SIGKILL)
+    signal_all(str(tmp_path), TRIAL, signal.SIGKILL)
     process.communicate()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while alive(str(tmp_path)):
-        assert time.monotonic() < deadline, "workers outlive their driver"
-        time.sleep(0.2)
     before = {file: file.stat().st_mtime_ns for file in output.glob("trials/*/result.json")}
-    half_done = [file.parent.parent for file in output.glob("trials/*/checkpoint/checkpoint.json")]
     assert 0 < len(before) < 4
-    assert half_done
+    assert half_done(output)
     assert not (output / "summary.json").exists()
 
     done = run_command("tune", "--resume", output)

@@ -5,13 +5,14 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator.corpora.synthetic import synthesize
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
-from tests.disturbing import CLIENTS, PATIENCE_SECONDS, TRIAL, Disturbance, disturbed, rounds
+from tests.disturbing import CLIENTS, MARK, PATIENCE_SECONDS, TRIAL, Disturbance, disturbed, marked, rounds
 
 pytestmark = LEFT_OPEN
 SEED = 3
@@ -80,7 +81,7 @@ def test_the_driver_killed_in_a_round_is_resumed_to_the_same_bytes(
     output = tmp_path / "run"
     command = [sys.executable, "-m", "orchestrator", *map(str, TUNE), "--data", str(people), "--output", str(output)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)
+    process = subprocess.Popen(command, cwd=ROOT, env={**environment, MARK: str(tmp_path)}, **quiet)
     number = random.Random(SEED).randrange(1, LAST_STRIKE)
 
     def harm(run: Disturbance) -> None:
@@ -94,6 +95,10 @@ def test_the_driver_killed_in_a_round_is_resumed_to_the_same_bytes(
     done = run_inside("tune", "--resume", output)
     assert done.returncode == 0, done.stderr
     assert_equal(output, undisturbed)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while marked(str(tmp_path), (*TRIAL, *CLIENTS)):
+        assert time.monotonic() < deadline, "workers outlive their driver"
+        time.sleep(0.2)
 
 
 def damage(run: Disturbance, output: Path, cache: Path) -> tuple[Path, bytes]:

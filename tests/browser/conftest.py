@@ -15,7 +15,7 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 from orchestrator import exit_codes
-from tests.conftest import ROOT
+from tests.conftest import ROOT, StartRay
 from tests.searching import search
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -51,9 +51,9 @@ def browser() -> Iterator[Chrome]:
 
 
 @pytest.fixture(scope="session")
-def searched(small_corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def searched(small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a finished search of four configurations, recorded in a store of its own beside it."""
-    assert ray_cluster is None
+    ray_cluster()
     folder = tmp_path_factory.mktemp("browser")
     output = folder / "run"
     assert search(small_corpus, output, f"sqlite:///{folder}/mlflow.db") == exit_codes.FINISHED

@@ -11,7 +11,7 @@ import torch
 from orchestrator.inference import exporting, logged, timing
 from orchestrator.inference.saved_model import open_model
 from orchestrator.tracking import connect, tracking_identity, write_missing
-from tests.conftest import LEFT_OPEN, Run
+from tests.conftest import LEFT_OPEN, Run, StartRay
 from tests.searching import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
@@ -19,9 +19,11 @@ ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"
 
 
 @pytest.fixture(scope="module")
-def run_folder(small_corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, str]":
+def run_folder(
+    small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory
+) -> "tuple[Path, str]":
     """A search of one configuration with a store of its own."""
-    assert ray_cluster is None
+    ray_cluster()
     folder = tmp_path_factory.mktemp("logged")
     uri = f"sqlite:///{folder}/mlflow.db"
     assert search(small_corpus, folder / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
@@ -80,12 +82,12 @@ def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_inside: Run, 
 
 def test_a_failed_export_is_a_line_and_a_tag(
     small_corpus: Path,
-    ray_cluster: None,
+    ray_cluster: StartRay,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert ray_cluster is None
+    ray_cluster()
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("torch does not want to")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import tracking
+from tests.conftest import StartRay
 from tests.corpora.writers import content, write_table
 from tests.searching import search
 from tests.test_tracking import make_failure, make_plan, write_trial
@@ -26,9 +27,9 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def synthetic_store(small_corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def synthetic_store(small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Action units by two protocols and both levels at once, on six synthetic people; images were never run."""
-    assert ray_cluster is None
+    ray_cluster()
     folder = tmp_path_factory.mktemp("synthetic-store")
     uri = f"sqlite:///{folder}/mlflow.db"
     outputs = {}
@@ -47,9 +48,9 @@ def synthetic_store(small_corpus: Path, ray_cluster: None, tmp_path_factory: pyt
 
 
 @pytest.fixture(scope="session")
-def odd_store(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def odd_store(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Real (not synthetic) recordings of people with hostile names, a search that failed, and one that never ended."""
-    assert ray_cluster is None
+    ray_cluster()
     folder = tmp_path_factory.mktemp("odd-store")
     uri = f"sqlite:///{folder}/mlflow.db"
     people = [content(name, num_rows=120, seed=seed) for seed, name in enumerate((NASTY, FORMULA, "P3"))]
