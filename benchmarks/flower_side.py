@@ -15,7 +15,6 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
 from benchmarks import flower_task as task
-from models.networks import AffectNetwork
 
 MANY_ROUNDS = 1_000_000  # it ends when nobody asks for another
 
@@ -27,11 +26,14 @@ resident = cache(task.new_network)
 def train(message: Message, context: Context) -> Message:
     """Answer one message: take the weights, train, send them back."""
     torch.set_num_threads(1)
-    tutorial = bool(message.content["config"]["tutorial"])
-    network: AffectNetwork = task.new_network() if tutorial else resident()
+    clients = task.CLIENTS[int(message.content["config"]["clients"])]
+    network = {"quickstart": task.PlainNetwork, "rebuilt": task.new_network, "thrifty": resident}[clients]()
     network.load_state_dict(message.content["arrays"].to_torch_state_dict())
     client = int(context.node_config["partition-id"])
-    loss, steps = task.train(network, client, fused=not tutorial)
+    if clients == "quickstart":
+        loss, steps = task.train_plainly(network, client)
+    else:
+        loss, steps = task.train(network, client, fused=clients == "thrifty")
     metrics = MetricRecord({"num-examples": task.NUM_FRAMES, "train_loss": loss, "steps": steps})
     content = RecordDict({"arrays": ArrayRecord(network.state_dict()), "metrics": metrics})
     return Message(content=content, reply_to=message)
@@ -93,7 +95,7 @@ def _flat(arrays: ArrayRecord) -> "task.np.ndarray":
 
 def main() -> None:
     parser = task.side_arguments()
-    parser.add_argument("--tutorial", action="store_true")
+    parser.add_argument("--clients", choices=task.CLIENTS, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     server_app = ServerApp()
@@ -104,7 +106,7 @@ def main() -> None:
             grid=grid,
             initial_arrays=ArrayRecord(task.new_network().state_dict()),
             num_rounds=MANY_ROUNDS,
-            train_config=ConfigRecord({"tutorial": int(arguments.tutorial)}),
+            train_config=ConfigRecord({"clients": task.CLIENTS.index(arguments.clients)}),
         )
 
     run_simulation(

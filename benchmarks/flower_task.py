@@ -1,4 +1,4 @@
-# ruff: noqa: N806 - shape suffixes: T frames, S pixels of a side
+# ruff: noqa: N803, N806 - shape suffixes: B windows, L length, T or N frames, C colours, S pixels of a side, F, H features
 """What both sides of `federation_flower.py` do: one network, the data of 20 clients, one local epoch."""
 
 import argparse
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.models import resnet18
 
 from models.epochs import new_adam, train_one_epoch
 from models.frames import FrameSeries
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
-from models.sizes import TRUNK_FEATURES
+from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, TRUNK_FEATURES
 from models.windows import Windows, cut
 from orchestrator.protocols import DEFAULT_WINDOWS_A_STEP
 
@@ -42,6 +44,9 @@ RECIPE = Recipe(
     image_size=IMAGE_SIZE,
 )
 STEPS_A_CLIENT = -(-NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step)
+# How Flower's clients are written: as its quickstart for PyTorch, in torch alone; rebuilt for every message but trained
+# by this project's function, with torch's default Adam; or with network and data kept and the fused Adam, as here.
+CLIENTS = ("quickstart", "rebuilt", "thrifty")
 # Lines of the conversation with `federation_flower.py` among all that Ray and Flower print.
 MARK = "@@ "
 
@@ -85,6 +90,51 @@ def train(network: AffectNetwork, client: int, *, fused: bool = True) -> tuple[f
     steps = {int(state["step"]) for state in adam.state_dict()["state"].values()}
     assert len(steps) == 1, steps
     return loss / count, steps.pop()
+
+
+class PlainNetwork(nn.Module):
+    """The same network with the same names of its weights, as one writes it with torch and torchvision alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = resnet18()
+        self.trunk.fc = nn.Identity()
+        size, layers = RECIPE.hidden_size, RECIPE.num_layers
+        self.recurrence = nn.LSTM(TRUNK_FEATURES, size, layers, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Linear(2 * size, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
+
+    def forward(self, x_BLCSS: Tensor) -> Tensor:
+        features_NF = self.trunk(x_BLCSS.flatten(0, 1))
+        hidden_BLH, _ = self.recurrence(features_NF.unflatten(0, x_BLCSS.shape[:2]))
+        prediction_BL2: Tensor = self.head(hidden_BLH)
+        return prediction_BL2
+
+
+def plain_loader(client: int) -> "DataLoader[tuple[Tensor, ...]]":
+    """A client's windows, made floats once and batched for every message, as Flower's quickstart does."""
+    return DataLoader(_plain_windows(client), batch_size=RECIPE.windows_a_step)
+
+
+@cache
+def _plain_windows(client: int) -> TensorDataset:
+    one, shape = recording(client), (-1, RECIPE.sequence_length)
+    x_TCSS = torch.from_numpy(one.frames).permute(0, 3, 1, 2).float().div(255).sub(0.5).div(0.5).contiguous()
+    gold_T2 = torch.from_numpy(one.gold_T2)
+    return TensorDataset(x_TCSS.unflatten(0, shape), gold_T2.unflatten(0, shape))
+
+
+def train_plainly(network: nn.Module, client: int) -> tuple[float, int]:
+    """Train one local epoch as Flower's quickstart for PyTorch does; gives the mean loss, and the steps taken."""
+    adam, criterion = torch.optim.Adam(network.parameters(), lr=RECIPE.learning_rate), nn.MSELoss()
+    network.train()
+    losses = []
+    for x_BLCSS, gold_BL2 in plain_loader(client):
+        adam.zero_grad()
+        loss = criterion(network(x_BLCSS), gold_BL2)
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    return sum(losses) / len(losses), len(losses)
 
 
 def flat(state: Mapping[str, Tensor]) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Elements worked on at a time: the intermediate arrays stay in the processor's cache.
-BLOCK = 16384
+BLOCK = 32768
 # A midpoint between two float32 has 25 bits: times a total weight under 2^28 it still is an exact float64.
 MAX_TOTAL = 1 << 28
 # Exponent of the grain of a block of zeros, which are multiples of anything.

@@ -19,13 +19,38 @@ from models.sizes import TRUNK_FEATURES
 FRAMES_A_PASS = 64
 
 
+# Ours, measured on one core (docs/benchmarks.md): a stage is faster with its channels last in memory where a map has
+# more than a sixth as many places as channels; the last stages of small images are faster without.
+CHANNELS_A_PLACE = 6
+
+
 def _resnet18() -> nn.Module:
     # Imported here: runs on action units need no torchvision.
-    from torchvision.models import resnet18
+    from torchvision.models import ResNet
+    from torchvision.models.resnet import BasicBlock
 
-    trunk: nn.Module = resnet18(weights=None)
-    trunk.fc = nn.Identity()
-    return trunk
+    class ResNet18(ResNet):  # type: ignore[misc]  # torchvision has no types
+        """torchvision's, with each stage's maps laid out in memory as its convolutions are fastest on a CPU."""
+
+        def __init__(self) -> None:
+            super().__init__(BasicBlock, [2, 2, 2, 2])
+            self.fc = nn.Identity()
+
+        def forward(self, x_NCSS: Tensor) -> Tensor:
+            x_NCSS = self.maxpool(self.relu(self.bn1(self.conv1(_laid_out(x_NCSS)))))
+            for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+                block = stage[0].conv1
+                side = -(-x_NCSS.shape[-1] // block.stride[0])
+                colours_last = x_NCSS.is_cuda or side * side * CHANNELS_A_PLACE > block.out_channels
+                x_NCSS = stage(x_NCSS if colours_last else x_NCSS.contiguous())
+            features_NF: Tensor = self.avgpool(x_NCSS).flatten(1)
+            return features_NF
+
+    return ResNet18()
+
+
+def _laid_out(x_NCSS: Tensor) -> Tensor:
+    return x_NCSS.contiguous(memory_format=torch.channels_last)
 
 
 TRUNKS: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
@@ -55,15 +80,13 @@ def new_trunk(name: str, *, seed: int | None = None, weights: Mapping[str, Tenso
 def normalised(x_NSSC: Tensor, normalisation: str) -> Tensor:
     """Turn bytes (N, S, S, C) into floats (N, C, S, S): over 255, minus the mean, over the deviation of each colour.
 
-    On a GPU the colours stay last in memory, as its convolutions want them; one core of a CPU takes up to half as
-    long again with them there.
+    The colours stay last in memory, as the first convolutions want them.
     """
     assert x_NSSC.dtype == torch.uint8, x_NSSC.dtype
     mean_C11, sd_C11 = (
         torch.tensor(values, device=x_NSSC.device)[:, None, None] for values in NORMALISATIONS[normalisation]
     )
-    order = torch.channels_last if x_NSSC.is_cuda else torch.contiguous_format
-    x_NCSS = x_NSSC.permute(0, 3, 1, 2).to(torch.float32, memory_format=order)
+    x_NCSS = x_NSSC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
     return x_NCSS.div_(255).sub_(mean_C11).div_(sd_C11)
 
 

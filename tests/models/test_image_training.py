@@ -53,7 +53,7 @@ def test_a_resnet_learns_what_colours_mean() -> None:
     folds = FoldsInTraining(SERIES, [split], chosen, seed=0)
     epochs = list(folds.epochs())
     assert epochs[-1].train_loss[0] < 0.2 * epochs[0].train_loss[0]
-    assert epochs[-1].validation_loss[0] < 0.5 * epochs[0].validation_loss[0]
+    assert epochs[-1].validation_loss[0] < 0.7 * epochs[0].validation_loss[0]
     assert min(epochs[-1].ccc_valence[0], epochs[-1].ccc_arousal[0]) > 0.4
     counters = [value for name, value in folds.fold_state(0).items() if name.endswith("num_batches_tracked")]
     assert len(counters) == 20

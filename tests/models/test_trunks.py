@@ -22,7 +22,7 @@ from models.recipe import NORMALISATIONS
 from models.sizes import activation_mib
 from models.training import FoldsInTraining
 from models.trunk_weights import WeightsError, WeightsUnavailable, digest_of, label_of, load_trunk_weights
-from models.trunks import TRUNKS, features_of, frame_features, new_trunk
+from models.trunks import TRUNKS, features_of, frame_features, new_trunk, normalised
 from models.windows import Series, cut
 from tests.models.toys import TinyTrunk, recipe, toy_frames, toy_splits
 
@@ -250,6 +250,37 @@ def test_seeds_decide_a_drawn_trunk_alone() -> None:
     assert digest_of(new_trunk("resnet18", seed=7).state_dict()) == digest_of(STATE)
     assert digest_of(new_trunk("resnet18", seed=8).state_dict()) != digest_of(STATE)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("size", [33, 48, 112])
+def test_the_layout_in_memory_changes_no_more_than_rounding(size: int) -> None:
+    plain = resnet18()
+    plain.fc = torch.nn.Identity()
+    plain.load_state_dict(STATE)
+    ours = new_trunk("resnet18", weights=STATE)
+    images = torch.randint(256, (3, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(size))
+    for mode in (False, True):
+        found, expected = features_of(ours.train(mode), images, "half"), plain.train(mode)(normalised(images, "half"))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        distance = (mine.grad - theirs.grad).norm() / theirs.grad.norm()
+        assert distance < 1e-4, name
+    for mine, theirs in zip(ours.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "first_plain"), [(48, 3), (112, 4), (320, 5)])
+def test_small_maps_are_laid_out_plainly(size: int, first_plain: int) -> None:
+    trunk, layouts = new_trunk("resnet18", weights=STATE).eval(), []
+    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
+        stage.register_forward_pre_hook(
+            lambda _module, given: layouts.append(given[0].is_contiguous(memory_format=torch.channels_last))
+        )
+    with torch.inference_mode():
+        features_of(trunk, torch.zeros(1, size, size, 3, dtype=torch.uint8), "half")
+    assert layouts == [number < first_plain for number in range(1, 5)]
 
 
 @pytest.mark.parametrize("size", [48, 64])
