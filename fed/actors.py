@@ -123,11 +123,11 @@ def _started(
     except BaseException:
         pool.close()
         raise
-    return Executor(run=pool.run, close=pool.close)
+    return Executor(run=pool.run, take=pool.take, close=pool.close)
 
 
 class Pool:
-    """The actors of one trial."""
+    """The actors of one trial, or of several on the same clients, one after the other."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an actor needs, and where it may run
         self, clients: Sequence[Client], plan: LocalPlan, number: int, cpus: float, gpus: float, group: Any
@@ -156,6 +156,14 @@ class Pool:
                 f"{len(missing)} of {len(starting)} client processes with {cpus:g} CPUs and {gpus:g} GPUs each found "
                 f"no room within {START_SECONDS:g} s; free now: {ray.available_resources()}"
             )
+
+    def take(self, plan: LocalPlan) -> None:
+        """Turn to another configuration; processes, their data and who lives where stay."""
+        self._sent = None
+        self._known = self._known[0], ray.put(plan)
+        for slot in self._slots:
+            if slot.actor is not None:
+                slot.actor.take.remote(self._known[1])  # before any job of that configuration; the dead are replaced
 
     def close(self) -> None:
         """End all actors."""

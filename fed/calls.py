@@ -83,10 +83,12 @@ class Answer:
 class Executor:
     """`run` yields one answer a fold, in any order of folds; `close` gives processes and memory back.
 
-    `run` never waits past the call's deadline by more than the time an executor needs to notice.
+    `run` never waits past the call's deadline by more than the time an executor needs to notice. `take` turns to
+    another configuration of the same clients: whatever has been read or started stays.
     """
 
     run: Callable[[Call], Iterator[Answer]]
+    take: Callable[[LocalPlan], None]
     close: Callable[[], None]
 
 

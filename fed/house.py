@@ -59,6 +59,12 @@ class House:
             self._taken = {place for place in self._taken if place[0] == call} | {(call, fold)}
             return self._sums.pop((call, fold), None)
 
+    def take(self, plan: LocalPlan) -> None:
+        """Turn to another configuration of the same clients, whose data stay."""
+        with self._lock:
+            self._site.take(plan)
+            self._sums, self._taken = {}, set()
+
     def forget(self, names: Sequence[str]) -> None:
         """Drop the data of clients that moved elsewhere."""
         self._site.forget(names)

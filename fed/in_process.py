@@ -15,7 +15,7 @@ def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu
     A client that is at work when a deadline passes is waited for and then dropped: no thread can be stopped.
     """
     site = Site(clients, plan, device)
-    return Executor(run=lambda call: _run(site, call), close=lambda: None)
+    return Executor(run=lambda call: _run(site, call), take=site.take, close=lambda: None)
 
 
 def _run(site: Site, call: Call) -> Iterator[Answer]:

@@ -18,7 +18,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from fed.actors import bundles_for, in_actors
-from fed.calls import Start
+from fed.keeping import Keeper
 from fed.placement import ClusterTooSmall
 from models.memory import keep_freed_memory
 from models.seeds import seed_for
@@ -59,16 +59,22 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         keep_freed_memory()
         self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
         self.trials = {trial.uid: trial for trial in plan.trials}
+        # A federation's clients outlive a trial: this process keeps its placement group, too.
+        self.clients = _clients(plan.search)
         self._take(config["uid"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without a new process."""
-        self.cleanup()
+        self._leave()
         self._take(new_config["uid"])
         return True
 
     def cleanup(self) -> None:
-        """Give back what the last trial holds."""
+        """Give back what the last trial holds, and the clients' processes."""
+        self._leave()
+        self.clients.close()
+
+    def _leave(self) -> None:
         if self.run:
             self.run.close()
 
@@ -85,7 +91,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 return self._advance()
         except Exception as error:
             record_failure(self.trials_folder, self.trials[self.uid], error)
-            self.cleanup()
+            self.cleanup()  # whatever it was, the next trial begins afresh
             return {**self.last, "failed": True, "done": True}
 
     def _advance(self) -> dict[str, Any]:
@@ -96,7 +102,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 self.plan,
                 folder=self.trials_folder / self.uid,
                 device=assigned_device(),
-                start=_executor(self.plan.search),
+                start=self.clients,
             )
             self.epochs = self.run.epochs()
         every_epoch = self.plan.search.scheduler != "fifo"
@@ -120,12 +126,14 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return {**self.last, "done": True}
 
 
-def _executor(options: SearchOptions) -> Start:
+def _clients(options: SearchOptions) -> Keeper:
     """Say how a federation's clients are held: by Ray actors in the trial's own placement group."""
-    return in_actors(
-        client_actors=options.client_actors,
-        cpus_per_client=options.cpus_per_client,
-        gpus_per_client=options.gpus_per_client,
+    return Keeper(
+        in_actors(
+            client_actors=options.client_actors,
+            cpus_per_client=options.cpus_per_client,
+            gpus_per_client=options.gpus_per_client,
+        )
     )
 
 

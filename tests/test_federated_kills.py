@@ -12,7 +12,18 @@ import pytest
 
 from orchestrator.corpora.synthetic import synthesize
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
-from tests.disturbing import CLIENTS, MARK, PATIENCE_SECONDS, TRIAL, Disturbance, disturbed, marked, rounds
+from tests.disturbing import (
+    CLIENTS,
+    MARK,
+    PATIENCE_SECONDS,
+    POLL_SECONDS,
+    TRIAL,
+    Disturbance,
+    disturbed,
+    marked,
+    rounds,
+    workers,
+)
 
 pytestmark = LEFT_OPEN
 SEED = 3
@@ -99,6 +110,23 @@ def test_the_driver_killed_in_a_round_is_resumed_to_the_same_bytes(
     while marked(str(tmp_path), (*TRIAL, *CLIENTS)):
         assert time.monotonic() < deadline, "workers outlive their driver"
         time.sleep(0.2)
+
+
+def test_the_clients_processes_stay_for_the_next_configuration(people: Path, run_inside: Run, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    seen: set[int] = set()
+
+    def watch(run: Disturbance) -> None:
+        while not run.over.is_set():
+            seen.update(workers(run.of, CLIENTS))
+            time.sleep(POLL_SECONDS)
+
+    two = [{"hidden_size=8": "hidden_size=8,16", ROUNDS: 3}.get(word, word) for word in TUNE]
+    with disturbed(watch):
+        done = run_inside(*two, "--data", people, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert len([*output.glob("trials/*/result.json")]) == 2
+    assert len(seen) == 2, "one process for each of --client-actors"
 
 
 def damage(run: Disturbance, output: Path, cache: Path) -> tuple[Path, bytes]:

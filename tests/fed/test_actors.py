@@ -19,6 +19,7 @@ from fed.actors import Pool, bundles_for, check_cluster, in_actors
 from fed.aggregators import PartialSum
 from fed.calls import Description, Executor, Report, Start
 from fed.client import Client, LocalPlan
+from fed.keeping import Keeper
 from fed.placement import ClusterTooSmall
 from fed.records import QuorumLost
 from fed.rounds import FederatedFolds
@@ -81,6 +82,23 @@ def with_pool(clients: list[Client], shape: dict[str, Any], **settings: Any) -> 
     pools: list[Pool] = []
     folds = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
     return folds, pools[0]
+
+
+def test_processes_stay_for_the_next_configuration_and_the_dead_are_replaced(clients: list[Client]) -> None:
+    pools: list[Pool] = []
+    keeper = Keeper(started(in_actors(**TWO), pools))
+    pids = []
+    for chosen in (recipe(epochs=2), recipe(epochs=2, network="bilstm", hidden_size=5, sequence_length=7)):
+        assert_same(trained(start=keeper, clients=clients, chosen=chosen), trained(chosen=chosen))
+        assert len(pools) == 1
+        pids.append([ray.get(slot.actor.pid.remote(), timeout=SECONDS) for slot in pools[0]._slots])
+    assert pids[0] == pids[1]
+    os.kill(pids[0][0], signal.SIGKILL)
+    again = trained(start=keeper, clients=clients, chosen=recipe(epochs=2))
+    assert_same(again, trained(chosen=recipe(epochs=2)))
+    assert ray.get(pools[0]._slots[1].actor.pid.remote(), timeout=SECONDS) == pids[0][1]
+    keeper.close()
+    assert [slot.actor for slot in pools[0]._slots] == [None, None]
 
 
 def test_memory_does_not_grow_and_nothing_private_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
