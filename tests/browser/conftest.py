@@ -1,12 +1,13 @@
 """A real browser, headless, and the product's own UI in front of a store with a real search."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def program(*names: str) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Chrome]:
+    """The browser of all tests."""
+    with opened_browser() as started:
+        yield started
+
+
+@contextlib.contextmanager
+def opened_browser() -> Iterator[Chrome]:
     """Chromium as the system has it: nothing is fetched, and its traffic and console are recorded."""
     options = ChromeOptions()
     options.binary_location = program(*CHROMIUM)
@@ -70,16 +78,21 @@ class Ui:
 
 @pytest.fixture(scope="session")
 def ui(searched: Path, environment: dict[str, str]) -> Iterator[Ui]:
-    """`python -m orchestrator ui` for that store on a free port, ended by its own process."""
+    """The store of that search, served."""
+    with served(f"sqlite:///{searched.parent}/mlflow.db", searched.parent / "ui.log", environment) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def served(store: str, log: Path, environment: Mapping[str, str]) -> Iterator[Ui]:
+    """`python -m orchestrator ui` for a store on a free port, ended by its own process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    store = f"sqlite:///{searched.parent}/mlflow.db"
     command = [sys.executable, "-m", "orchestrator", "ui", "--port", port, "--tracking-uri", store]
-    log = searched.parent / "ui.log"
     with log.open("w") as sink:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=sink, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=sink, stderr=subprocess.STDOUT
         )
     try:
         yield _wait_for_addresses(process, log)

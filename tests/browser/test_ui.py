@@ -45,6 +45,12 @@ def run_names(browser: Chrome) -> list[str]:
     return [text for text in texts(browser, ".ag-row a[href*='/runs/']") if text]
 
 
+def axes_are_drawn(browser: Chrome) -> bool:
+    # The library draws its axes as SVG text; a line a configuration on a canvas.
+    labels = "[data-testid='experiment-view-compare-runs-card'] svg text, svg.parcoords text, .parcoords text"
+    return "hidden_size" in "".join(texts(browser, labels))
+
+
 def test_the_addresses_are_of_this_machine(ui: Ui) -> None:
     assert "affect-au:" in ui.output
     assert set(ui.addresses) == {"searches", "configurations", "charts"}
@@ -77,9 +83,7 @@ def test_the_configurations_come_by_ccc_with_their_columns(browser: Chrome, ui: 
 def test_charts_are_drawn(browser: Chrome, ui: Ui) -> None:
     browser.get(ui.addresses["charts"])
     wait_for(browser, lambda: "Parallel Coordinates" in browser.find_element(By.TAG_NAME, "body").text, "the card")
-    # The library draws its axes as SVG text; a line a configuration on a canvas.
-    labels = "[data-testid='experiment-view-compare-runs-card'] svg text, svg.parcoords text, .parcoords text"
-    wait_for(browser, lambda: "hidden_size" in "".join(texts(browser, labels)), "the parallel coordinates' axes")
+    wait_for(browser, lambda: axes_are_drawn(browser), "the parallel coordinates' axes")
 
 
 @pytest.mark.parametrize("name", ["au-traces", "au-parallel", "trade-off"])
