@@ -20,7 +20,7 @@ pytestmark = LEFT_OPEN
 TUNE = ("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 3, "--num-cpus", 2)
 GRID = ("--set", "hidden_size=8,16", "--set", "sequence_length=50,100", "--set", "num_layers=1")
 # Long enough to be broken off in the middle of a trial, which then has a checkpoint.
-SLOW = ("--epochs", 60, "--checkpoint-seconds", 0)
+SLOW = ("--epochs", 30, "--checkpoint-seconds", 0)
 PATIENCE_SECONDS = 120
 
 

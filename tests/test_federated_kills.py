@@ -27,8 +27,8 @@ from tests.disturbing import (
 
 pytestmark = LEFT_OPEN
 SEED = 3
-ROUNDS = 60
-LAST_STRIKE = 25  # what is left is time enough to strike in
+ROUNDS = 40
+LAST_STRIKE = 20  # what is left is time enough to strike in
 TUNE = (
     *("tune", "--method", "fl-au", "--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2),
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--epochs", ROUNDS, "--client-actors", 2),
