@@ -36,16 +36,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read one JSON file; InputError names the file and the line of a fault."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; InputError names the file and the line of a fault."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
     except UnicodeDecodeError as error:
         raise InputError.of(str(path), found="bytes that are no text", expected="JSON") from error
     except OSError as error:
         raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
+    if not isinstance(value, dict):
+        raise InputError.of(str(path), found=f"a JSON {type(value).__name__}", expected="a JSON object")
+    return value
 
 
 def sha256_of(path: Path) -> str:

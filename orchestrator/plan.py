@@ -123,7 +123,7 @@ def load_plan(output: Path) -> Plan:
     if not (output / PLAN_FILE).is_file():
         raise InputError.of(str(output), found="no plan.json", expected="the output directory of an earlier run")
     raw = read_json(output / PLAN_FILE)
-    found = raw.get("format") if isinstance(raw, dict) else None
+    found = raw.get("format")
     if found != PLAN_FORMAT:
         raise InputError.of(str(output / PLAN_FILE), found=f"format {found}", expected=f"format {PLAN_FORMAT}")
     try:

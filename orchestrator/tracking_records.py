@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.errors import InputError
+from orchestrator.files import read_json
 from orchestrator.tracking_store import hide_password
 
 PLAN_NAME = "plan.json"
@@ -134,22 +135,10 @@ class StoredRun:
 def read_plan(output: Path) -> dict[str, Any]:
     """Return the plan of a search's directory; InputError when there is none or it cannot be read."""
     path = output / PLAN_NAME
-    try:
-        plan = read_json(path)
-    except FileNotFoundError:
+    if not path.exists():
         expected = "the output directory of `tune` or `evaluate`, with its plan.json"
-        raise InputError.of(str(output), found="no plan.json", expected=expected) from None
-    except (OSError, ValueError) as error:
-        raise InputError.of(str(path), found=str(error), expected="a readable JSON file") from error
-    return plan
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; ValueError for anything else, OSError when it cannot be opened."""
-    value = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: a JSON {type(value).__name__}, expected an object")
-    return value
+        raise InputError.of(str(output), found="no plan.json", expected=expected)
+    return read_json(path)
 
 
 def trial_files(output: Path) -> dict[str, Path]:
@@ -259,7 +248,7 @@ def model_export(output: Path) -> dict[str, Any] | None:
     """Return what a search's folder says of its exported model; None where there is none, or it cannot be read."""
     try:
         made = read_json(output / EXPORT_NAME)
-    except (OSError, ValueError):
+    except InputError:
         return None
     whole = {"weights_sha256", "problem"} <= made.keys() and (
         made["problem"] or (output / EXPORTED_MODEL_NAME).is_file()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator import tracking_records as records
+from orchestrator.errors import InputError
+from orchestrator.files import read_json
 from orchestrator.tracking_records import RunRecord, StoredRun
 from orchestrator.tracking_store import hide_password
 
@@ -268,7 +270,7 @@ class Writer:
                 return parent
             store.reopen(parent.run_id)  # the search was taken up again
             return parent.changed(status="RUNNING")
-        summary = records.read_json(path)
+        summary = read_json(path)
         files = records.artifact_files(self.output)
         digest, status = records.artifacts_digest(files), records.summary_status(summary)
         if (parent.tags.get(records.ARTIFACTS_TAG), parent.status) != (digest, status):
@@ -327,8 +329,8 @@ class Writer:
 def read_state(output: Path) -> dict[str, Any] | None:
     """Return tracking.json, None when there is none that can be read: the store is searched then."""
     try:
-        return records.read_json(output / STATE_NAME)
-    except (OSError, ValueError):
+        return read_json(output / STATE_NAME)
+    except InputError:
         return None
 
 

@@ -631,7 +631,7 @@ def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no plan\.json"):
         tracking.write_missing(tmp_path)
     (tmp_path / "plan.json").write_text("[]")
-    with pytest.raises(InputError, match=r"plan\.json.*list.*readable"):
+    with pytest.raises(InputError, match=r"plan\.json.*list.*object"):
         tracking.write_missing(tmp_path)
 
 

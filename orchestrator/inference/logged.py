@@ -53,4 +53,4 @@ def _made_before(output: Path, weights_sha256: str) -> bool:
         record = read_json(output / EXPORT_NAME)
     except InputError:
         return False
-    return isinstance(record, dict) and record.get("weights_sha256") == weights_sha256 and not record.get("problem")
+    return bool(record.get("weights_sha256") == weights_sha256 and not record.get("problem"))

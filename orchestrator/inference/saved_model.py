@@ -143,7 +143,7 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
 def _read(folder: Path) -> SavedModel:
     card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
     card = read_json(card_path)
-    found = card.get("format") if isinstance(card, dict) else None
+    found = card.get("format")
     if found != CARD_FORMAT:
         raise InputError.of(str(card_path), found=f"format {found}", expected=f"format {CARD_FORMAT}")
     try:

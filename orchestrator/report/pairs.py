@@ -3,20 +3,19 @@
 The participant is the unit: frames of one person are no independent draws.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
-from models.ccc import Moments, ccc
 from models.seeds import seed_for
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.report import cells
-from orchestrator.report.cells import Column, Row, Table, number
+from orchestrator.report.cells import Column, Row, Table
 from orchestrator.report.evidence import Search
-from orchestrator.report.reading import is_same_corpus, method_name, protocol_label, summary_of
+from orchestrator.report.predicted import Scores, own_ccc, read, recorded_ccc
+from orchestrator.report.reading import is_same_corpus, method_name, protocol_label
 
 DRAWS = 10_000  # of the bootstrap; ours
 INTERVAL = (2.5, 97.5)  # per cent
@@ -24,8 +23,6 @@ SEED = 0  # of the report, so that two reports of one store agree
 LEAST_PEOPLE = 2
 # What decides which frames and labels are scored, and by whom the reported model was chosen.
 SAME_FIELDS = ("name", "num_folds", "gold", "label_decimals", "label_delay_seconds", "target", "epoch_choice")
-
-Scores = Mapping[str, Mapping[str, float]]  # dimension -> participant -> CCC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,46 +115,16 @@ def _stride_remark(first: Search, second: Search) -> str:
 
 
 def participant_scores(search: Search) -> Scores | None:
-    """Return each participant's CCC from the summary, else from the predictions; None where neither has them.
-
-    People without a scored frame have none; a constant trace has a CCC of 0.
-    """
-    people = summary_of(search).get("participants")
-    if isinstance(people, list) and people:
-        return {dimension: dict(_scored(people, dimension)) for dimension in DIMENSIONS}
-    return None if search.predictions is None else _from_predictions(search.predictions)
-
-
-def _scored(people: Sequence[object], dimension: str) -> Iterator[tuple[str, float]]:
-    for one in people:
-        if not isinstance(one, dict) or "participant" not in one or one.get(f"num_frames_{dimension}") == 0:
-            continue
-        value = number(one.get(f"ccc_{dimension}"))
-        if value is not None:
-            yield str(one["participant"]), value
-
-
-def _from_predictions(path: Path) -> Scores | None:
+    """Return each participant's CCC from the summary, else from the predictions; None where neither has them."""
+    recorded = recorded_ccc(search)
+    if recorded is not None or search.predictions is None:
+        return recorded
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    columns = ["participant", *(f"{d}_{kind}" for d in DIMENSIONS for kind in ("gold", "pred"))]
     try:
-        table = pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):  # a file of something else
+        scores = own_ccc(read(search.predictions))
+    except (OSError, KeyError, pa.ArrowException):  # a file of something else
         return None
-    people = np.array(table["participant"].to_pylist(), dtype=object)
-    scores: dict[str, dict[str, float]] = {}
-    for dimension in DIMENSIONS:
-        gold, prediction = (
-            table[f"{dimension}_{kind}"].to_numpy(zero_copy_only=False).astype(np.float64) for kind in ("gold", "pred")
-        )
-        scored = np.isfinite(gold) & np.isfinite(prediction)
-        scores[dimension] = {
-            str(person): ccc(Moments.of(prediction[own], gold[own]))
-            for person in dict.fromkeys(people[scored])
-            if np.any(own := scored & (people == person))
-        }
     return scores if any(scores.values()) else None
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.report import figure_files, figures
-from orchestrator.report.figures import configurations, importance, predicted, style, traces, trade_off
+from orchestrator.report import figure_files, figures, predicted
+from orchestrator.report.figures import configurations, importance, style, traces, trade_off
 from orchestrator.report.figures.figure import Figure
 from tests.figures.evidence import GRID, make_search, make_trial, make_trials, write_predictions
 

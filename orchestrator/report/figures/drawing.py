@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from orchestrator.report import predicted
 from orchestrator.report.evidence import Search
 from orchestrator.report.figures import (
     by_value,
@@ -14,7 +15,6 @@ from orchestrator.report.figures import (
     learning,
     parallel,
     plane,
-    predicted,
     style,
     traces,
     trade_off,

@@ -10,7 +10,7 @@ from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import heading
 from orchestrator.report.figures.figure import Figure
-from orchestrator.report.figures.predicted import GOLD, PREDICTION, Trace
+from orchestrator.report.predicted import GOLD, PREDICTION, Trace
 
 CELLS = 30  # a side
 GAMMA = 0.5  # of the shades: few frames must show beside the crowd in the middle

@@ -10,11 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.report import predicted
 from orchestrator.report.evidence import Search
-from orchestrator.report.figures import predicted, style
-from orchestrator.report.figures.configurations import finite, heading
+from orchestrator.report.figures import style
+from orchestrator.report.figures.configurations import heading
 from orchestrator.report.figures.figure import Figure
-from orchestrator.report.figures.predicted import GOLD, PREDICTION, RATERS_HIGH, RATERS_LOW, Trace
+from orchestrator.report.predicted import GOLD, PREDICTION, RATERS_HIGH, RATERS_LOW, Trace
 
 POINTS = 500  # a trace; a column has about 600 distinguishable places in print
 PANEL_MM = 22.0
@@ -51,14 +52,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
 
 def people_scores(search: Search, traces: Sequence[Trace]) -> dict[str, float]:
     """Return each participant's own CCC, the mean of valence and arousal: as recorded, else of the predictions."""
-    recorded = (search.summary or {}).get("participants") or ()
-    keys = [f"ccc_{dimension}" for dimension in DIMENSIONS]
-    scores = {
-        str(one["participant"]): sum(one[key] for key in keys) / len(keys)
-        for one in recorded
-        if all(finite(one.get(key)) for key in keys)
-    }
-    return scores or predicted.own_ccc(traces)
+    return predicted.mean_of_dimensions(predicted.recorded_ccc(search) or predicted.own_ccc(traces))
 
 
 def choose(traces: Sequence[Trace], own_ccc: Mapping[str, float]) -> tuple[list[tuple[str, Trace]], str]:
