@@ -1,6 +1,7 @@
 """The command `report`: from the address of a store to a folder of files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +24,14 @@ FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILU
 def make_report(tracking_uri: str, experiments: Sequence[str], runs: Sequence[str], output: Path) -> Collection:
     """Write the report of a store's searches into `output` and return what it is about.
 
-    Raises InputError before anything is written: a store that does not answer, an unknown experiment or run, an
+    Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment or run, an
     output folder with something in it that no report wrote.
     """
-    _refuse_foreign(output)
-    with TemporaryDirectory(prefix="report-") as folder:
-        collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs)
-        content = by_file(compose(collection, tracking_uri))
-    _write(output, content)
+    with _claimed(output):
+        with TemporaryDirectory(prefix="report-") as folder:
+            collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs)
+            content = by_file(compose(collection, tracking_uri))
+        _write(output, content)
     return collection
 
 
@@ -64,11 +65,19 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     )
 
 
-def _refuse_foreign(output: Path) -> None:
-    """Take a new folder, an empty one, or one that holds an earlier report and nothing else."""
-    if output.is_dir() and _is_report(output):
-        return
-    claim_output(output)
+@contextmanager
+def _claimed(output: Path) -> Iterator[None]:
+    """Take a new folder, an empty one, or one that holds an earlier report alone; without success leave no new one."""
+    new = [folder for folder in (output, *output.parents) if not folder.exists()]
+    try:
+        if not (output.is_dir() and _is_report(output)):
+            claim_output(output)  # before the store is read: that can take long
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else's files are in it by now
+            for folder in new:
+                folder.rmdir()
+        raise
 
 
 def _is_report(folder: Path) -> bool:
@@ -77,13 +86,16 @@ def _is_report(folder: Path) -> bool:
 
 
 def _write(output: Path, content: Mapping[str, str]) -> None:
-    """Write each file whole, the page last; a table of an earlier report that is no more is removed."""
+    """Write all files aside, then put them in place, the page last; a table that is no more is removed."""
     assert set(content) <= FILES, set(content) - FILES
     try:
+        with TemporaryDirectory(prefix=".report-", dir=output) as aside:
+            for name, text in content.items():
+                write_text(Path(aside) / name, text)
+            for name in content:
+                (Path(aside) / name).replace(output / name)
         for name in FILES - set(content):
             (output / name).unlink(missing_ok=True)
-        for name, text in content.items():
-            write_text(output / name, text)
     except OSError as error:
         found = f"{output}: {error.strerror or error}"
         raise InputError.of("--output", found=found, expected="a directory that can be written") from error

@@ -402,8 +402,43 @@ def test_bad_options_are_named(odd_store: Store, run_inside: Run, tmp_path: Path
         done = run_inside("report", *words, "--output", tmp_path / "report")
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
-        assert not list((tmp_path / "report").glob("*"))
+        assert not (tmp_path / "report").exists()
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_report_that_fails_leaves_everything_as_it_was(
+    odd_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking.connect(f"sqlite:///{tmp_path}/empty.db").create_experiment("somebody-else-s")
+    stores = ((f"sqlite:///{tmp_path}/none.db", ()), (f"sqlite:///{tmp_path}/empty.db", ()), (odd_store.uri, ("xyz",)))
+    own = tmp_path / "own"
+    own.mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for uri, experiments in stores:
+        for output in (tmp_path / "new" / "report", own):
+            with pytest.raises(InputError):
+                making.make_report(uri, experiments, (), output)
+            assert sorted(path.name for path in tmp_path.iterdir()) == before
+            assert not list(own.iterdir())
+    # A disk that fills up half-way: neither half a report nor one of two ages.
+    write(odd_store, tmp_path / "report")
+    texts = {path: path.read_text() for path in (tmp_path / "report").iterdir()}
+    written: list[Path] = []
+
+    def fill_up(path: Path, text: str) -> None:
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        path.write_text("anew " + text)
+
+    monkeypatch.setattr(making, "write_text", fill_up)
+    for output in (tmp_path / "report", tmp_path / "new" / "report"):
+        written.clear()
+        with pytest.raises(InputError, match="No space left"):
+            making.make_report(odd_store.uri, (), (), output)
+        assert len(written) == 3
+    assert {path: path.read_text() for path in (tmp_path / "report").iterdir()} == texts
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_needs_neither_torch_nor_ray(synthetic_store: Store, tmp_path: Path) -> None:
