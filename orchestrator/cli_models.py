@@ -7,7 +7,7 @@ import click
 
 from orchestrator import options as opt
 from orchestrator.errors import InputError
-from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP
+from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
 
 model_option = click.option(
     "--model", "place", required=True, metavar="DIR_OR_RUN", help="A model's or run's folder, or an MLflow run id."
@@ -66,6 +66,8 @@ def predict(**values: Any) -> None:
     )
     predicted = predicting.predict(model, predicting.read_input(model, values["source"]), wishes)
     writing.write_csv(values["output"], predicted)
+    if predicted.synthetic:
+        click.echo(SYNTHETIC_LINE, err=True)
     for line in predicted.lines:
         click.echo(line)
     if values["plot"]:

@@ -20,7 +20,8 @@ from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.frames import align
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.corpora.table import is_synthetic, rows_by_recording
+from orchestrator.corpora.table import rows_by_recording
+from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
 from orchestrator.files import claim_output, write_json
 from orchestrator.prediction_table import PREDICTIONS_TABLE

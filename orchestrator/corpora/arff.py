@@ -5,6 +5,7 @@ Dense data only; `?` is a missing value, `%` begins a comment line, names may be
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.corpora.columns import Columns, without_comments
@@ -12,6 +13,7 @@ from orchestrator.corpora.delimited import Body, read_body, read_text_bytes
 from orchestrator.corpora.findings import Findings
 
 _ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
+_SYNTHETIC = re.compile(r"@relation\s+['\"]?synthetic_", re.IGNORECASE)  # as the embedded corpus writes it
 _NUMERIC = ("numeric", "real", "integer")
 
 
@@ -24,12 +26,15 @@ def read_arff(path: Path, findings: Findings, *, text: frozenset[str] = frozense
     if data is None:
         return None
     attributes: dict[str, str] = {}
-    start = 0
+    start, metadata = 0, dict[str, str]()
     for number, raw in enumerate(io.BytesIO(data), 1):
         start += len(raw)
         line = raw.decode().strip()
         if line.lower().startswith("@data"):
-            return _read_data(path, data[start:], number, attributes, findings, text)
+            columns = _read_data(path, data[start:], number, attributes, findings, text)
+            return columns and replace(columns, metadata=metadata)
+        if _SYNTHETIC.match(line):
+            metadata["synthetic"] = "true"
         if line.lower().startswith("@attribute") and not _add(attributes, line, f"{path}:{number}", findings):
             return None
     lines = len(data.splitlines())

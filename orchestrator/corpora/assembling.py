@@ -16,7 +16,7 @@ from orchestrator.corpora.checks import check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, step_of
 from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording, VideoSource
-from orchestrator.corpora.tracks import Track
+from orchestrator.corpora.tracks import Track, any_synthetic
 from orchestrator.errors import InputError, Problem
 
 FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
@@ -31,7 +31,6 @@ class Source:
     session: str
     track: Track
     annotations: Mapping[str, Annotation]  # by dimension, both with the same raters
-    synthetic: bool = False
     video: VideoSource | None = None
 
 
@@ -69,7 +68,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     return Corpus(
         kind=kind,
         path=path,
-        synthetic=synthetic or any(source.synthetic for source in sources),
+        synthetic=synthetic or any_synthetic(source.track for source in sources),
         feature_names=names,
         hz=_rate(recordings, findings),
         recordings=tuple(recordings),

@@ -30,6 +30,11 @@ def find(path: Path) -> bool:
     return path.is_dir() and ((path / INDIVIDUAL).is_dir() or (path / GOLD_STANDARD).is_dir())
 
 
+def has_features(path: Path) -> bool:
+    """Whether a folder holds video features as an AVEC package does; the test people's come without any label."""
+    return any(_nested(path, name) for name in FEATURES)
+
+
 def read(path: Path, findings: Findings) -> list[Source]:
     """Read every labelled recording of the package at `path`; faults go to `findings`."""
     features = feature_files(path, findings)

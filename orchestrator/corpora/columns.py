@@ -20,7 +20,7 @@ class Columns:
     numbers: NDArray[np.float64]  # (N, C); NaN where a value is missing
     text: Mapping[str, tuple[str, ...]]  # N entries each, "" where missing
     lines_before: int | None  # lines above the first row; None where rows are not lines (Parquet)
-    metadata: Mapping[str, str]  # of the file as a whole (Parquet)
+    metadata: Mapping[str, str]  # of the file as a whole (Parquet, ARFF)
 
     def __len__(self) -> int:
         """N, the number of rows."""

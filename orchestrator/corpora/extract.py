@@ -20,13 +20,16 @@ from typing import Literal
 
 import av
 
+from orchestrator.corpora.places import SYNTHETIC_MARKERS, is_marked_synthetic
 from orchestrator.corpora.videos import VIDEO_SUFFIXES
 from orchestrator.errors import InputError, Problem
+from orchestrator.files import write_text
 
 ToolName = Literal["openface", "py-feat"]
 
 OPENFACE_PROGRAM = "FeatureExtraction"
 OPENFACE_VARIABLE = "OPENFACE_FEATURE_EXTRACTION"
+MARKED = "SYNTHETIC DATA: these tables were extracted from generated videos, not of people.\n"
 TIMEOUT_SECONDS = 4 * 3600.0  # a video; Py-Feat without a GPU needs about a second a frame
 # Decoders differ on a video's last frames; a table that lacks more is not whole.
 MISSING_FRAMES_ALLOWED = 2
@@ -105,6 +108,8 @@ def extract(  # noqa: PLR0913
     features = out / "features"
     try:
         features.mkdir(parents=True, exist_ok=True)
+        if is_marked_synthetic(source):  # a tool's table cannot say it
+            write_text(out / SYNTHETIC_MARKERS[0], MARKED)
     except OSError as error:
         raise InputError.of(
             "--out", found=f"{out}: {error.strerror}", expected="a folder that can be written"

@@ -16,7 +16,7 @@ from orchestrator.corpora.action_units import FACE_IDS, canonical_name, tool_of
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.delimited import Body, header_of, read_body
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.tracks import make_track
+from orchestrator.corpora.tracks import is_synthetic, make_track
 from orchestrator.errors import InputError
 
 
@@ -27,6 +27,7 @@ class Rows:
     time: NDArray[np.float64]  # (N,) seconds
     features: NDArray[np.float32]  # (N, F); NaN where a value is missing
     valid: NDArray[np.bool_]  # (N,) a face, and no value missing
+    synthetic: bool  # the table says so
 
 
 class GrowingTable:
@@ -134,4 +135,4 @@ class GrowingTable:
         self._last = float(track.time[-1])
         features = track.features[:, [track.names.index(name) for name in self.wanted]]
         valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
-        return Rows(time=track.time, features=features, valid=valid)
+        return Rows(time=track.time, features=features, valid=valid, synthetic=is_synthetic(columns))

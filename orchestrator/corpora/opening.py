@@ -47,8 +47,7 @@ def open_corpus(path: Path, *, corpus: str | None = None, features: Sequence[str
     except OSError as error:
         where = str(error.filename or path)
         raise InputError.of(where, found=error.strerror or error, expected="a readable corpus") from error
-    folders = (*candidates, root) if path.is_dir() else (path.parent,)
-    return assemble(kind, path, sources, findings, synthetic=is_marked_synthetic(folders), patterns=features)
+    return assemble(kind, path, sources, findings, synthetic=is_marked_synthetic(path), patterns=features)
 
 
 def _format_of(path: Path, candidates: tuple[Path, ...], wanted: str | None) -> tuple[str, Path]:

@@ -1,6 +1,5 @@
 """Finding the folders and files of a corpus, also where unzipping has doubled a folder."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.corpora.column_files import READ_BY_SUFFIX
@@ -36,8 +35,9 @@ def roots(path: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(candidates))
 
 
-def is_marked_synthetic(folders: Iterable[Path]) -> bool:
-    """Whether any of these folders says that its contents were generated."""
+def is_marked_synthetic(path: Path) -> bool:
+    """Whether a folder above the path, or the path as a corpus's root, says that its contents were generated."""
+    folders = (*path.resolve().parents, *((path, *roots(path)) if path.is_dir() else ()))
     return any((folder / marker).is_file() for folder in folders for marker in SYNTHETIC_MARKERS)
 
 

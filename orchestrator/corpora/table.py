@@ -19,7 +19,7 @@ from orchestrator.corpora.column_files import read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.corpora.tracks import Track, make_track, truth_of
+from orchestrator.corpora.tracks import Track, make_track
 
 LOOKS_LIKE = "a .parquet or .csv file with the columns participant, time, features and labels"
 SUFFIXES = (".parquet", ".csv", ".tsv")
@@ -47,7 +47,6 @@ def read(path: Path, findings: Findings) -> list[Source]:
     labels = [column for names in raters.values() for column in names]
     check_labels(columns, np.arange(len(columns)), labels, findings)
     features = _without(columns, labels)
-    synthetic = is_synthetic(columns)
     sources = []
     for (person, session), rows in rows_by_recording(columns).items():
         name = f"{person}_{session}" if session else person
@@ -56,23 +55,8 @@ def read(path: Path, findings: Findings) -> list[Source]:
         if track is None:
             continue
         annotations = {dimension: _annotation(columns, names, track) for dimension, names in raters.items()}
-        sources.append(
-            Source(
-                participant=person,
-                session=session,
-                track=track,
-                annotations=annotations,
-                synthetic=synthetic,
-            )
-        )
+        sources.append(Source(participant=person, session=session, track=track, annotations=annotations))
     return sources
-
-
-def is_synthetic(columns: Columns) -> bool:
-    """Whether a table says of itself, in a column or in its metadata, that it was generated."""
-    column = truth_of(columns, "synthetic")
-    said = columns.metadata.get("synthetic", "").strip().lower()
-    return bool(column is not None and column.any()) or said not in {"", "false", "0", "no"}
 
 
 def _without_empty(columns: Columns, findings: Findings) -> Columns:

@@ -3,6 +3,7 @@
 Shapes: N rows of the file, T frames of the recording, F features. Times are in seconds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +170,18 @@ def truth_of(columns: Columns, name: str) -> NDArray[np.bool_] | None:
     if text is None:
         return None
     return np.array([entry.lower() in {"true", "t", "yes", "1", "1.0"} for entry in columns.text[text]], dtype=bool)
+
+
+def is_synthetic(columns: Columns) -> bool:
+    """Whether a file says of itself, in a column or in its metadata, that it was generated."""
+    column = truth_of(columns, "synthetic")
+    said = columns.metadata.get("synthetic", "").strip().lower()
+    return bool(column is not None and column.any()) or said not in {"", "false", "0", "no"}
+
+
+def any_synthetic(tracks: Iterable[Track]) -> bool:
+    """Whether a file of any of these recordings says so; one that many share is asked once."""
+    return any(map(is_synthetic, {id(track.columns): track.columns for track in tracks}.values()))
 
 
 def _report_ranges(

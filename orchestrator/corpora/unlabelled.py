@@ -5,7 +5,7 @@ RECOLA or AVEC tree, one's own corpus, or just files. Shapes: T frames, F featur
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from orchestrator.corpora.frames import FaceCrop, open_frames
 from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged
 from orchestrator.corpora.places import files_by_name, inside, is_marked_synthetic, roots
 from orchestrator.corpora.recording import Recording, VideoSource
-from orchestrator.corpora.tracks import Track, make_track, read_track
+from orchestrator.corpora.tracks import Track, any_synthetic, make_track, read_track
 from orchestrator.corpora.videos import RATE_FILE, VIDEO_SUFFIXES, find_videos, rate_of_file
 from orchestrator.errors import InputError
 
@@ -43,10 +43,12 @@ def read_feature_files(path: Path, features: Sequence[str]) -> Unlabelled:
     """
     findings = Findings()
     recordings: list[Recording] = []
-    for (participant, session), track in _tracks(path, findings):
+    tracks = _tracks(path, findings)
+    for (participant, session), track in tracks:
         found = _recording(track, participant, session, features, findings)
         recordings += [found] if found else []
-    return _finished(path, recordings, findings, f"files with features ({', '.join(READ_BY_SUFFIX)})")
+    read = _finished(path, recordings, findings, f"files with features ({', '.join(READ_BY_SUFFIX)})")
+    return replace(read, synthetic=read.synthetic or any_synthetic(track for _, track in tracks))
 
 
 def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop) -> Unlabelled:
@@ -72,10 +74,7 @@ def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, e
         findings.problem(path, found="nothing to predict for", expected=expected)
     if findings.problems:
         raise InputError(findings.problems)
-    folders = (*roots(path), path) if path.is_dir() else (path.parent,)
-    return Unlabelled(
-        recordings=tuple(recordings), notes=findings.notes, synthetic=is_marked_synthetic(dict.fromkeys(folders))
-    )
+    return Unlabelled(recordings=tuple(recordings), notes=findings.notes, synthetic=is_marked_synthetic(path))
 
 
 def _tracks(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Track]]:
@@ -115,7 +114,7 @@ def _feature_files(path: Path, findings: Findings) -> tuple[Mapping[str, Path], 
         features = inside(root, recola.FEATURES)
         if features:
             return files_by_name(features, findings), True
-        if avec.find(root):
+        if avec.has_features(root):
             return avec.feature_files(root, findings), True
         own = inside(root, "features")
         if own:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from models.networks import AffectNetwork
 from models.sizes import cell_of
 from orchestrator.corpora.growing import GrowingTable, Rows
+from orchestrator.corpora.places import is_marked_synthetic
 from orchestrator.corpora.unlabelled import read_feature_files
 from orchestrator.errors import InputError
+from orchestrator.inference.defaults import SYNTHETIC_LINE
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.inference.writing import number, seconds
 from orchestrator.training_data import statistics
@@ -66,6 +68,9 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     stream = Stream(model, folds, networks, scaler, ahead, wanted.device)
     which = "1 fold model" if len(folds) == 1 else f"the mean of {len(folds)} fold models"
     print(f"{model.name}: {which}, {ahead} frames of look-ahead; scaling {scaler.text}", file=sys.stderr)
+    synthetic = bool(model.card["synthetic"]) or is_marked_synthetic(path)
+    if synthetic:
+        print(SYNTHETIC_LINE, file=sys.stderr)
     show(HEADER)
     with _until_told_to_end() as ended, GrowingTable(path, model.card["features"]) as table:
         last = time.monotonic()
@@ -75,6 +80,9 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
                 time.sleep(POLL_SECONDS)
                 continue
             last = time.monotonic()
+            if rows.synthetic and not synthetic:
+                synthetic = True
+                print(SYNTHETIC_LINE, file=sys.stderr)
             _print(stream.add(rows, last), ahead, show)
         _print(stream.finish(), ahead, show)
 

@@ -166,6 +166,8 @@ def _lines(
         known = [one for one in seen if any(one in fold["held_out"] for fold in model.card["folds"])]
         note = f"; it was TRAINED on {_some(known)}" if known else ""
         lines.append(f"models    {_some(list(people))}: fold {wishes.fold}{note}")
+    if given.synthetic:
+        lines.append("input     SYNTHETIC recordings: they say nothing about people")
     lines += [*_rates(model, recordings), *(f"note      {note}" for note in given.notes)]
     scaling = model.protocol.scaling
     if scaling == "participant" and not model.recipe.trunk:

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.corpora.extract import OPENFACE_VARIABLE, extract
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.places import is_marked_synthetic
 from orchestrator.corpora.tracks import read_track
 from orchestrator.errors import InputError
 from tests.corpora import fake_openface
@@ -78,6 +79,16 @@ def test_tables_are_the_tools_own_bytes(videos, tmp_path):
     assert table == (by_hand / "P16.csv").read_bytes()
     assert table.decode().startswith(OPENFACE_2_HEADER)
     assert len(table.splitlines()) == 1 + NUM_FRAMES
+
+
+@pytest.mark.usefixtures("openface")
+def test_tables_of_generated_videos_stay_marked(videos, tmp_path):
+    (videos / "SYNTHETIC.txt").write_text("made up")
+    for source, name in ((videos, "all"), (videos / "P16.mp4", "one")):
+        extract(source, tmp_path / name, tool="openface")
+        assert is_marked_synthetic(tmp_path / name)
+        assert is_marked_synthetic(tmp_path / name / "features" / "P16.csv")
+    assert not is_marked_synthetic(tmp_path)
 
 
 @pytest.mark.usefixtures("openface")

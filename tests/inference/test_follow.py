@@ -15,10 +15,12 @@ import pytest
 from orchestrator.corpora.growing import GrowingTable
 from orchestrator.errors import InputError
 from orchestrator.inference import predicting
+from orchestrator.inference.defaults import SYNTHETIC_LINE
 from orchestrator.inference.following import HEADER, Following, follow
 from orchestrator.inference.predicting import Wishes
 from orchestrator.inference.saved_model import open_model
 from tests.conftest import ROOT
+from tests.corpora.writers import three_people, write_table
 from tests.inference.conftest import LENGTH, Make
 
 NUM_ROWS = 3 * LENGTH + 7
@@ -72,6 +74,22 @@ def test_growing_in_pieces_gives_what_the_finished_file_gives(
     assert np.isnan(found[50:67, 1]).all()
     assert (found[:, 3] >= 0).all()
     assert (found[:, 4] == 0).all()
+
+
+def test_a_generated_table_is_said_to_be_one(
+    make_model: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_table(tmp_path / "own.parquet", three_people(num_rows=60), synthetic=False)
+    folder = make_model(own, network="rnn", scaling="none")
+    names = open_model(str(folder)).card["features"]
+    header, *rows = (line.rstrip("\n") for line in lines_of(names, num_rows=9))
+    (tmp_path / "marked").mkdir()
+    (tmp_path / "marked" / "SYNTHETIC.txt").write_text("made up")
+    for path, column in ((tmp_path / "a.csv", None), (tmp_path / "b.csv", "1"), (tmp_path / "marked" / "c.csv", "0")):
+        more = ("", "") if column is None else (",synthetic", f",{column}")
+        path.write_text("".join(f"{line}{more[min(n, 1)]}\n" for n, line in enumerate([header, *rows])))
+        assert len(followed(folder, path)) == len(rows)
+        assert capsys.readouterr().err.splitlines().count(SYNTHETIC_LINE) == (path.name != "a.csv")
 
 
 def test_two_directions_wait_for_what_comes_after(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
