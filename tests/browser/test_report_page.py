@@ -37,6 +37,21 @@ return [...document.querySelectorAll('section.narrow')]
     .flatMap(one => [...one.getClientRects()])
     .map(one => one.width);
 """
+FIGURES = """
+return [...document.querySelectorAll('figure, figure img')].map(one => {
+    const box = one.getBoundingClientRect();
+    return [one.tagName, box.left, box.width];
+});
+"""
+NARROW_SCREEN = 1200  # pixels: a laptop's browser
+WIDTHS = """
+return [
+    ['page', document.documentElement.clientWidth, document.documentElement.scrollWidth],
+    ...[...document.querySelectorAll('.scroll')].map(one => [one.ariaLabel, one.clientWidth, one.scrollWidth]),
+    ...[...document.querySelectorAll('table')].map(one =>
+        [one.dataset.table, document.querySelector('main').clientWidth, one.scrollWidth]),
+];
+"""
 PICTURES = "return [...document.images].map(one => one.complete && one.naturalWidth)"
 
 
@@ -107,6 +122,17 @@ def test_tables_and_pictures_are_there(opened: Chrome) -> None:
     assert all(width > 200 for width in pictures)
 
 
+def test_nothing_scrolls_sideways_on_a_narrow_screen(opened: Chrome) -> None:
+    narrow = {**SCREEN, "width": NARROW_SCREEN, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    widths: list[tuple[str, int, int]] = opened.execute_script(WIDTHS)
+    assert widths[0] == ["page", NARROW_SCREEN, NARROW_SCREEN]
+    assert len(widths) >= 1 + 2 * 7
+    assert [(name, needed) for name, room, needed in widths if needed > room] == []
+    cells = opened.find_elements(By.CSS_SELECTOR, "[data-table='table-1'] thead tr:last-child th")
+    assert [cell.text for cell in cells] == ["ours", "paper", "difference"] * 4
+
+
 def test_hostile_names_are_text(opened: Chrome, page: Path) -> None:
     """As markup the name would not be in the text; the pictures say it again for who cannot see them."""
     escaped = "&lt;img src=x onerror=alert(1)&gt;" in page.read_text()
@@ -128,6 +154,13 @@ def test_it_prints_in_two_columns_of_paper_width(opened: Chrome) -> None:
     assert max(wide, default=0) <= SCREEN["width"] + 1
     sections: list[float] = opened.execute_script(SECTIONS)
     assert sections == pytest.approx([column] * len(sections), abs=2)
+    figures: list[tuple[str, float, float]] = opened.execute_script(FIGURES)
+    assert {tag for tag, _, _ in figures} == {"FIGURE", "IMG"}
+    assert max(width for _, _, width in figures) <= column + 1
+    assert {round(left / PIXELS_A_MM) for tag, left, _ in figures if tag == "FIGURE"} == {
+        0,
+        round(PAGE_MM - 2 * MARGIN_MM - COLUMN_MM),
+    }
     printed = opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     pdf = base64.b64decode(printed["data"])
     sizes = re.findall(rb"/MediaBox \[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", pdf)
