@@ -2,16 +2,19 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import mlflow.pytorch
 import numpy as np
 import pytest
 import torch
 
-from orchestrator.inference import exporting, logged, timing
-from orchestrator.inference.saved_model import open_model
+from models.windows import cut
+from orchestrator.inference import exporting, logged, predicting, timing
+from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.tracking import connect, tracking_identity, write_missing
-from tests.conftest import LEFT_OPEN, Run, StartRay
+from orchestrator.training_data import make_series
+from tests.conftest import LEFT_OPEN, Run, StartRay, read_summary
 from tests.searching import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
@@ -53,6 +56,86 @@ def test_it_is_a_model_of_the_run_and_loads_without_pickle(run_folder: "tuple[Pa
     np.testing.assert_allclose(served, found, atol=1e-6)
     names = zipfile.ZipFile(run_folder[0] / "model.pt2").namelist()
     assert any(name.endswith("models/model.json") for name in names)
+
+
+# 15 images a person, in windows of 4.
+FEDERATED = {
+    **ONE_POINT,
+    "method": "fl-au",
+    "protocol_changes": {"epochs": 1, "num_folds": 2},
+    "search": {"log_model": True, "client_actors": 1},
+}
+TRAINED_TRUNK = {
+    "method": "images",
+    "overrides": ("hidden_size=8", "sequence_length=4", "num_layers=1"),
+    "protocol_changes": {"epochs": 1, "num_folds": 2},
+    "search": {"log_model": True},
+    "image_changes": {"image_size": 40, "frame_stride": 10, "backbone": "trained"},
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "corpus", "shape", "dtype", "folds"),
+    [
+        (FEDERATED, "small_corpus", (-1, -1, 40), "float32", [0, 1]),
+        (TRAINED_TRUNK, "faces", (-1, -1, 3, 40, 40), "uint8", None),
+    ],
+    ids=["fl-au", "images"],
+)
+def test_what_other_methods_log_gives_the_numbers_of_predict(  # noqa: PLR0917
+    asked: dict[str, Any],
+    corpus: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    folds: list[int] | None,
+    ray_cluster: StartRay,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A federation's mean over the folds, and a trunk's fold of least selection loss, on windows of real input."""
+    ray_cluster()
+    data: Path = request.getfixturevalue(corpus)
+    output, uri = tmp_path / "run", f"sqlite:///{tmp_path}/mlflow.db"
+    assert search(data, output, uri, **asked) == 0
+    run = parent((output, uri))
+    assert "logged_model_problem" not in run.data.tags
+    (logged_model,) = run.outputs.model_outputs
+    mlflow.set_tracking_uri(uri)
+    address = f"models:/{logged_model.model_id}"
+    info = mlflow.models.get_model_info(address)
+    (given,), (out) = info.signature.inputs.inputs, info.signature.outputs.inputs[0]
+    assert (given.shape, str(given.type)) == (shape, dtype)
+    assert out.shape == (-1, -1, 2)
+    files = [path for path in Path(mlflow.artifacts.download_artifacts(address)).rglob("*") if path.is_file()]
+    (program,) = [path for path in files if path.suffix not in {"", ".txt", ".yml", ".yaml", ".json"}]
+    assert program.suffix == ".pt2"
+    assert not [name for name in zipfile.ZipFile(program).namelist() if name.endswith((".pkl", ".pickle", ".pth"))]
+    losses = [fold["selection_loss"] for fold in read_summary(output)["folds"]]
+    folds = folds or [losses.index(min(losses))]
+    x, expected = predicted_windows(open_model(str(output)), data, folds)
+    with torch.no_grad():
+        found = mlflow.pytorch.load_model(address)(torch.from_numpy(x)).numpy()
+    seen = np.isfinite(expected)
+    assert seen.mean() > 0.9
+    np.testing.assert_allclose(found[seen], expected[seen], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(mlflow.pyfunc.load_model(address).predict(x), found, atol=1e-6)
+
+
+def predicted_windows(model: SavedModel, data: Path, folds: list[int]) -> "tuple[np.ndarray, np.ndarray]":
+    """Whole windows without a gap as a graph takes them, and what `predict` says in them, the mean of some folds."""
+    given = predicting.read_input(model, data)
+    series = make_series(given.recordings, model.protocol, model.images)
+    windows = cut(series, model.recipe.sequence_length)
+    whole = (windows.valid_WL.all(1) & (windows.length_W == windows.length)).nonzero().flatten()
+    assert len(whole) > len(series)
+    x = windows.batch(whole).x_BLF
+    by_fold = []
+    for fold in folds:
+        traces = predicting.predict(model, given, predicting.Wishes(overlap=0.0, fold=fold)).traces
+        places = zip(windows.series_W[whole].tolist(), windows.start_W[whole].tolist(), strict=True)
+        by_fold.append([traces[one].prediction[start : start + windows.length] for one, start in places])
+    x = x.permute(0, 1, 4, 2, 3) if x.dtype == torch.uint8 else x
+    return x.contiguous().numpy(), np.mean(by_fold, axis=0)
 
 
 def test_once_a_search(run_folder: "tuple[Path, str]") -> None:
