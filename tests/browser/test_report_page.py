@@ -1,6 +1,8 @@
 """The report in a real browser: fetches nothing, shows tables and pictures, prints in two columns, runs no markup."""
 
 import base64
+import dataclasses
+import itertools
 import json
 import re
 import shutil
@@ -15,8 +17,14 @@ from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from orchestrator.protocols import DESCRIBED, PUBLISHED
+from orchestrator.report import making, rendering
+from orchestrator.report.collecting import Collection
+from orchestrator.report.paper_tables import NETWORKS
+from orchestrator.report.reading import methods
 from orchestrator.tracking import write_missing
 from tests.conftest import LEFT_OPEN, Run
+from tests.figures.evidence import make_search, make_trial
 
 pytestmark = LEFT_OPEN
 NASTY = "<img src=x onerror=alert(1)>"
@@ -89,14 +97,19 @@ def page(request: pytest.FixtureRequest, run_command: Run, tmp_path_factory: pyt
 
 
 @pytest.fixture
-def opened(browser: Chrome, page: Path) -> Iterator[Chrome]:
+def empty(browser: Chrome) -> Iterator[Chrome]:
     browser.get("about:blank")
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get(page.as_uri())
     yield browser
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture
+def opened(empty: Chrome, page: Path) -> Chrome:
+    empty.get(page.as_uri())
+    return empty
 
 
 def requests(browser: Chrome) -> list[str]:
@@ -123,14 +136,42 @@ def test_tables_and_pictures_are_there(opened: Chrome) -> None:
 
 
 def test_nothing_scrolls_sideways_on_a_narrow_screen(opened: Chrome) -> None:
+    check_widths(opened)
+
+
+def test_neither_does_it_with_the_widest_numbers(empty: Chrome, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(rendering.as_html(making.compose(full_collection(), "sqlite:///mlflow.db")))
+    empty.get((tmp_path / "report.html").as_uri())
+    check_widths(empty)
+    assert "not run" not in empty.find_element(By.ID, "table-1").text
+
+
+def check_widths(browser: Chrome) -> None:
     narrow = {**SCREEN, "width": NARROW_SCREEN, "mobile": False}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
-    widths: list[tuple[str, int, int]] = opened.execute_script(WIDTHS)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    widths: list[tuple[str, int, int]] = browser.execute_script(WIDTHS)
     assert widths[0] == ["page", NARROW_SCREEN, NARROW_SCREEN]
     assert len(widths) >= 1 + 2 * 7
     assert [(name, needed) for name, room, needed in widths if needed > room] == []
-    cells = opened.find_elements(By.CSS_SELECTOR, "[data-table='table-1'] thead tr:last-child th")
+    cells = browser.find_elements(By.CSS_SELECTOR, "[data-table='table-1'] thead tr:last-child th")
     assert [cell.text for cell in cells] == ["ours", "paper", "difference"] * 4
+
+
+def full_collection() -> Collection:
+    """Every method and network under two changed protocols, with numbers as long as the paper's grids have them."""
+    rows = [("learning_rate", 0.0051), ("hidden_size", 1024), ("sequence_length", 2000), ("num_layers", 16)]
+    people = [{"participant": f"P{n}", "ccc_valence": n / 30, "ccc_arousal": -n / 30} for n in range(23)]
+    searches = []
+    for method, protocol in itertools.product(methods(), (PUBLISHED, DESCRIBED)):
+        trials = [
+            make_trial(f"{method}-{network}", {"network": network, **dict(rows)}, -0.123, 0.456) for network in NETWORKS
+        ]
+        fields = dataclasses.asdict(dataclasses.replace(protocol, epochs=100, label_delay_seconds=2.4))
+        search = make_search(trials, summary={**trials[0], "best": trials[0], "participants": people})
+        corpus = {"synthetic": True, "sha256": "ab" * 32, "kind": "recola"}
+        plan = {**search.plan, "method": method, "protocol": fields, "corpus": corpus}
+        searches.append(dataclasses.replace(search, plan=plan, run_id=f"{method}-{protocol.name}"))
+    return Collection(searches=searches, listed=[])
 
 
 def test_hostile_names_are_text(opened: Chrome, page: Path) -> None:
