@@ -41,8 +41,8 @@ def browser() -> Iterator[Chrome]:
 
 
 @contextlib.contextmanager
-def opened_browser() -> Iterator[Chrome]:
-    """Chromium as the system has it: nothing is fetched, and its traffic and console are recorded."""
+def opened_browser(*, recorded: bool = True) -> Iterator[Chrome]:
+    """Chromium as the system has it: nothing is fetched; its traffic and console are recorded, which takes time."""
     options = ChromeOptions()
     options.binary_location = program(*CHROMIUM)
     driver = program("chromedriver")
@@ -51,7 +51,8 @@ def opened_browser() -> Iterator[Chrome]:
         flags += ["no-proxy-server", "disable-background-networking", "hide-scrollbars", f"user-data-dir={profile}"]
         for flag in flags:
             options.add_argument(f"--{flag}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        if recorded:
+            options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         started = Chrome(options=options, service=Service(driver))
         started.set_page_load_timeout(PAGE_SECONDS)
         yield started
