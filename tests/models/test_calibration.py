@@ -98,7 +98,8 @@ def test_a_real_trunk_is_dearer_the_larger_its_images() -> None:
         calibration._timed_trunk(*calibration._trunk_key(r), 0.01) for r in (one, replace(one, image_size=112))
     )
     assert 2 * small.validation_seconds < small.training_seconds < large.training_seconds / 5
-    # 3.63 x 10^9 operations a frame of 224 x 224 (He et al., 2016: 1.8 x 10^9 multiply-adds), by the area from 112.
+    # 3.63 x 10^9 operations a frame of 224 x 224 (He et al., 2016: 1.8 x 10^9 multiply-adds); above by the area.
     assert calibration.calibrate_trunk("resnet18", 224) == pytest.approx(3.63, rel=0.01)
+    assert calibration.calibrate_trunk("resnet18", 448) == pytest.approx(4 * 3.63, rel=0.01)
     with pytest.raises(AssertionError, match="40"):
         estimate_seconds([one], 40, 1000, 5)
