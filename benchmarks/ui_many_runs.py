@@ -40,8 +40,8 @@ AXES = "return [...document.querySelectorAll('svg text')].filter(one => one.text
 PATIENCE_SECONDS = 120.0
 
 
-def make_search(output: Path) -> int:
-    """Write the files of a finished search over the paper's grid of action units; gives its configurations."""
+def make_search(output: Path) -> None:
+    """Write the files of a finished search over the paper's grid of action units, its summary last."""
     trials = [
         {"uid": f"{number:03x}{number:09x}", "network": network, "hparams": asdict(point)}
         for number, (network, point) in enumerate(grid_points(au.NETWORKS, au.GRID))
@@ -55,7 +55,6 @@ def make_search(output: Path) -> int:
         file.write_text(json.dumps(result | trial | {"folds": folds}))
     summary = make_summary(output)
     (output / "summary.json").write_text(json.dumps(summary | {"best": trials[0]}))
-    return len(trials)
 
 
 def seconds_until(browser: Chrome, address: str, shown: Callable[[], bool]) -> float:
@@ -96,12 +95,13 @@ def main() -> None:
     with contextlib.ExitStack() as made:
         folder = arguments.folder or Path(made.enter_context(tempfile.TemporaryDirectory()))
         store = f"sqlite:///{folder.resolve()}/mlflow.db"
-        if not (folder / "mlflow.db").exists():
-            start = time.perf_counter()
-            number = make_search(folder / "run")
-            report = write_missing(folder / "run", store)
-            assert report.complete, report
-            print(f"{number} configurations written in {time.perf_counter() - start:.0f} s")
+        run = folder / "run"
+        if not (run / "summary.json").exists():
+            make_search(run)
+        start = time.perf_counter()
+        report = write_missing(run, store)  # also what is left of a call that was broken off
+        assert report.complete, report
+        print(f"{report}, {time.perf_counter() - start:.0f} s")
         measure(store, folder / "ui.log", arguments.visits)
 
 

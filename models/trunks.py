@@ -37,7 +37,8 @@ def _resnet18() -> nn.Module:
             self.fc = nn.Identity()
 
         def forward(self, x_NCSS: Tensor) -> Tensor:
-            x_NCSS = self.maxpool(self.relu(self.bn1(self.conv1(_laid_out(x_NCSS)))))
+            x_NCSS = x_NCSS.contiguous(memory_format=torch.channels_last)
+            x_NCSS = self.maxpool(self.relu(self.bn1(self.conv1(x_NCSS))))
             for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
                 block = stage[0].conv1
                 side = -(-x_NCSS.shape[-1] // block.stride[0])
@@ -47,10 +48,6 @@ def _resnet18() -> nn.Module:
             return features_NF
 
     return ResNet18()
-
-
-def _laid_out(x_NCSS: Tensor) -> Tensor:
-    return x_NCSS.contiguous(memory_format=torch.channels_last)
 
 
 TRUNKS: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
