@@ -20,6 +20,8 @@ Color = tuple[float, float, float]
 
 BLOCK_PIXELS = 2**17  # drawn at a time: a plane of them fits a core's cache
 UNIT_FULL = 4.0  # intensity at which a movement of the face is at its full extent
+FLUSH_FACE = 0.04  # green and blue that a flushed face loses everywhere
+FLUSH_CHEEKS = 0.30  # and on the cheeks besides
 CAMERA_NOISE = 0.01  # standard deviation of each pixel's brightness, of 1
 # Pose, in half image sides for a degree: the head, and its features, which are nearer to the camera.
 HEAD_SHIFT = 0.004
@@ -99,6 +101,7 @@ class _Drawing:
         actions = face.actions[frames].astype(np.float32)[:, :, None, None]
         self.moves = {name: actions[:, index] / np.float32(UNIT_FULL) for index, name in enumerate(UNITS)}
         self.open = 1.0 - face.blink[frames].astype(np.float32)[:, None, None]
+        self.flush = face.flush[frames].astype(np.float32)[:, None, None]
         self.looks, self.sizes, self.soft = looks, looks.sizes, np.float32(2.0 / size)
         yaw, pitch, roll = (actions[:, ACTIONS.index(name)] for name in ("Yaw", "Pitch", "Roll"))
         grid = ((np.arange(size, dtype=np.float32) + 0.5) * 2.0 / size - 1.0).astype(np.float32)
@@ -174,6 +177,7 @@ class _Drawing:
         head = self._ellipse(self.u * (1.0 + 0.22 * jaw), below - 0.04, width, height)
         self._paint(head, self.looks.colors["skin"])
         self._shade(head * np.maximum((self.u / width) ** 2 - 0.45, 0.0), 0.45)  # rounded at the sides
+        self.rgb[1:] *= 1.0 - FLUSH_FACE * head * self.flush
         fringe = self._above(self.sizes["hairline"] + 0.35 * self.u**2 - self.v, 2.0)
         self._paint(self.hair * fringe, self.looks.colors["hair"])
 
@@ -182,7 +186,7 @@ class _Drawing:
         across, down = self.a - 0.34, self.fv - (eye + 0.27 - 0.04 * moves["AU6"])
         cheek = self._glow(across, down, 0.20, 0.15)
         self._shade(cheek, -0.22 * moves["AU6"])
-        self.rgb[1:] *= 1.0 - 0.14 * cheek * moves["AU6"]  # and redder
+        self.rgb[1:] *= 1.0 - cheek * (0.14 * moves["AU6"] + FLUSH_CHEEKS * self.flush)  # and redder
         pouch = self._stroke(down + 0.14 - 0.8 * across**2, 0.035, 0.14 - np.abs(across))
         self._shade(pouch, 0.40 * moves["AU6"])
         crows = self._stroke((self.fv - eye) % np.float32(0.07) - 0.035, 0.03, 0.05 - np.abs(self.a - 0.50))

@@ -75,6 +75,13 @@ FLOW_PER_DEGREE = 0.06  # a degree a second
 FLOW_PER_UNIT = 0.1  # an intensity step a second, summed over the units
 FLOW_SPREAD = 0.6  # of the flow's standard deviation over its mean
 
+# Colour: blood rises to an aroused face (Benitez-Quiroz, Srinivasan and Martinez 2018, PNAS 115, 3581-3586, on colour
+# that tells emotions apart), and for reasons of its own. No tool for action units reports it.
+FLUSH_AROUSAL = 0.9
+FLUSH_SECONDS = 1.0  # a low-pass: vessels are slower than muscles
+FLUSH_OWN = 0.35  # spread of what has nothing to do with affect
+FLUSH_OWN_SECONDS = 20.0
+
 # People: how far they differ when the identity dial is at 1 (log-normal where a factor).
 REST_UNITS = 1.2
 REST_DEGREES = 9.0
@@ -82,6 +89,7 @@ EXPRESSIVITY_SPREAD = 0.45
 TEMPO_SPREAD = 0.4
 SWAY_SPREAD = 0.5
 BLINK_SPREAD = 0.5
+FLUSH_SPREAD = 0.5
 
 # The extraction tool's errors.
 NOISE_UNITS = 1.35
@@ -116,6 +124,7 @@ class Person:
     tempo: float  # factor on onset and offset times
     sway: float  # factor on head movements
     blink: float  # factor on the rate of blinks
+    flush: float  # factor on how far the colour changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +138,7 @@ class FacialActions:
     actions: Array  # (T, A) in the order of ACTIONS: intensities 0-5, degrees, flow
     speaking: Array  # (T,) 0 or 1
     blink: Array  # (T,) 0 open to 1 closed
+    flush: Array  # (T,) 0 pale to 1 red; no tool reports it
 
     @property
     def hz(self) -> float:
@@ -164,6 +174,7 @@ def simulate(
     pose = _pose(affect, expressions, sway, sides, people)
     actions = np.concatenate([units, pose, _flow(units, pose, hz)], axis=-1)
     blink = np.stack([_blinks(g, num_frames, hz, p) for g, p in zip(generators, people, strict=True)], axis=1)
+    flush = _flush(affect, participants, people, seed=seed, hz=hz)
     time = np.arange(num_frames) / hz
     return tuple(
         FacialActions(
@@ -174,6 +185,7 @@ def simulate(
             actions=actions[:, index],
             speaking=speaking[:, index],
             blink=blink[:, index],
+            flush=flush[:, index],
         )
         for index, participant in enumerate(participants)
     )
@@ -231,10 +243,17 @@ def _person(generator: np.random.Generator, identity: float) -> Person:
     rest = np.zeros(len(ACTIONS))
     rest[: len(UNITS)] = np.abs(generator.normal(0.0, REST_UNITS, len(UNITS)))
     rest[len(UNITS) : len(UNITS) + len(POSE)] = generator.normal(0.0, REST_DEGREES, len(POSE))
-    spreads = np.array([EXPRESSIVITY_SPREAD] * len(UNITS) + [TEMPO_SPREAD, SWAY_SPREAD, BLINK_SPREAD])
+    spreads = np.array([EXPRESSIVITY_SPREAD] * len(UNITS) + [TEMPO_SPREAD, SWAY_SPREAD, BLINK_SPREAD, FLUSH_SPREAD])
     factors = np.exp(identity * spreads * generator.standard_normal(len(spreads)))
-    tempo, sway, blink = (float(factor) for factor in factors[len(UNITS) :])
-    return Person(rest=identity * rest, expressivity=factors[: len(UNITS)], tempo=tempo, sway=sway, blink=blink)
+    tempo, sway, blink, flush = (float(factor) for factor in factors[len(UNITS) :])
+    return Person(
+        rest=identity * rest,
+        expressivity=factors[: len(UNITS)],
+        tempo=tempo,
+        sway=sway,
+        blink=blink,
+        flush=flush,
+    )
 
 
 def _affect(noise: Array, hz: float) -> Array:
@@ -308,6 +327,16 @@ def _blinks(generator: np.random.Generator, num_frames: int, hz: float, person: 
     shape = np.minimum(np.arange(1, 2 * half), np.arange(2 * half - 1, 0, -1)) / half
     closed: Array = np.convolve(starts, shape)[:num_frames]
     return closed.clip(0.0, 1.0)
+
+
+def _flush(affect: Array, participants: Sequence[str], people: Sequence[Person], *, seed: int, hz: float) -> Array:
+    """Colour the faces (T, P) from random streams of their own: nothing else moves with them."""
+    draws = [_generator(seed, participant, "flush").standard_normal(len(affect)) for participant in participants]
+    own = FLUSH_OWN * _ornstein_uhlenbeck(np.stack(draws, axis=1), FLUSH_OWN_SECONDS, hz)
+    aroused = FLUSH_AROUSAL * _low_pass(affect[..., 1], FLUSH_SECONDS, hz)
+    strength = np.array([person.flush for person in people])
+    flush: Array = 0.5 + 0.5 * strength * (aroused + own)
+    return flush.clip(0.0, 1.0)
 
 
 def _lost(generator: np.random.Generator, turned: Array, hz: float) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from orchestrator.corpora.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, M
 from orchestrator.corpora.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
 from orchestrator.errors import InputError, Problem
 
-GENERATOR_VERSION = 2  # to be raised whenever other bytes come out: the cache is keyed by it
+GENERATOR_VERSION = 3  # to be raised whenever other bytes come out: the cache is keyed by it
 PARTICIPANTS_DEFAULT = 23  # these three are RECOLA's: Ringeval et al., 2013
 SECONDS_DEFAULT = 300.0
 HZ_DEFAULT = 25.0
