@@ -26,7 +26,7 @@ def people(num_frames=3, *, identity=0.5, count=2, seed=0):
 
 @pytest.fixture
 def draw(monkeypatch):
-    """Draw one frame with the given actions (or a blink, or a flush), without the camera's noise: (S, S, 3), 0 to 255."""
+    """Draw one frame with these actions (or a blink, or a flush), without the camera's noise: (S, S, 3), 0 to 255."""
     monkeypatch.setattr(faces, "CAMERA_NOISE", 0.0)
 
     def one(participant="P0", *, identity=0.0, blink=0.0, flush=0.0, size=SIZE, **actions):
