@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from fed.actors import bundles_for, in_actors
+from fed.actors import assigned_device, bundles_for, in_actors
 from fed.keeping import Keeper
 from fed.placement import ClusterTooSmall
 from models.memory import keep_freed_memory
@@ -101,7 +100,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 self.dataset,
                 self.plan,
                 folder=self.trials_folder / self.uid,
-                device=assigned_device(),
+                device=assigned_device(0.0 if self.plan.federation else self.plan.search.gpus_per_trial),
                 start=self.clients,
             )
             self.epochs = self.run.epochs()
@@ -139,13 +138,6 @@ def _clients(options: SearchOptions) -> Keeper:
 
 def _mean(values: Sequence[float]) -> float:
     return float(sum(values) / len(values))
-
-
-def assigned_device() -> str:
-    """Return the device Ray gave this worker; visible GPUs that were not assigned are somebody else's."""
-    import torch
-
-    return "cuda:0" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]

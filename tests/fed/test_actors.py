@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+import torch
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from fed import actors
@@ -235,6 +236,33 @@ def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkey
     assert len({ray.get(slot.actor.pid.remote()) for slot in pool._slots}) == expected
     assert ray.available_resources().get("GPU", 0.0) == pytest.approx(0.0, abs=1e-6)
     executor.close()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "assigned", "there", "expected", "capped"),
+    [
+        (0.25, ["3"], True, "cuda:0", [(0.25, 0)]),
+        (1.0, ["3"], True, "cuda:0", []),
+        (2.0, ["0", "1"], True, "cuda:0", []),
+        (0.25, [], True, "cpu", []),  # visible, but somebody else's
+        (0.0, ["3"], True, "cpu", []),
+        (0.25, ["3"], False, "cpu", []),  # only pretended
+    ],
+)
+def test_a_process_takes_the_device_ray_gave_it_and_no_more_memory_than_its_share(  # noqa: PLR0917
+    gpus: float,
+    assigned: list[str],
+    there: bool,
+    expected: str,
+    capped: list[tuple[float, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caps: list[tuple[float, int]] = []
+    monkeypatch.setattr(ray, "get_gpu_ids", lambda: assigned)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *share: caps.append(share))
+    assert actors.assigned_device(gpus) == expected
+    assert caps == capped
 
 
 def test_what_no_node_can_hold_is_refused_before_the_start(clients: list[Client]) -> None:
