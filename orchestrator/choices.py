@@ -24,6 +24,7 @@ class DataOptions:
     corpus: str | None
     identity: float | None = None
     features: tuple[str, ...] = ()  # patterns of the feature columns to learn from; all without one
+    frame_rate: float | None = None  # of frame numbers, for files without times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

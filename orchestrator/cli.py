@@ -138,28 +138,30 @@ def data() -> None:
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--corpus", type=click.Choice(opt.CORPORA))
+@opt.frame_rate_option
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
-def check(path: Path, corpus: str | None, as_json: bool) -> None:
+def check(path: Path, corpus: str | None, frame_rate: float | None, as_json: bool) -> None:
     """Read a corpus and say what is in it, what was dropped and why."""
     import json
 
     from orchestrator.corpora.manifest import manifest, manifest_text
     from orchestrator.corpora.opening import open_corpus
 
-    found = open_corpus(path, corpus=corpus)
+    found = open_corpus(path, corpus=corpus, frame_rate=frame_rate)
     click.echo(json.dumps(manifest(found), indent=1, allow_nan=False) if as_json else manifest_text(found))
 
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--corpus", type=click.Choice(opt.CORPORA))
+@opt.frame_rate_option
 @opt.path_option("--out", required=True, help="The Parquet file to write.")
-def convert(path: Path, corpus: str | None, out: Path) -> None:
+def convert(path: Path, corpus: str | None, frame_rate: float | None, out: Path) -> None:
     """Write any corpus as one `table` file."""
     from orchestrator.corpora import convert as converting
     from orchestrator.corpora.opening import open_corpus
 
-    converting.convert(open_corpus(path, corpus=corpus), out)
+    converting.convert(open_corpus(path, corpus=corpus, frame_rate=frame_rate), out)
     click.echo(f"written to {out}")
 
 
@@ -255,6 +257,7 @@ def _request(command: str, values: dict[str, Any]) -> Any:
             corpus=values["corpus"],
             identity=values["identity"],
             features=opt.patterns(values["features"]),
+            frame_rate=values["frame_rate"],
         ),
         seed=values["seed"],
         search=opt.search_options(values),

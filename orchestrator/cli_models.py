@@ -20,6 +20,7 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @click.command()
 @model_option
 @opt.path_option("--input", "source", required=True, help="Features, a video, or a folder of either.")
+@opt.frame_rate_option
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
 @click.option("--overlap", type=opt.Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
@@ -50,6 +51,7 @@ def predict(**values: Any) -> None:
             idle_seconds=values["idle"],
             scaling_from=values["scaling_from"],
             device=device,
+            frame_rate=values["frame_rate"],
         )
         following.follow(model, values["source"], wanted)
         return
@@ -64,7 +66,8 @@ def predict(**values: Any) -> None:
         centre=values["centre"],
         device=device,
     )
-    predicted = predicting.predict(model, predicting.read_input(model, values["source"]), wishes)
+    given = predicting.read_input(model, values["source"], values["frame_rate"])
+    predicted = predicting.predict(model, given, wishes)
     writing.write_csv(values["output"], predicted)
     if predicted.synthetic:
         click.echo(SYNTHETIC_LINE, err=True)

@@ -84,7 +84,7 @@ def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset
         federated=decided.method.federated,
         show=show,
     )
-    return refer(corpus, dataset, embedded), dataset
+    return refer(corpus, dataset, embedded, decided.request.data.frame_rate), dataset
 
 
 def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
@@ -133,7 +133,7 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError where its contents have changed."""
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
     path = cached_synthetic(**embedded) if embedded else Path(plan.corpus.path)
-    corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features)
+    corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features, frame_rate=plan.corpus.frame_rate)
     if corpus.sha256 != plan.corpus.sha256:
         raise InputError.of(
             plan.corpus.path,
@@ -149,8 +149,9 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
 
     The second value is what the embedded corpus is made with; None for the user's own.
     """
+    how: dict[str, Any] = {"corpus": data.corpus, "features": data.features, "frame_rate": data.frame_rate}
     if data.path is not None:
-        return open_corpus(data.path, corpus=data.corpus, features=data.features), None
+        return open_corpus(data.path, **how), None
     embedded: dict[str, Any] = {
         "participants": DEMO_PARTICIPANTS,
         "seconds": DEMO_SECONDS,
@@ -159,10 +160,12 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
         "identity": IDENTITY_DEFAULT if data.identity is None else data.identity,
         "faces": faces,
     }
-    return open_corpus(cached_synthetic(**embedded), corpus=data.corpus, features=data.features), embedded
+    return open_corpus(cached_synthetic(**embedded), **how), embedded
 
 
-def refer(corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None) -> CorpusReference:
+def refer(
+    corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None, frame_rate: float | None = None
+) -> CorpusReference:
     """Return what a plan remembers of its corpus."""
     return CorpusReference(
         kind=corpus.kind,
@@ -170,6 +173,7 @@ def refer(corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None) -> 
         sha256=corpus.sha256,
         synthetic=corpus.synthetic,
         embedded=embedded,
+        frame_rate=frame_rate,
         participants=len(corpus.participants),
         features=dataset.num_features,
         longest=max(len(series.valid_T) for series in dataset.series),

@@ -60,9 +60,14 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, type=click.Path(path_type=Path), **settings)
 
 
+frame_rate_option = click.option(
+    "--frame-rate", type=ABOVE_ZERO, metavar="HZ", help="Frames a second of tables with frame numbers and no times."
+)
+
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
     click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
+    frame_rate_option,
     click.option("--features", multiple=True, metavar="PATTERN", help="Only these columns, such as AU*_r; repeatable."),
     click.option("--identity", type=Finite(0, 1), help="Embedded corpus: how much of a person shows."),
 )

@@ -50,6 +50,7 @@ class CorpusReference:
     features: int
     longest: int  # frames of the longest recording
     embedded: Mapping[str, Any] | None = None  # what the embedded corpus is made with
+    frame_rate: float | None = None  # that the user gave for files with frame numbers and no times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

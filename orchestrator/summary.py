@@ -85,7 +85,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
         "protocol_fields": dataclasses.asdict(plan.protocol),
         "optimistic": plan.protocol.optimistic,
         "synthetic": plan.corpus.synthetic,
-        "corpus": {"kind": plan.corpus.kind, "path": plan.corpus.path, "sha256": plan.corpus.sha256},
+        "corpus": {key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", "frame_rate")},
         "features": list(plan.features),
         "seed": plan.seed,
         "best": None

@@ -41,9 +41,10 @@ _NOT_FEATURES = (
     (re.compile(r"Identity(_\d+)?"), "says who the person is"),
 )
 _NOT_ACTIONS = (
-    (re.compile(r"([xyz]|[XYZ]|eye_lmk_[xyzXYZ]|lm_mp)_\d+(_[xyz])?"), "landmarks, not actions"),
+    (re.compile(r"([xyz]|[XYZ]|eye_lmk_[xyzXYZ]|mesh_[xyz]|lm_mp)_\d+(_[xyz])?"), "landmarks, not actions"),
     (re.compile(r"p_(scale|[rt][xyz]|\d+)"), "the shape of the face, not its actions"),
     (re.compile(r"FaceRect(X|Y|Width|Height)"), "the face's place in the picture"),
+    (re.compile(r"Frame(Height|Width)"), "the size of the picture"),
 )
 
 

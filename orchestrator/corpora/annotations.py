@@ -34,12 +34,16 @@ class Annotation:
     labels: NDArray[np.float64]  # (N, R); NaN where a rater has no label
 
 
-def read_annotations(files: Mapping[str, Path], name: str, findings: Findings) -> dict[str, Annotation] | None:
+def read_annotations(
+    files: Mapping[str, Path], name: str, findings: Findings, *, frame_rate: float | None = None
+) -> dict[str, Annotation] | None:
     """Read a recording's valence and arousal files, given by dimension; None with problems in `findings`.
 
-    Both must have the same raters.
+    Both must have the same raters. `frame_rate` is that of frame numbers in files without times.
     """
-    both = {dimension: read_annotation(files[dimension], name, findings) for dimension in DIMENSIONS}
+    both = {
+        dimension: read_annotation(files[dimension], name, findings, frame_rate=frame_rate) for dimension in DIMENSIONS
+    }
     read = {dimension: one for dimension, one in both.items() if one is not None}
     if len(read) < len(both):
         return None
@@ -56,13 +60,13 @@ def read_annotations(files: Mapping[str, Path], name: str, findings: Findings) -
     return read if complete else None
 
 
-def read_annotation(path: Path, name: str, findings: Findings) -> Annotation | None:
+def read_annotation(path: Path, name: str, findings: Findings, *, frame_rate: float | None = None) -> Annotation | None:
     """Read one file of labels; None with problems in `findings`. A gold standard is one rater called gold."""
     columns = read_columns(path, findings)
     if columns is None:
         return None
     rows = np.arange(len(columns))
-    time = times_of(columns, rows, name, findings)
+    time = times_of(columns, rows, name, findings, frame_rate=frame_rate)
     raters = _raters(columns, findings)
     if time is None or raters is None or not check_times(columns, rows, time, findings):
         return None

@@ -35,7 +35,7 @@ def has_features(path: Path) -> bool:
     return any(_nested(path, name) for name in FEATURES)
 
 
-def read(path: Path, findings: Findings) -> list[Source]:
+def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
     """Read every labelled recording of the package at `path`; faults go to `findings`."""
     features = feature_files(path, findings)
     labels = _labels(path, findings)
@@ -46,7 +46,7 @@ def read(path: Path, findings: Findings) -> list[Source]:
             findings.drop(f"recording {name}", "the challenge's test set has no labels")
             del features[name]
     videos = find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings)
-    return with_videos(pair(features, labels, findings), videos)
+    return with_videos(pair(features, labels, findings, frame_rate=frame_rate), videos)
 
 
 def feature_files(path: Path, findings: Findings) -> dict[str, Path]:

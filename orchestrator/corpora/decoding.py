@@ -17,8 +17,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.frame_rate import RATE_FILE, rate_of_file
 from orchestrator.corpora.recording import VideoSource
-from orchestrator.corpora.videos import RATE_FILE, lacking_allowed, rate_of_file
+from orchestrator.corpora.videos import lacking_allowed
 from orchestrator.errors import InputError
 
 Image = NDArray[np.uint8]

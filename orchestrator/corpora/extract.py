@@ -20,8 +20,8 @@ from typing import Literal
 
 import av
 
+from orchestrator.corpora.frame_rate import VIDEO_SUFFIXES
 from orchestrator.corpora.places import SYNTHETIC_MARKERS, is_marked_synthetic
-from orchestrator.corpora.videos import VIDEO_SUFFIXES
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import write_text
 

@@ -1,18 +1,19 @@
 """One's own files: `features/<participant>[_<session>]` by any tool beside `annotations/{valence,arousal}/`.
 
 Feature files are CSV, Parquet or ARFF; label files have the same names, a time and one column a rater. What
-follows a name's last underscore is the session. `features/hz.txt` is the rate of frame numbers. `videos/` may
-hold a video or a folder of frames of each name, `timings/` tables with the frames' times.
+follows a name's last underscore is the session. `videos/` may hold a video or a folder of frames of each name,
+`timings/` tables with the frames' times.
 """
 
 from pathlib import Path
 
 from orchestrator.corpora.assembling import Source
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.frame_rate import VIDEOS_FOLDER
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.corpora.videos import RATE_FILE, find_videos, rate_of_file, with_videos
+from orchestrator.corpora.videos import find_videos, with_videos
 
 LOOKS_LIKE = "a folder with features/ and annotations/valence/ and annotations/arousal/"
 
@@ -22,7 +23,7 @@ def find(path: Path) -> bool:
     return path.is_dir() and (path / "features").is_dir() and (path / "annotations").is_dir()
 
 
-def read(path: Path, findings: Findings) -> list[Source]:
+def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
     """Read every recording of the folder at `path`; faults go to `findings`."""
     features = inside(path, "features")
     annotations = inside(path, "annotations")
@@ -34,11 +35,10 @@ def read(path: Path, findings: Findings) -> list[Source]:
     if features is None or findings.problems:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    hz = rate_of_file(features / RATE_FILE, findings)
-    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=ids_of, hz=hz)
+    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=ids_of, frame_rate=frame_rate)
     if len(sources) > 1 and len({source.participant for source in sources}) == 1:
         findings.note(f"all files are sessions of one participant, {sources[0].participant}")
-    return with_videos(sources, find_videos(inside(path, "videos"), inside(path, "timings"), findings))
+    return with_videos(sources, find_videos(inside(path, VIDEOS_FOLDER), inside(path, "timings"), findings))
 
 
 def ids_of(name: str) -> tuple[str, str]:

@@ -33,9 +33,12 @@ class Rows:
 class GrowingTable:
     """Reads on where it stopped; a half-written last line waits until it is whole."""
 
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
-        """Open a file whose columns hold the features `wanted`, by their canonical names."""
-        self.path, self.wanted = path, tuple(wanted)
+    def __init__(self, path: Path, wanted: Sequence[str], frame_rate: float | None = None) -> None:
+        """Open a file whose columns hold the features `wanted`, by their canonical names.
+
+        `frame_rate` is that of frame numbers in a file without times.
+        """
+        self.path, self.wanted, self._frame_rate = path, tuple(wanted), frame_rate
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -122,7 +125,8 @@ class GrowingTable:
             rows = rows[ids == self._face]
             if not len(rows):
                 return None
-        track = make_track(columns, rows, self.path.stem, findings, where=str(self.path), shares_file=True)
+        where, rate = str(self.path), self._frame_rate
+        track = make_track(columns, rows, self.path.stem, findings, frame_rate=rate, where=where, shares_file=True)
         if track is None:
             raise InputError(findings.problems)
         lacking = [name for name in self.wanted if name not in track.names]

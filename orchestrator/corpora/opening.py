@@ -17,7 +17,7 @@ class Reader:
     """What a format's file offers: how to recognise it and how to read it."""
 
     find: Callable[[Path], bool]
-    read: Callable[[Path, Findings], list[Source]]
+    read: Callable[[Path, Findings, float | None], list[Source]]
     looks_like: str
 
 
@@ -29,11 +29,14 @@ READERS = {
 }
 
 
-def open_corpus(path: Path, *, corpus: str | None = None, features: Sequence[str] = ()) -> Corpus:
+def open_corpus(
+    path: Path, *, corpus: str | None = None, features: Sequence[str] = (), frame_rate: float | None = None
+) -> Corpus:
     """Read the corpus at a path, in the named format or, without a name, in the one it looks like.
 
     `features` are patterns (AU*, *_delta) of which a feature's canonical name must match one; without one all are
-    taken. InputError with every problem of every file: unknown format, unreadable or contradictory contents.
+    taken. `frame_rate` is that of frame numbers in files without times. InputError with every problem of every file:
+    unknown format, unreadable or contradictory contents.
     """
     if corpus is not None and corpus not in READERS:
         raise InputError.of("--corpus", found=corpus, expected=f"one of {', '.join(READERS)}")
@@ -43,7 +46,7 @@ def open_corpus(path: Path, *, corpus: str | None = None, features: Sequence[str
         candidates = roots(path) if path.is_dir() else (path,)
         kind, root = _format_of(path, candidates, corpus)
         findings = Findings()
-        sources = READERS[kind].read(root, findings)
+        sources = READERS[kind].read(root, findings, frame_rate)
     except OSError as error:
         where = str(error.filename or path)
         raise InputError.of(where, found=error.strerror or error, expected="a readable corpus") from error

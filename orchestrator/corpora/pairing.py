@@ -18,11 +18,11 @@ def pair(
     findings: Findings,
     *,
     ids: Ids = lambda name: (name, ""),
-    hz: float | None = None,
+    frame_rate: float | None = None,
 ) -> list[Source]:
     """Read the recordings that have features and both dimensions' labels; the others are dropped, with why.
 
-    `features` and `labels[dimension]` give files by recording name; `hz` is for features without times.
+    `features` and `labels[dimension]` give files by recording name; `frame_rate` is for files without times.
     """
     sources = []
     for name in dict.fromkeys([*features, *(one for dimension in DIMENSIONS for one in labels[dimension])]):
@@ -31,9 +31,9 @@ def pair(
             lacking = (["features"] if name not in features else []) + missing
             findings.drop(f"recording {name}", f"no file with {' or '.join(lacking)}")
             continue
-        track = read_track(features[name], name, findings, hz=hz)
+        track = read_track(features[name], name, findings, frame_rate=frame_rate)
         files = {dimension: labels[dimension][name] for dimension in DIMENSIONS}
-        annotations = read_annotations(files, name, findings)
+        annotations = read_annotations(files, name, findings, frame_rate=frame_rate)
         if track is not None and annotations is not None:
             participant, session = ids(name)
             sources.append(Source(participant=participant, session=session, track=track, annotations=annotations))

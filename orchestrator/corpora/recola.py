@@ -26,7 +26,7 @@ def find(path: Path) -> bool:
     return path.is_dir() and (path / ANNOTATION).is_dir()
 
 
-def read(path: Path, findings: Findings) -> list[Source]:
+def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
     """Read every recording of the tree at `path`; faults go to `findings`."""
     annotation = inside(path, ANNOTATION)
     behaviour = annotation and inside(annotation, BEHAVIOUR)
@@ -39,5 +39,5 @@ def read(path: Path, findings: Findings) -> list[Source]:
     if findings.problems:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    sources = pair(files_by_name(features, findings), by_dimension, findings)
+    sources = pair(files_by_name(features, findings), by_dimension, findings, frame_rate=frame_rate)
     return with_videos(sources, find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings))

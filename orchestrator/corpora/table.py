@@ -30,7 +30,7 @@ def find(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def read(path: Path, findings: Findings) -> list[Source]:
+def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
     """Read every recording of the table at `path`; faults go to `findings`."""
     columns = read_columns(path, findings, text=frozenset(["participant", "session"]))
     if columns is None:
@@ -51,7 +51,7 @@ def read(path: Path, findings: Findings) -> list[Source]:
     for (person, session), rows in rows_by_recording(columns).items():
         name = f"{person}_{session}" if session else person
         where = f"{path}: participant {name}"
-        track = make_track(features, rows, name, findings, where=where, shares_file=True)
+        track = make_track(features, rows, name, findings, frame_rate=frame_rate, where=where, shares_file=True)
         if track is None:
             continue
         annotations = {dimension: _annotation(columns, names, track) for dimension, names in raters.items()}

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora import action_units
 from orchestrator.corpora.checks import check_times
-from orchestrator.corpora.clock import times_of
+from orchestrator.corpora.clock import has_times, times_of
 from orchestrator.corpora.column_files import read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.frame_rate import OPTION
 
 Rows = NDArray[np.intp]
 
@@ -35,15 +36,15 @@ class Track:
     shares_file: bool = False  # with other recordings: a feature without a value here may have some there
 
 
-def read_track(path: Path, name: str, findings: Findings, *, hz: float | None = None) -> Track | None:
+def read_track(path: Path, name: str, findings: Findings, *, frame_rate: float | None = None) -> Track | None:
     """Read a file with the features of one recording; None with problems in `findings` where that fails.
 
-    `hz` is the rate of the frame numbers, for files that have no times.
+    `frame_rate` is the rate of the frame numbers that the user gave, for files that have no times.
     """
     columns = read_columns(path, findings)
     if columns is None:
         return None
-    return make_track(columns, np.arange(len(columns)), name, findings, hz=hz, where=str(path))
+    return make_track(columns, np.arange(len(columns)), name, findings, frame_rate=frame_rate, where=str(path))
 
 
 def make_track(  # noqa: PLR0913
@@ -53,13 +54,15 @@ def make_track(  # noqa: PLR0913
     findings: Findings,
     *,
     where: str,
-    hz: float | None = None,
+    frame_rate: float | None = None,
     shares_file: bool = False,
 ) -> Track | None:
     """Take one recording out of a file's rows: one face, its times, features and validity."""
     tool = action_units.tool_of((*columns.names, *columns.text))
     rows = _one_face(columns, rows, name, findings)
-    time = times_of(columns, rows, name, findings, hz=hz)
+    time = times_of(columns, rows, name, findings, frame_rate=frame_rate)
+    if frame_rate is not None and has_times(columns):
+        findings.note(f"{OPTION} {frame_rate:g} is not used: the file has times", recording=name)
     names = _feature_columns(columns, tool, name, findings)
     if time is None or not check_times(columns, rows, time, findings) or not names:
         return None

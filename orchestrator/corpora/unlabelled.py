@@ -15,12 +15,13 @@ from orchestrator.corpora.column_files import READ_BY_SUFFIX, read_columns
 from orchestrator.corpora.decoding import IMAGE_CODECS
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folder import ids_of
+from orchestrator.corpora.frame_rate import OPTION, VIDEO_SUFFIXES, VIDEOS_FOLDER
 from orchestrator.corpora.frames import FaceCrop, open_frames
 from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged
 from orchestrator.corpora.places import files_by_name, inside, is_marked_synthetic, roots
 from orchestrator.corpora.recording import Recording, VideoSource
 from orchestrator.corpora.tracks import Track, any_synthetic, make_track, read_track
-from orchestrator.corpora.videos import RATE_FILE, VIDEO_SUFFIXES, find_videos, rate_of_file
+from orchestrator.corpora.videos import find_videos
 from orchestrator.errors import InputError
 
 NO_RATER = ""
@@ -35,7 +36,7 @@ class Unlabelled:
     synthetic: bool
 
 
-def read_feature_files(path: Path, features: Sequence[str]) -> Unlabelled:
+def read_feature_files(path: Path, features: Sequence[str], frame_rate: float | None = None) -> Unlabelled:
     """Read features in the order of `features`, canonical names, whatever the order of the files' columns.
 
     InputError with every problem of every file: unreadable, without times, or lacking one of the features; a column
@@ -43,7 +44,7 @@ def read_feature_files(path: Path, features: Sequence[str]) -> Unlabelled:
     """
     findings = Findings()
     recordings: list[Recording] = []
-    tracks = _tracks(path, findings)
+    tracks = _tracks(path, findings, frame_rate)
     for (participant, session), track in tracks:
         found = _recording(track, participant, session, features, findings)
         recordings += [found] if found else []
@@ -51,15 +52,17 @@ def read_feature_files(path: Path, features: Sequence[str]) -> Unlabelled:
     return replace(read, synthetic=read.synthetic or any_synthetic(track for _, track in tracks))
 
 
-def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop) -> Unlabelled:
+def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop, frame_rate: float | None = None) -> Unlabelled:
     """Read the times of videos, decoded into the cache; of a corpus's tree those of its features, as in training.
 
     InputError: no video, or one that cannot be decoded.
     """
     findings = Findings()
     recordings = []
-    for (participant, session), video, track in _videos(path, findings):
+    for (participant, session), video, track in _videos(path, findings, frame_rate):
         if track is None:
+            if frame_rate is not None:
+                findings.note(f"{OPTION} {frame_rate:g} is not used: the frames have times", recording=video.path.name)
             frames = open_frames(video, image_size=image_size, face_crop=face_crop)
             time = np.unique(frames.time)
         else:
@@ -77,16 +80,14 @@ def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, e
     return Unlabelled(recordings=tuple(recordings), notes=findings.notes, synthetic=is_marked_synthetic(path))
 
 
-def _tracks(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Track]]:
+def _tracks(path: Path, findings: Findings, frame_rate: float | None) -> list[tuple[tuple[str, str], Track]]:
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a file or a folder of recordings")
         return []
     if path.is_dir():
         files, by_tree = _feature_files(path, findings)
         ids = (lambda name: (name, "")) if by_tree else ids_of
-        some = [next(iter(files.values())).parent] if files else []
-        hz = rate_of_file(some[0] / RATE_FILE, findings) if some else None
-        named = [(ids(name), read_track(file, name, findings, hz=hz)) for name, file in files.items()]
+        named = [(ids(name), read_track(file, name, findings, frame_rate=frame_rate)) for name, file in files.items()]
         return [(who, track) for who, track in named if track is not None]
     if path.suffix.lower() in VIDEO_SUFFIXES:
         expected = "a table of its features, which the model was trained on (`data extract` makes one)"
@@ -96,14 +97,14 @@ def _tracks(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Track
     if columns is None:
         return []
     if columns.find_text("participant") is None:
-        hz = rate_of_file(path.parent / RATE_FILE, findings)
-        track = make_track(columns, np.arange(len(columns)), path.stem, findings, hz=hz, where=str(path))
+        rows = np.arange(len(columns))
+        track = make_track(columns, rows, path.stem, findings, frame_rate=frame_rate, where=str(path))
         return [(ids_of(path.stem), track)] if track else []
     tracks = []
     for who, rows in table.rows_by_recording(columns).items():
         name = "_".join(filter(None, who))
         where = f"{path}: participant {name}"
-        track = make_track(columns, rows, name, findings, where=where, shares_file=True)
+        track = make_track(columns, rows, name, findings, frame_rate=frame_rate, where=where, shares_file=True)
         tracks += [(who, track)] if track else []
     return tracks
 
@@ -122,7 +123,9 @@ def _feature_files(path: Path, findings: Findings) -> tuple[Mapping[str, Path], 
     return files_by_name(path, findings), False
 
 
-def _videos(path: Path, findings: Findings) -> list[tuple[tuple[str, str], VideoSource, Track | None]]:
+def _videos(
+    path: Path, findings: Findings, frame_rate: float | None
+) -> list[tuple[tuple[str, str], VideoSource, Track | None]]:
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a video, or a folder of videos or of frames")
         return []
@@ -136,23 +139,23 @@ def _videos(path: Path, findings: Findings) -> list[tuple[tuple[str, str], Video
         for videos, timings, by_tree in (
             (recola.VIDEOS, recola.TIMINGS, True),
             (avec.VIDEOS, avec.TIMINGS, True),
-            ("videos", "timings", False),
+            (VIDEOS_FOLDER, "timings", False),
         ):
             inner = inside(root, videos)
             if inner is not None:
                 found = find_videos(inner, inside(root, timings), findings)
                 files = _feature_files(path, findings)[0]
                 return [
-                    ((name, "") if by_tree else ids_of(name), video, _clock(files, name, findings))
+                    ((name, "") if by_tree else ids_of(name), video, _clock(files, name, findings, frame_rate))
                     for name, video in found.items()
                 ]
     return [(ids_of(name), video, None) for name, video in find_videos(path, None, findings).items()]
 
 
-def _clock(files: Mapping[str, Path], name: str, findings: Findings) -> Track | None:
+def _clock(files: Mapping[str, Path], name: str, findings: Findings, frame_rate: float | None) -> Track | None:
     if name not in files:
         return None
-    return read_track(files[name], name, findings, hz=rate_of_file(files[name].parent / RATE_FILE, findings))
+    return read_track(files[name], name, findings, frame_rate=frame_rate)
 
 
 def _recording(

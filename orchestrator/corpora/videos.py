@@ -14,11 +14,10 @@ from orchestrator.corpora.action_units import TIMES_IN_MILLISECONDS, TIMES_IN_SE
 from orchestrator.corpora.assembling import Source
 from orchestrator.corpora.delimited import read_delimited
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.frame_rate import VIDEO_SUFFIXES
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.errors import InputError
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v")
-RATE_FILE = "hz.txt"
 # Decoders, and those who write timings, differ on a video's last frames; what lacks more is not whole.
 FRAMES_LACKING_ALLOWED = 2
 SHARE_LACKING_ALLOWED = 0.01
@@ -84,18 +83,3 @@ def read_timings(path: Path, num_frames: int) -> NDArray[np.float64]:
 def lacking_allowed(num_frames: int) -> float:
     """How many frames a video or its timings may lack and still count as whole."""
     return max(FRAMES_LACKING_ALLOWED, SHARE_LACKING_ALLOWED * num_frames)
-
-
-def rate_of_file(path: Path, findings: Findings) -> float | None:
-    """Read frames a second from a file that holds one number; None without the file, or with a problem."""
-    if not path.is_file():
-        return None
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
-    try:
-        hz = float(text)
-    except ValueError:
-        hz = 0.0
-    if 0 < hz < float("inf"):
-        return hz
-    findings.problem(f"{path}:1", found=repr(text[:40]), expected="frames a second, a positive number")
-    return None

@@ -46,6 +46,7 @@ class Following:
     idle_seconds: float
     scaling_from: Path | None
     device: str
+    frame_rate: float | None = None  # of frame numbers, for files without times
 
 
 def check_source(path: Path) -> None:
@@ -72,7 +73,7 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     if synthetic:
         print(SYNTHETIC_LINE, file=sys.stderr)
     show(HEADER)
-    with _until_told_to_end() as ended, GrowingTable(path, model.card["features"]) as table:
+    with _until_told_to_end() as ended, GrowingTable(path, model.card["features"], wanted.frame_rate) as table:
         last = time.monotonic()
         while not ended() and time.monotonic() - last < wanted.idle_seconds:
             rows = table.poll()
@@ -260,7 +261,7 @@ def _scaler(model: SavedModel, wanted: Following) -> Scaler:
         return Scaler("by the training people" if kind == "train" else "none", running=False)
     if wanted.scaling_from is None:
         return Scaler("by the frames seen so far: the first ones mean little (--scaling-from FILE)", running=True)
-    earlier = read_feature_files(wanted.scaling_from, model.card["features"])
+    earlier = read_feature_files(wanted.scaling_from, model.card["features"], wanted.frame_rate)
     known = [one.features[np.isfinite(one.features).all(axis=1)] for one in earlier.recordings]
     if not sum(map(len, known)):
         raise InputError.of("--scaling-from", found="no valid frame", expected="an earlier recording of the person")

@@ -56,11 +56,15 @@ class Predicted:
     synthetic: bool
 
 
-def read_input(model: SavedModel, path: Path) -> Unlabelled:
-    """Read what a model predicts from: its features by name, or videos at its size."""
+def read_input(model: SavedModel, path: Path, frame_rate: float | None = None) -> Unlabelled:
+    """Read what a model predicts from: its features by name, or videos at its size.
+
+    `frame_rate` is that of frame numbers in files without times.
+    """
     if model.images is None:
-        return read_feature_files(path, model.card["features"])
-    return read_videos(path, image_size=model.images.image_size, face_crop=crop_of(model.images))
+        return read_feature_files(path, model.card["features"], frame_rate)
+    size, crop = model.images.image_size, crop_of(model.images)
+    return read_videos(path, image_size=size, face_crop=crop, frame_rate=frame_rate)
 
 
 def predict(model: SavedModel, given: Unlabelled, wishes: Wishes) -> Predicted:
