@@ -91,6 +91,36 @@ def test_py_feat(tmp_path: Path) -> None:
     assert dropped["column Identity_1 [P1]"] == "says who the person is"
 
 
+def test_py_feat_2(tmp_path: Path) -> None:
+    columns: dict[str, Sequence[object]] = {
+        "frame": [*range(NUM_ROWS)],
+        "approx_time": [f"00:{int(row // HZ):02d}" for row in range(NUM_ROWS)],
+        "FaceScore": [0.99] * NUM_ROWS,
+        "input": ["001.mp4"] * NUM_ROWS,
+        "Identity": [""] * NUM_ROWS,
+    }
+    corpus = opened(tmp_path, tools.PY_FEAT_2, columns)
+    head = ("Pitch", "Roll", "Yaw", "X", "Y", "Z")
+    faces = (*tools.PY_FEAT_UNITS, *tools.EMOTIONS_2, *tools.GAZE_2, *tools.BLENDSHAPES)
+    assert corpus.feature_names == (*head, *faces)
+    dropped = {one.what: one.why for one in corpus.dropped}
+    assert dropped["column x_0 .. mesh_z_477 (1570) [P1]"] == "landmarks, not actions"
+    assert dropped["column Identity_1 .. Identity (513) [P1]"] == "says who the person is"
+    assert dropped["column FrameHeight, FrameWidth [P1]"] == "the size of the picture"
+
+
+def test_openface_2_0_as_it_wrote_its_blanks(tmp_path: Path) -> None:
+    path = write_tool(tmp_path / "features" / "P1.csv", tools.OPENFACE_2_0, openface_clock())
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row.replace(",", ",  ") for row in rows)]) + "\n")
+    write_labels(tmp_path, "P1")
+    corpus = open_corpus(tmp_path)
+    assert len(corpus.feature_names) == 8 + 6 + 17 + 18
+    assert any("OpenFace 2, intensities" in note for note in corpus.notes)
+    write_tool(path, [name.strip() for name in tools.OPENFACE_2_0], openface_clock())
+    assert open_corpus(tmp_path).sha256 == corpus.sha256
+
+
 def test_py_feat_without_ids_the_most_confident_face_stays(tmp_path: Path) -> None:
     columns: dict[str, Sequence[object]] = {
         "frame": [frame for frame in range(40) for _ in (0, 1)],
@@ -128,19 +158,6 @@ def test_mediapipe(tmp_path: Path, clock: str) -> None:
     corpus = opened(tmp_path, (clock, *tools.MEDIAPIPE), columns)
     assert corpus.feature_names == tools.MEDIAPIPE
     assert corpus.hz == 20.0
-
-
-def test_frame_numbers_need_a_rate(tmp_path: Path) -> None:
-    columns = {"frame": [*range(NUM_ROWS)]}
-    with pytest.raises(InputError, match=r"P1\.csv:1.*hz\.txt"):
-        opened(tmp_path, ("frame", *tools.MEDIAPIPE), columns)
-    (tmp_path / "features" / "hz.txt").write_text("30\n")
-    corpus = open_corpus(tmp_path)
-    assert corpus.hz == 30.0
-    assert corpus.recordings[0].time[-1] == pytest.approx((NUM_ROWS - 1) / 30)
-    (tmp_path / "features" / "hz.txt").write_text("fast")
-    with pytest.raises(InputError, match=r"hz\.txt:1: found 'fast'"):
-        open_corpus(tmp_path)
 
 
 def test_recola_forty_one_columns_and_a_face_probability(tmp_path: Path) -> None:
@@ -184,6 +201,7 @@ def test_each_tool_is_told_from_the_others() -> None:
     stripped = [name.strip() for name in tools.OPENFACE_1]
     files = (tools.OPENFACE_2, stripped, tools.LIBREFACE, tools.PY_FEAT, tools.MEDIAPIPE)
     assert [tool_of(names).name for names in files] == [tool.name for tool in TOOLS[:5]]
+    assert {tool_of(names).name for names in (tools.PY_FEAT_0_3, tools.PY_FEAT_0_5, tools.PY_FEAT_2)} == {"Py-Feat"}
 
 
 def test_values_outside_the_declared_range_are_kept_and_noted(tmp_path: Path) -> None:

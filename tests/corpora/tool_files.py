@@ -1,6 +1,7 @@
 """Files with the exact columns of the programs that measure faces.
 
-Sources of the headers: OpenFace's wiki "Output Format"; Py-Feat's `Fex`; LibreFace's README; MediaPipe's blendshapes.
+Sources of the headers: OpenFace's wiki "Output Format"; Py-Feat's `Fex`; LibreFace's README; MediaPipe's blendshapes;
+and, where it is said, files that the programs wrote. The numbers are made up here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ OPENFACE_2 = (
     *("frame", "face_id", "timestamp", "confidence", "success"),
     *(*GAZE, *EYES, *POSE, *LANDMARKS, *SHAPE, *UNITS_OPENFACE),
 )
+# As OpenFace 2.0 wrote one with `-gaze -pose -aus`: a blank before every name but the first.
+OPENFACE_2_0 = ("frame", "face_id", "timestamp", "confidence", "success", *GAZE, *EYES, *POSE, *UNITS_OPENFACE)
+OPENFACE_2_0 = (OPENFACE_2_0[0], *(f" {name}" for name in OPENFACE_2_0[1:]))
 # OpenFace 1 has neither face_id nor gaze angles, and a blank before every name but the first.
 OPENFACE_1 = ("frame", "timestamp", "confidence", "success", *GAZE[:6], *POSE, *LANDMARKS, *SHAPE, *UNITS_OPENFACE)
 OPENFACE_1 = (OPENFACE_1[0], *(f" {name}" for name in OPENFACE_1[1:]))
@@ -31,6 +35,33 @@ PY_FEAT = (
     *("frame", "approx_time", "FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"),
     *(f"{axis}_{n}" for axis in "xy" for n in range(68)),
     *("Pitch", "Roll", "Yaw", *PY_FEAT_UNITS, *EMOTIONS, "valence", "arousal", "Identity_1", "input"),
+)
+PY_FEAT_FACE = (
+    *("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"),
+    *(f"{axis}_{n}" for axis in "xy" for n in range(68)),
+    *("Pitch", "Roll", "Yaw"),
+)
+# As Py-Feat 0.5 wrote its tests/data/001.csv, and 0.3 its Feat_Test.csv: no time, which came with 0.6.
+PY_FEAT_0_5 = (*PY_FEAT_FACE, *PY_FEAT_UNITS, *EMOTIONS, "input", "frame")
+PY_FEAT_0_3 = ("frame", *PY_FEAT_FACE[:-3], *PY_FEAT_UNITS, "Pitch", "Roll", "Yaw", *EMOTIONS, "input")
+# As Py-Feat 2.0 wrote docs/data/news_sample/001.csv.
+EMOTIONS_2 = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
+GAZE_2 = ("gaze_pitch", "gaze_yaw", "gaze_angle")
+BLENDSHAPES = (
+    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff"),
+    *("cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight"),
+    *("eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight"),
+    *("eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen"),
+    *("jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight"),
+    *("mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight"),
+    *("mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft"),
+    *("mouthUpperUpRight", "noseSneerLeft", "noseSneerRight"),
+)
+PY_FEAT_2 = (
+    *(*PY_FEAT_FACE, "X", "Y", "Z", *PY_FEAT_UNITS, *EMOTIONS_2, "valence", "arousal", *GAZE_2),
+    *(*(f"Identity_{n}" for n in range(1, 513)), *(f"mesh_{axis}_{n}" for axis in "xyz" for n in range(478))),
+    *(*BLENDSHAPES, "FrameHeight", "FrameWidth", "input", "frame", "approx_time", "Identity"),
 )
 LIBREFACE_DETECTED = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 LIBREFACE_INTENSITY = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)

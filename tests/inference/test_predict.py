@@ -21,7 +21,17 @@ from orchestrator.inference.saved_model import open_model
 from orchestrator.plan import ImageOptions
 from orchestrator.training_data import make_series
 from tests.conftest import LEFT_OPEN, Run
-from tests.corpora.tool_files import NUM_ROWS, OPENFACE_1, OPENFACE_2, PY_FEAT, openface_clock, write_labels, write_tool
+from tests.corpora.tool_files import (
+    NUM_ROWS,
+    OPENFACE_1,
+    OPENFACE_2,
+    OPENFACE_2_0,
+    PY_FEAT,
+    PY_FEAT_2,
+    openface_clock,
+    write_labels,
+    write_tool,
+)
 from tests.inference.conftest import LENGTH, Make
 
 IMAGES = ImageOptions(image_size=48, frame_stride=3, face_crop="none", backbone="trained", weights="none")
@@ -80,7 +90,11 @@ def clock_of_py_feat() -> dict[str, list[object]]:
 
 
 @pytest.mark.parametrize(
-    ("tool", "clock"), [(OPENFACE_2, openface_clock), (OPENFACE_1, openface_clock), (PY_FEAT, clock_of_py_feat)]
+    ("tool", "clock"),
+    [
+        *((header, openface_clock) for header in (OPENFACE_2, OPENFACE_2_0, OPENFACE_1)),
+        *((header, clock_of_py_feat) for header in (PY_FEAT, PY_FEAT_2)),
+    ],
 )
 def test_files_of_the_tools_as_they_are(tool: tuple[str, ...], clock: object, make_model: Make, tmp_path: Path) -> None:
     assert callable(clock)
