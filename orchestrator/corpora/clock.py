@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from orchestrator.corpora.action_units import FRAMES, TIMES_IN_MILLISECONDS, TIMES_IN_SECONDS
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.frame_rate import OPTION, RATE_FILE, rate_of_video, stated_rate
+from orchestrator.corpora.frame_rate import OPTION, RATE_FILE, FrameRate, rate_of_video, stated_rate
 
 USUAL_RATES = (25.0, 30.0, 24.0, 50.0, 60.0, 15.0, 20.0, 10.0, 5.0, 1.0)  # frames a second, of videos
 A_TIME_COLUMN = f"a time column ({', '.join((*TIMES_IN_SECONDS, *TIMES_IN_MILLISECONDS))})"
@@ -39,10 +39,15 @@ def times_of(
     if rate is None and (columns.path.parent / RATE_FILE).is_file():
         return None  # a rate was stated that is none: reported
     if rate is None and clock is not None:
-        return _by_clock(columns, rows, clock, frame, name, findings)
+        seconds = _clock_seconds(columns, rows, clock, findings)
+        if seconds is None:
+            return None
+        rate = _rate_by_clock(columns.numbers_of(frame)[rows], seconds, clock)
     rate = rate or rate_of_video(columns, rows)
     if rate is None:
-        found = f"no time, only frame numbers (column {frame})"
+        found = (
+            f"{clock} in whole seconds that fit no frame rate" if clock else f"no time, only frame numbers ({frame})"
+        )
         expected = f"{A_TIME_COLUMN}, {OPTION} HZ, or a file {RATE_FILE} beside it with the rate of the frames"
         findings.problem(columns.header, found=found, expected=expected)
         return None
@@ -97,12 +102,12 @@ def _usual_between(lowest: float, highest: float) -> list[float]:
     return [rate for rate in USUAL_RATES if lowest < rate <= highest]
 
 
-def _by_clock(  # noqa: PLR0913, PLR0917
-    columns: Columns, rows: NDArray[np.intp], clock: str, frame: str, name: str, findings: Findings
+def _clock_seconds(
+    columns: Columns, rows: NDArray[np.intp], clock: str, findings: Findings
 ) -> NDArray[np.float64] | None:
-    frames = columns.numbers_of(frame)[rows]
+    """Read minutes and seconds; None with a problem where an entry is neither."""
     seconds = np.array([_seconds(columns.text[clock][row]) for row in rows])
-    unreadable = np.flatnonzero(np.isnan(seconds) | np.isnan(frames))
+    unreadable = np.flatnonzero(np.isnan(seconds))
     if len(unreadable):
         row = int(rows[unreadable[0]])
         findings.problem(
@@ -111,18 +116,17 @@ def _by_clock(  # noqa: PLR0913, PLR0917
             expected="seconds, or minutes and seconds (01:23) with a frame number",
         )
         return None
-    rate, bounds = rate_of_clock(frames, seconds), _bounds(frames, seconds)
+    return seconds
+
+
+def _rate_by_clock(frames: NDArray[np.float64], seconds: NDArray[np.float64], clock: str) -> FrameRate | None:
+    there = np.isfinite(frames)  # a frame without a number is a fault of its own
+    rate, bounds = rate_of_clock(frames[there], seconds[there]), _bounds(frames[there], seconds[there])
     if rate is None or bounds is None:
-        findings.problem(
-            columns.header,
-            found=f"{clock} in whole seconds that fit no frame rate",
-            expected=f"times in seconds, {OPTION}, or a file {RATE_FILE} beside it with the rate of the frames",
-        )
         return None
     others = [f"{one:g}" for one in sorted(_usual_between(*bounds)) if one != rate]
     doubt = f"; so would {', '.join(others)}: {OPTION} says which" if others else ""
-    findings.note(f"times from frame numbers at {rate:g} frames a second, which fits {clock}{doubt}", recording=name)
-    return frames / rate
+    return FrameRate(hz=rate, source=f"fits {clock}{doubt}")
 
 
 def _seconds(text: str) -> float:

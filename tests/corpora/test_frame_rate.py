@@ -53,7 +53,7 @@ def test_without_a_rate_the_error_names_every_way_to_give_one(table: Path) -> No
     track, findings = read(table)
     assert track is None
     (problem,) = findings.problems
-    assert str(problem).startswith(f"{table}:1: found no time, only frame numbers (column frame)")
+    assert str(problem).startswith(f"{table}:1: found no time, only frame numbers (frame)")
     for way in ("a time column (time, ", "--frame-rate HZ", "a file hz.txt beside it"):
         assert way in problem.expected
 
@@ -89,6 +89,17 @@ def test_a_video_beside_the_table_tells_its_rate(table: Path, place: str) -> Non
     assert f"times from frame numbers at 24 frames a second: the rate of {video.name} [P1]" in findings.notes
 
 
+def test_a_clock_that_tells_no_rate_leaves_it_to_the_video(tmp_path: Path) -> None:
+    told = {**OLD_PY_FEAT, "approx_time": ["00:00"] * NUM_ROWS}  # shorter than a second, as far as it says
+    path = write_tool(tmp_path / "P1.csv", ("approx_time", *tools.PY_FEAT_0_5), told)
+    track, findings = read(path)
+    assert track is None
+    assert findings.problems[0].found == "approx_time in whole seconds that fit no frame rate"
+    assert "--frame-rate HZ" in findings.problems[0].expected
+    write_video(tmp_path / "001.mp4", coded(4), hz=60)
+    assert hz_of(path) == pytest.approx(60)
+
+
 def test_a_video_elsewhere_is_not_opened_though_the_table_names_it(tmp_path: Path) -> None:
     video = write_video(tmp_path / "elsewhere" / "secret.mp4", coded(4))
     named = OLD_PY_FEAT | {"input": [str(video)] * NUM_ROWS}
@@ -98,7 +109,7 @@ def test_a_video_elsewhere_is_not_opened_though_the_table_names_it(tmp_path: Pat
 def test_a_broken_video_is_no_rate_and_no_fault_of_its_own(table: Path) -> None:
     (table.parent / "001.mp4").write_bytes(b"no video")
     _, findings = read(table)
-    assert [problem.found for problem in findings.problems] == ["no time, only frame numbers (column frame)"]
+    assert [problem.found for problem in findings.problems] == ["no time, only frame numbers (frame)"]
 
 
 def test_a_rate_that_is_none_is_the_only_fault_of_all_its_files(table: Path) -> None:
@@ -121,7 +132,7 @@ def test_a_clock_that_several_rates_fit_says_so(tmp_path: Path, step: int, num_r
     track, findings = read(write_tool(tmp_path / "P1.csv", header, told, num_rows=num_rows))
     assert track is not None
     assert track.time[-1] == pytest.approx(frames[-1] / hz)
-    said = f"times from frame numbers at {hz} frames a second, which fits approx_time{doubt} [P1]"
+    said = f"times from frame numbers at {hz} frames a second: fits approx_time{doubt} [P1]"
     assert findings.notes[0] == said
 
 
