@@ -11,7 +11,7 @@ from orchestrator.corpora.manifest import manifest
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tracks import Track, read_track
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.unlabelled import read_feature_files, read_videos
 from orchestrator.errors import InputError
 from tests.corpora import tool_files as tools
 from tests.corpora.tool_files import NUM_ROWS, write_labels, write_tool
@@ -171,3 +171,16 @@ def test_libreface_s_seconds_under_the_name_of_milliseconds(tmp_path: Path, fact
     assert track is not None
     np.testing.assert_allclose(track.time, np.arange(NUM_ROWS) / 25)
     assert ("frame_time_in_ms holds seconds: its rows are 0.04 apart [P1]" in findings.notes) == seconds
+
+
+@pytest.mark.usefixtures("table")
+def test_videos_for_a_model_of_images_have_the_times_of_their_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
+    video = write_video(tmp_path / "videos" / "P1.mp4", coded(4), hz=25)
+    (of_table,) = read_videos(tmp_path, image_size=48, face_crop="none", frame_rate=10.0).recordings
+    np.testing.assert_allclose(of_table.time, np.arange(NUM_ROWS) / 10)
+    alone = read_videos(video, image_size=48, face_crop="none", frame_rate=10.0)
+    np.testing.assert_allclose(alone.recordings[0].time, np.arange(4) / 25, atol=1e-6)
+    assert alone.notes == ("--frame-rate 10 is not used: the frames have times [P1.mp4]",)

@@ -78,6 +78,6 @@ def test_check_convert_evaluate_and_predict_take_it(own: Path, run_inside: Run, 
     assert done.returncode == 0, done.stderr
     last = (tmp_path / "some.csv").read_text().splitlines()[-1].split(",")
     assert float(last[2]) == pytest.approx((NUM_ROWS - 1) / 30, abs=1e-5)
-    live = run_inside(*predict, "--follow", "--idle", 0.2, *rate)
+    live = run_inside(*predict, "--follow", "--idle", 0.2, "--scaling-from", stranger, *rate)
     assert live.returncode == 0, live.stderr
     assert float(live.stdout.splitlines()[-1].split(",")[0]) == pytest.approx((NUM_ROWS - 1) / 30, abs=1e-5)
