@@ -22,7 +22,7 @@ BLANK = range(40, 55)  # frames without a face
 def drawn():
     """One drawn face, looking ahead at rest."""
     (face,) = facial_model.simulate(["P16"], num_frames=3, hz=25.0, seed=0, identity=0.0)
-    calm = replace(face, time=face.time[:1], actions=np.zeros((1, 20)), blink=np.zeros(1))
+    calm = replace(face, time=face.time[:1], actions=np.zeros((1, 20)), blink=np.zeros(1), flush=np.zeros(1))
     looks = faces.appearance("P16", seed=0, identity=0.0)
     return next(faces.render(calm, looks, size=FACE_SIDE, seed=0))[0]
 

@@ -28,7 +28,7 @@ def write_video(path: Path, images: Sequence[Image], *, hz: int = 25, **settings
     """An H.264 video, with frames that are stored out of order (B-frames); `settings` are the container's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=settings) as container:
-        stream = container.add_stream("libx264", rate=hz, options={"crf": "12", "bf": "2", "g": "12"})
+        stream = container.add_stream("libx264", rate=hz, options={"crf": "12", "bf": "2", "g": "12", "mbtree": "0"})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
