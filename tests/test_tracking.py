@@ -700,6 +700,8 @@ def ui_process(uri: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = f"from orchestrator.tracking import serve_ui; raise SystemExit(serve_ui({uri!r}, {port}))"
+    # A shell's background job, and what it starts, ignores Ctrl-C; here it has to arrive.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=subprocess.DEVNULL) as process:
         watchdog = threading.Timer(100, process.kill)
         watchdog.start()
@@ -712,7 +714,6 @@ def ui_process(uri: str) -> Iterator[str]:
                 pytest.fail("the UI did not start")
             yield f"http://127.0.0.1:{port}"
             process.send_signal(signal.SIGINT)
-            process.stdout.read()
             assert process.wait(30) == 0
             with socket.socket() as probe:  # whatever served is gone
                 assert probe.connect_ex(("127.0.0.1", port)) != 0
