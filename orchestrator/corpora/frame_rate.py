@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,6 +66,8 @@ def rate_of_video(columns: Columns, rows: NDArray[np.intp]) -> FrameRate | None:
 
 def _mean_rate(video: Path) -> float | None:
     """Frames a second of a video; None for what is none: a table does not depend on it."""
+    import av  # a quarter of what reading a corpus imports, and few tables need it
+
     try:
         with av.open(str(video)) as container:
             rate = container.streams.video[0].average_rate if container.streams.video else None
