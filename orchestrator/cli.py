@@ -6,25 +6,36 @@ from typing import Any
 
 import click
 
-from orchestrator import cli_models, exit_codes
+from orchestrator import cli_models, exit_codes, terminal
 from orchestrator import options as opt
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, RunStopped
+from orchestrator.unforeseen import unforeseen
+
+RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
 
 class Guarded(click.Group):
-    """Turns what a user caused into one line a problem and an exit code."""
+    """Turns whatever ends a command into one line a problem and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; InputError ends with 2, Ctrl-C with 130."""
+        """Run a command; InputError ends with 2, Ctrl-C with 130, what nobody foresaw with 70."""
         try:
             return super().invoke(ctx)
         except InputError as error:
             for problem in error.problems:
                 click.echo(f"error: {problem}", err=True)
             ctx.exit(exit_codes.INPUT)
+        except RunStopped as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(exit_codes.INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            click.echo(unforeseen(error, str(ctx.invoked_subcommand), ctx.meta.get(RUN)), err=True)
+            ctx.exit(exit_codes.UNFORESEEN)
 
 
 @click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
@@ -219,25 +230,24 @@ def _resume(ctx: click.Context, directory: Path) -> None:
             "--resume", found=f"beside {', '.join(given)}", expected="no other option: the plan has them"
         )
     from orchestrator import launch
-    from orchestrator.plan import load_plan
 
-    plan = load_plan(directory)
-    _execute(
-        ctx, launch.Launch(plan=plan, dataset=launch.reopen(plan, _show), output=directory.absolute()), fresh=False
-    )
+    _execute(ctx, launch.resume(directory, _show))
 
 
 def _show(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _execute(ctx: click.Context, ready: Any, *, fresh: bool = True) -> None:
+def _execute(ctx: click.Context, ready: Any) -> None:
     from orchestrator import preview
     from orchestrator.run import execute
 
-    click.echo(preview.announce(ready.plan, ready.dataset))
-    sys.stdout.flush()
-    ctx.exit(execute(ready.plan, ready.dataset, ready.output, fresh=fresh))
+    ctx.meta[RUN] = ready.output
+    with ready.claim:
+        click.echo(preview.announce(ready.plan, ready.dataset))
+        sys.stdout.flush()
+        code = execute(ready)
+    ctx.exit(code)
 
 
 def _request(command: str, values: dict[str, Any]) -> Any:
@@ -297,4 +307,5 @@ cli_models.register(cli)
 
 def main() -> None:
     """Run the command line."""
+    terminal.forgive()
     cli(prog_name="python -m orchestrator")

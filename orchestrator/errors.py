@@ -1,7 +1,10 @@
 """What a user can cause: bad files and bad options, gathered so that one command shows all of them at once."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+DOING = "while "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,28 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type["InputError"], tuple[tuple[Problem, ...]]]:
         """Survive the way back from a worker process with its problems."""
         return type(self), (self.problems,)
+
+
+class RunStopped(Exception):  # noqa: N818 - it says what became of the run
+    """A run that cannot go on, through no fault of its input; one line for people, and the exit code."""
+
+    def __init__(self, line: str, exit_code: int) -> None:
+        """Take what is printed and what the process returns."""
+        super().__init__(line)
+        self.exit_code = exit_code
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Name what is being done, for the line that an unforeseen error becomes: `while reading the corpus`."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"{DOING}{what}")
+        raise
+
+
+def done_when(error: BaseException) -> str:
+    """Return what was being done when an error came up, the narrowest first; empty if nobody said."""
+    notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(DOING)]
+    return str(notes[0]) if notes else ""

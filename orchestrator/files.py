@@ -31,49 +31,47 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def json_text(value: Any) -> str:
+    """Return JSON as all our files have it; a NaN or an infinity is a fault of ours and raises ValueError."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically; a NaN or an infinity is a fault of ours and raises ValueError."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write JSON atomically; ValueError as `json_text`."""
+    write_text(path, json_text(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; InputError names the file and the line of a fault."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
+    return parse_json(content, path)
+
+
+def parse_json(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file's bytes; InputError names the file and the line of a fault."""
+    try:
+        value = json.loads(content.decode(), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
     except UnicodeDecodeError as error:
         raise InputError.of(str(path), found="bytes that are no text", expected="JSON") from error
-    except OSError as error:
-        raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
+    except RecursionError as error:
+        raise InputError.of(str(path), found="JSON that is nested too deep", expected="a JSON object") from error
+    except ValueError as error:
+        raise InputError.of(str(path), found=str(error), expected="finite numbers") from error
     if not isinstance(value, dict):
         raise InputError.of(str(path), found=f"a JSON {type(value).__name__}", expected="a JSON object")
     return value
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(text)
 
 
 def sha256_of(path: Path) -> str:
     """Hash a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def claim_output(path: Path) -> None:
-    """Make the output directory, or raise InputError where it cannot be written or holds another run."""
-    where = "--output"
-    if path.exists() and not path.is_dir():
-        raise InputError.of(where, found=f"{path} is a file", expected="a directory")
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError.of(
-            where,
-            found=f"{path} is not empty",
-            expected="a new directory (a run that was broken off continues with --resume DIR)",
-        )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        handle, probe = tempfile.mkstemp(dir=path)
-        os.close(handle)
-        Path(probe).unlink()
-    except OSError as error:
-        raise InputError.of(
-            where, found=f"{path}: {error.strerror or error}", expected="a directory that can be written"
-        ) from error

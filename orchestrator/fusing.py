@@ -23,8 +23,9 @@ from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.table import rows_by_recording
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
-from orchestrator.files import claim_output, write_json
+from orchestrator.files import write_json
 from orchestrator.prediction_table import PREDICTIONS_TABLE
+from orchestrator.run_folder import new_folder
 
 FUSION_FILE = "fusion.json"
 SAME_GOLD = 0.01  # ours: gold standards of two runs that differ by more are of other labels; those of labels are 0.01
@@ -80,7 +81,6 @@ def fuse(runs: Sequence[Path], output: Path) -> str:
             if one.fold == fold:
                 rows = one.inputs[one.usable].reshape(-1, 2 * len(runs))
                 fused[index][one.usable] = np.stack([rows @ coefficients + bias for coefficients, bias in models], 1)
-    claim_output(output)
     names = [str(path) for path in runs]
     every = [[one.inputs[:, number] for one in recordings] for number in range(len(runs))]
     record = {
@@ -94,8 +94,9 @@ def fuse(runs: Sequence[Path], output: Path) -> str:
         prediction_table.block(*one.who, one.time, one.fold, {"gold": one.gold, "pred": prediction})
         for one, prediction in zip(recordings, fused, strict=True)
     ]
-    prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=any(synthetic))
-    write_json(output / FUSION_FILE, record)
+    with new_folder(output):
+        prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=any(synthetic))
+        write_json(output / FUSION_FILE, record)
     return _as_text(record, output)
 
 

@@ -1,9 +1,11 @@
 """From a request to a plan that can be executed, and its data."""
 
+import dataclasses
 import importlib.metadata
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +17,7 @@ from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.synthetic import cached_synthetic
 from orchestrator.dataset import Dataset, make_dataset
-from orchestrator.errors import InputError
-from orchestrator.files import claim_output
+from orchestrator.errors import InputError, doing
 from orchestrator.frozen import Show
 from orchestrator.gather import Gather
 from orchestrator.plan import (
@@ -25,8 +26,11 @@ from orchestrator.plan import (
     Trial,
     choose_random,
     decisive,
+    decisive_of,
     make_trials,
 )
+from orchestrator.plan_file import load_plan, save_plan
+from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
 from orchestrator.tracking import resolve_tracking_uri
 
 # The embedded corpus of the demo: everybody, for a minute each; ours.
@@ -43,47 +47,81 @@ VERSIONED = ("affect-orchestrator", "torch", "ray", "mlflow", "numpy", "pandas")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A plan that can be executed, with its data."""
+    """A plan that can be executed, with its data, and the claim to its folder; a dry run has none."""
 
     plan: Plan
     dataset: Dataset
     output: Path
+    claim: Claim | None
 
 
 def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launch:
     """Check everything and make the plan; InputError carries all problems at once.
 
-    `show` takes lines of progress while videos are decoded. With `claim` the output directory is made and the plan
-    written into it; a dry run does neither.
+    `show` takes lines of progress while videos are decoded. With `claim` the output directory is claimed before
+    anything is read, and the plan written into it; a dry run does neither. What fails here leaves nothing behind.
     """
     gather = Gather()
     decided = decide(request, gather)
     uri = gather.run(lambda: resolve_tracking_uri(request.tracking_uri))
-    output = request.output or Path(RUNS_FOLDER) / _run_name(request)
-    if claim:
-        gather.run(lambda: claim_output(output))
-    loaded = gather.run(lambda: _load(decided, show))
-    chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
-    gather.settle()
-    assert loaded is not None
-    assert chosen is not None
-    assert uri is not None
-    plan = _plan(decided, output.name, uri, loaded[0], chosen)
-    if claim:
-        plan.save(output)
-    return Launch(plan=plan, dataset=loaded[1], output=output.absolute())
+    claimed = gather.run(lambda: _claim(request)) if claim else None
+    try:
+        loaded = gather.run(lambda: _load(decided, show))
+        chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
+        gather.settle()
+        assert loaded is not None
+        assert chosen is not None
+        assert uri is not None
+        output = claimed.folder if claimed else _output(request)
+        plan = _plan(decided, output.name, uri, loaded[0], chosen)
+        if claimed:
+            _save(plan, output)
+        return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed)
+    except BaseException:
+        if claimed:
+            claimed.give_back()
+        raise
+
+
+def resume(output: Path, show: Show | None = None) -> Launch:
+    """Take up the run in a folder; InputError if it has no plan, if its data have changed, if somebody works there."""
+    claimed = claim_run(output.absolute())
+    try:
+        plan = load_plan(output)
+        return Launch(plan=plan, dataset=reopen(plan, show), output=claimed.folder, claim=claimed)
+    except BaseException:
+        claimed.give_back()
+        raise
+
+
+def _output(request: Request) -> Path:
+    return (request.output or Path(RUNS_FOLDER) / _run_name(request)).absolute()
+
+
+def _claim(request: Request) -> Claim:
+    return claim_new(_output(request)) if request.output else claim_next(_output(request))
+
+
+def _save(plan: Plan, output: Path) -> None:
+    try:
+        save_plan(plan, output)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a directory with room for a run") from error
 
 
 def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
-    corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
-    dataset = make_dataset(
-        corpus,
-        decided.protocol,
-        seed=decided.request.seed,
-        images=decided.images,
-        federated=decided.method.federated,
-        show=show,
-    )
+    with doing("reading the recordings"):
+        corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
+    with doing("preparing the recordings"):
+        dataset = make_dataset(
+            corpus,
+            decided.protocol,
+            seed=decided.request.seed,
+            images=decided.images,
+            federated=decided.method.federated,
+            show=show,
+        )
     return refer(corpus, dataset, embedded, decided.request.data.frame_rate), dataset
 
 
@@ -106,7 +144,7 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
 
 def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, chosen: Trials) -> Plan:
     request, method = decided.request, decided.method
-    return Plan(
+    plan = Plan(
         name=name,
         title=method.title,
         command=request.command,
@@ -127,13 +165,15 @@ def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, cho
         federation=decided.federation,
         features=request.data.features,
     )
+    return dataclasses.replace(plan, decisive=decisive_of(dataclasses.asdict(plan)))
 
 
 def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError where its contents have changed."""
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
-    path = cached_synthetic(**embedded) if embedded else Path(plan.corpus.path)
-    corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features, frame_rate=plan.corpus.frame_rate)
+    path = _embedded(embedded) if embedded else Path(plan.corpus.path)
+    with doing("reading the recordings"):
+        corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features, frame_rate=plan.corpus.frame_rate)
     if corpus.sha256 != plan.corpus.sha256:
         raise InputError.of(
             plan.corpus.path,
@@ -141,7 +181,17 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
             expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
         )
     federated = plan.federation is not None
-    return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
+    with doing("preparing the recordings"):
+        return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
+
+
+def _embedded(parameters: Mapping[str, Any]) -> Path:
+    """Return the embedded corpus that a plan names; InputError for parameters it does not have."""
+    try:
+        return cached_synthetic(**parameters)
+    except TypeError as error:
+        found = f"parameters of the embedded corpus that it does not have ({error})"
+        raise InputError.of("the plan's corpus.embedded", found=found, expected="those of the run") from error
 
 
 def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict[str, Any] | None]:

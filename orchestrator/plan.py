@@ -1,30 +1,31 @@
-"""What will be run, decided before anything runs: the grid's points, each with a uid, and the file that holds them."""
+"""What will be run, decided before anything runs: the grid's points, each with a uid (its file: plan_file.py)."""
 
 import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fed.options import Federation
 from models.seeds import seed_for
 from models.sizes import model_size_mib, num_parameters
 from orchestrator.errors import InputError, Problem
-from orchestrator.files import read_json, write_json
 from orchestrator.protocols import Protocol
 from tune_spaces.method import HParams, Method, Preset
 
-PLAN_FILE = "plan.json"
 PLAN_FORMAT = 1
+SEARCHES = ("grid", "random", "optuna")
+SCHEDULERS = ("fifo", "asha")
 UID_LENGTH = 12
 STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's time step; ours, measured on a CPU
 # Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9
+LATER_KEY = "later"  # metadata of a dataclass's field: not in the uid at its default (`_hashed`)
 INTEGER_KEYS = ("hidden_size", "sequence_length", "num_layers")
 GRID_KEYS = ("learning_rate", *INTEGER_KEYS)
 
@@ -64,6 +65,10 @@ class ImageOptions:
     weights: str  # imagenet | none | a file
 
 
+# Parts of a plan that decide a result.
+DECISIVE_PARTS: Mapping[str, type[Any]] = {"protocol": Protocol, "images": ImageOptions, "federation": Federation}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """How the search walks the points and what it may use."""
@@ -82,6 +87,19 @@ class SearchOptions:
     cpus_per_client: float = DEFAULT_CPUS_PER_CLIENT
     gpus_per_client: float = 0.0
     log_model: bool = True  # the best model as a model in MLflow
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names and impossible numbers (ValueError), as of a plan that was edited."""
+        for name, known in (("search", SEARCHES), ("scheduler", SCHEDULERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
+        for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors"):
+            value = getattr(self, name)
+            if value not in (None, "auto") and not (not isinstance(value, str) and 0 < value < math.inf):
+                raise ValueError(f"{name} must be above 0, found {value!r}")
+        for name in ("gpus_per_trial", "checkpoint_seconds", "cpus_per_client", "gpus_per_client"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, found {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,46 +126,12 @@ class Plan:
     images: ImageOptions | None = None
     federation: Federation | None = None
     features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
+    decisive: Mapping[str, Any] = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
 
     @property
     def num_planned(self) -> int:
         """Trials that the search will run: all points, or as many as `--trials` allows."""
         return min(len(self.trials), self.search.max_trials or len(self.trials))
-
-    def save(self, output: Path) -> None:
-        """Write `plan.json` atomically."""
-        write_json(output / PLAN_FILE, dataclasses.asdict(self))
-
-
-def load_plan(output: Path) -> Plan:
-    """Read the plan of an output directory; InputError where there is none or it is of another format."""
-    if not (output / PLAN_FILE).is_file():
-        raise InputError.of(str(output), found="no plan.json", expected="the output directory of an earlier run")
-    raw = read_json(output / PLAN_FILE)
-    found = raw.get("format")
-    if found != PLAN_FORMAT:
-        raise InputError.of(str(output / PLAN_FILE), found=f"format {found}", expected=f"format {PLAN_FORMAT}")
-    try:
-        return Plan(
-            **{
-                **raw,
-                "protocol": Protocol(**raw["protocol"]),
-                "corpus": CorpusReference(**raw["corpus"]),
-                "search": SearchOptions(**raw["search"]),
-                "trials": tuple(Trial(**{**point, "hparams": HParams(**point["hparams"])}) for point in raw["trials"]),
-                "refused": tuple(raw["refused"]),
-                "arguments": tuple(raw["arguments"]),
-                "features": tuple(raw.get("features", ())),
-                "images": ImageOptions(**raw["images"]) if raw["images"] else None,
-                "federation": Federation(**raw["federation"]) if raw["federation"] else None,
-            }
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError.of(
-            str(output / PLAN_FILE),
-            found=f"a damaged plan ({error})",
-            expected="the file as the run wrote it",
-        ) from error
 
 
 def parse_grid_overrides(texts: Sequence[str], method: Method, preset: Preset) -> dict[str, tuple[float | int, ...]]:
@@ -219,17 +203,17 @@ def make_trials(
         if reason:
             refused.append({"network": network, "point": describe(hparams), "why": reason})
             continue
-        specification = {
-            "method": method,
-            "network": network,
-            "hparams": dataclasses.asdict(hparams),
-            "corpus": corpus.sha256,
-            **decisive,
-        }
-        text = json.dumps(specification, sort_keys=True)
-        uid = hashlib.sha256(text.encode()).hexdigest()[:UID_LENGTH]
+        decides = {"method": method, "corpus": corpus.sha256, **decisive}
+        uid = uid_of(network, dataclasses.asdict(hparams), decides)
         trials.append(Trial(uid=uid, network=network, hparams=hparams))
     return tuple(trials), tuple(refused)
+
+
+def uid_of(network: str, hparams: Mapping[str, Any], decides: Mapping[str, Any]) -> str:
+    """Return the hash of everything that decides a result: the point, and what all points of a plan share."""
+    specification = {"network": network, "hparams": _hashed(HParams, hparams), **decides}
+    text = json.dumps(specification, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:UID_LENGTH]
 
 
 def decisive(
@@ -239,14 +223,30 @@ def decisive(
     federation: Federation | None,
     features: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what decides a result beside the point and the corpus, as `make_trials` hashes it."""
+    """Return what decides a result beside the method, the point and the corpus, as `make_trials` hashes it."""
     parts = {"protocol": protocol, "images": images, "federation": federation}
-    chosen = {"features": list(features)} if features else {}
-    return {
-        "seed": seed,
-        **{name: dataclasses.asdict(part) for name, part in parts.items() if part is not None},
-        **chosen,
-    }
+    fields = {name: None if part is None else dataclasses.asdict(part) for name, part in parts.items()}
+    return _decisive({**fields, "seed": seed, "features": list(features)})
+
+
+def decisive_of(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the points of a plan share and its uids are made of; the plan as its file has it."""
+    return {"method": plan["method"], "corpus": plan["corpus"]["sha256"], **_decisive(plan)}
+
+
+def _decisive(plan: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {name: _hashed(kind, plan[name]) for name, kind in DECISIVE_PARTS.items() if plan.get(name) is not None}
+    chosen = {"features": list(plan["features"])} if plan.get("features") else {}
+    return {"seed": plan["seed"], **parts, **chosen}
+
+
+def _hashed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out fields that are newer than the first uids and have their default: an old configuration keeps its uid.
+
+    Such a field is declared with `field(default=..., metadata={LATER_KEY: True})`, by the key's text in other packages.
+    """
+    later = {one.name: one.default for one in dataclasses.fields(kind) if one.metadata.get(LATER_KEY)}
+    return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
 
 def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tuple[Trial, ...]:

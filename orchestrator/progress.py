@@ -19,6 +19,7 @@ from orchestrator.trial_files import (
     MODEL_FILE,
     PREDICTIONS_FILE,
     RESULT_FILE,
+    read_result,
     record_failure,
 )
 
@@ -64,6 +65,13 @@ class Observer:
         each = f"{options.cpus_per_client:g} CPUs and {options.gpus_per_client:g} GPUs each"
         self._say(f"{num_clients} clients in {num_processes} processes a trial, {each}")
 
+    def spoilt(self, reasons: Mapping[str, str]) -> None:
+        """Tell which trials are trained again because something of them is lost or damaged."""
+        for uid, why in reasons.items():
+            self.results.pop(uid, None)
+            trial = self.trials[uid]
+            self._say(f"trained again: {trial.network} {describe(trial.hparams)}, for {why}")
+
     def started(self, uid: str) -> None:
         """Note that a trial has a worker."""
         self.running.setdefault(uid, 0)
@@ -90,7 +98,7 @@ class Observer:
         self.running.pop(uid, None)
         folder = self.trials_folder / uid
         if (folder / RESULT_FILE).is_file():
-            self.results[uid] = read_json(folder / RESULT_FILE)
+            self.results[uid] = read_result(folder)
             self.prune()
             self._say(self._result_line(uid))
         elif (folder / FAILURE_FILE).is_file():

@@ -2,100 +2,176 @@
 
 import contextlib
 import dataclasses
-import fcntl
+import errno
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator import baseline, exit_codes, results, summary
+from orchestrator import baseline, exit_codes, repair, results, summary
 from orchestrator.dataset import Dataset
-from orchestrator.errors import InputError
+from orchestrator.errors import RunStopped, doing
 from orchestrator.files import write_json
-from orchestrator.plan import PLAN_FILE, Plan
+from orchestrator.launch import Launch
+from orchestrator.plan import Plan
+from orchestrator.plan_file import save_plan
 from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.progress import Observer
 from orchestrator.report import figure_files
 from orchestrator.report.evidence import Search
 from orchestrator.results import Outcome
+from orchestrator.run_folder import (
+    PLAN_FILE,
+    SCRATCH_FOLDER,
+    TRIALS_FOLDER,
+    Claim,
+    emptied,
+    trials_folder,
+)
 from orchestrator.tracking import Tracker, tracking_identity
-from orchestrator.trial_files import TRIALS_FOLDER, read_failures, read_results
+from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
 CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.records: in a round, or before the first
-LOCK_FILE = ".lock"
-SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+# What can end a search early; also words of summary.json.
+INTERRUPTED = "interrupted"
+OUT_OF_TIME = "out of time"
 TRACKING_OPEN_SECONDS = 30.0
 TRACKING_CLOSE_SECONDS = 60.0
 
 
-def execute(plan: Plan, dataset: Dataset, output: Path, *, fresh: bool = False) -> int:
+def execute(launch: Launch) -> int:
     """Run what the plan has left, write all outputs and print the report; returns the exit code.
 
-    InputError where the run cannot begin. The directory of a `fresh` run is then free again; that of a resumed one
-    keeps its plan, also while somebody else is working in it.
+    The caller holds the launch's claim, as a context. InputError where the run cannot begin: the claim of a new run
+    then leaves nothing. RunStopped where it cannot go on, as with a full disk: what is there is kept.
     """
-    try:
-        return _execute(plan, dataset, output)
-    except InputError:
-        if fresh:
-            for name in (PLAN_FILE, LOCK_FILE):
-                (output / name).unlink(missing_ok=True)
-        raise
+    assert launch.claim is not None, "a dry run is not executed"
+    return _execute(launch.plan, launch.dataset, launch.output, launch.claim)
 
 
-def _execute(plan: Plan, dataset: Dataset, output: Path) -> int:
+def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
     if plan.search.address:
         # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     from orchestrator import cluster, tuning
 
     uids = [trial.uid for trial in plan.trials]
-    with _locked(output), cluster.ray_session(plan.search):
-        if len(read_results(output / TRIALS_FOLDER, uids)) < plan.num_planned:
-            tuning.reserved(plan, dataset)  # refused before anything is written or tracked
-        trials_folder = _trials_folder(plan, output)
-        cluster.check_storage(trials_folder, plan.search)
+    with cluster.ray_session(plan.search), _faults_of_storage(output):
+        folder = trials_folder(output, _shared(plan))
+        spoilt = set_aside_damaged(folder, uids)
+        if len(read_results(folder, uids)) < plan.num_planned:
+            tuning.reserved(plan, dataset)  # refused before anything is tracked
+        cluster.check_storage(folder, plan.search)
+        scratch = emptied(output / SCRATCH_FOLDER)
+        claim.keep()
         tracker = Tracker(output, plan.tracking["tracking_uri"], plan.tracking["experiment"])
         tracker.start()
-        earlier = read_results(trials_folder, uids)
-        ridge = baseline.ridge(dataset)
-        spent = interrupted = False
+        conclude = partial(_conclude, plan, dataset, output, folder, tracker, baseline.ridge(dataset))
         try:
-            with Observer(plan, trials_folder, earlier, tracker.changed) as observer:
-                observer.prune()
-                spent = tuning.search(
-                    plan,
-                    dataset,
-                    trials_folder=trials_folder,
-                    scratch=_empty(output / SCRATCH_FOLDER),
-                    earlier=earlier,
-                    observer=observer,
-                )
-        except KeyboardInterrupt:
-            interrupted = True
-        outcome = Outcome(results=read_results(trials_folder, uids), failures=read_failures(trials_folder, uids))
-        unfinished = plan.num_planned - len(outcome.results) - len(outcome.failures)
-        status = _status(interrupted or (unfinished > 0 and not spent), unfinished, len(outcome.failures))
-        summary.write_outputs(plan, dataset, output, trials_folder, outcome.results)
+            end = _search(plan, dataset, folder, scratch, spoilt, tracker.changed)
+        except Exception:
+            # What the run has so far is summed up all the same; the first error is the one to tell.
+            with contextlib.suppress(Exception):
+                conclude(INTERRUPTED)
+            raise
+        status, summary_of_run, outcome, remarks = conclude(end)
+        shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
+    summary.print_report(plan, summary_of_run, outcome)
+    print("\n".join(remarks))
+    _print_end(output, status)
+    return _exit_code(status, outcome)
+
+
+def _search(  # noqa: PLR0913, PLR0917 - the parts of a search, each given once
+    plan: Plan, dataset: Dataset, folder: Path, scratch: Path, spoilt: Mapping[str, str], changed: Callable[[], None]
+) -> str | None:
+    """Train what is left, and again what is lost; return what ended it early: the user, the time, or nothing."""
+    from orchestrator import tuning
+
+    uids = [trial.uid for trial in plan.trials]
+    try:
+        with doing("training"), Observer(plan, folder, read_results(folder, uids), changed) as observer:
+            places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}
+            observer.spoilt(spoilt)
+            observer.prune()
+            if plan.search.search == "optuna":  # which would choose another point in the place of a lost one
+                repair.train_again(plan, dataset, spoilt, **places)
+            if tuning.search(plan, dataset, earlier=read_results(folder, uids), **places):
+                return OUT_OF_TIME
+            repair.complete(plan, dataset, **places)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return None
+
+
+def _conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
+    plan: Plan,
+    dataset: Dataset,
+    output: Path,
+    folder: Path,
+    tracker: Tracker,
+    ridge: Mapping[str, float],
+    end: str | None,
+) -> tuple[str, dict[str, Any], Outcome, list[str]]:
+    """Write everything that a run leaves; return its status, its summary, what came of it, and lines for people."""
+    uids = [trial.uid for trial in plan.trials]
+    with doing("writing the results"):
+        outcome = Outcome(results=read_results(folder, uids), failures=read_failures(folder, uids))
+        status = _status(plan, outcome, end)
+        remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
         write_json(output / summary.SUMMARY_FILE, content)
-        figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=not interrupted)
-        remark = _export_model(plan, output, outcome, status)
-        report = tracker.close(TRACKING_CLOSE_SECONDS)
-        shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
-    summary.print_report(plan, content, outcome)
-    print("\n".join(filter(None, (remark, str(report)))))
-    _print_end(output, status)
-    if status == "interrupted" or (status == "out of time" and not outcome.results):
+    figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
+    remarks += filter(None, [_export_model(plan, output, outcome, status)])
+    return status, content, outcome, [*remarks, str(tracker.close(TRACKING_CLOSE_SECONDS))]
+
+
+def _exit_code(status: str, outcome: Outcome) -> int:
+    if status == INTERRUPTED or (status == OUT_OF_TIME and not outcome.results):
         return exit_codes.INTERRUPTED
     if any(failure["kind"] in CLIENTS_LOST for failure in outcome.failures):
         return exit_codes.QUORUM_LOST
     return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
+
+
+def _plan_again(plan: Plan, output: Path) -> list[str]:
+    """Write a plan that has disappeared: without it there is no resuming and no tracking. Return a line if it had."""
+    if (output / PLAN_FILE).is_file():
+        return []
+    save_plan(plan, output)
+    return [f"{output / PLAN_FILE} had disappeared while the run went on, and was written again"]
+
+
+def _shared(plan: Plan) -> Callable[[], Path] | None:
+    """Return what names the trials' folder of a run with `--storage`."""
+    if not plan.search.storage:
+        return None
+    # Two runs of one name keep apart by when they began.
+    name = f"{plan.name}-{re.sub(r'[^0-9]', '', plan.started)}"
+    return lambda: Path(str(plan.search.storage)) / name / TRIALS_FOLDER
+
+
+@contextlib.contextmanager
+def _faults_of_storage(output: Path) -> Iterator[None]:
+    """Turn a full disk, or a folder that is gone, into a line that names the folder and says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno not in STORAGE_ERRNOS:
+            raise
+        where = error.filename or output
+        raise RunStopped(
+            f"{where}: {error.strerror or error}; expected a folder with room that stays there (--output and --storage"
+            f" name others). What the run has is kept: continue with  python -m orchestrator tune --resume {output}",
+            exit_codes.SOME_FAILED,
+        ) from error
 
 
 def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: Path) -> Search:
@@ -110,12 +186,13 @@ def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: 
     )
 
 
-def _status(interrupted: bool, unfinished: int, num_failed: int) -> str:
-    if interrupted:
-        return "interrupted"
+def _status(plan: Plan, outcome: Outcome, end: str | None) -> str:
+    unfinished = plan.num_planned - len(outcome.results) - len(outcome.failures)
+    if end == INTERRUPTED or (unfinished > 0 and end is None):
+        return INTERRUPTED
     if unfinished > 0:
-        return "out of time"
-    return "some trials failed" if num_failed else "finished"
+        return OUT_OF_TIME
+    return "some trials failed" if outcome.failures else "finished"
 
 
 def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> str | None:
@@ -137,52 +214,6 @@ def _wait_for_identity(output: Path, tracker: Tracker) -> dict[str, str] | None:
 
 
 def _print_end(output: Path, status: str) -> None:
-    if status in ("interrupted", "out of time"):
+    if status in (INTERRUPTED, OUT_OF_TIME):
         print(f"{status}: continue with  python -m orchestrator tune --resume {output}", file=sys.stderr)
     print(f"written to {output}")
-
-
-@contextlib.contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Hold the directory for this process; the lock dies with the process, however that ends."""
-    try:
-        file = (output / LOCK_FILE).open("w")
-    except OSError as error:
-        raise InputError.of(str(output), found=error.strerror or error, expected="a directory to write in") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError.of(
-                str(output),
-                found="a run that is still going on in it",
-                expected="a directory nobody works in",
-            ) from error
-        yield
-
-
-def _trials_folder(plan: Plan, output: Path) -> Path:
-    """Return the folder of the trials; with `--storage` it lies there and a link in the output leads to it."""
-    folder = output / TRIALS_FOLDER
-    if folder.is_symlink() and not folder.exists():
-        raise InputError.of(str(folder), found=f"a link to {folder.readlink()}, which is gone", expected="the trials")
-    if plan.search.storage and not folder.exists():
-        # Two runs of one name keep apart by when they began.
-        shared = Path(plan.search.storage) / f"{plan.name}-{re.sub(r'[^0-9]', '', plan.started)}" / TRIALS_FOLDER
-        try:
-            shared.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError.of(
-                "--storage",
-                found=f"{shared}: {error.strerror or error}",
-                expected="a folder that can be written",
-            ) from error
-        folder.symlink_to(shared.resolve())
-    folder.mkdir(exist_ok=True)
-    return folder.resolve()
-
-
-def _empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder.resolve()

@@ -1,7 +1,7 @@
 """What a command leaves behind: summary.json, the leaderboard, predictions.parquet and the model's folder."""
 
 import dataclasses
-import shutil
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +13,13 @@ import safetensors.numpy
 from orchestrator import model_card, prediction_table, results
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset, Outline
-from orchestrator.files import sha256_of, write_json, write_text
+from orchestrator.errors import InputError
+from orchestrator.files import write_bytes, write_json, write_text
 from orchestrator.plan import Plan, describe
 from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.raters import agreement
 from orchestrator.results import Outcome, Result
-from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE
+from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE, read_artefact
 
 SUMMARY_FILE = "summary.json"
 LEADERBOARD_FILE = "leaderboard.csv"
@@ -128,15 +129,24 @@ def _federation(best: Result | None) -> dict[str, Any] | None:
     return {key: best["federation"][key] for key in FEDERATION_KEYS}
 
 
-def write_outputs(plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]) -> None:
-    """Write leaderboard, learning curves, predictions and model of the results there are."""
+def write_outputs(
+    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]
+) -> list[str]:
+    """Write leaderboard, learning curves, predictions and model of the results there are.
+
+    Return a line if predictions and model could not be written because a trial has lost them: resuming makes them.
+    """
     write_text(output / LEADERBOARD_FILE, leaderboard_csv(plan, found))
     write_json(output / CURVES_FILE, best_curves(found))
     reported = results.reported_by_fold(found, plan.protocol)
     if not reported:
-        return
-    write_predictions(dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic)
-    write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
+        return []
+    try:
+        write_predictions(dataset, output / PREDICTIONS_TABLE, trials_folder, reported, synthetic=plan.corpus.synthetic)
+        write_model(plan, dataset, output / MODEL_FOLDER, trials_folder, results.ranking(found)[0])
+    except InputError as error:
+        return [f"predictions and model are not of the reported trials ({error}); resuming makes them"]
+    return []
 
 
 def best_curves(found: Sequence[Result]) -> dict[str, dict[str, Any]]:
@@ -180,7 +190,7 @@ def write_predictions(
     """
     traces: dict[int, np.ndarray] = {}
     for k, result in enumerate(reported):
-        arrays = safetensors.numpy.load_file(trials_folder / result["uid"] / PREDICTIONS_FILE)
+        arrays = safetensors.numpy.load(read_artefact(trials_folder / result["uid"], PREDICTIONS_FILE))
         traces |= {index: arrays[str(index)] for index in dataset.splits[k].held_out}
     fold_of = {index: k for k, split in enumerate(dataset.splits) for index in split.held_out}
     blocks = []
@@ -198,11 +208,9 @@ def write_predictions(
 
 def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: Result) -> None:
     """Write the model's folder: the fold models' weights, a JSON card and the card as text."""
-    folder.mkdir(exist_ok=True)
-    partial = folder / f".{MODEL_FILE}.partial"
-    shutil.copyfile(trials_folder / best["uid"] / MODEL_FILE, partial)
-    partial.replace(folder / MODEL_FILE)
-    card = model_card.build(plan, dataset, best, weights_sha256=sha256_of(folder / MODEL_FILE))
+    weights = read_artefact(trials_folder / best["uid"], MODEL_FILE)
+    write_bytes(folder / MODEL_FILE, weights)
+    card = model_card.build(plan, dataset, best, weights_sha256=hashlib.sha256(weights).hexdigest())
     write_json(folder / model_card.CARD_FILE, card)
     write_text(folder / "README.md", model_card.as_text(card))
 

@@ -21,10 +21,10 @@ from fed.calls import Start
 from fed.in_process import in_process
 from fed.records import ClientFailed, Round
 from fed.rounds import FederatedFolds
-from models.checkpoints import CheckpointError
 from models.scored import Scored
 from models.training import Epoch, FoldsInTraining, Recipe
 from orchestrator import scoring
+from orchestrator.corpora.cache import remove
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
 from orchestrator.files import write_json
@@ -37,6 +37,8 @@ from orchestrator.trial_files import (
     PREDICTIONS_FILE,
     PROGRESS_FILE,
     RESULT_FILE,
+    SET_ASIDE,
+    seal,
 )
 from orchestrator.trunk import TRUNK, Trunk
 
@@ -116,9 +118,9 @@ class TrialRun:
         if checkpoint.exists():
             try:
                 self.training.load(checkpoint)
-            except CheckpointError:
-                # Killed while it wrote its first, or damaged: from the beginning the result is the same.
-                shutil.rmtree(checkpoint)
+            except Exception:
+                # Killed while it wrote its first, or damaged somehow: from the beginning the result is the same.
+                remove(checkpoint)
                 self.close()
                 self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
@@ -155,10 +157,9 @@ class TrialRun:
             for name, tensor in self.training.fold_state(k).items()
         }
         safetensors.torch.save_file(weights, self.folder / MODEL_FILE, metadata=mark)
-        # The result last: it says that the other two are whole.
-        write_json(self.folder / RESULT_FILE, result)
-        (self.folder / FAILURE_FILE).unlink(missing_ok=True)
-        (self.folder / PROGRESS_FILE).unlink(missing_ok=True)
+        seal(self.folder, result, (PREDICTIONS_FILE, MODEL_FILE))
+        for name in (FAILURE_FILE, PROGRESS_FILE, f"{RESULT_FILE}{SET_ASIDE}"):
+            (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / CHECKPOINT_FOLDER, ignore_errors=True)
         return result
 

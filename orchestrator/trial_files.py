@@ -1,22 +1,42 @@
 """The names of what lies in a trial's folder, and reading it; no torch, so that reports start at once."""
 
+import hashlib
 import shutil
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.files import read_json, write_json
+from orchestrator.errors import InputError
+from orchestrator.files import json_text, parse_json, read_json, sha256_of, write_json, write_text
 from orchestrator.plan import Trial, to_record
 
-TRIALS_FOLDER = "trials"
 RESULT_FILE = "result.json"
 PROGRESS_FILE = "progress.json"
 FAILURE_FILE = "failure.json"
 CLIENT_FAILURE_FILE = "client-failure.txt"  # the first of a federation, written while the trial goes on
 PREDICTIONS_FILE = "predictions.safetensors"
 MODEL_FILE = "model.safetensors"
+CHECKSUMS_FILE = "checksums.json"  # sha256 of the result and of what lies beside it
 CHECKPOINT_FOLDER = "checkpoint"
+SET_ASIDE = ".damaged"  # behind the name of a result that was found damaged
+
+# Of a result; a file without one of them is none.
+RESULT_KEYS = (
+    "uid",
+    "network",
+    "hparams",
+    "status",
+    "selection_loss",
+    "ccc_valence",
+    "ccc_arousal",
+    "training_seconds",
+    "model_size_mib",
+    "num_parameters",
+    "federation",
+    "curve",
+    "folds",
+)
 
 
 def record_failure(trials_folder: Path, trial: Trial, error: BaseException) -> None:
@@ -47,9 +67,101 @@ def tidy(trials_folder: Path, uids: Sequence[str]) -> None:
             file.unlink(missing_ok=True)
 
 
+def seal(folder: Path, result: Mapping[str, Any], others: Sequence[str]) -> None:
+    """Write a trial's result, and before it the checksums of the result and of the `others`, which are there.
+
+    The result last: it says that everything beside it is whole.
+    """
+    text = json_text(result)
+    sums = {name: sha256_of(folder / name) for name in others}
+    sums[RESULT_FILE] = hashlib.sha256(text.encode()).hexdigest()
+    write_json(folder / CHECKSUMS_FILE, sums)
+    write_text(folder / RESULT_FILE, text)
+
+
+def seal_progress(folder: Path) -> None:
+    """Make the last scores of a trial that a scheduler stopped its result; it has no predictions and no weights."""
+    seal(folder, read_json(folder / PROGRESS_FILE), ())
+    (folder / PROGRESS_FILE).unlink()
+    shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read a trial's result; InputError if it is damaged or another trial's. Those of older runs have no checksum."""
+    file = folder / RESULT_FILE
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError.of(str(file), found=error.strerror or str(error), expected="a readable file") from error
+    _check_sum(folder, RESULT_FILE, content)
+    result = parse_json(content, file)
+    lacking = [key for key in RESULT_KEYS if key not in result]
+    if lacking:
+        raise InputError.of(str(file), found=f"no {lacking[0]}", expected="a trial's result")
+    if result["uid"] != folder.name:
+        raise InputError.of(str(file), found=f"the result of trial {result['uid']}", expected=folder.name)
+    return result
+
+
+def read_artefact(folder: Path, name: str) -> bytes:
+    """Read a file that a finished trial left beside its result; InputError if it is gone or damaged."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        where = str(folder / name)
+        raise InputError.of(where, found=error.strerror or str(error), expected="the file of a trial") from error
+    _check_sum(folder, name, content)
+    return content
+
+
+def lost(folder: Path) -> str | None:
+    """Return what of a finished trial's predictions and weights is gone or damaged; None if both are whole."""
+    from safetensors import SafetensorError, deserialize
+
+    for name in (PREDICTIONS_FILE, MODEL_FILE):
+        try:
+            # Of an older run, without checksums, its form is all there is to check.
+            deserialize(read_artefact(folder, name))  # type: ignore[no-untyped-call]
+        except (InputError, SafetensorError) as error:
+            return f"{folder / name}: {error}" if isinstance(error, SafetensorError) else str(error)
+    return None
+
+
+def _check_sum(folder: Path, name: str, content: bytes) -> None:
+    sums_file = folder / CHECKSUMS_FILE
+    if not sums_file.is_file():
+        return  # an older run's
+    stated = read_json(sums_file).get(name)
+    found = hashlib.sha256(content).hexdigest()
+    if found != stated:
+        expected = f"{str(stated)[:12]} as in {CHECKSUMS_FILE}"
+        raise InputError.of(str(folder / name), found=f"damaged contents (sha256 {found[:12]})", expected=expected)
+
+
+def set_aside(folder: Path) -> None:
+    """Take a result out of the way, so that its trial is trained again; the file stays beside for whoever looks."""
+    (folder / RESULT_FILE).replace(folder / f"{RESULT_FILE}{SET_ASIDE}")
+    for name in (CHECKSUMS_FILE, PREDICTIONS_FILE, MODEL_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def set_aside_damaged(trials_folder: Path, uids: Sequence[str]) -> dict[str, str]:
+    """Take every damaged result out of the way; return why, by uid."""
+    found = {}
+    for folder in (trials_folder / uid for uid in uids):
+        if (folder / RESULT_FILE).exists():
+            try:
+                read_result(folder)
+            except InputError as error:
+                found[folder.name] = str(error)
+                set_aside(folder)
+    return found
+
+
 def read_results(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:
-    """Read the results there are, in the order of `uids`."""
-    return [read_json(file) for uid in uids if (file := trials_folder / uid / RESULT_FILE).is_file()]
+    """Read the results there are, in the order of `uids`; InputError for one that is damaged."""
+    folders = (trials_folder / uid for uid in uids)
+    return [read_result(folder) for folder in folders if (folder / RESULT_FILE).is_file()]
 
 
 def read_failures(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:

@@ -35,7 +35,17 @@ def make_request(data: Path, output: Path, store: str, **changes: Any) -> Reques
 
 def search(data: Path, output: Path, store: str, **changes: Any) -> int:
     ready = launch.prepare(make_request(data, output, store, **changes), claim=True)
-    return execute(ready.plan, ready.dataset, ready.output)
+    return executed(ready)
+
+
+def executed(ready: launch.Launch) -> int:
+    assert ready.claim is not None
+    with ready.claim:
+        return execute(ready)
+
+
+def resumed(output: Path) -> int:
+    return executed(launch.resume(output))
 
 
 POINT = HParams(learning_rate=1e-3, hidden_size=8, sequence_length=50, num_layers=1)

@@ -58,6 +58,7 @@ def assert_equal(output: Path, undisturbed: Path) -> None:
         assert (output / name).read_bytes() == (undisturbed / name).read_bytes(), name
     (trial,) = (output / "trials").iterdir()
     assert sorted(file.name for file in trial.iterdir()) == [
+        "checksums.json",
         "model.safetensors",
         "predictions.safetensors",
         "result.json",

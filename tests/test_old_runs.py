@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.files import read_json
-from orchestrator.plan import load_plan
-from orchestrator.trial_files import TRIALS_FOLDER, read_results
+from orchestrator.plan_file import load_plan
+from orchestrator.run_folder import TRIALS_FOLDER
+from orchestrator.trial_files import read_results
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.old_runs import VERSIONS, store_of, unpacked
 

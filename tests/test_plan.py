@@ -1,13 +1,12 @@
 import dataclasses
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from fed.options import Federation
 from orchestrator import plan as planning
 from orchestrator.errors import InputError
-from orchestrator.plan import SearchOptions, grid_points, load_plan, make_trials, parse_grid_overrides
+from orchestrator.plan import grid_points, make_trials, parse_grid_overrides
 from orchestrator.protocols import DESCRIBED, PUBLISHED
 from tests.records import CORPUS, SMALL_GRID, make_plan
 from tune_spaces import au
@@ -97,31 +96,6 @@ def test_overrides_replace_values_and_all_faults_are_named_at_once() -> None:
         )
     assert len(caught.value.problems) == 5
     assert "one of learning_rate, hidden_size" in str(caught.value)
-
-
-def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    plan = make_plan(
-        search=SearchOptions(search="random", max_trials=3, hours=0.5, client_actors=4),
-        images=planning.ImageOptions(
-            image_size=48, frame_stride=4, face_crop="none", backbone="frozen", weights="none"
-        ),
-        federation=Federation(aggregator="median", quorum=0.5),
-    )
-    plan.save(tmp_path)
-    assert load_plan(tmp_path) == plan
-    assert plan.num_planned == 3
-
-
-@pytest.mark.parametrize("text", ["{", '{"format": 99}', '{"format": 1, "protocol": {}}'])
-def test_a_damaged_plan_is_an_input_error_that_names_it(tmp_path: Path, text: str) -> None:
-    (tmp_path / planning.PLAN_FILE).write_text(text)
-    with pytest.raises(InputError, match=r"plan\.json"):
-        load_plan(tmp_path)
-
-
-def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no plan\.json"):
-        load_plan(tmp_path)
 
 
 def test_random_search_draws_by_seed_without_replacement() -> None:

@@ -11,13 +11,10 @@ import pytest
 import safetensors.numpy
 
 from models.ccc import Moments, ccc
-from orchestrator import launch
 from orchestrator.errors import InputError
-from orchestrator.plan import load_plan
-from orchestrator.run import execute
 from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
-from tests.searching import POINT, search
+from tests.searching import POINT, resumed, search
 from tune_spaces.method import HParams
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
@@ -56,11 +53,6 @@ def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFa
     output = tmp_path_factory.mktemp("runs") / "finished"
     assert search(small_corpus, output, store) == 0
     return output
-
-
-def resume(output: Path) -> int:
-    plan = load_plan(output)
-    return execute(plan, launch.reopen(plan), output)
 
 
 def test_summary_has_the_documented_keys(finished: Path) -> None:
@@ -137,7 +129,7 @@ def test_resuming_a_finished_run_trains_nothing_and_changes_nothing(finished: Pa
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     before = {file: file.stat().st_mtime_ns for file in copy.glob(f"trials/*/{RESULT_FILE}")}
-    assert resume(copy) == 0
+    assert resumed(copy) == 0
     assert before == {file: file.stat().st_mtime_ns for file in copy.glob(f"trials/*/{RESULT_FILE}")}
     assert (copy / "leaderboard.csv").read_bytes() == (finished / "leaderboard.csv").read_bytes()
     assert {**read_summary(copy), "mlflow": 0} == {**read_summary(finished), "mlflow": 0}
@@ -171,7 +163,7 @@ def test_a_failing_trial_is_reported_and_does_not_stop_the_others(
     assert "Failed trials" in printed
     assert "Traceback (most recent call last)" in printed
     # Taken up again, the failed trial is tried again, and fails again.
-    assert resume(output) == 1
+    assert resumed(output) == 1
 
 
 def test_every_trial_failing_is_a_result_without_a_best(small_corpus: Path, store: str, tmp_path: Path) -> None:
@@ -226,7 +218,7 @@ def test_asha_stops_trials_and_keeps_a_result_of_each(small_corpus: Path, store:
     ]
     assert all(result["epochs"] == 10 for result in stopped)
     before = (output / "leaderboard.csv").read_bytes()
-    assert resume(output) == 0
+    assert resumed(output) == 0
     assert (output / "leaderboard.csv").read_bytes() == before
 
 
@@ -242,7 +234,7 @@ def test_random_and_optuna_try_as_many_as_asked_and_resume_to_the_same_leaderboa
         before = (output / "leaderboard.csv").read_bytes()
         for folder in sorted(output.glob("trials/*"))[:2]:
             shutil.rmtree(folder)
-        assert resume(output) == 0
+        assert resumed(output) == 0
         assert (output / "leaderboard.csv").read_bytes() == before
 
 
@@ -256,7 +248,7 @@ def test_changed_recordings_are_not_mixed_with_old_results(small_corpus: Path, s
     changed = "0.11" if first != "0.11" else "0.12"
     file.write_text("\n".join([*lines[:5], f"{time};{changed};{rest}", *lines[6:]]) + "\n")
     with pytest.raises(InputError, match="as when the run began"):
-        resume(tmp_path / "run")
+        resumed(tmp_path / "run")
 
 
 def test_evaluate_trains_the_one_point(small_corpus: Path, store: str, tmp_path: Path) -> None:

@@ -1,17 +1,18 @@
 """The command `report`: from the address of a store to a folder of files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.errors import InputError
-from orchestrator.files import claim_output, write_text
+from orchestrator.files import write_text
 from orchestrator.report import beyond_tables, efficiency_table, pairs, paper_tables
 from orchestrator.report.collecting import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
+from orchestrator.run_folder import new_folder
 from orchestrator.tracking_reader import StoreReader
 from orchestrator.tracking_store import hide_password
 
@@ -68,16 +69,11 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
 @contextmanager
 def _claimed(output: Path) -> Iterator[None]:
     """Take a new folder, an empty one, or one that holds an earlier report alone; without success leave no new one."""
-    new = [folder for folder in (output, *output.parents) if not folder.exists()]
-    try:
-        if not (output.is_dir() and _is_report(output)):
-            claim_output(output)  # before the store is read: that can take long
+    if output.is_dir() and _is_report(output):
         yield
-    except BaseException:
-        with suppress(OSError):  # somebody else's files are in it by now
-            for folder in new:
-                folder.rmdir()
-        raise
+        return
+    with new_folder(output):  # before the store is read: that can take long
+        yield
 
 
 def _is_report(folder: Path) -> bool:

@@ -10,7 +10,8 @@ from orchestrator.choices import DataOptions
 from orchestrator.errors import InputError
 from orchestrator.launch import prepare, reopen
 from orchestrator.options import patterns
-from orchestrator.plan import decisive, load_plan
+from orchestrator.plan import decisive
+from orchestrator.plan_file import load_plan
 from orchestrator.protocols import DESCRIBED
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.searching import make_request

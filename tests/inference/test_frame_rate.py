@@ -9,7 +9,7 @@ import pytest
 from orchestrator.choices import DataOptions
 from orchestrator.errors import InputError
 from orchestrator.launch import prepare, reopen
-from orchestrator.plan import load_plan
+from orchestrator.plan_file import load_plan
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.tool_files import NUM_ROWS, PY_FEAT_0_5, write_labels, write_tool
 from tests.searching import make_request

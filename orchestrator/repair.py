@@ -1,0 +1,48 @@
+"""Training again what finished trials have lost: a run is whole if what it reports has its predictions and weights.
+
+Weights of trials that nothing reports are deleted on purpose while a search goes on. They are missed only if the trials
+that were better are lost and cannot be trained again.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from orchestrator.dataset import Dataset
+from orchestrator.plan import Plan
+from orchestrator.results import worth_keeping
+from orchestrator.trial_files import lost, read_failures, read_results, set_aside
+
+
+def complete(plan: Plan, dataset: Dataset, *, trials_folder: Path, **places: Any) -> None:
+    """Train each trial that is reported and has lost its files; what then is reported is looked at again.
+
+    Every trial is trained again at most once: one that fails now is a failed trial, and the next best is reported.
+    """
+    uids = [trial.uid for trial in plan.trials]
+    tried: set[str] = set()
+    while True:
+        found = read_results(trials_folder, uids)
+        if len(found) + len(read_failures(trials_folder, uids)) < plan.num_planned:
+            return  # broken off: resuming looks again
+        needed = worth_keeping(found, plan.protocol) - tried
+        lacking = {uid: why for uid in uids if uid in needed and (why := lost(trials_folder / uid))}
+        if not lacking:
+            return
+        tried |= lacking.keys()
+        places["observer"].spoilt(lacking)
+        for uid in lacking:
+            set_aside(trials_folder / uid)
+        train_again(plan, dataset, lacking, trials_folder=trials_folder, **places)
+
+
+def train_again(plan: Plan, dataset: Dataset, uids: Collection[str], **places: Any) -> None:
+    """Train just these trials, whatever the search would choose."""
+    if not uids:
+        return
+    from orchestrator import tuning
+
+    trials = tuple(trial for trial in plan.trials if trial.uid in uids)
+    search = dataclasses.replace(plan.search, search="grid", scheduler="fifo", max_trials=None, hours=None)
+    tuning.search(dataclasses.replace(plan, trials=trials, search=search), dataset, earlier=(), **places)

@@ -1,0 +1,58 @@
+"""Standard output and standard error that never fail finished work: what cannot be shown is replaced or dropped."""
+
+import io
+import os
+import sys
+from typing import Any
+
+
+class Forgiving(io.TextIOWrapper):
+    """A stream of text that survives a terminal without the letters, a full disk behind it, and a reader that left."""
+
+    forgives = True
+
+    def write(self, text: str) -> int:
+        """Write what can be written, and say that all was."""
+        try:
+            return super().write(text)
+        except OSError:
+            if not self.forgives:
+                raise
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write out what can be written."""
+        try:
+            super().flush()
+        except OSError:
+            if not self.forgives:
+                raise
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Lead everything further nowhere, so that the end of the process does not fail on it either."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def forgive() -> None:
+    """Make both streams of this process forgiving; of a process, not of a test's stand-ins."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if type(stream) is not io.TextIOWrapper:
+            continue  # closed, or not the process's own
+        encoding, buffered = stream.encoding, stream.line_buffering
+        stream.flush()
+        forgiving = Forgiving(
+            stream.detach(), encoding=encoding, errors="backslashreplace", line_buffering=buffered, write_through=True
+        )
+        setattr(sys, name, forgiving)
+        setattr(sys, f"__{name}__", forgiving)
+
+
+def stop_at_a_closed_pipe() -> None:
+    """Let a reader that has left end this command, as one whose output is its only work wants."""
+    if isinstance(sys.stdout, Forgiving):
+        sys.stdout.forgives = False
