@@ -42,6 +42,7 @@ DEMO_CORPUS_SEED = 0  # of its own: another --seed trains otherwise on the same 
 Trials = tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]
 
 RUNS_FOLDER = "runs"
+ROUNDING = ("torch", "numpy")  # of these another version may sum in another order
 VERSIONED = ("affect-orchestrator", "torch", "ray", "mlflow", "numpy", "pandas")
 
 
@@ -88,10 +89,23 @@ def resume(output: Path, show: Show | None = None) -> Launch:
     claimed = claim_run(output.absolute())
     try:
         plan = load_plan(output)
+        if show:
+            for line in _other_versions(plan):
+                show(line)
         return Launch(plan=plan, dataset=reopen(plan, show), output=claimed.folder, claim=claimed)
     except BaseException:
         claimed.give_back()
         raise
+
+
+def _other_versions(plan: Plan) -> list[str]:
+    """Return a line for each library by which numbers may differ in their last digits from the earlier trials'."""
+    now = versions()
+    return [
+        f"resume    began with {name} {earlier}, goes on with {now[name]}: new trials may differ in their last digits"
+        for name, earlier in plan.versions.items()
+        if name in ROUNDING and now.get(name, earlier) != earlier
+    ]
 
 
 def _output(request: Request) -> Path:

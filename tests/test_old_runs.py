@@ -60,6 +60,17 @@ def test_plans_and_results_load(old: Path, name: str) -> None:
     assert {result["uid"] for result in read_results(old / name / TRIALS_FOLDER, uids)} == there
 
 
+def test_other_versions_than_the_runs_are_said(old: Path, run_inside: Run) -> None:
+    plan = old / "finished" / "plan.json"
+    content = json.loads(plan.read_text())
+    content["versions"] |= {"torch": "1.0", "ray": "1.0"}
+    plan.write_text(json.dumps(content))
+    done = run_inside("tune", "--resume", old / "finished")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("resume ")]
+    assert line.startswith("resume    began with torch 1.0, goes on with ")
+
+
 def test_a_finished_run_resumes_to_the_same_bytes_and_trains_nothing(old: Path, run_inside: Run) -> None:
     names = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors", "curves.json")
     before = {name: (old / "finished" / name).read_bytes() for name in names}

@@ -132,8 +132,9 @@ def test_an_edited_plan_of_an_older_version_is_refused_by_its_uids(tmp_path: Pat
     (output / PLAN_FILE).write_text(json.dumps(raw))
     with pytest.raises(
         InputError, match=r"trials\.0, or the seed, protocol, corpus or options above: found .*whose uid"
-    ):
+    ) as caught:
         load_plan(output)
+    assert len(caught.value.problems) == 1, "one line, not one per trial"
 
 
 def test_both_copies_edited_are_found_by_the_uids(tmp_path: Path) -> None:

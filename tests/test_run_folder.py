@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import run_folder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import (
     LOCK_FILE,
@@ -24,6 +25,7 @@ from orchestrator.run_folder import (
 CLAIM_AND_WAIT = """
 import sys
 from pathlib import Path
+from orchestrator import run_folder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import claim_new
 sys.stdin.readline()
@@ -73,6 +75,23 @@ def test_of_several_processes_at_once_one_has_the_folder(tmp_path: Path) -> None
         # Its holder was killed before anything was written: the folder is as good as new.
         claim_new(folder).give_back()
         assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_ended_just_before_the_lock_was_had_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = run_folder._locked
+
+    def after_another_run(path: Path, where: str) -> object:
+        (path / PLAN_FILE).write_text("of another run")
+        return lock(path, where)
+
+    monkeypatch.setattr(run_folder, "_locked", after_another_run)
+    with pytest.raises(InputError, match="is not empty"):
+        claim_new(tmp_path / "run")
+    monkeypatch.undo()
+    assert (tmp_path / "run" / PLAN_FILE).read_text() == "of another run"
+    claim_run(tmp_path / "run").give_back()  # the lock is free
 
 
 def test_a_claim_that_is_given_up_leaves_no_folder_and_nobody_elses_file(tmp_path: Path) -> None:
