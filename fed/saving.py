@@ -90,6 +90,17 @@ def save(  # noqa: PLR0913 - all state, named
 def load(folder: Path, *, identity: Mapping[str, object], clients: Sequence[str]) -> Saved:
     """Read a checkpoint of the federation that `identity` describes; CheckpointError."""
     tensors, content = checkpoints.read(folder)
+    with checkpoints.taken_up(folder):
+        return _taken_up(folder, tensors, content, identity, clients)
+
+
+def _taken_up(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    content: Mapping[str, Any],
+    identity: Mapping[str, object],
+    clients: Sequence[str],
+) -> Saved:
     for name in dict.fromkeys([*identity, *content["training"]]):
         found, expected = content["training"].get(name), identity.get(name)
         if found != expected:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -193,6 +194,10 @@ class FoldsInTraining:
         CheckpointError (a ValueError): nothing there, damaged, or of another recipe, seed, split or data.
         """
         tensors, content = checkpoints.read(folder)
+        with checkpoints.taken_up(folder):
+            self._take_up(folder, tensors, content)
+
+    def _take_up(self, folder: Path, tensors: dict[str, Tensor], content: Mapping[str, Any]) -> None:
         for name, expected in self._identity.items():
             found = content["training"].get(name)
             if found != expected:

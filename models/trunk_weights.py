@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 import urllib.request
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,8 @@ IMAGENET_SHA256 = "f37072fd"
 CONNECT_SECONDS = 10.0
 DOWNLOAD_SECONDS = 120.0
 CHUNK_BYTES = 1 << 20
+
+MOST_BYTES = 512 << 20  # ours: of a file of weights, unpacked
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 IGNORED = ("fc.",)  # the last layer, which is not used
@@ -126,6 +129,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             f"{', '.join(SUFFIXES)}"
         )
     try:
+        _check_size(path)
         found = (
             load_file(path)
             if path.suffix == ".safetensors"
@@ -133,12 +137,24 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         )
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file of weights") from error
+    except WeightsError:
+        raise
     except Exception as error:  # whatever a damaged or foreign file makes the readers raise
         reason = "it holds more than tensors" if "weights only" in str(error).lower() else error
         raise WeightsError(f"{path}: not a file of weights ({reason})") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise WeightsError(f"{path}: expected a state dictionary, names and tensors only")
     return found
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what is far larger than a trunk, packed or unpacked, before it is read."""
+    size = path.stat().st_size
+    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    if size > MOST_BYTES:
+        raise WeightsError(f"{path}: {size:,} bytes, expected at most {MOST_BYTES:,}: a trunk has 45 MB")
 
 
 def _checked(path: Path, found: Mapping[str, Tensor], trunk: str) -> dict[str, Tensor]:

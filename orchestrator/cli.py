@@ -115,7 +115,10 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 @click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated. Else all affect-*.")
 @click.option("--run", "runs", multiple=True, metavar="ID", help="Only this search; may be repeated.")
 @opt.path_option("--output", help="The folder to write; new, under runs/ if not given.")
-def report(tracking_uri: str | None, experiments: tuple[str, ...], runs: tuple[str, ...], output: Path | None) -> None:
+@opt.force_option
+def report(
+    tracking_uri: str | None, experiments: tuple[str, ...], runs: tuple[str, ...], output: Path | None, force: bool
+) -> None:
     """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV."""
     from datetime import datetime
 
@@ -123,7 +126,7 @@ def report(tracking_uri: str | None, experiments: tuple[str, ...], runs: tuple[s
     from orchestrator.tracking_store import resolve_tracking_uri
 
     output = output or Path("runs") / f"report-{datetime.now():%Y%m%d-%H%M%S}"
-    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output)
+    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, force=force)
     for one in made.listed:
         if one.note:
             click.echo(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}", err=True)
@@ -167,11 +170,15 @@ def check(path: Path, corpus: str | None, frame_rate: float | None, as_json: boo
 @click.option("--corpus", type=click.Choice(opt.CORPORA))
 @opt.frame_rate_option
 @opt.path_option("--out", required=True, help="The Parquet file to write.")
-def convert(path: Path, corpus: str | None, frame_rate: float | None, out: Path) -> None:
+@opt.force_option
+def convert(path: Path, corpus: str | None, frame_rate: float | None, out: Path, force: bool) -> None:
     """Write any corpus as one `table` file."""
     from orchestrator.corpora import convert as converting
     from orchestrator.corpora.opening import open_corpus
+    from orchestrator.output_checks import check_output
 
+    converting.check_name(out)
+    check_output("--out", out, inputs={"PATH": path}, force=force)
     converting.convert(open_corpus(path, corpus=corpus, frame_rate=frame_rate), out)
     click.echo(f"written to {out}")
 
@@ -203,7 +210,9 @@ def synthesize(out: Path, **values: Any) -> None:
 def extract(ctx: click.Context, /, source: Path, out: Path, tool: Any, **values: Any) -> None:
     """Extract action units from a video or a folder of videos: level 1's first step."""
     from orchestrator.corpora.extract import extract as run
+    from orchestrator.output_checks import check_output_folder
 
+    check_output_folder("--out", out / "features", inputs={"SOURCE": source})
     report = run(source, out, tool=tool, **values)
     for problem in report.failed:
         click.echo(f"failed: {problem}", err=True)

@@ -1,5 +1,6 @@
 """The commands that use saved models: predict, export, benchmark inference, fuse. Nothing heavy until one runs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from orchestrator import options as opt
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
+from orchestrator.output_checks import check_output, check_output_folder
 
 model_option = click.option(
     "--model", "place", required=True, metavar="DIR_OR_RUN", help="A model's or run's folder, or an MLflow run id."
@@ -23,6 +25,7 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @opt.frame_rate_option
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
+@opt.force_option
 @click.option("--overlap", type=opt.Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
 @click.option("--smooth", type=opt.ABOVE_ZERO, help="Average over so many seconds.")
 @click.option("--centre", is_flag=True, help="Move each trace to the mean of the training labels.")
@@ -36,6 +39,8 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 def predict(**values: Any) -> None:
     """Predict valence and arousal from a file or a folder, recorded or still growing."""
     _check_mode(values)
+    if not values["follow"]:
+        _check_outputs(values)
     from orchestrator.inference.devices import chosen_device
     from orchestrator.inference.saved_model import open_model
 
@@ -57,7 +62,6 @@ def predict(**values: Any) -> None:
         return
     from orchestrator.inference import predicting, writing
 
-    writing.check_output(values["output"], values["plot"])
     model = open_model(values["place"], tracking_uri=values["tracking_uri"])
     wishes = predicting.Wishes(
         fold=values["fold"],
@@ -79,6 +83,23 @@ def predict(**values: Any) -> None:
     click.echo(f"written to {values['output']}: {steps} rows of {len(predicted.traces)} recordings")
 
 
+def _check_outputs(values: dict[str, Any]) -> None:
+    """Refuse what would be written over an input or, without --force, over anything, before anything is read."""
+    from orchestrator.inference.writing import check_names
+
+    check_names(values["output"], values["plot"])
+    inputs = {"--model": _folder(values["place"]), "--input": values["source"]}
+    check_output("--output", values["output"], inputs=inputs, force=values["force"])
+    if values["plot"]:
+        inputs["--output"] = values["output"]
+        check_output("--plot", values["plot"], inputs=inputs, force=values["force"])
+
+
+def _folder(place: str) -> Path | None:
+    """Return where a model lies, None for an MLflow run's id."""
+    return Path(place) if os.path.lexists(place) else None
+
+
 def _check_mode(values: dict[str, Any]) -> None:
     """Refuse options of the other way of predicting."""
     only_live = {"--look-ahead": values["look_ahead"], "--scaling-from": values["scaling_from"]}
@@ -87,6 +108,7 @@ def _check_mode(values: dict[str, Any]) -> None:
         "--plot": values["plot"],
         "--smooth": values["smooth"],
         "--centre": values["centre"] or None,
+        "--force": values["force"] or None,
     }
     wrong = only_files if values["follow"] else only_live
     given = [name for name, value in wrong.items() if value is not None]
@@ -101,10 +123,14 @@ def _check_mode(values: dict[str, Any]) -> None:
 @model_option
 @click.option("--format", "kind", type=click.Choice(["onnx", "pt2"]), required=True)
 @opt.path_option("--output", required=True, help="The file to write.")
+@opt.force_option
 @fold_option
 @store_option
-def export(place: str, kind: str, output: Path, fold: int | None, tracking_uri: str | None) -> None:
+def export(  # noqa: PLR0913, PLR0917 - the command's options
+    place: str, kind: str, output: Path, force: bool, fold: int | None, tracking_uri: str | None
+) -> None:
     """Write a saved model as ONNX or as torch's exported program, once it gives the same numbers."""
+    check_output("--output", output, inputs={"--model": _folder(place)}, force=force)
     from orchestrator.inference import exporting
     from orchestrator.inference.saved_model import open_model
 
@@ -127,11 +153,14 @@ def benchmark() -> None:
 @model_option
 @device_option
 @opt.path_option("--output", help="A JSON file for the figures.")
+@opt.force_option
 @click.option("--record", is_flag=True, help="Log them to the model's run in MLflow.")
 @fold_option
 @store_option
 def inference(**values: Any) -> None:
     """Time 100 and 500 frames from file to prediction, load time apart (Table III's columns)."""
+    if values["output"]:
+        check_output("--output", values["output"], inputs={"--model": _folder(values["place"])}, force=values["force"])
     from orchestrator.inference import timing
     from orchestrator.inference.devices import chosen_device
     from orchestrator.inference.saved_model import open_model
@@ -142,11 +171,19 @@ def inference(**values: Any) -> None:
     figures = timing.measure(model, device=device, fold=values["fold"])
     click.echo(timing.as_text(model, figures))
     if values["output"]:
-        from orchestrator.files import write_json
-
-        write_json(values["output"], figures)
+        _write_figures(values["output"], figures)
     if values["record"]:
         click.echo(timing.record(model, figures, values["tracking_uri"]))
+
+
+def _write_figures(output: Path, figures: dict[str, Any]) -> None:
+    from orchestrator.files import write_json
+
+    try:
+        write_json(output, figures)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a file that can be written") from error
 
 
 @click.command()
@@ -154,6 +191,7 @@ def inference(**values: Any) -> None:
 @opt.path_option("--output", required=True, help="A new folder for the fused predictions.")
 def fuse(runs: tuple[Path, ...], output: Path) -> None:
     """Combine the predictions of several runs by a ridge regression fitted on training folds only."""
+    check_output_folder("--output", output, inputs={str(run): run for run in runs})
     from orchestrator import fusing
 
     click.echo(fusing.fuse(runs, output))

@@ -3,11 +3,64 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+
+NAME_BYTES = 200  # of a file's name that its temporary neighbour repeats: most systems allow 255 in all
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give the path of an empty file beside `path`, to be written; then flush it to the disk and rename it to `path`.
+
+    A kill leaves the old file or the new one, a failure nothing. A new file has the permissions that the umask
+    allows, whatever wrote it (safetensors makes files of mode 0600); a replaced file's stay as they were. OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = beside(path, ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        try:
+            mode = _mode_of(path) or stat.S_IMODE(os.fstat(descriptor).st_mode)
+        finally:
+            os.close(descriptor)
+        yield partial
+        _to_disk(partial, mode)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return a hidden name in the path's folder that nobody else has, short enough if the path's own is."""
+    name = path.name.encode()[:NAME_BYTES].decode(errors="ignore")
+    return path.with_name(f".{name}.{secrets.token_hex(6)}{suffix}")
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of a file that is to be replaced, or None."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found.st_mode) if stat.S_ISREG(found.st_mode) else None
+
+
+def _to_disk(path: Path, mode: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY)  # opened again: what wrote it may have put another file in its place
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,18 +70,8 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the bytes as `write_text` does a text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic(path) as partial:
+        partial.write_bytes(content)
 
 
 def json_text(value: Any) -> str:
@@ -41,9 +84,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; InputError names the file and the line of a fault."""
+def read_json(path: Path, *, at_most: int | None = None) -> dict[str, Any]:
+    """Read a JSON object of `at_most` so many bytes (None: any); InputError names the file and the line of a fault."""
     try:
+        if at_most is not None and (size := path.stat().st_size) > at_most:
+            raise InputError.of(str(path), found=f"{size:,} bytes", expected=f"at most {at_most:,}")
         content = path.read_bytes()
     except OSError as error:
         raise InputError.of(str(path), found=error.strerror or str(error), expected="a readable file") from error
@@ -58,10 +103,11 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
     except UnicodeDecodeError as error:
         raise InputError.of(str(path), found="bytes that are no text", expected="JSON") from error
-    except RecursionError as error:
-        raise InputError.of(str(path), found="JSON that is nested too deep", expected="a JSON object") from error
-    except ValueError as error:
-        raise InputError.of(str(path), found=str(error), expected="finite numbers") from error
+    except ValueError as error:  # NaN, an infinity, or a number of thousands of digits
+        raise InputError.of(str(path), found=str(error).partition(";")[0], expected="JSON, finite numbers") from error
+    except RecursionError:
+        found, expected = "lists or objects inside each other, too deep to read", "JSON as this project writes it"
+        raise InputError.of(str(path), found=found, expected=expected) from None
     if not isinstance(value, dict):
         raise InputError.of(str(path), found=f"a JSON {type(value).__name__}", expected="a JSON object")
     return value

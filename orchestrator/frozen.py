@@ -1,6 +1,5 @@
 """`--backbone frozen`: each frame's features computed once by the untrained-on trunk and kept in the cache."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from models.frames import FrameSeries
 from models.trunks import frame_features, new_trunk
 from models.windows import Series
-from orchestrator.corpora.cache import cache_folder
+from orchestrator.corpora.cache import cache_folder, digest_of, read_checked, remove, write_checked, written_to
 from orchestrator.trunk import TRUNK, Trunk
 
 Show = Callable[[str], object]  # takes a line of progress
@@ -43,15 +42,13 @@ def _cached(one: FrameSeries, trunk: Trunk, network: torch.nn.Module, device: st
     assert isinstance(one.frames, np.memmap)
     store = Path(str(one.frames.filename)).parent.name
     identity = f"{store} {trunk.label} {trunk.normalisation} {FROZEN_SEED}".encode() + one.index_T.tobytes()
-    path = cache_folder() / f"features-{hashlib.sha256(identity).hexdigest()[:24]}.safetensors"
-    if path.is_file():
-        try:
-            return np.asarray(safetensors.numpy.load_file(path)["features"])
-        except safetensors.SafetensorError:
-            path.unlink()
+    key = digest_of(identity)
+    path = cache_folder() / f"features-{key[:24]}.safetensors"
+    content = read_checked(path, key)
+    if content is not None:
+        return np.asarray(safetensors.numpy.load(content)["features"])
     features = frame_features(network, one.frames, one.index_T, normalisation=trunk.normalisation, device=device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    safetensors.numpy.save_file({"features": features}, partial)
-    partial.replace(path)
+    with written_to(cache_folder()):
+        remove(path)
+        write_checked(path, safetensors.numpy.save({"features": features}), key)
     return features

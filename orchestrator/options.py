@@ -142,6 +142,9 @@ PROTOCOL_FIELDS = (
 )
 
 
+force_option = click.option("--force", is_flag=True, help="Replace what is there; never what is read.")
+
+
 def patterns(given: Sequence[str]) -> tuple[str, ...]:
     """Split what was given to --features at its commas."""
     return tuple(dict.fromkeys(one.strip() for text in given for one in text.split(",") if one.strip()))

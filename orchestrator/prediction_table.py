@@ -12,6 +12,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.files import atomic
 
 PREDICTIONS_TABLE = "predictions.parquet"
 
@@ -40,6 +41,5 @@ def block(
 def write(path: Path, blocks: Sequence[pa.Table], *, synthetic: bool) -> None:
     """Write the recordings one after the other, atomically; the schema says whether they are synthetic."""
     table = pa.concat_tables(blocks).replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
-    partial = path.with_name(f".{path.name}.partial")
-    pyarrow.parquet.write_table(table, partial)
-    partial.replace(path)
+    with atomic(path) as partial, partial.open("wb") as file:
+        pyarrow.parquet.write_table(table, file)

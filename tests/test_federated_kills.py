@@ -166,8 +166,8 @@ def test_a_client_that_cannot_go_on_is_told_at_once_and_the_resumed_run_is_the_s
     assert_told_once(done.stderr)
     assert "quorum lost" in done.stdout
     table, content = spoilt[0]
-    table.write_bytes(content)
-    done = run_inside("tune", "--resume", output, env=own)
+    done = run_inside("tune", "--resume", output, env=own)  # which writes the table anew
+    assert table.read_bytes() == content
     assert done.returncode == 0, done.stderr
     assert "CLIENT FAILED" not in done.stderr
     assert_equal(output, undisturbed)

@@ -4,8 +4,6 @@ What stays the same is what `Corpus.sha256` covers: names, times, features, vali
 joined and the format's name belong to the reading, not to the contents.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +12,36 @@ from pyarrow import parquet
 
 from orchestrator.corpora.recording import DIMENSIONS, Corpus
 from orchestrator.errors import InputError
+from orchestrator.files import atomic
 
 
 def convert(corpus: Corpus, out: Path) -> None:
     """Write the corpus to `out` (.parquet); a kill leaves the old file or the new one.
 
     Columns: participant, session, time, features, valid, valence_<rater>, arousal_<rater>; for generated data
-    synthetic, as in the file's metadata. InputError where `out` does not end so or cannot be written.
+    synthetic, as in the file's metadata. InputError if `out` does not end so or cannot be written.
     """
-    if out.suffix.lower() != ".parquet":
-        raise InputError.of("--out", found=str(out), expected="a file name that ends in .parquet")
-    if out.is_dir():
-        raise InputError.of("--out", found=f"{out} is a folder", expected="a file name")
+    check_name(out)
     table = _table(corpus)
-    name = ""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with atomic(out) as partial, partial.open("wb") as file:
             parquet.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
     except OSError as error:
         found = f"{out}: {error.strerror or error}"
         raise InputError.of("--out", found=found, expected="a file that can be written") from error
-    finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
+
+
+def check_name(out: Path) -> None:
+    """Refuse a name that does not say what is written (InputError)."""
+    if out.suffix.lower() != ".parquet":
+        raise InputError.of("--out", found=str(out), expected="a file name that ends in .parquet")
+
+
+def as_bytes(corpus: Corpus) -> bytes:
+    """Return what `convert` writes."""
+    file = pa.BufferOutputStream()
+    parquet.write_table(_table(corpus), file)
+    return bytes(file.getvalue().to_pybytes())
 
 
 def _table(corpus: Corpus) -> pa.Table:

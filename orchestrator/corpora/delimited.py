@@ -17,6 +17,7 @@ import pyarrow.csv as arrow_csv
 
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
+from orchestrator.csv_text import unprotected_column
 from orchestrator.errors import Problem
 
 SEPARATORS = (";", "\t", ",")
@@ -77,7 +78,14 @@ def read_delimited(path: Path, findings: Findings, *, text: frozenset[str] = fro
     if header is None:
         return None
     known = frozenset(name for name in header.names if name.lower() in text)
-    return read_body(replace(header, rows=data[start:], text=known), findings)
+    columns = read_body(replace(header, rows=data[start:], text=known), findings)
+    return None if columns is None else _with_names_as_they_were(columns, known)
+
+
+def _with_names_as_they_were(columns: Columns, known: frozenset[str]) -> Columns:
+    """Undo what our own files do to names that a spreadsheet would take for formulas."""
+    undone = {name: unprotected_column(entries) for name, entries in columns.text.items() if name in known}
+    return replace(columns, text={**columns.text, **undone})
 
 
 def header_of(path: Path, line: bytes, number: int, findings: Findings) -> Body | None:

@@ -19,6 +19,8 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.tracks import is_synthetic, make_track
 from orchestrator.errors import InputError
 
+MOST_BYTES = 1 << 20  # ours: read at once, so that a long file is no long wait; a row has some 10,000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
@@ -61,12 +63,15 @@ class GrowingTable:
         self._file.close()
 
     def poll(self) -> Rows | None:
-        """Read the rows that were completed since the last call; None where there are none.
+        """Read rows that were completed since the last call, at most MOST_BYTES of them; None where there are none.
 
         InputError: the file was replaced, cut off or removed, lacks a feature, or holds what is no such table.
         """
         self._check_same_file()
-        whole, newline, self._rest = (self._rest + self._file.read()).rpartition(b"\n")
+        whole, newline, self._rest = (self._rest + self._file.read(MOST_BYTES)).rpartition(b"\n")
+        if len(self._rest) > MOST_BYTES:
+            found = f"a line of more than {MOST_BYTES:,} bytes"
+            raise InputError.of(f"{self.path}:{self._lines + 1}", found=found, expected="a row of a table")
         lines = (whole + newline).splitlines(keepends=True)
         if self._header is None:
             lines = self._take_header(lines)

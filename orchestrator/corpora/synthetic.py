@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora import face_videos, facial_model
-from orchestrator.corpora.cache import CACHE_VARIABLE, cache_folder, locked, remove
+from orchestrator.corpora.cache import cache_folder, locked, remove, written_to
 from orchestrator.corpora.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, MIN_FACE_SIZE
 from orchestrator.corpora.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
 from orchestrator.errors import InputError, Problem
+from orchestrator.files import NAME_BYTES
+from orchestrator.output_checks import check_output_folder
 
 GENERATOR_VERSION = 3  # to be raised whenever other bytes come out: the cache is keyed by it
 PARTICIPANTS_DEFAULT = 23  # these three are RECOLA's: Ringeval et al., 2013
@@ -37,6 +40,9 @@ FEATURE_NAMES = tuple(f"VIDEO_40_LLD_{action}{suffix}" for suffix in ("", "_delt
 MARKER = "SYNTHETIC.txt"
 MANIFEST = "synthetic.json"
 
+# Ours, measured: least bytes of a frame of a participant while a block is simulated, and of its rows on the disk.
+_MEMORY_BYTES = 1200
+_DISK_BYTES = 320
 _BLOCK_PARTICIPANTS = 32  # simulated together: the loops over time are the cost, memory the limit
 _FEATURE_DECIMALS = 3
 _FEATURE_LIMIT = 100  # beyond any feature's range, see facial_model's ranges and their differences
@@ -105,19 +111,40 @@ def synthesize(  # noqa: PLR0913
     anything else that exists and for bad parameters, all of them at once.
     """
     parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
+    check_output_folder("--out", out, inputs={})
+    _check_room(out, parameters)
     out = out.resolve()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.synthetic-", dir=out.parent) as temporary:
-            if out.is_file() or (out.is_dir() and any(out.iterdir())):
-                raise InputError.of("--out", found=f"{out}, which holds something", expected="a new or empty folder")
-            tree = Path(temporary) / "tree"  # not the temporary folder itself, which is private to this user
-            _write_tree(tree, parameters)
-            tree.replace(out)
+        _write_whole(out, parameters)
     except OSError as error:
         found = f"{out}: {error.strerror or error}"
         raise InputError.of("--out", found=found, expected="a new or empty folder that can be written") from error
     return out
+
+
+def _write_whole(out: Path, parameters: _Parameters) -> None:
+    """Write the tree beside its place and rename it when it is whole; OSError."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name[:NAME_BYTES]}.synthetic-", dir=out.parent) as temporary:
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
+            raise InputError.of("--out", found=f"{out}, which holds something", expected="a new or empty folder")
+        tree = Path(temporary) / "tree"  # not the temporary folder itself, which is private to this user
+        _write_tree(tree, parameters)
+        tree.replace(out)
+
+
+def _check_room(out: Path, parameters: _Parameters) -> None:
+    """Refuse a tree that neither this machine's memory nor the disk of `out` can hold, by arithmetic (InputError)."""
+    frames = parameters.num_frames + 1
+    at_once = min(parameters.participants, _BLOCK_PARTICIPANTS) * frames * _MEMORY_BYTES
+    on_disk = parameters.participants * frames * _DISK_BYTES
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    memory, disk = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), shutil.disk_usage(place).free
+    for need, there, what in ((at_once, memory, "memory"), (on_disk, disk, f"free disk at {place}")):
+        if need > there:
+            asked = f"{parameters.participants} participants of {frames:.3g} frames, which take {need / 2**30:,.1f} GiB"
+            expected = f"no more than the {there / 2**30:,.1f} GiB of {what}"
+            raise InputError.of("--seconds, --hz, --participants", found=asked, expected=expected)
 
 
 def cached_synthetic(  # noqa: PLR0913
@@ -140,16 +167,12 @@ def cached_synthetic(  # noqa: PLR0913
     cache = cache_folder()
     identifying = json.dumps([GENERATOR_VERSION, parameters.identifying()], sort_keys=True)
     target = cache / f"synthetic-{hashlib.sha256(identifying.encode()).hexdigest()[:16]}"
-    try:
-        with locked(target.with_suffix(".lock")):
-            if not _is_whole(target, parameters):
-                # Also what a writer that was killed has left.
-                for leftover in (target, *cache.glob(f".{target.name}.synthetic-*")):
-                    remove(leftover)
-                synthesize(target, **asdict(parameters))
-    except OSError as error:
-        found = f"{cache}: {error.strerror or error}"
-        raise InputError.of(CACHE_VARIABLE, found=found, expected="a folder that can be written") from error
+    with written_to(cache), locked(target.with_suffix(".lock")):
+        if not _is_whole(target, parameters):
+            # Also what a writer that was killed has left.
+            for leftover in (target, *cache.glob(f".{target.name}.synthetic-*")):
+                remove(leftover)
+            _write_whole(target, parameters)
     return target
 
 
@@ -169,6 +192,8 @@ def _checked(  # noqa: PLR0913, PLR0917
     if faces:  # yuv420p halves the sides
         even = MIN_FACE_SIZE <= face_size <= MAX_FACE_SIZE and face_size % 2 == 0
         check(even, "--face-size", face_size, f"an even number from {MIN_FACE_SIZE} to {MAX_FACE_SIZE}")
+    if not problems:
+        check(seconds * hz < math.inf, "--seconds", seconds, f"a finite number of frames at {hz} Hz")
     if not problems:
         check(round(seconds * hz) >= 1, "--seconds", seconds, f"at least one frame at {hz} Hz")
     if problems:
@@ -299,9 +324,11 @@ def _is_whole(tree: Path, parameters: _Parameters) -> bool:
     try:
         manifest = json.loads((tree / MANIFEST).read_bytes())
         files = manifest.pop("files")
+        there = {str(one.relative_to(tree)) for one in tree.rglob("*") if not one.is_dir()}
         return bool(
             manifest == parameters.manifest()
             and MARKER in files
+            and there == {MANIFEST, *files}
             and all(hashlib.sha256((tree / name).read_bytes()).hexdigest() == sha for name, sha in files.items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -69,7 +69,11 @@ def export(model: SavedModel, kind: str, output: Path, *, fold: int | None = Non
     if not difference <= TOLERANCE:
         found = f"an exported model that differs by {difference:.1e}"
         raise InputError.of("export", found=found, expected=f"at most {TOLERANCE:g} from the original")
-    write_bytes(output, content)
+    try:
+        write_bytes(output, content)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a file that can be written") from error
     return replace(spec, difference=difference)
 
 

@@ -5,6 +5,7 @@ waits `--look-ahead` and sees, for each frame, the last window that ends so much
 Shapes: T frames so far, N new ones, F features, B windows, L window length, A frames of look-ahead.
 """
 
+import os
 import signal
 import sys
 import time
@@ -32,6 +33,9 @@ from orchestrator.training_data import statistics
 POLL_SECONDS = 0.05  # ours: a frame of OpenFace's at 20 a second
 HEADER = "time,valence,arousal,lag_seconds,look_ahead_frames"
 MAX_WINDOWS = 256  # ours: that go through a network at once, which bounds the memory
+STEP_SECONDS = 0.2  # ours: windows that go through together take about so long, so that a signal is soon obeyed
+# Ours: for frames that still wait once the end was told; and until what does not even look at that is broken off.
+GRACE_SECONDS, HANGING_SECONDS = 0.5, 0.8
 
 Show = Callable[[str], object]
 Array = NDArray[np.float64]
@@ -66,50 +70,105 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     scaler = _scaler(model, wanted)
     ahead = _look_ahead(model, wanted)
     networks = [model.network(fold).to(wanted.device) for fold in folds]
-    stream = Stream(model, folds, networks, scaler, ahead, wanted.device)
     which = "1 fold model" if len(folds) == 1 else f"the mean of {len(folds)} fold models"
     print(f"{model.name}: {which}, {ahead} frames of look-ahead; scaling {scaler.text}", file=sys.stderr)
     synthetic = bool(model.card["synthetic"]) or is_marked_synthetic(path)
     if synthetic:
         print(SYNTHETIC_LINE, file=sys.stderr)
-    show(HEADER)
-    with _until_told_to_end() as ended, GrowingTable(path, model.card["features"], wanted.frame_rate) as table:
-        last = time.monotonic()
-        while not ended() and time.monotonic() - last < wanted.idle_seconds:
-            rows = table.poll()
-            if rows is None:
-                time.sleep(POLL_SECONDS)
-                continue
+    end = End()
+    stream = Stream(model, folds, networks, scaler, ahead, wanted.device, end.check)
+    try:
+        with end.by_signals(), GrowingTable(path, model.card["features"], wanted.frame_rate) as table:
+            show(HEADER)
             last = time.monotonic()
-            if rows.synthetic and not synthetic:
-                synthetic = True
-                print(SYNTHETIC_LINE, file=sys.stderr)
-            _print(stream.add(rows, last), ahead, show)
-        _print(stream.finish(), ahead, show)
+            while not end.told and time.monotonic() - last < wanted.idle_seconds:
+                rows = table.poll()
+                if rows is None:
+                    time.sleep(POLL_SECONDS)
+                    continue
+                if rows.synthetic and not synthetic:
+                    synthetic = True
+                    print(SYNTHETIC_LINE, file=sys.stderr)
+                _print(stream.add(rows, time.monotonic()), ahead, show, end)
+                last = time.monotonic()  # of a long file more is there to be read
+            _print(stream.finish(), ahead, show, end)
+    except _OverdueError:
+        _flush_what_is_taken()
+        print(f"ended with {stream.waiting} frames read and not predicted", file=sys.stderr)
+    except BrokenPipeError:  # whoever read the lines has enough
+        _close_output()
 
 
-def _print(lines: "Iterator[Line]", ahead: int, show: Show) -> None:
+def _print(lines: "Iterator[Line]", ahead: int, show: Show, end: "End") -> None:
     for line in lines:
         lag = time.monotonic() - line.read_at
         valence, arousal = map(number, line.prediction)
         show(f"{seconds(line.time)},{valence},{arousal},{lag:.3f},{ahead}")
+        end.check()
     sys.stdout.flush()
 
 
-@contextmanager
-def _until_told_to_end() -> Iterator[Callable[[], bool]]:
-    """Tell whether SIGINT or SIGTERM has come; the loop then prints what is left and ends."""
-    told: list[int] = []
+def _close_output() -> None:
+    """Let what is still in the buffer of a closed pipe go nowhere: Python would complain about it as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
-    def note(number: int, _: FrameType | None) -> None:
-        told.append(number)
 
-    previous = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
+def _flush_what_is_taken() -> None:
+    """Write out what is in the buffer, unless whoever should read it does not."""
+    descriptor = sys.stdout.fileno()
+    os.set_blocking(descriptor, False)
     try:
-        yield lambda: bool(told)
+        sys.stdout.flush()
+    except BlockingIOError:
+        os.set_blocking(descriptor, True)
+        _close_output()
     finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
+        os.set_blocking(descriptor, True)
+
+
+class _OverdueError(Exception):
+    """Told to end, and frames still wait after the time that they are given."""
+
+
+class End:
+    """Whether SIGINT or SIGTERM has come. Frames that wait are still predicted, for GRACE_SECONDS."""
+
+    def __init__(self) -> None:
+        """Nobody has told it to end yet."""
+        self._told_at: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether to end."""
+        return self._told_at is not None
+
+    def check(self) -> None:
+        """Raise if the time for what still waits is over."""
+        if self._told_at is not None and time.monotonic() - self._told_at > GRACE_SECONDS:
+            raise _OverdueError
+
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Let the two signals tell. An alarm ends what hangs in a full pipe that nobody reads."""
+
+        def note(_: int, __: FrameType | None) -> None:
+            if self._told_at is None:
+                self._told_at = time.monotonic()
+                signal.setitimer(signal.ITIMER_REAL, HANGING_SECONDS)
+
+        def alarm(_: int, __: FrameType | None) -> None:
+            raise _OverdueError
+
+        handlers = {signal.SIGALRM: alarm, signal.SIGINT: note, signal.SIGTERM: note}
+        previous = {one: signal.signal(one, handler) for one, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for one, handler in previous.items():
+                signal.signal(one, handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,8 +191,10 @@ class Stream:
         scaler: "Scaler",
         ahead: int,
         device: str,
+        check: Callable[[], None],
     ) -> None:
-        """Begin with nothing."""
+        """Begin with nothing; `check` is called between networks and may raise."""
+        self._check, self._at_once = check, 1
         self._networks, self._scaler, self._ahead, self._device = networks, scaler, ahead, device
         self._length = model.recipe.sequence_length
         self._two_ways = cell_of(model.recipe.network).directions == 2
@@ -162,8 +223,8 @@ class Stream:
     def _predict(self, end: int) -> Iterator[Line]:
         while self._next < end:
             if self._two_ways:
-                last = min(end, self._next + MAX_WINDOWS)
-                predictions = self._each_in_its_window(range(self._next, last))
+                last = min(end, self._next + self._at_once)
+                predictions = self._timed(range(self._next, last))
             else:
                 start = self._next // self._length * self._length
                 last = min(end, start + self._length)
@@ -179,6 +240,22 @@ class Stream:
                 )
             self._next = last
         self._forget()
+
+    @property
+    def waiting(self) -> int:
+        """Frames that were read and not predicted."""
+        return self._first + len(self._time) - self._next
+
+    def _timed(self, frames: range) -> Array:
+        """Predict frames (N,), and take more or fewer of them together the next time."""
+        begun = time.monotonic()
+        predictions = self._each_in_its_window(frames)
+        took = time.monotonic() - begun
+        if took > STEP_SECONDS:
+            self._at_once = max(1, self._at_once // 2)
+        elif took < STEP_SECONDS / 2 and len(frames) == self._at_once:
+            self._at_once = min(MAX_WINDOWS, 2 * self._at_once)
+        return predictions
 
     def _each_in_its_window(self, frames: range) -> Array:
         """Predict frames (N,) by the windows that end `look_ahead` frames after each, (N, 2)."""
@@ -198,6 +275,7 @@ class Stream:
             x_BLF[row, : end - start], valid_BL[row, : end - start] = self._known[kept], self._valid[kept]
         total = np.zeros((*x_BLF.shape[:2], 2))
         for network, (mean_F, sd_F) in zip(self._networks, self._scalings, strict=True):
+            self._check()
             own = x_BLF if mean_F is None or sd_F is None else np.where(valid_BL[..., None], (x_BLF - mean_F) / sd_F, 0)
             with torch.inference_mode():
                 x = torch.from_numpy(np.asarray(own, np.float32)).to(self._device)

@@ -2,6 +2,7 @@
 
 import atexit
 import dataclasses
+import os
 import re
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, sha256_of
+from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights
 from orchestrator.model_card import CARD_FILE, CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
@@ -131,7 +133,7 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
         return dataclasses.replace(_read(downloaded), run_id=run_id, tracking_uri=uri)
     folder = Path(place)
     for candidate in (folder, folder / MODEL_FOLDER):
-        if (candidate / CARD_FILE).is_file():
+        if os.path.isfile(candidate / CARD_FILE):  # noqa: PTH113 - False, too, for a name that no file can have
             state = read_state(candidate.parent) or {}
             return dataclasses.replace(
                 _read(candidate), run_id=state.get("run_id"), tracking_uri=state.get("tracking_uri")
@@ -142,22 +144,23 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
 
 def _read(folder: Path) -> SavedModel:
     card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
-    card = read_json(card_path)
+    card = read_json(card_path, at_most=CARD_BYTES)
     found = card.get("format")
     if found != CARD_FORMAT:
         raise InputError.of(str(card_path), found=f"format {found}", expected=f"format {CARD_FORMAT}")
     try:
         protocol = Protocol(**card["protocol"])
         images = ImageOptions(**card["images"]) if card["images"] else None
+        check_card(card, protocol, images)
         recipe = _recipe(card, protocol, images)
-        _check(card, images)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         found = f"a damaged card ({type(error).__name__}: {error})"
         raise InputError.of(str(card_path), found=found, expected=UNDAMAGED) from error
+    num_features = TRUNK_FEATURES if images else len(card["features"])
     model = SavedModel(
         folder=folder,
         card=card,
-        weights=_weights(weights_path, card.get("weights_sha256")),
+        weights=_weights(weights_path, card, recipe, num_features),
         recipe=recipe,
         protocol=protocol,
         images=images,
@@ -169,17 +172,24 @@ def _read(folder: Path) -> SavedModel:
     return model
 
 
-def _weights(path: Path, stated: str | None) -> dict[str, Tensor]:
+def _weights(path: Path, card: Mapping[str, Any], recipe: Recipe, num_features: int) -> dict[str, Tensor]:
+    """Read the weights once their head fits the card; old cards have no checksum of them."""
+    stated = card.get("weights_sha256")
     try:
+        check_weights(path, recipe, num_features, len(card["folds"]))
         if stated is not None and sha256_of(path) != stated:
             raise InputError.of(
                 str(path), found="bytes that are not the card's", expected=f"a file with sha256 {stated[:16]}..."
             )
-        return load(path.read_bytes())
+        weights: dict[str, Tensor] = load(path.read_bytes())
     except OSError as error:
         raise InputError.of(str(path), found=error.strerror or error, expected="the models' weights") from error
     except SafetensorError as error:
         raise InputError.of(str(path), found=f"a damaged file ({error})", expected="safetensors") from error
+    wild = next((name for name, tensor in weights.items() if not bool(tensor.isfinite().all())), None)
+    if wild is not None:
+        raise InputError.of(str(path), found=f"{wild} with NaN or infinity", expected="finite weights")
+    return weights
 
 
 def _recipe(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> Recipe:
@@ -195,26 +205,6 @@ def _recipe(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | 
         normalisation=trunk["normalisation"],
         trunk_weights=trunk["label"],
     )
-
-
-def _check(card: Mapping[str, Any], images: ImageOptions | None) -> None:
-    """Look at what is used later, so that a damaged card is found here; raises ValueError or KeyError."""
-    folds, scaling = card["folds"], card["scaling"]
-    if not folds or len(scaling["folds"]) != len(folds):
-        raise ValueError(f"{len(folds)} folds, {len(scaling['folds'])} with a scaling")
-    width = TRUNK_FEATURES if images else len(card["features"])
-    if not width or not all(isinstance(name, str) for name in card["features"]):
-        raise ValueError("no features")
-    for fold in folds:
-        if not all(isinstance(name, str) for name in fold["held_out"]):
-            raise ValueError("held-out people without names")
-    for one in filter(None, scaling["folds"]):
-        if len(one["mean"]) != width or len(one["sd"]) != width or not np.isfinite(one["mean"]).all():
-            raise ValueError(f"a scaling of {len(one['mean'])} features, expected {width}")
-        if not all(0 < sd < float("inf") for sd in one["sd"]):
-            raise ValueError("a scaling by a number that is not above 0")
-    for key in ("method", "ccc_valence", "ccc_arousal", "synthetic", "corpus"):
-        card[key]
 
 
 def _under(weights: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:

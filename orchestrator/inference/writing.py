@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.csv_text import protected
 from orchestrator.errors import InputError
-from orchestrator.files import write_text
+from orchestrator.files import atomic, write_text
 from orchestrator.inference.predicting import Predicted, Trace
 
 COLUMNS = ("participant", "session", "time", *DIMENSIONS)
@@ -17,25 +18,26 @@ PLOTTED = 8  # ours: recordings of one plot; more cannot be read
 COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito's blue and vermilion, told apart by the colour-blind
 
 
-def check_output(path: Path, plot: Path | None) -> None:
+def check_names(path: Path, plot: Path | None) -> None:
     """Refuse names that cannot be written as what they say, before anything is predicted (InputError)."""
     if path.suffix.lower() != ".csv":
         raise InputError.of("--output", found=str(path), expected="a file name that ends in .csv")
     if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
         raise InputError.of("--plot", found=str(plot), expected=f"a file name that ends in {', '.join(PLOT_SUFFIXES)}")
-    for option, one in (("--output", path), ("--plot", plot)):
-        if one is not None and one.is_dir():
-            raise InputError.of(option, found=f"{one} is a folder", expected="a file name")
 
 
 def write_csv(path: Path, predicted: Predicted) -> None:
-    """Write a row a time step; valence and arousal are empty where there is no valid frame."""
+    """Write a row a time step; valence and arousal are empty where there is no valid frame.
+
+    Names that a spreadsheet would take for formulas are protected; the table reader undoes it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for trace in predicted.traces:
+        who = (protected(trace.participant), protected(trace.session))
         for time, values in zip(trace.time, trace.prediction, strict=True):
-            writer.writerow([trace.participant, trace.session, seconds(time), *map(number, values)])
+            writer.writerow([*who, seconds(time), *map(number, values)])
     try:
         write_text(path, text.getvalue())
     except OSError as error:
@@ -76,9 +78,11 @@ def write_plot(path: Path, predicted: Predicted) -> None:
     if notes:
         figure.suptitle("; ".join(notes), fontsize=9)
     try:
-        figure.savefig(path, format=path.suffix.lower().removeprefix("."))
+        with atomic(path) as partial:
+            figure.savefig(partial, format=path.suffix.lower().removeprefix("."))
     except OSError as error:
-        raise InputError.of("--plot", found=error.strerror or error, expected="a file that can be written") from error
+        found = f"{path}: {error.strerror or error}"
+        raise InputError.of("--plot", found=found, expected="a file that can be written") from error
 
 
 def _title(trace: Trace) -> str:

@@ -8,13 +8,14 @@ from tempfile import TemporaryDirectory
 
 from orchestrator.errors import InputError
 from orchestrator.files import write_text
+from orchestrator.output_checks import check_output_folder
 from orchestrator.report import beyond_tables, efficiency_table, pairs, paper_tables
 from orchestrator.report.collecting import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.run_folder import new_folder
 from orchestrator.tracking_reader import StoreReader
-from orchestrator.tracking_store import hide_password
+from orchestrator.tracking_store import ARTIFACTS_NAME, database_path, hide_password
 
 TITLE = "Affect recognition: our searches beside the paper"
 FAILURES = "failures"  # the one table that is not always there
@@ -22,13 +23,16 @@ TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "c
 FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILURES))}
 
 
-def make_report(tracking_uri: str, experiments: Sequence[str], runs: Sequence[str], output: Path) -> Collection:
+def make_report(
+    tracking_uri: str, experiments: Sequence[str], runs: Sequence[str], output: Path, *, force: bool = False
+) -> Collection:
     """Write the report of a store's searches into `output` and return what it is about.
 
     Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment or run, an
-    output folder with something in it that no report wrote.
+    output folder in the store's own, or with something in it but an earlier report that `force` lets it replace.
     """
-    with _claimed(output):
+    check_output_folder("--output", output, inputs=_store_of(tracking_uri))
+    with _claimed(output, force=force):
         with TemporaryDirectory(prefix="report-") as folder:
             collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs)
             content = by_file(compose(collection, tracking_uri))
@@ -66,14 +70,26 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     )
 
 
+def _store_of(tracking_uri: str) -> dict[str, Path | None]:
+    """Return the files of a store on this machine."""
+    database = database_path(tracking_uri)
+    return {
+        "the store": database,
+        "the store's artifacts": None if database is None else database.parent / ARTIFACTS_NAME,
+    }
+
+
 @contextmanager
-def _claimed(output: Path) -> Iterator[None]:
-    """Take a new folder, an empty one, or one that holds an earlier report alone; without success leave no new one."""
-    if output.is_dir() and _is_report(output):
-        yield
+def _claimed(output: Path, *, force: bool) -> Iterator[None]:
+    """Take a new folder, an empty one, or by force an earlier report's; without success leave no new one."""
+    if not (output.is_dir() and _is_report(output)):
+        with new_folder(output):  # before the store is read: that can take long
+            yield
         return
-    with new_folder(output):  # before the store is read: that can take long
-        yield
+    if not force:
+        found = f"{output}, which holds a report"
+        raise InputError.of("--output", found=found, expected="a new folder, or --force to replace the report")
+    yield
 
 
 def _is_report(folder: Path) -> bool:

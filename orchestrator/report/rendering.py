@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from orchestrator import paper
+from orchestrator.csv_text import protected
 from orchestrator.report.cells import Cell, Column, Row, Table
 from orchestrator.report.figures import Figure
 
 BANNER = "SYNTHETIC CORPUS: these scores say nothing about people and are not comparable with the paper."
 SYNTHETIC_ROW = "synthetic: not comparable with the paper"
-DEFINITELY_TEXT = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take such text for a formula
 FOOTNOTE = {one.name: index for index, one in enumerate(paper.CONTRADICTIONS, start=1)}
 
 
@@ -165,15 +165,11 @@ def as_csv(table: Table) -> str:
     for row in table.rows:
         values: list[str] = []
         for index, cell in enumerate(row.cells):
-            values.append(_csv_text(cell.text) if cell.value is None else repr(cell.value))
+            values.append(protected(cell.text) if cell.value is None else repr(cell.value))
             if index in spread:
                 values.append("" if cell.spread is None else repr(cell.spread))
         writer.writerow([*values, SYNTHETIC_ROW if row.synthetic else ""])
     return text.getvalue()
-
-
-def _csv_text(text: str) -> str:
-    return f"'{text}" if text.startswith(DEFINITELY_TEXT) else text
 
 
 def by_file(report: Report) -> Mapping[str, str]:

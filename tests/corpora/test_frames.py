@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -218,20 +219,30 @@ def test_a_damaged_store_is_made_again(video, cache, damage):
     assert not killed.exists()
 
 
-def test_a_large_store_is_checked_at_its_ends_and_in_between(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(store, "CHECKED_MIB", 0)  # two frames: the first and the last
+def test_every_frame_of_a_store_is_checked_again_once_its_file_has_changed(tmp_path, cache, monkeypatch):
     source = VideoSource(path=write_video(tmp_path / "v.mp4", coded(9)))
     path = open_frames(source, image_size=SIZE, cache=cache).path
     content = (path / "images.u8").read_bytes()
-    for frame, refused in ((0, True), (4, False), (8, True)):
+    for frame in range(9):
         changed = bytearray(content)
         changed[frame * SIZE * SIZE * 3] ^= 1
         (path / "images.u8").write_bytes(changed)
-        if refused:
-            with pytest.raises(InputError, match=f"frame {frame} of"):
-                load_frames(path)
-        else:
+        with pytest.raises(InputError, match=f"frame {frame} of"):
             load_frames(path)
+    (path / "images.u8").write_bytes(content)
+    load_frames(path)
+    sums = []
+    monkeypatch.setattr(store.zlib, "crc32", sums.append)
+    load_frames(path)  # gone through once, a file is not gone through again
+    assert not sums
+
+
+def test_the_store_of_another_video_is_not_taken(tmp_path, cache):
+    one, other = (VideoSource(path=write_video(tmp_path / f"{n}.mp4", coded(n))) for n in (9, 12))
+    path = open_frames(one, image_size=SIZE, cache=cache).path
+    shutil.rmtree(path)
+    open_frames(other, image_size=SIZE, cache=cache).path.rename(path)
+    assert len(open_frames(one, image_size=SIZE, cache=cache).time) == 9
 
 
 def test_threads_at_the_same_time_decode_once(video, cache, monkeypatch):

@@ -14,9 +14,9 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from orchestrator.corpora import facial_model
+from orchestrator.corpora.cache import CACHE_VARIABLE
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.synthetic import (
-    CACHE_VARIABLE,
     GENERATOR_VERSION,
     RECOLA_IDS,
     cached_synthetic,
@@ -178,6 +178,16 @@ def test_bad_parameters_are_refused_all_at_once(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "size",
+    [{"seconds": 1e9}, {"seconds": 1e300, "hz": 1e300}, {"participants": 10**12}, {"hz": 1e12}, {"seconds": 1e18}],
+)
+def test_what_no_machine_can_hold_is_refused_by_arithmetic(tmp_path, size):
+    with pytest.raises(InputError, match=r"--seconds.*(GiB|finite)"):
+        synthesize(tmp_path / "out", **(SMALL | size))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
@@ -196,7 +206,7 @@ def test_the_cache_writes_once_for_each_set_of_parameters(cache):
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("damage", ["cut", "lost", "altered", "manifest", "marker", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "lost", "altered", "manifest", "marker", "foreign", "added"])
 def test_a_damaged_tree_in_the_cache_is_written_again(damage):
     tree = cached_synthetic(**SMALL)
     whole = contents(tree)
@@ -213,6 +223,8 @@ def test_a_damaged_tree_in_the_cache_is_written_again(damage):
         (tree / "synthetic.json").write_text("{")
     elif damage == "marker":
         (tree / "SYNTHETIC.txt").unlink()
+    elif damage == "added":
+        (tree / "RECOLA-Video-features/P99.arff").write_bytes(features.read_bytes())
     else:
         (tree / "synthetic.json").write_text('{"files": []}')
     assert contents(tree) != whole

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.corpora import growing
 from orchestrator.corpora.growing import GrowingTable
 from orchestrator.errors import InputError
 from orchestrator.inference import predicting
@@ -201,16 +202,10 @@ def test_what_is_wrong_in_a_row_is_named_by_its_line(tmp_path: Path) -> None:
         table.poll()
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_well(
-    sign: signal.Signals, small_corpus: Path, make_model: Make, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    folder = make_model(small_corpus, scaling="none")
-    path = tmp_path / "live.csv"
-    path.write_text("".join(lines_of(open_model(str(folder)).card["features"])))
+def following(folder: Path, path: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "orchestrator", "predict", "--model", folder, "--input", path]
     options = ["--follow", "--look-ahead", "0.4", "--idle", "60"]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*map(str, command), *options],
         cwd=ROOT,
         env={**environment, "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT))},
@@ -218,6 +213,72 @@ def test_a_signal_ends_it_well(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def long_file(small_corpus: Path, make_model: Make, tmp_path: Path) -> tuple[Path, Path]:
+    """A model, and a file whose predictions no pipe can hold."""
+    folder = make_model(small_corpus, scaling="none")
+    path = tmp_path / "live.csv"
+    path.write_text("".join(lines_of(open_model(str(folder)).card["features"], num_rows=20_000)))
+    return folder, path
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_though_many_frames_wait_and_nobody_reads(
+    sign: signal.Signals, long_file: tuple[Path, Path], environment: dict[str, str]
+) -> None:
+    with following(*long_file, environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().strip() == HEADER
+        process.send_signal(sign)
+        assert process.wait(timeout=60) == 0  # nothing is read: the pipe is full
+        said, lines = process.stderr.read(), process.stdout.read().splitlines()
+    assert "frames read and not predicted" in said, said
+    assert "Traceback" not in said
+    assert len(lines) < 20_000
+    assert all(line.count(",") == 4 for line in lines[:-1])
+
+
+def test_a_closed_pipe_ends_it_quietly(long_file: tuple[Path, Path], environment: dict[str, str]) -> None:
+    with following(*long_file, environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        said = process.stderr.read().splitlines()
+    assert not [line for line in said if "pipe" in line.lower() or "Traceback" in line or "ignored" in line], said
+
+
+def test_a_long_file_is_read_in_pieces_and_an_endless_line_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "MOST_BYTES", 200)
+    path = tmp_path / "live.csv"
+    path.write_text("".join(lines_of(["AU12_r"], num_rows=50)))
+    times: list[float] = []
+    with GrowingTable(path, ["AU12"]) as table, path.open("a") as file:
+        while (rows := table.poll()) is not None:
+            assert 0 < len(rows.time) < 10
+            times += rows.time.tolist()
+        assert len(times) == 50
+        file.write("x" * 500)
+        file.flush()
+        assert table.poll() is None
+        with pytest.raises(InputError, match=r"live\.csv:52: found a line of more than 200 bytes"):
+            table.poll()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_well(
+    sign: signal.Signals, small_corpus: Path, make_model: Make, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = make_model(small_corpus, scaling="none")
+    path = tmp_path / "live.csv"
+    path.write_text("".join(lines_of(open_model(str(folder)).card["features"])))
+    process = following(folder, path, environment)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(1 + NUM_ROWS - 10)]  # all that wait for nothing
     assert lines[0].strip() == HEADER

@@ -259,7 +259,7 @@ class TestCommand:
         for suffix in ("svg", "png"):
             done = run_inside(
                 *("predict", "--model", folder, "--input", small_corpus, "--output", tmp_path / "p.csv"),
-                *("--plot", tmp_path / f"p.{suffix}", "--device", "cpu"),
+                *("--plot", tmp_path / f"p.{suffix}", "--device", "cpu", "--force"),
             )
             assert done.returncode == 0, done.stderr
             assert "never saw them" in done.stdout

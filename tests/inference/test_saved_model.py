@@ -93,3 +93,143 @@ def test_a_run_s_folder_will_do_and_nothing_will_not(small_corpus: Path, make_mo
     assert open_model(str(tmp_path)).folder == tmp_path / "model"
     with pytest.raises(InputError, match="--model"):
         open_model(str(tmp_path / "nowhere"))
+
+
+def hparams(**changes: Any) -> dict[str, Any]:
+    return {"learning_rate": 1e-3, "hidden_size": 6, "sequence_length": 20, "num_layers": 2, **changes}
+
+
+FRAMES = {"image_size": 48, "frame_stride": 3, "face_crop": "none", "backbone": "trained", "weights": "none"}
+TRUNK = {"label": "none", "normalisation": "half"}
+LIES: dict[str, dict[str, Any]] = {
+    **{f"hidden_size {value}": {"hparams": hparams(hidden_size=value)} for value in (10**6, 20_000, 10**9, 10**400)},
+    **{f"num_layers {value}": {"hparams": hparams(num_layers=value)} for value in (100_000, 999, 0, -3)},
+    **{
+        f"{key} {value!r}": {"hparams": hparams(**{key: value})}
+        for key in ("hidden_size", "num_layers", "sequence_length", "learning_rate")
+        for value in ("8", None, True, [6], {}, float("nan"), -1)
+    },
+    "sequence_length huge": {"hparams": hparams(sequence_length=10**12)},
+    "hidden_size 6.0": {"hparams": hparams(hidden_size=6.0)},
+    "hparams a list": {"hparams": [1, 2]},
+    "hparams text": {"hparams": "none"},
+    "hparams more": {"hparams": hparams(dropout=1)},
+    **{f"weights_sha256 {value!r}": {"weights_sha256": value} for value in (12, True, [], "0" * 63, "0" * 64)},
+    "a million features": {"features": ["f"] * 10**6},
+    "features text": {"features": "AU01"},
+    "folds a number": {"folds": 10**6},
+    "a million folds": {"folds": [{"held_out": []}] * 10**6, "scaling": {"kind": "none", "folds": [None] * 10**6}},
+    "scaling by nothing": {"protocol": "train"},
+    "labels text": {"labels": [{"mean": ["a", "b"], "sd": [1, 1]}] * FOLDS},
+    "hz text": {"hz": "fast"},
+    "synthetic text": {"synthetic": "no"},
+    "protocol a list": {"protocol": []},
+    **{
+        f"{key} {value!r}": {"images": {**FRAMES, key: value}, "trunk": TRUNK}
+        for key, value in (
+            *(("image_size", one) for one in (10**9, 10**5, 0, -48, "48", True, 48.0)),
+            *(("frame_stride", one) for one in (0, "3", 10**12)),
+            *(("face_crop", 3), ("backbone", "x"), ("weights", 7)),
+        )
+    },
+    "images without a trunk": {"images": FRAMES, "trunk": None},
+    "a trunk that is not in the weights": {"images": FRAMES, "trunk": TRUNK},
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_card_that_lies_is_refused_before_anything_is_built(
+    lie: str, small_corpus: Path, make_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_model(small_corpus)
+    card = json.loads((folder / "card.json").read_text())
+    changes = LIES[lie]
+    if changes.get("protocol") == "train":
+        changes = {"protocol": {**card["protocol"], "scaling": "train"}}
+    change(folder, **changes)
+
+    def built(*_: object, **__: object) -> None:
+        raise AssertionError("built from a card that lies")
+
+    monkeypatch.setattr("orchestrator.inference.saved_model.build_for", built)
+    with pytest.raises(InputError) as caught:
+        open_model(str(folder))
+    (problem,) = caught.value.problems
+    assert str(folder) in problem.where
+    assert len(str(problem)) < 500
+    assert "\n" not in str(problem)
+
+
+def test_files_that_would_fill_the_memory_are_refused(small_corpus: Path, make_model: Make) -> None:
+    folder = make_model(small_corpus)
+    card, weights = folder / "card.json", folder / "model.safetensors"
+    whole, bytes_of_weights = card.read_text(), weights.read_bytes()
+    length = int.from_bytes(bytes_of_weights[:8], "little")
+    for text in (
+        "[" * 200_000 + "]" * 200_000,
+        '{"a":' * 200_000,
+        '{"format": ' + "1" * 10_000 + "}",
+        '{"format": NaN}',
+    ):
+        card.write_text(text)
+        with pytest.raises(InputError, match=r"card\.json"):
+            open_model(str(folder))
+    with card.open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(InputError, match=r"card\.json: found 1,073,741,824 bytes"):
+        open_model(str(folder))
+    card.write_text(whole)
+    change(folder, weights_sha256=None)
+    for head in (b"[" * length, (10**15).to_bytes(8, "little"), b"{}" + b" " * (length - 2)):
+        weights.write_bytes(
+            (bytes_of_weights[:8] if len(head) == length else b"") + head + bytes_of_weights[8 + length :]
+        )
+        with pytest.raises(InputError, match=r"damaged file|tensors"):
+            open_model(str(folder))
+    big = 64 << 20  # a head as long as the file has no need of
+    with weights.open("wb") as file:
+        file.write(big.to_bytes(8, "little"))
+        file.truncate(big + 100)
+    with pytest.raises(InputError, match="a head of 67,108,864 bytes"):
+        open_model(str(folder))
+
+
+def test_a_sparse_file_of_the_right_shapes_is_weighed_before_it_is_read(small_corpus: Path, make_model: Make) -> None:
+    folder = make_model(small_corpus, network="rnn")
+    hidden, features = 900_000, len(json.loads((folder / "card.json").read_text())["features"])
+    change(folder, hparams=hparams(hidden_size=hidden, num_layers=1), weights_sha256=None)
+    shapes = {"recurrence.weight_ih_l0": [hidden, features], "recurrence.weight_hh_l0": [hidden, hidden]}
+    shapes |= {"recurrence.bias_ih_l0": [hidden], "recurrence.bias_hh_l0": [hidden], "head.0.weight": [10, hidden]}
+    shapes |= {"head.0.bias": [10], "head.2.weight": [2, 10], "head.2.bias": [2]}
+    head, at = {}, 0
+    for fold in range(FOLDS):
+        for name, shape in shapes.items():
+            end = at + 4 * int(np.prod(shape))
+            head[f"fold_{fold}.{name}"] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+            at = end
+    content = json.dumps(head).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(content).to_bytes(8, "little") + content)
+        file.truncate(8 + len(content) + at)
+    with pytest.raises(InputError, match=r"weights of [\d,.]+ GiB; expected at most half of this machine's"):
+        open_model(str(folder))
+
+
+def test_weights_that_are_not_numbers_are_refused(small_corpus: Path, make_model: Make) -> None:
+    import safetensors.torch
+
+    folder = make_model(small_corpus)
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    weights["fold_1.head.2.bias"][0] = float("nan")
+    safetensors.torch.save_file(weights, folder / "model.safetensors")
+    change(folder, weights_sha256=None)
+    with pytest.raises(InputError, match=r"fold_1\.head\.2\.bias with NaN"):
+        open_model(str(folder))
+
+
+def test_an_old_card_without_a_checksum_is_taken_if_its_shapes_fit(small_corpus: Path, make_model: Make) -> None:
+    folder = make_model(small_corpus)
+    card = json.loads((folder / "card.json").read_text())
+    del card["weights_sha256"]
+    (folder / "card.json").write_text(json.dumps(card))
+    assert open_model(str(folder)).num_folds == FOLDS

@@ -1,12 +1,18 @@
 """Killed and resumed equals uninterrupted; damaged or foreign checkpoints are refused."""
 
+import hashlib
 import json
+import os
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from models import checkpoints
 from models.checkpoints import CheckpointError
@@ -170,3 +176,81 @@ def test_the_json_is_readable(tmp_path: Path) -> None:
     assert [epoch["validation_loss"] for epoch in content["curve"]] == [
         list(epoch.validation_loss) for epoch in folds.history
     ]
+
+
+def spoilt(folder: Path, **changes: object) -> None:
+    """Change the text of a checkpoint and give it the checksum that belongs to it."""
+    path = folder / "checkpoint.json"
+    body = {key: value for key, value in json.loads(path.read_text()).items() if key != "sha256"}
+    body = {key: value for key, value in {**body, **changes}.items() if value is not None}
+    text = json.dumps(body, sort_keys=True).encode()
+    path.write_text(json.dumps({"sha256": hashlib.sha256(text).hexdigest(), **body}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({key: None} for key in ("format", "tensors", "tensors_sha256", "content")),
+        *({"content": content} for content in ({}, [], 3, {"training": {}}, {"training": {}, "curve": 4})),
+        *({"tensors": name} for name in ("inner", "../../x", "../outside.safetensors", "/etc/passwd", 7, "")),
+        {"format": [1]},
+        {"tensors_sha256": 12},
+    ],
+    ids=str,
+)
+def test_a_right_checksum_does_not_make_a_checkpoint(tmp_path: Path, changes: dict[str, object]) -> None:
+    folder = tmp_path / "run" / "checkpoint"
+    after(folder, 1)
+    (folder / "inner").mkdir()
+    (tensors,) = folder.glob("tensors-*")
+    (tmp_path / "run" / "outside.safetensors").write_bytes(tensors.read_bytes())
+    spoilt(folder, **changes)
+    with pytest.raises(CheckpointError, match=r"damaged|format|another training"):
+        FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0).load(folder)
+
+
+@pytest.mark.parametrize("content", ["training", "curve"])
+def test_a_checkpoint_without_a_part_of_its_content_is_refused(tmp_path: Path, content: str) -> None:
+    after(tmp_path, 1)
+    whole = json.loads((tmp_path / "checkpoint.json").read_text())["content"]
+    spoilt(tmp_path, content={key: value for key, value in whole.items() if key != content})
+    with pytest.raises(CheckpointError, match="incomplete"):
+        FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0).load(tmp_path)
+
+
+def test_tensors_of_another_network_under_right_sums_are_refused(tmp_path: Path) -> None:
+    after(tmp_path, 1)
+    save_file({"fold0.model.nothing": torch.zeros(2)}, tmp_path / "t")
+    digest = hashlib.sha256((tmp_path / "t").read_bytes()).hexdigest()
+    (tmp_path / "t").rename(tmp_path / f"tensors-{digest[:16]}.safetensors")
+    spoilt(tmp_path, tensors=f"tensors-{digest[:16]}.safetensors", tensors_sha256=digest)
+    with pytest.raises(CheckpointError, match="incomplete"):
+        FoldsInTraining(SERIES, SPLITS, RECIPE, seed=0).load(tmp_path)
+
+
+def test_what_is_no_folder_or_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "checkpoint.json").mkdir(parents=True)
+    deep = tmp_path / "deep" / "checkpoint.json"
+    deep.parent.mkdir()
+    deep.write_text("[" * 200_000 + "]" * 200_000)
+    wide = tmp_path / "wide" / "checkpoint.json"
+    wide.parent.mkdir()
+    wide.write_text('{"sha256": "", "content": ' + '{"a":' * 100_000 + "1" + "}" * 100_001)
+    for name in ("file", "folder", "deep", "wide"):
+        with pytest.raises(CheckpointError):
+            checkpoints.read(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounts a small disk")
+def test_a_full_disk_leaves_the_checkpoint_before_and_nothing_half(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        checkpoints.write(tmp_path, {"a": torch.zeros(1000)}, {"epoch": 1})
+        before = sorted(path.name for path in tmp_path.iterdir())
+        with pytest.raises((OSError, SafetensorError), match="No space left"):
+            checkpoints.write(tmp_path, {"a": torch.zeros(20_000)}, {"epoch": 2})
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+        assert checkpoints.read(tmp_path)[1] == {"epoch": 1}
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from models import recurrences
-from models.networks import NETWORKS, build
+from models import recurrences, shapes
+from models.networks import NETWORKS, build, build_for
 from models.sizes import CELLS, model_size_mib, num_parameters
+from tests.models.toys import recipe
 
 SIZES = [(6, 5, 1), (6, 5, 3), (40, 16, 2)]
 
@@ -23,6 +24,18 @@ def test_closed_forms_equal_the_constructor(network: str, features: int, hidden:
     assert count == sum(p.numel() for p in model.parameters())
     mib = model_size_mib(network, num_features=features, hidden_size=hidden, num_layers=layers)
     assert mib == pytest.approx(state_mib(model), rel=1e-12)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("features", "hidden", "layers"), [*SIZES, (512, 4, 1)])
+def test_shapes_by_arithmetic_are_those_of_the_state(network: str, features: int, hidden: int, layers: int) -> None:
+    trunk = "resnet18" if features == 512 else None
+    own = recipe(network=network, hidden_size=hidden, num_layers=layers, trunk=trunk, image_size=48)
+    state = build_for(own, num_features=features, seed=0).state_dict()
+    kinds = {torch.float32: "F32", torch.int64: "I64"}
+    expected = {name: (tuple(value.shape), kinds[value.dtype]) for name, value in state.items()}
+    assert {name: (shape, kind) for name, shape, kind in shapes.state_shapes(own, features)} == expected
+    assert shapes.count(own) == len(expected)
 
 
 def test_every_network_has_a_closed_form() -> None:

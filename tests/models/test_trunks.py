@@ -3,6 +3,7 @@
 import io
 import pickle
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,19 @@ def test_no_code_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(WeightsError, match=r"harm\.pth"):
         load_trunk_weights(tmp_path / "harm.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["harm.pth"]
+
+
+def test_a_file_that_unpacks_to_far_more_than_a_trunk_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(6):
+            archive.writestr(f"archive/data/{number}", b"\0" * (100 << 20))
+    assert (tmp_path / "bomb.pth").stat().st_size < 1 << 20
+    for name in ("large.pth", "large.safetensors"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+    for name in ("bomb.pth", "large.pth", "large.safetensors"):
+        with pytest.raises(WeightsError, match="bytes, expected at most 536,870,912"):
+            load_trunk_weights(tmp_path / name)
 
 
 def test_without_a_network_the_user_is_told_what_to_do(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ HARMLESS = {
 
 
 def write(store: Store, output: Path, *, runs: tuple[str, ...] = ()) -> Page:
-    making.make_report(store.uri, (), runs, output)
+    making.make_report(store.uri, (), runs, output, force=True)
     return Page((output / "report.html").read_text(encoding="utf-8"))
 
 
@@ -386,7 +386,9 @@ def test_a_folder_that_no_report_wrote_is_left_alone(odd_store: Store, tmp_path:
         making.make_report(odd_store.uri, (), (), output)
     assert [path.name for path in output.iterdir()] == ["thesis.csv"]
     write(odd_store, tmp_path / "report")
-    write(odd_store, tmp_path / "report")  # its own is written anew
+    with pytest.raises(InputError, match="--force to replace the report"):
+        making.make_report(odd_store.uri, (), (), tmp_path / "report")
+    making.make_report(odd_store.uri, (), (), tmp_path / "report", force=True)  # its own is written anew
     (tmp_path / "report" / "thesis.csv").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
         making.make_report(odd_store.uri, (), (), tmp_path / "report")
@@ -435,7 +437,7 @@ def test_a_report_that_fails_leaves_everything_as_it_was(
     for output in (tmp_path / "report", tmp_path / "new" / "report"):
         written.clear()
         with pytest.raises(InputError, match="No space left"):
-            making.make_report(odd_store.uri, (), (), output)
+            making.make_report(odd_store.uri, (), (), output, force=True)
         assert len(written) == 3
     assert {path: path.read_text() for path in (tmp_path / "report").iterdir()} == texts
     assert not (tmp_path / "new").exists()

@@ -1,0 +1,50 @@
+"""Names, shapes and types of a network's state by arithmetic, so that a file can be judged before anything is built."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+
+from models.recipe import Recipe
+from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, cell_of
+from models.trunks import TRUNKS
+
+Shape = tuple[int, ...]
+
+
+def count(recipe: Recipe) -> int:
+    """Count the tensors of a network's state."""
+    cell = cell_of(recipe.network)
+    return 4 * cell.directions * recipe.num_layers + 4 + len(_of_trunk(recipe.trunk))
+
+
+def state_shapes(recipe: Recipe, num_features: int) -> Iterator[tuple[str, Shape, str]]:
+    """Yield name, shape and type (as safetensors names it) of each tensor of `AffectNetwork.state_dict()`."""
+    for name, shape, kind in _of_trunk(recipe.trunk):
+        yield f"trunk.{name}", shape, kind
+    cell, hidden = cell_of(recipe.network), recipe.hidden_size
+    rows, width = cell.gates * hidden, cell.directions * hidden
+    for layer in range(recipe.num_layers):
+        inputs = width if layer else num_features
+        for suffix in ("", "_reverse")[: cell.directions]:
+            for name, shape in (
+                ("weight_ih", (rows, inputs)),
+                ("weight_hh", (rows, hidden)),
+                ("bias_ih", (rows,)),
+                ("bias_hh", (rows,)),
+            ):
+                yield f"recurrence.{name}_l{layer}{suffix}", shape, "F32"
+    yield "head.0.weight", (HEAD_NEURONS, width), "F32"
+    yield "head.0.bias", (HEAD_NEURONS,), "F32"
+    yield "head.2.weight", (NUM_DIMENSIONS, HEAD_NEURONS), "F32"
+    yield "head.2.bias", (NUM_DIMENSIONS,), "F32"
+
+
+@lru_cache
+def _of_trunk(trunk: str | None) -> tuple[tuple[str, Shape, str], ...]:
+    if trunk is None:
+        return ()
+    with torch.device("meta"):
+        state = TRUNKS[trunk]().state_dict()
+    kinds = {torch.float32: "F32", torch.int64: "I64"}
+    return tuple((name, tuple(value.shape), kinds[value.dtype]) for name, value in state.items())
