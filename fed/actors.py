@@ -18,7 +18,7 @@ from fed.calls import FAILED, Answer, Call, Executor, Start, of_fold
 from fed.client import Client, Job, LocalPlan
 from fed.flight import Flight, Reference, Slot, failure_of
 from fed.house import House
-from fed.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, span
+from fed.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, shortfall, span
 from fed.working import Done, Task, late
 
 # A client under whom an actor has died so often is given up; all ours.
@@ -27,6 +27,8 @@ MAX_TRIES = 3
 MAX_BARREN_DEATHS = 2 * MAX_TRIES
 # Starting a process and importing torch takes seconds; longer means that there is no room.
 START_SECONDS = 300.0
+# While the cluster is too small (a node died) it is waited for; so long between two looks.
+ROOM_LOOK_SECONDS = 2.0
 # After a deadline: for fetching sums from actors of which one client is still at work.
 GRACE_SECONDS = 10.0
 # Clients move to another actor, which must read their data again, only if a round gets so much shorter.
@@ -91,14 +93,14 @@ def in_actors(
     client_actors: int | str = "auto",
     cpus_per_client: float = 1.0,
     gpus_per_client: float = 0.0,
+    wait_seconds: float = START_SECONDS,
 ) -> Start:
-    """Say how the actors shall be; give the result to `FederatedFolds(start=...)`."""
-    return partial(
-        _started,
-        client_actors=client_actors,
-        cpus_per_client=cpus_per_client,
-        gpus_per_client=gpus_per_client,
-    )
+    """Say how the actors shall be; give the result to `FederatedFolds(start=...)`.
+
+    `wait_seconds` is how long a process is waited for while no living node has room for it.
+    """
+    shares = cpus_per_client, gpus_per_client
+    return partial(_started, client_actors=client_actors, shares=shares, wait_seconds=wait_seconds)
 
 
 def _started(
@@ -106,18 +108,18 @@ def _started(
     plan: LocalPlan,
     *,
     client_actors: int | str,
-    cpus_per_client: float,
-    gpus_per_client: float,
+    shares: tuple[float, float],
+    wait_seconds: float,
 ) -> Executor:
     group = ray.util.get_current_placement_group()
-    shares = {"cpus_per_client": cpus_per_client, "gpus_per_client": gpus_per_client}
+    each = {"cpus_per_client": shares[0], "gpus_per_client": shares[1]}
     # The trial's own bundle comes first; the cluster's room was asked before the group was reserved.
     nodes = group.bundle_specs[1:] if group is not None else None
     if nodes is not None:
-        number = num_actors(nodes, len(clients), client_actors=client_actors, **shares)
+        number = num_actors(nodes, len(clients), client_actors=client_actors, **each)
     else:
-        number = check_cluster(len(clients), client_actors=client_actors, **shares)
-    pool = Pool(clients, plan, number, cpus_per_client, gpus_per_client, group)
+        number = check_cluster(len(clients), client_actors=client_actors, **each)
+    pool = Pool(clients, plan, number, *shares, group, wait_seconds)
     try:
         pool.start()
     except BaseException:
@@ -130,9 +132,17 @@ class Pool:
     """The actors of one trial, or of several on the same clients, one after the other."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an actor needs, and where it may run
-        self, clients: Sequence[Client], plan: LocalPlan, number: int, cpus: float, gpus: float, group: Any
+        self,
+        clients: Sequence[Client],
+        plan: LocalPlan,
+        number: int,
+        cpus: float,
+        gpus: float,
+        group: Any,
+        wait_seconds: float = START_SECONDS,
     ) -> None:
         """Deal the clients out; nothing is started yet."""
+        self._wait_seconds = wait_seconds
         self._shares = (cpus, gpus)
         self._group = group
         # One put for all actors. It holds recipes for reading data, and no data.
@@ -222,6 +232,7 @@ class Pool:
         )
         slot.starting = slot.actor.pid.remote()
         slot.start_by = time.monotonic() + START_SECONDS
+        slot.wait_by = time.monotonic() + max(START_SECONDS, self._wait_seconds)
 
     def _put(self, call: Call) -> Any:
         """Put a broadcast once, and let go of the one before."""
@@ -263,8 +274,18 @@ class Pool:
                 self._receive(flight, reference)
         for slot in starting.values():
             if slot.starting is not None and time.monotonic() >= slot.start_by:
-                self._give_up(flight, slot, f"no room for its process within {START_SECONDS:g} s")
+                if time.monotonic() < slot.wait_by and self._lacks_room():
+                    slot.start_by = time.monotonic() + ROOM_LOOK_SECONDS
+                else:
+                    self._give_up(flight, slot, f"no room for its process within {START_SECONDS:g} s")
         return True
+
+    def _lacks_room(self) -> bool:
+        """Whether the living nodes cannot hold what is reserved: a node died, and others may come."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        share = {key: each for key, each in zip(("CPU", "GPU"), self._shares, strict=True) if each > 0}
+        wanted = [share] * len(self._slots) if self._group is None else self._group.bundle_specs
+        return bool(shortfall(wanted, nodes))
 
     def _receive(self, flight: Flight, reference: Reference) -> None:
         slot, job = flight.pending[reference]

@@ -20,6 +20,7 @@ class Slot:
     actor: Any = None
     starting: Reference | None = None  # ready once the actor is
     start_by: float = 0.0
+    wait_by: float = 0.0  # as `start_by`, while the cluster is too small for it
     barren_deaths: int = 0
 
 

@@ -103,6 +103,31 @@ def bundles(
     return [{"CPU": trial_cpus}, *(dict(one) for _ in range(num_processes))]
 
 
+def shortfall(wanted: Sequence[Mapping[str, float]], nodes: Nodes) -> dict[str, float]:
+    """Return how much of each resource is missing to hold all bundles at once, each whole on one node; {} if none.
+
+    The largest bundles are laid first, each where it fits tightest. One that fits nowhere counts with all it wants.
+    """
+    left = [dict(node) for node in nodes]
+    missing: dict[str, float] = {}
+    for bundle in sorted(wanted, key=lambda one: (-one.get("GPU", 0.0), -sum(one.values()))):
+        fitting = [node for node in left if all(node.get(key, 0.0) + GRAIN >= share for key, share in bundle.items())]
+        if not fitting:
+            for key, share in bundle.items():
+                missing[key] = missing.get(key, 0.0) + share
+            continue
+        tightest = min(fitting, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
+        for key, share in bundle.items():
+            tightest[key] = tightest.get(key, 0.0) - share
+    return missing
+
+
+def in_words(resources: Mapping[str, float]) -> str:
+    """Return resources as `1.9 CPUs, 0.5 GPUs`; memory, which is counted in bytes, and the like are left out."""
+    named = [f"{resources[key]:g} {key}s" for key in ("CPU", "GPU") if resources.get(key)]
+    return ", ".join(named) or "0 CPUs"
+
+
 def packed(seconds: Mapping[str, float], num_processes: int) -> list[list[str]]:
     """Deal clients out to processes, the longest first and each to the least loaded (Graham's rule).
 

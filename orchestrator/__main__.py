@@ -1,5 +1,22 @@
 """`python -m orchestrator`."""
 
-from orchestrator.cli import main
+import os
+import sys
+from pathlib import Path
 
-main()
+# Python puts the current folder first: a user's own `models` or `fed` would be taken for ours.
+ROOT = str(Path(__file__).resolve().parent.parent)
+if os.path.realpath(os.curdir) != ROOT:
+    sys.path[:] = [one for one in sys.path if os.path.realpath(one or os.curdir) != os.path.realpath(os.curdir)]
+
+from orchestrator.interrupts import take_as_ctrl_c  # noqa: E402 - see above
+
+take_as_ctrl_c()
+try:
+    from orchestrator.cli import main
+
+    main()
+except KeyboardInterrupt:
+    from orchestrator.exit_codes import INTERRUPTED
+
+    sys.exit(INTERRUPTED)

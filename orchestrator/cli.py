@@ -8,7 +8,9 @@ import click
 
 from orchestrator import cli_models, exit_codes, terminal
 from orchestrator import options as opt
-from orchestrator.errors import InputError, RunStopped
+from orchestrator.endings import SearchEnded
+from orchestrator.errors import InputError
+from orchestrator.interrupts import take_as_ctrl_c
 from orchestrator.unforeseen import unforeseen
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
@@ -25,8 +27,11 @@ class Guarded(click.Group):
             for problem in error.problems:
                 click.echo(f"error: {problem}", err=True)
             ctx.exit(exit_codes.INPUT)
-        except RunStopped as error:
+        except SearchEnded as error:
             click.echo(f"error: {error}", err=True)
+            run = ctx.meta.get(RUN)
+            if run is not None and run.is_dir():
+                click.echo(f"continue with  python -m orchestrator tune --resume {run}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -316,5 +321,6 @@ cli_models.register(cli)
 
 def main() -> None:
     """Run the command line."""
+    take_as_ctrl_c()
     terminal.forgive()
     cli(prog_name="python -m orchestrator")

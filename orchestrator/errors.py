@@ -39,15 +39,6 @@ class InputError(ValueError):
         return type(self), (self.problems,)
 
 
-class RunStopped(Exception):  # noqa: N818 - it says what became of the run
-    """A run that cannot go on, through no fault of its input; one line for people, and the exit code."""
-
-    def __init__(self, line: str, exit_code: int) -> None:
-        """Take what is printed and what the process returns."""
-        super().__init__(line)
-        self.exit_code = exit_code
-
-
 @contextlib.contextmanager
 def doing(what: str) -> Iterator[None]:
     """Name what is being done, for the line that an unforeseen error becomes: `while reading the corpus`."""

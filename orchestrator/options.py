@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMISERS
-from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, SearchOptions
+from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS
 from tune_spaces.catalogue import method_names
 
@@ -90,6 +90,13 @@ run_options = _all(
     click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
     click.option("--address", help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto."),
     click.option("--storage", help="Folder for the trials that all nodes of a cluster share."),
+    click.option(
+        "--wait-for-resources",
+        type=FROM_ZERO,
+        default=DEFAULT_WAIT_FOR_RESOURCES,
+        show_default=True,
+        help="Seconds, once a cluster has become too small for a trial; then code 4.",
+    ),
     click.option("--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."),
     path_option("--output", help="Where everything is written; new, under runs/ if not given."),
     click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
@@ -170,6 +177,7 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
                 "cpus_per_client",
                 "gpus_per_client",
                 "log_model",
+                "wait_for_resources",
             )
         },
     )

@@ -26,6 +26,7 @@ STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's 
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9
 LATER_KEY = "later"  # metadata of a dataclass's field: not in the uid at its default (`_hashed`)
+DEFAULT_WAIT_FOR_RESOURCES = 600.0  # seconds, once the cluster has become too small for a trial; ours
 INTEGER_KEYS = ("hidden_size", "sequence_length", "num_layers")
 GRID_KEYS = ("learning_rate", *INTEGER_KEYS)
 
@@ -87,6 +88,7 @@ class SearchOptions:
     cpus_per_client: float = DEFAULT_CPUS_PER_CLIENT
     gpus_per_client: float = 0.0
     log_model: bool = True  # the best model as a model in MLflow
+    wait_for_resources: float = DEFAULT_WAIT_FOR_RESOURCES
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers (ValueError), as of a plan that was edited."""
@@ -97,7 +99,13 @@ class SearchOptions:
             value = getattr(self, name)
             if value not in (None, "auto") and not (not isinstance(value, str) and 0 < value < math.inf):
                 raise ValueError(f"{name} must be above 0, found {value!r}")
-        for name in ("gpus_per_trial", "checkpoint_seconds", "cpus_per_client", "gpus_per_client"):
+        for name in (
+            "gpus_per_trial",
+            "checkpoint_seconds",
+            "cpus_per_client",
+            "gpus_per_client",
+            "wait_for_resources",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, found {getattr(self, name)!r}")
 

@@ -3,7 +3,6 @@
 A live display in a terminal, plain lines elsewhere. It also drops the weights that no later choice can need.
 """
 
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 from orchestrator.files import read_json
 from orchestrator.plan import Plan, describe, relative_cost
 from orchestrator.results import ranking, worth_keeping
+from orchestrator.run_log import terminal
 from orchestrator.trial_files import (
     CLIENT_FAILURE_FILE,
     FAILURE_FILE,
@@ -25,6 +25,7 @@ from orchestrator.trial_files import (
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
 RATE_SECONDS = 60.0  # epochs a second over the last minute
+SILENT_SECONDS = 60.0  # at most so long without a word: then the state is shown again
 LOOK_SECONDS = 0.5  # between two looks into the folders of the trials that run
 
 
@@ -38,13 +39,14 @@ class Observer:
         self.results = {str(result["uid"]): dict(result) for result in earlier}
         self.costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
         self.failed: set[str] = set()
+        self.unrecorded: dict[str, dict[str, Any]] = {}  # failures that could not be written into their folders
         self.told: list[str] = []  # trials of which a client's failure was shown
         self.last_look = 0.0
         self.running: dict[str, int] = {}  # uid -> its epochs so far
         self.trained: dict[str, int] = {}  # uid -> epochs trained since this run began
         self.ticks: deque[tuple[float, int]] = deque()
-        self.begun = self.last_line = time.monotonic()
-        self.stream: TextIO = sys.stderr
+        self.begun = self.last_line = self.last_shown = time.monotonic()
+        self.stream: TextIO = terminal()
         self.live = _live_display(self.stream)
 
     def __enter__(self) -> "Observer":
@@ -86,7 +88,12 @@ class Observer:
         self._show()
 
     def look(self) -> None:
-        """Show the first failed client of each running trial as soon as it is there; Tune calls often."""
+        """Show the first failed client of each running trial as soon as it is there; Tune calls often.
+
+        And the state, where nothing has been shown for a minute.
+        """
+        if time.monotonic() - (self.last_shown if self.live else self.last_line) >= SILENT_SECONDS:
+            self._show()
         if self.plan.federation and time.monotonic() - self.last_look >= LOOK_SECONDS:
             self.last_look = time.monotonic()
             for uid in self.running:
@@ -101,18 +108,31 @@ class Observer:
             self.results[uid] = read_result(folder)
             self.prune()
             self._say(self._result_line(uid))
-        elif (folder / FAILURE_FILE).is_file():
+        elif uid in self.unrecorded:
+            self._fail(uid, self.unrecorded[uid])
+        elif (folder / FAILURE_FILE).is_file() and uid not in self.failed:
             self._fail(uid, read_json(folder / FAILURE_FILE))
         self.changed()
         self._show()
 
-    def died(self, uid: str, error: BaseException) -> None:
-        """Note a trial whose worker process was lost for good."""
+    def died(self, uid: str, error: BaseException | str) -> None:
+        """Note a trial whose worker process was lost for good; `error` may be the text that Ray has of it."""
         self._tell_client_failure(uid)
         self.running.pop(uid, None)
-        record_failure(self.trials_folder, self.trials[uid], error)
-        self._fail(uid, read_json(self.trials_folder / uid / FAILURE_FILE))
+        record = record_failure(self.trials_folder, self.trials[uid], error)
+        if "unwritten" in record:
+            self.unrecorded[uid] = record
+        self._fail(uid, record)
         self.changed()
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        self._say(text)
+
+    def name(self, uid: str) -> str:
+        """Return a trial as a person reads it."""
+        trial = self.trials[uid]
+        return f"{trial.network} {describe(trial.hparams)}"
 
     def _tell_client_failure(self, uid: str) -> None:
         """Show what a federation left of its first failed client: in full once a run, then a line a trial."""
@@ -120,7 +140,7 @@ class Observer:
             return
         try:
             text = (self.trials_folder / uid / CLIENT_FAILURE_FILE).read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (OSError, ValueError):  # not there, or not to be read: the failure's own record has it
             return
         trial = self.trials[uid]
         shown = text.partition("\n")[0] if self.told else text.rstrip()
@@ -195,6 +215,7 @@ class Observer:
         return (time.monotonic() - self.begun) * left / so_far
 
     def _show(self) -> None:
+        self.last_shown = time.monotonic()
         if self.live:
             self.live.update(self.status(), refresh=True)
         elif time.monotonic() - self.last_line >= PLAIN_SECONDS:

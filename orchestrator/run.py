@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import os
 import re
 import shutil
@@ -13,9 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from orchestrator import baseline, exit_codes, repair, results, summary
 from orchestrator.dataset import Dataset
-from orchestrator.errors import RunStopped, doing
+from orchestrator.endings import SearchEnded, StorageFull, folder_of, unwritable
+from orchestrator.errors import doing
 from orchestrator.files import write_json
 from orchestrator.launch import Launch
 from orchestrator.plan import Plan
@@ -37,19 +39,19 @@ from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
 CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.records: in a round, or before the first
-STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 # What can end a search early; also words of summary.json.
 INTERRUPTED = "interrupted"
 OUT_OF_TIME = "out of time"
 TRACKING_OPEN_SECONDS = 30.0
 TRACKING_CLOSE_SECONDS = 60.0
+TRACKING_LOST_SECONDS = 2.0  # if Ray has died
 
 
 def execute(launch: Launch) -> int:
     """Run what the plan has left, write all outputs and print the report; returns the exit code.
 
     The caller holds the launch's claim, as a context. InputError where the run cannot begin: the claim of a new run
-    then leaves nothing. RunStopped where it cannot go on, as with a full disk: what is there is kept.
+    then leaves nothing. SearchEnded where it cannot go on, as with a full disk: what is there is kept.
     """
     assert launch.claim is not None, "a dry run is not executed"
     return _execute(launch.plan, launch.dataset, launch.output, launch.claim)
@@ -62,7 +64,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
     from orchestrator import cluster, tuning
 
     uids = [trial.uid for trial in plan.trials]
-    with cluster.ray_session(plan.search), _faults_of_storage(output):
+    with cluster.ray_session(plan.search, output) as session, _faults_of_storage(output):
         folder = trials_folder(output, _shared(plan))
         spoilt = set_aside_damaged(folder, uids)
         if len(read_results(folder, uids)) < plan.num_planned:
@@ -71,38 +73,49 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
         scratch = emptied(output / SCRATCH_FOLDER)
         claim.keep()
         tracker = Tracker(output, plan.tracking["tracking_uri"], plan.tracking["experiment"])
+        session.closing.append(lambda: tracker.close(TRACKING_LOST_SECONDS))
         tracker.start()
-        conclude = partial(_conclude, plan, dataset, output, folder, tracker, baseline.ridge(dataset))
+        observer = Observer(plan, folder, read_results(folder, uids), tracker.changed)
+        conclude = partial(_conclude, plan, dataset, output, observer, tracker, baseline.ridge(dataset))
+        ended: SearchEnded | None = None
         try:
-            end = _search(plan, dataset, folder, scratch, spoilt, tracker.changed)
+            end = _search(plan, dataset, scratch, spoilt, observer)
+        except SearchEnded as error:
+            end, ended = INTERRUPTED, error
         except Exception:
             # What the run has so far is summed up all the same; the first error is the one to tell.
             with contextlib.suppress(Exception):
                 conclude(INTERRUPTED)
             raise
-        status, summary_of_run, outcome, remarks = conclude(end)
+        try:
+            status, summary_of_run, outcome, remarks = conclude(end)
+        except Exception:
+            if ended is None:
+                raise
+            raise ended from None  # a full disk, for one, takes no summary either
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
     summary.print_report(plan, summary_of_run, outcome)
     print("\n".join(remarks))
+    if ended is not None:
+        print(f"error: {ended}", file=sys.stderr)
     _print_end(output, status)
-    return _exit_code(status, outcome)
+    return _exit_code(status, outcome) if ended is None else ended.exit_code
 
 
-def _search(  # noqa: PLR0913, PLR0917 - the parts of a search, each given once
-    plan: Plan, dataset: Dataset, folder: Path, scratch: Path, spoilt: Mapping[str, str], changed: Callable[[], None]
-) -> str | None:
+def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, str], observer: Observer) -> str | None:
     """Train what is left, and again what is lost; return what ended it early: the user, the time, or nothing."""
     from orchestrator import tuning
 
-    uids = [trial.uid for trial in plan.trials]
+    folder = observer.trials_folder
+    places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}
     try:
-        with doing("training"), Observer(plan, folder, read_results(folder, uids), changed) as observer:
-            places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}
+        with doing("training"), observer:
             observer.spoilt(spoilt)
             observer.prune()
             if plan.search.search == "optuna":  # which would choose another point in the place of a lost one
                 repair.train_again(plan, dataset, spoilt, **places)
-            if tuning.search(plan, dataset, earlier=read_results(folder, uids), **places):
+            earlier = read_results(folder, [trial.uid for trial in plan.trials])
+            if tuning.search(plan, dataset, earlier=earlier, **places):
                 return OUT_OF_TIME
             repair.complete(plan, dataset, **places)
     except KeyboardInterrupt:
@@ -114,15 +127,16 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
     plan: Plan,
     dataset: Dataset,
     output: Path,
-    folder: Path,
+    observer: Observer,
     tracker: Tracker,
     ridge: Mapping[str, float],
     end: str | None,
 ) -> tuple[str, dict[str, Any], Outcome, list[str]]:
     """Write everything that a run leaves; return its status, its summary, what came of it, and lines for people."""
-    uids = [trial.uid for trial in plan.trials]
+    folder, uids = observer.trials_folder, [trial.uid for trial in plan.trials]
     with doing("writing the results"):
-        outcome = Outcome(results=read_results(folder, uids), failures=read_failures(folder, uids))
+        failures = [*read_failures(folder, uids), *observer.unrecorded.values()]
+        outcome = Outcome(results=read_results(folder, uids), failures=failures)
         status = _status(plan, outcome, end)
         remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
@@ -163,15 +177,11 @@ def _faults_of_storage(output: Path) -> Iterator[None]:
     """Turn a full disk, or a folder that is gone, into a line that names the folder and says how to go on."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None and error.errno not in STORAGE_ERRNOS:
+    except (OSError, SafetensorError) as error:
+        reason = unwritable(error) or (error.strerror if isinstance(error, OSError) and error.filename else None)
+        if reason is None:
             raise
-        where = error.filename or output
-        raise RunStopped(
-            f"{where}: {error.strerror or error}; expected a folder with room that stays there (--output and --storage"
-            f" name others). What the run has is kept: continue with  python -m orchestrator tune --resume {output}",
-            exit_codes.SOME_FAILED,
-        ) from error
+        raise StorageFull("--output", folder_of(error, output), reason) from error
 
 
 def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: Path) -> Search:

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 
 class Forgiving(io.TextIOWrapper):
@@ -45,11 +45,16 @@ def forgive() -> None:
             continue  # closed, or not the process's own
         encoding, buffered = stream.encoding, stream.line_buffering
         stream.flush()
-        forgiving = Forgiving(
-            stream.detach(), encoding=encoding, errors="backslashreplace", line_buffering=buffered, write_through=True
-        )
-        setattr(sys, name, forgiving)
-        setattr(sys, f"__{name}__", forgiving)
+        new = forgiving(stream.detach(), encoding, line_buffering=buffered)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+
+
+def forgiving(binary: BinaryIO, encoding: str, *, line_buffering: bool = True) -> Forgiving:
+    """Return a forgiving stream of text over one of bytes; a letter that it cannot show becomes its number."""
+    return Forgiving(
+        binary, encoding=encoding, errors="backslashreplace", line_buffering=line_buffering, write_through=True
+    )
 
 
 def stop_at_a_closed_pipe() -> None:

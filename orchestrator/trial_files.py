@@ -1,6 +1,7 @@
 """The names of what lies in a trial's folder, and reading it; no torch, so that reports start at once."""
 
 import hashlib
+import re
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
@@ -38,17 +39,56 @@ RESULT_KEYS = (
     "folds",
 )
 
+WORKER_DIED = "WorkerDied"  # the kind of a failure that no exception of ours tells of
+# The line of a traceback, as text, that names the exception, and the one that Tune puts before each failure.
+ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Killed|Failed)): ?(.*)$", re.MULTILINE)
+TUNE_FAILURE = re.compile(r"^Failure # (\d+) \(occurred at [^)]*\)\n", re.MULTILINE)
 
-def record_failure(trials_folder: Path, trial: Trial, error: BaseException) -> None:
-    """Leave the failure in the trial's folder, where the failure table and the tracking find it."""
-    folder = trials_folder / trial.uid
-    folder.mkdir(parents=True, exist_ok=True)
-    trace = "".join(traceback.format_exception(error))
-    # A client's own traceback tells more than that of the server which waited for it.
-    trace += str(getattr(error, "traceback", ""))
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    record = {**to_record(trial), "kind": type(error).__name__, "message": lines[0], "traceback": trace}
-    write_json(folder / FAILURE_FILE, record)
+
+def record_failure(trials_folder: Path, trial: Trial, error: BaseException | str) -> dict[str, Any]:
+    """Write the failure into the trial's folder, where the failure table and the tracking find it; return the record.
+
+    `error` is an exception, or the text that Ray has of one. Never raises: what cannot be written whole is written
+    without its traceback, and a record that cannot be written at all says why under `unwritten`.
+    """
+    kind, message, trace = _told(error)
+    record = {**to_record(trial), "kind": kind, "message": message, "traceback": trace}
+    file = trials_folder / trial.uid / FAILURE_FILE
+    reason: Exception | None = None
+    for attempt in (record, {**record, "traceback": ""}):
+        try:
+            write_json(file, attempt)
+        except Exception as problem:
+            reason = problem
+        else:
+            return record
+    return {**record, "unwritten": f"{type(reason).__name__}: {reason}"}
+
+
+def _told(error: BaseException | str) -> tuple[str, str, str]:
+    """Return kind, message in one line, and traceback of an exception or of the text of one."""
+    if isinstance(error, str):
+        return *_of_text(error), error
+    try:
+        lines = str(error).strip().splitlines()
+        trace = "".join(traceback.format_exception(error))
+        # A client's own traceback tells more than that of the server which waited for it.
+        trace += str(getattr(error, "traceback", ""))
+    except Exception:
+        lines, trace = [], ""
+    return type(error).__name__, lines[0] if lines else type(error).__name__, trace
+
+
+def _of_text(text: str) -> tuple[str, str]:
+    """Return kind and message of what Tune writes down: all failures of a trial, one after the other."""
+    parts = TUNE_FAILURE.split(text)
+    last, times = parts[-1].strip(), int(parts[-2]) if len(parts) > 1 else 1
+    named = ERROR_LINE.findall(last)
+    if named:
+        kind, message = named[-1]
+        return kind.rpartition(".")[2], message.strip() or kind
+    first = last.partition("\n")[0] or "no reason is known"
+    return WORKER_DIED, f"the worker process died{f' {times} times' if times > 1 else ''}: {first}"
 
 
 def tidy(trials_folder: Path, uids: Sequence[str]) -> None:

@@ -1,20 +1,23 @@
-"""Ray Tune: one Tune trial a configuration, its folds in lock-step inside it. The only importer of ray here.
+"""Ray Tune: one Tune trial a configuration, its folds in lock-step inside it.
 
 Tune schedules and stops; what a trial knows and leaves behind lies in the trial's own folder (trial.py), so a run
 continues after any kill without reading a pickle.
 """
 
 import contextlib
+import dataclasses
 import random
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from fed.actors import assigned_device, bundles_for, in_actors
 from fed.keeping import Keeper
@@ -22,29 +25,27 @@ from fed.placement import ClusterTooSmall
 from models.memory import keep_freed_memory
 from models.seeds import seed_for
 from models.training import Epoch
+from orchestrator import watchdog
 from orchestrator.dataset import Dataset
+from orchestrator.endings import unwritable
 from orchestrator.errors import InputError
 from orchestrator.first_failure import first_failure_told
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
 from orchestrator.progress import Observer
 from orchestrator.searchers import OptunaGenerations, StopSearch
-from orchestrator.trial import TrialRun
+from orchestrator.trial import TrialRun, make_recipe
 from orchestrator.trial_files import (
-    CHECKPOINT_FOLDER,
-    PROGRESS_FILE,
-    RESULT_FILE,
     read_failures,
     read_results,
     record_failure,
+    seal_progress,
     tidy,
 )
+from orchestrator.watchdog import Listener, Patience, Shortage
+from orchestrator.watching import VALIDATION_LOSS, WORKER_DEATHS, Ender, Halving, InOrder, Watch
 
+PLACEMENT_GRACE_SECONDS = 60.0
 REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results
-ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
-ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
-WORKER_DEATHS = 2  # a trial whose process dies is taken up again from its checkpoint so many times
-WORKER_DIED = "the worker process died"
-VALIDATION_LOSS = "validation_loss"
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
@@ -52,8 +53,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any], dataset: Dataset, plan: Plan, trials_folder: str) -> None:
         """Take the first trial; the data set comes from the object store as read-only views."""
-        import torch
-
         torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
         keep_freed_memory()
         self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
@@ -71,11 +70,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def cleanup(self) -> None:
         """Give back what the last trial holds, and the clients' processes."""
         self._leave()
-        self.clients.close()
+        with contextlib.suppress(Exception):
+            self.clients.close()
 
     def _leave(self) -> None:
-        if self.run:
-            self.run.close()
+        with contextlib.suppress(Exception):  # what cannot be closed keeps no other trial from its turn
+            if self.run:
+                self.run.close()
 
     def _take(self, uid: str) -> None:
         self.uid = uid
@@ -89,9 +90,20 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             with first_failure_told(self.trials_folder / self.uid):
                 return self._advance()
         except Exception as error:
-            record_failure(self.trials_folder, self.trials[self.uid], error)
-            self.cleanup()  # whatever it was, the next trial begins afresh
-            return {**self.last, "failed": True, "done": True}
+            return {**self.last, **self._failed(error), "failed": True, "done": True}
+
+    def _failed(self, error: Exception) -> dict[str, Any]:
+        """Leave a record of the failure and begin afresh; return what the driver must be told of it."""
+        told: dict[str, Any] = {}
+        if unwritable(error):
+            # No fault of the configuration: not its failure, and its checkpoint stays.
+            told["unwritable"] = _text(error)
+        else:
+            record = record_failure(self.trials_folder, self.trials[self.uid], error)
+            if "unwritten" in record:
+                told = {"unrecorded": record, "unwritable": record["unwritten"]}
+        self.cleanup()
+        return told
 
     def _advance(self) -> dict[str, Any]:
         if self.run is None:
@@ -132,88 +144,19 @@ def _clients(options: SearchOptions) -> Keeper:
             client_actors=options.client_actors,
             cpus_per_client=options.cpus_per_client,
             gpus_per_client=options.gpus_per_client,
+            # The driver says what is missing and ends the search first.
+            wait_seconds=options.wait_for_resources + PLACEMENT_GRACE_SECONDS,
         )
     )
 
 
+def _text(error: BaseException) -> str:
+    """Return an error with what it came from, as one text: the exception itself may not survive the way."""
+    return "".join(traceback.format_exception(error))
+
+
 def _mean(values: Sequence[float]) -> float:
     return float(sum(values) / len(values))
-
-
-class _Watch(tune.Callback):  # type: ignore[misc]
-    """Passes Tune's events to the driver's observer."""
-
-    def __init__(self, observer: Observer | None) -> None:
-        self.observer = observer
-        self.lost: list[str] = []  # given up by Tune without the tries it owes them
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Tune writes its callbacks to disk; ours hold threads and terminals, and nothing ever reads them back.
-        return _Watch, (None,)
-
-    def on_step_end(self, **_info: Any) -> None:
-        if self.observer:
-            self.observer.look()
-
-    def on_trial_start(self, *, trial: Any, **_info: Any) -> None:
-        if self.observer:
-            self.observer.started(trial.config["uid"])
-
-    def on_trial_result(self, *, result: dict[str, Any], **_info: Any) -> None:
-        if self.observer:
-            self.observer.advanced(result)
-
-    def on_trial_complete(self, *, trial: Any, **_info: Any) -> None:
-        if self.observer:
-            self.observer.ended(trial.config["uid"])
-
-    def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
-        if self.observer and trial.num_failures <= WORKER_DEATHS:
-            # It died on its way from one trial to the next, where Tune does not try again.
-            self.lost.append(trial.config["uid"])
-        elif self.observer:
-            # The trial's process died (out of memory, a lost node) more often than it is taken up again.
-            self.observer.died(trial.config["uid"], trial.get_error() or RuntimeError(WORKER_DIED))
-
-
-class _Halving(ASHAScheduler):  # type: ignore[misc]
-    """ASHA that leaves a result behind for each trial it stops, and knows those of earlier runs."""
-
-    def __init__(self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]]) -> None:
-        epochs = plan.protocol.epochs
-        super().__init__(
-            time_attr="epoch",
-            metric=VALIDATION_LOSS,
-            mode="min",
-            max_t=max(epochs, 1),
-            grace_period=min(ASHA_GRACE_EPOCHS, epochs),
-            reduction_factor=ASHA_REDUCTION,
-            stop_last_trials=False,
-        )
-        self.trials_folder = trials_folder
-        for result in earlier:
-            self._replay(result)
-
-    def _replay(self, result: Mapping[str, Any]) -> None:
-        shadow = _Shadow(str(result["uid"]))
-        self.on_trial_add(None, shadow)
-        for number, loss in enumerate(result["curve"][VALIDATION_LOSS], start=1):
-            super().on_trial_result(None, shadow, {"epoch": number, VALIDATION_LOSS: loss})
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        decision = str(super().on_trial_result(tune_controller, trial, result))
-        if decision == TrialScheduler.STOP:
-            folder = self.trials_folder / trial.config["uid"]
-            (folder / PROGRESS_FILE).replace(folder / RESULT_FILE)
-            shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
-        return decision
-
-
-class _Shadow:
-    """Stands in for a trial of an earlier run: ASHA asks for nothing but its id."""
-
-    def __init__(self, trial_id: str) -> None:
-        self.trial_id = trial_id
 
 
 def search(  # noqa: PLR0913 - the parts of a search, each given once
@@ -224,34 +167,82 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     scratch: Path,
     earlier: Sequence[Mapping[str, Any]],
     observer: Observer,
+    patience: Patience | None = None,
 ) -> bool:
     """Run every trial of the plan that has no result yet; True where the time budget ended it.
 
-    `earlier` are the results of a run that was broken off. What came of each trial lies in its folder.
+    `earlier` are the results of a run that was broken off. What came of each trial lies in its folder; a failure that
+    could not be written there, in `observer.unrecorded`. `patience` says how long a silent trial is waited for.
+    SearchEnded where it makes no sense to go on now: StorageFull, ResourcesMissing.
     """
     uids = [trial.uid for trial in plan.trials]
     resources = reserved(plan, dataset) if len(earlier) < plan.num_planned else None
     tidy(trials_folder, uids)
     if resources is None:
         return False
+    bundles = [resources] if plan.federation is None else list(resources.bundles)
     if plan.federation is not None:
-        observer.placed(len(dataset.clients), len(resources.bundles) - 1)
+        observer.placed(len(dataset.clients), len(bundles) - 1)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, dataset=dataset, plan=plan, trials_folder=str(trials_folder)),
         resources,
     )
     end = time.monotonic() + plan.search.hours * 3600 if plan.search.hours else None
+    watches = _watches(plan, dataset, observer, bundles, patience)
     for attempt in range(1 + WORKER_DEATHS):
-        failed = {str(failure["uid"]) for failure in read_failures(trials_folder, uids)}
-        lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, observer, end)
+        failed = {str(failure["uid"]) for failure in read_failures(trials_folder, uids)} | observer.unrecorded.keys()
+        watch = watches()
+        lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, watch, end) or watch.lost
+        if watch.ending is not None:
+            raise watch.ending
         earlier = read_results(trials_folder, uids)
-        num_ended = len(earlier) + len(read_failures(trials_folder, uids))
+        num_ended = len(earlier) + len(read_failures(trials_folder, uids)) + len(observer.unrecorded)
         if not lost or num_ended + len(lost) < plan.num_planned:  # nothing to mend, or broken off
             break
     else:
         for uid in lost:
-            observer.died(uid, RuntimeError(WORKER_DIED))
+            observer.died(uid, watch.reason(uid))
     return end is not None and time.monotonic() >= end
+
+
+def _watches(
+    plan: Plan,
+    dataset: Dataset,
+    observer: Observer,
+    bundles: Sequence[Mapping[str, float]],
+    patience: Patience | None,
+) -> Callable[[], Watch]:
+    """Return what makes a watch for each of Tune's runs; they share what has been missing and who has hung."""
+    options = plan.search
+    waits = patience or watchdog.PATIENCE
+    if plan.federation is not None:
+        waits = dataclasses.replace(waits, may_kill=False)
+    shortage, hung = Shortage(options.wait_for_resources), Counter[str]()
+    storage = "--storage" if options.storage else "--output", observer.trials_folder
+
+    def make() -> Watch:
+        listener = Listener(waits, lambda uid: _epoch_seconds(plan, dataset, uid))
+        return Watch(observer, bundles=bundles, storage=storage, listener=listener, shortage=shortage, hung=hung)
+
+    return make
+
+
+def _epoch_seconds(plan: Plan, dataset: Dataset, uid: str) -> float | None:
+    """Estimate the seconds of one epoch of a trial on its share of a CPU; None where that fails."""
+    from models.calibration import estimate_seconds
+
+    trial = next(one for one in plan.trials if one.uid == uid)
+    recipe = dataclasses.replace(make_recipe(trial, plan.protocol, dataset.trunk), epochs=1)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))  # as the workers have
+        (seconds,) = estimate_seconds([recipe], plan.corpus.features, dataset.num_frames, len(dataset.folds))
+    except Exception:
+        return None
+    finally:
+        torch.set_num_threads(threads)
+    rounds = plan.federation.local_epochs if plan.federation is not None else 1
+    return seconds * rounds / min(1.0, plan.search.cpus_per_trial)
 
 
 def _run(  # noqa: PLR0913, PLR0917 - as above
@@ -260,22 +251,23 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     scratch: Path,
     earlier: Sequence[Mapping[str, Any]],
     failed: set[str],
-    observer: Observer,
+    watch: Watch,
     end: float | None,
 ) -> list[str]:
     """Let Tune run what is left; gives the trials that it gave up without the tries it owes them."""
     done = {str(result["uid"]) for result in earlier}
-    space, algorithm, samples = _space(plan, done | failed, earlier)
+    space, algorithm, samples = _space(plan, done | failed, earlier, watch)
     if samples == 0:
         return []
-    watch = _Watch(observer)
-    trials_folder = observer.trials_folder
+    assert watch.observer is not None
+    leave = partial(_leave_stopped, watch.observer.trials_folder)
+    halving = plan.search.scheduler == "asha"
     tuner = tune.Tuner(
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
             search_alg=algorithm,
-            scheduler=_Halving(plan, trials_folder, earlier) if plan.search.scheduler == "asha" else FIFOScheduler(),
+            scheduler=Halving(watch, plan.protocol.epochs, earlier, leave) if halving else InOrder(watch),
             num_samples=samples,
             time_budget_s=None if end is None else max(1.0, end - time.monotonic()),
             reuse_actors=True,
@@ -287,13 +279,24 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
             storage_path=str(scratch.parent),
             verbose=0,
             callbacks=[watch],
+            stop=Ender(watch),
             failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
-    with contextlib.redirect_stdout(sys.stderr):
-        tuner.fit()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            tuner.fit()
+    except Exception as error:
+        # Tune keeps notes of its own, under the output folder.
+        if not watch.end_if_unwritable(error):
+            raise
     return watch.lost
+
+
+def _leave_stopped(trials_folder: Path, uid: str) -> None:
+    """Make a result of the scores so far of a trial that the scheduler stops."""
+    seal_progress(trials_folder / uid)
 
 
 def reserved(plan: Plan, dataset: Dataset) -> Any:
@@ -317,10 +320,12 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
     return tune.PlacementGroupFactory(bundles)
 
 
-def _space(plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], Any, int]:
+def _space(
+    plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]], watch: Watch
+) -> tuple[dict[str, Any], Any, int]:
     if plan.search.search == "optuna":
         searcher = OptunaGenerations(plan, {str(result["uid"]): result for result in earlier})
-        return {}, _as_ray_searcher(searcher), plan.num_planned
+        return {}, _as_ray_searcher(searcher, watch), plan.num_planned
     left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
     if plan.search.hours:
         # Any order of cost would leave one end of the grid unseen when the time is up.
@@ -331,8 +336,8 @@ def _space(plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]]) -> 
     return {"uid": tune.grid_search([trial.uid for trial in left])}, None, 1 if left else 0
 
 
-def _as_ray_searcher(generations: OptunaGenerations) -> Any:
-    """Give the search its Tune interface."""
+def _as_ray_searcher(generations: OptunaGenerations, watch: Watch | None = None) -> Any:
+    """Give the search its Tune interface; what goes wrong in it ends no trial that runs, and is said by `watch`."""
     from ray.tune.search import Searcher
 
     class Adapter(Searcher):  # type: ignore[misc]
@@ -341,11 +346,21 @@ def _as_ray_searcher(generations: OptunaGenerations) -> Any:
                 uid = generations.ask(trial_id)
             except StopSearch:
                 return Searcher.FINISHED
+            except Exception as error:
+                if watch is None:
+                    raise
+                watch.complain("Optuna suggests nothing further", error)
+                return Searcher.FINISHED
             return {"uid": uid} if uid else None
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             failed = error or not result or result.get("failed", False)
-            generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
+            try:
+                generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
+            except Exception as problem:
+                if watch is None:
+                    raise
+                watch.complain("while Optuna was told a result", problem)
 
         def save(self, checkpoint_path: str) -> None:
             """Nothing to save: the trials' own results are the state."""

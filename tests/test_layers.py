@@ -18,7 +18,7 @@ MAY_IMPORT = {
 # Third-party library -> the files that may import it.
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking.py", "orchestrator/tracking_models.py"},
-    "ray": {"orchestrator/cluster.py", "orchestrator/tuning.py", "fed/actors.py"},
+    "ray": {"orchestrator/cluster.py", "orchestrator/tuning.py", "orchestrator/watching.py", "fed/actors.py"},
     "pandas": "orchestrator/corpora/",
     "av": "orchestrator/corpora/",
 }

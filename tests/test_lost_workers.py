@@ -11,6 +11,7 @@ from orchestrator import tuning
 from orchestrator.files import read_json, write_json
 from orchestrator.progress import Observer
 from orchestrator.trial_files import FAILURE_FILE, RESULT_FILE
+from orchestrator.watching import WORKER_DIED, Watch
 from tests.records import make_plan, make_result
 
 PLAN = make_plan()
@@ -59,7 +60,7 @@ def test_a_trial_that_is_lost_each_time_has_failed(search: Callable[..., list[in
         return UIDS[:1]
 
     assert len(search(attempt)) == 1 + tuning.WORKER_DEATHS
-    assert read_json(tmp_path / UIDS[0] / FAILURE_FILE)["message"] == tuning.WORKER_DIED
+    assert read_json(tmp_path / UIDS[0] / FAILURE_FILE)["message"] == WORKER_DIED
 
 
 def test_a_search_that_was_broken_off_is_not_begun_again(search: Callable[..., list[int]]) -> None:
@@ -68,7 +69,7 @@ def test_a_search_that_was_broken_off_is_not_begun_again(search: Callable[..., l
 
 def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None:
     observer = Observer(PLAN, tmp_path, [], lambda: None)
-    watch = tuning._Watch(observer)
+    watch = Watch(observer)
     for uid, deaths in zip(UIDS, (1, 1 + tuning.WORKER_DEATHS), strict=False):
         trial = SimpleNamespace(config={"uid": uid}, num_failures=deaths, get_error=lambda: None)
         watch.on_trial_error(trial=trial)
