@@ -9,8 +9,9 @@ import click
 from orchestrator import cli_models, exit_codes, terminal
 from orchestrator import options as opt
 from orchestrator.endings import SearchEnded
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, printable
 from orchestrator.interrupts import take_as_ctrl_c
+from orchestrator.tracking_address import hide_password, leave_command_line
 from orchestrator.unforeseen import unforeseen
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
@@ -25,22 +26,30 @@ class Guarded(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             for problem in error.problems:
-                click.echo(f"error: {problem}", err=True)
+                _complain(f"error: {problem}")
             ctx.exit(exit_codes.INPUT)
         except SearchEnded as error:
-            click.echo(f"error: {error}", err=True)
+            _complain(f"error: {error}")
             run = ctx.meta.get(RUN)
             if run is not None and run.is_dir():
-                click.echo(f"continue with  python -m orchestrator tune --resume {run}", err=True)
+                _complain(f"continue with  python -m orchestrator tune --resume {run}")
             ctx.exit(error.exit_code)
+        except click.ClickException as error:  # it repeats what was typed
+            vars(error)["message"] = printable(hide_password(error.message))
+            raise
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            _complain("interrupted")
             ctx.exit(exit_codes.INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
-            click.echo(unforeseen(error, str(ctx.invoked_subcommand), ctx.meta.get(RUN)), err=True)
+            _complain(unforeseen(error, str(ctx.invoked_subcommand), ctx.meta.get(RUN)))
             ctx.exit(exit_codes.UNFORESEEN)
+
+
+def _complain(line: str) -> None:
+    """Write a line for people that may repeat what others wrote: no log-in, and nothing that steers a terminal."""
+    click.echo(printable(hide_password(line)), err=True)
 
 
 @click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,7 +143,7 @@ def report(
     made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, force=force)
     for one in made.listed:
         if one.note:
-            click.echo(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}", err=True)
+            click.echo(printable(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}"), err=True)
     click.echo(f"{len(made.searches)} searches reported; written to {output / 'report.html'}")
 
 
@@ -144,7 +153,8 @@ def report(
 @click.pass_context
 def ui(ctx: click.Context, tracking_uri: str | None, port: int) -> None:
     """Open the MLflow UI on 127.0.0.1."""
-    from orchestrator.tracking_store import resolve_tracking_uri, serve_ui
+    from orchestrator.tracking_store import resolve_tracking_uri
+    from orchestrator.tracking_ui import serve_ui
 
     ctx.exit(serve_ui(resolve_tracking_uri(tracking_uri), port))
 
@@ -321,6 +331,7 @@ cli_models.register(cli)
 
 def main() -> None:
     """Run the command line."""
+    leave_command_line()
     take_as_ctrl_c()
     terminal.forgive()
     cli(prog_name="python -m orchestrator")

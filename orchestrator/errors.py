@@ -1,10 +1,20 @@
 """What a user can cause: bad files and bad options, gathered so that one command shows all of them at once."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 DOING = "while "
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters as \\xNN, so that a file's or a server's text cannot steer a terminal.
+
+    Newline and tab stay.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

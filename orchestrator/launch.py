@@ -31,7 +31,9 @@ from orchestrator.plan import (
 )
 from orchestrator.plan_file import load_plan, save_plan
 from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
-from orchestrator.tracking import resolve_tracking_uri
+from orchestrator.tracking_address import hide_arguments
+from orchestrator.tracking_secrets import keep, move_out
+from orchestrator.tracking_store import resolve_tracking_uri
 
 # The embedded corpus of the demo: everybody, for a minute each; ours.
 DEMO_PARTICIPANTS = 23
@@ -76,7 +78,7 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         output = claimed.folder if claimed else _output(request)
         plan = _plan(decided, output.name, uri, loaded[0], chosen)
         if claimed:
-            _save(plan, output)
+            _save(plan, output, uri)
         return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed)
     except BaseException:
         if claimed:
@@ -88,6 +90,7 @@ def resume(output: Path, show: Show | None = None) -> Launch:
     """Take up the run in a folder; InputError if it has no plan, if its data have changed, if somebody works there."""
     claimed = claim_run(output.absolute())
     try:
+        move_out(claimed.folder)
         plan = load_plan(output)
         if show:
             for line in _other_versions(plan):
@@ -116,8 +119,9 @@ def _claim(request: Request) -> Claim:
     return claim_new(_output(request)) if request.output else claim_next(_output(request))
 
 
-def _save(plan: Plan, output: Path) -> None:
+def _save(plan: Plan, output: Path, uri: str) -> None:
     try:
+        keep(output, uri)
         save_plan(plan, output)
     except OSError as error:
         found = f"{output}: {error.strerror or error}"
@@ -174,7 +178,7 @@ def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, cho
         versions=versions(),
         git_commit=git_commit(),
         started=datetime.now(UTC).isoformat(timespec="microseconds"),
-        arguments=tuple(sys.argv[1:]),
+        arguments=tuple(hide_arguments(sys.argv[1:])),
         images=decided.images,
         federation=decided.federation,
         features=request.data.features,

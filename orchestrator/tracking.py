@@ -14,20 +14,24 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tracking_records as records
+from orchestrator.tracking_address import whole_address
+from orchestrator.tracking_limits import Limit, bounded
 from orchestrator.tracking_records import RunRecord, StoredRun
+from orchestrator.tracking_report import TrackingReport
+from orchestrator.tracking_schema import check_store
+from orchestrator.tracking_secrets import keep, move_out, recall
 from orchestrator.tracking_store import (
     QUIET_ENVIRONMENT,
     SQLITE_PREFIX,
     artifact_location,
     database_path,
     default_tracking_uri,
+    is_run_id,
     locked,
     resolve_tracking_uri,
-    serve_ui,
-    ui_command,
 )
 from orchestrator.tracking_views import experiment_tags
-from orchestrator.tracking_writer import TrackingReport, Writer, read_state
+from orchestrator.tracking_writer import Writer, read_state
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -39,9 +43,7 @@ __all__ = [
     "default_tracking_uri",
     "open_to_read",
     "resolve_tracking_uri",
-    "serve_ui",
     "tracking_identity",
-    "ui_command",
     "write_missing",
 ]
 
@@ -58,6 +60,7 @@ LONGEST_DELAY_SECONDS = 60.0
 LAST_ATTEMPTS = 2  # at the end of a search whose store fails
 
 RUNS_A_PAGE = 500
+ACTIVE_ONLY, DELETED_ONLY = 1, 2  # MLflow's ViewType
 
 
 class Tracker:
@@ -69,6 +72,7 @@ class Tracker:
 
     def __init__(self, output: Path, tracking_uri: str, experiment: str | None = None) -> None:
         """Follow `output` (with its plan.json) into the store at an absolute `tracking_uri`."""
+        recall(output)
         self._writer = Writer(output, tracking_uri, experiment, _Store)
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -82,6 +86,10 @@ class Tracker:
 
     def start(self) -> None:
         """Start the thread; it opens (and on first use creates) the store and the parent run."""
+        try:
+            keep(self._writer.output, self._writer.tracking_uri)
+        except OSError as error:
+            self._writer.note(error)
         self._wake.set()
         self._thread.start()
 
@@ -140,19 +148,27 @@ def write_missing(output: Path, tracking_uri: str | None = None) -> TrackingRepo
     """Write whatever a search's directory has and the store lacks; a second call changes nothing.
 
     The store is the one in plan.json unless `tracking_uri` names another. Raises InputError for a directory
-    without a readable plan.json or an impossible address; a failing store is reported, not raised.
+    without a readable plan.json or an impossible address; a failing store is reported, not raised, and so is one in
+    which no call finishes within tracking_limits.CALL_SECONDS.
     """
-    plan = records.read_plan(output)
-    tracking_uri = resolve_tracking_uri(tracking_uri or plan.get("tracking", {}).get("tracking_uri"))
+    records.read_plan(output)
+    move_out(output)
+    tracking_uri = resolve_tracking_uri(
+        tracking_uri or records.read_plan(output).get("tracking", {}).get("tracking_uri")
+    )
     writer = Writer(output, tracking_uri, None, _Store)
+
+    def attempt(limit: Limit) -> None:
+        for number in range(LAST_ATTEMPTS):
+            if number:
+                time.sleep(FIRST_DELAY_SECONDS)
+            if writer.run_pass(search_over=True, limit=limit):
+                break
+
     try:
         with locked(output / LOCK_NAME, wait_seconds=1.0):
-            for attempt in range(LAST_ATTEMPTS):
-                if writer.run_pass(search_over=True):
-                    break
-                if attempt + 1 < LAST_ATTEMPTS:
-                    time.sleep(FIRST_DELAY_SECONDS)
-    except OSError as error:  # TimeoutError: the search itself is still writing
+            bounded(attempt, stop=writer.stopped.set)
+    except OSError as error:  # TimeoutError: the search itself is still writing, or the store answers too slowly
         writer.failing = True
         writer.note(error)
     return writer.report()
@@ -161,16 +177,16 @@ def write_missing(output: Path, tracking_uri: str | None = None) -> TrackingRepo
 def tracking_identity(output: Path) -> dict[str, str] | None:
     """Return tracking_uri, experiment_id and run_id of a directory's parent run; None before it exists."""
     state = read_state(output)
-    if state is None or not state.get("run_id"):
+    if state is None or not state["run_id"]:
         return None
     return {key: str(state[key]) for key in ("tracking_uri", "experiment_id", "run_id")}
 
 
 class _Store:
-    """MLflow as the writer sees it; `check` runs before every call and may raise to stop."""
+    """MLflow as the writer sees it; `check` runs before every call, with the bytes it moves, and may raise to stop."""
 
-    def __init__(self, tracking_uri: str, check: Callable[[], None]) -> None:
-        check()
+    def __init__(self, tracking_uri: str, check: Callable[..., None]) -> None:
+        check(more_seconds=CREATE_DATABASE_SECONDS)
         self._client = connect(tracking_uri)
         self._check = check
         self._location = artifact_location(tracking_uri)
@@ -186,6 +202,8 @@ class _Store:
                 if self._client.get_experiment_by_name(name) is None:
                     raise
         experiment = self._client.get_experiment_by_name(name)
+        if experiment is None or experiment.name != name:
+            raise RuntimeError(f"it gave no experiment {name!r}, also when asked to make one: is it an MLflow server?")
         if experiment.lifecycle_stage != "active":
             raise RuntimeError(f"the experiment {name!r} was deleted: restore it, or name another one")
         self._experiment_id = str(experiment.experiment_id)
@@ -194,13 +212,13 @@ class _Store:
                 self._client.set_experiment_tag(self._experiment_id, key, value)
         return self._experiment_id
 
-    def search(self, tag: str, value: str) -> Iterator[StoredRun]:
-        """Yield the runs of the experiment that carry the tag."""
-        token = None
+    def search(self, tag: str, value: str, *, deleted: bool = False) -> Iterator[StoredRun]:
+        """Yield the runs of the experiment that carry the tag; either those that were deleted, or the others."""
+        token, view = None, DELETED_ONLY if deleted else ACTIVE_ONLY
         while True:
             self._check()
             page = self._client.search_runs(
-                [self._experiment_id], f"tags.`{tag}` = '{value}'", max_results=RUNS_A_PAGE, page_token=token
+                [self._experiment_id], f"tags.`{tag}` = '{value}'", view, RUNS_A_PAGE, page_token=token
             )
             yield from map(_stored, page)
             token = page.token
@@ -239,14 +257,14 @@ class _Store:
 
     def log_file(self, run_id: str, path: Path, folder: str | None) -> None:
         """Upload an artifact."""
-        self._check()
+        self._check(num_bytes=path.stat().st_size)
         self._client.log_artifact(run_id, str(path), folder)
 
     def log_model(self, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
         """Log the exported program in a run's folder as a model of the run."""
         from orchestrator.tracking_models import log_model
 
-        self._check()
+        self._check(num_bytes=(folder / records.EXPORTED_MODEL_NAME).stat().st_size)
         log_model(self._client, self._experiment_id, run_id, folder, made)
 
     def end(self, run_id: str, status: str, end_ms: int) -> None:
@@ -284,12 +302,18 @@ def _quiet_mlflow() -> "type[MlflowClient]":
 
 
 def connect(tracking_uri: str) -> "MlflowClient":
-    """Open a store. A SQLite file appears whole or not at all, made by one process while others wait."""
+    """Open a store. A SQLite file appears whole or not at all, made by one process while others wait.
+
+    Raises InputError for a database that is no MLflow store, or one of another schema: MLflow would change it.
+    """
     client_type = _quiet_mlflow()
     database = database_path(tracking_uri)
     if database is None:
-        return client_type(tracking_uri)
+        check_store(tracking_uri, writing=True)
+        return client_type(whole_address(tracking_uri))
+    database.parent.mkdir(parents=True, exist_ok=True)
     with locked(database.with_name(f"{database.name}.lock"), wait_seconds=CREATE_DATABASE_SECONDS):
+        check_store(tracking_uri, writing=True)
         if not database.is_file():
             with TemporaryDirectory(prefix=f"{database.name}.new-", dir=database.parent) as folder:
                 new = Path(folder) / database.name
@@ -299,11 +323,14 @@ def connect(tracking_uri: str) -> "MlflowClient":
 
 
 def open_to_read(tracking_uri: str) -> "MlflowClient":
-    """Open a store that is there, for orchestrator/tracking_reader.py; nothing is created and nothing locked."""
-    return _quiet_mlflow()(tracking_uri)
+    """Open a store that is there; nothing is created and nothing locked. InputError if it is no MLflow store."""
+    check_store(tracking_uri)
+    return _quiet_mlflow()(whole_address(tracking_uri))
 
 
 def _stored(run: "Run") -> StoredRun:
+    if not is_run_id(run.info.run_id):
+        raise RuntimeError(f"it gave a run with the id {run.info.run_id!r}: is it an MLflow server?")
     return StoredRun(
         run_id=run.info.run_id,
         status=run.info.status,

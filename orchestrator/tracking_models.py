@@ -13,9 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InputError
-from orchestrator.tracking import connect
+from orchestrator.tracking import open_to_read
+from orchestrator.tracking_address import public_address
+from orchestrator.tracking_limits import Limit, bounded
 from orchestrator.tracking_records import EXPORTED_MODEL_NAME
-from orchestrator.tracking_store import database_path, hide_password, resolve_tracking_uri
+from orchestrator.tracking_report import one_line
+from orchestrator.tracking_store import resolve_tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -29,24 +32,35 @@ PARENT_KIND = "search"
 def download_model(run_id: str, folder: Path, tracking_uri: str | None) -> tuple[Path, str]:
     """Fetch the model's folder of a search's parent run into `folder`; return it and the store's address.
 
-    InputError: a store without a database, no such run, or a run without a model, such as a configuration's.
+    InputError: a store without a database, no such run, a run without a model, such as a configuration's, or a server
+    that answers too slowly.
     """
     uri = resolve_tracking_uri(tracking_uri)
-    client = _client(uri)
-    where = f"run {run_id} in {hide_password(uri)}"
+    where = f"run {run_id} in {public_address(uri)}"
+    client = _opened(uri)
     try:
-        names = [one.path for one in client.list_artifacts(run_id)]
+        names = bounded(lambda _: [one.path for one in client.list_artifacts(run_id)])
+    except TimeoutError as error:
+        raise _no_answer(uri, error) from error
     except Exception as error:
-        found = str(error).splitlines()[0]
-        raise InputError.of("--model", found=f"no {where} ({found})", expected="a run of this store") from error
+        found = f"no {where} ({one_line(str(error))})"
+        raise InputError.of("--model", found=found, expected="a run of this store") from error
     if MODEL_ARTIFACT not in names:
         expected = "a search's parent run: its configurations have no model of their own"
         raise InputError.of("--model", found=f"no {MODEL_ARTIFACT}/ in {where}", expected=expected)
     try:
-        return Path(client.download_artifacts(run_id, MODEL_ARTIFACT, str(folder))), uri
+        return bounded(lambda limit: _download(client, run_id, folder, limit)), uri
+    except TimeoutError as error:
+        raise _no_answer(uri, error) from error
     except Exception as error:
-        found = f"{MODEL_ARTIFACT}/ of {where} ({str(error).splitlines()[0]})"
+        found = f"{MODEL_ARTIFACT}/ of {where} ({one_line(str(error))})"
         raise InputError.of("--model", found=found, expected="artifacts that can be fetched") from error
+
+
+def _download(client: "MlflowClient", run_id: str, folder: Path, limit: Limit) -> Path:
+    sizes = [one.file_size or 0 for one in client.list_artifacts(run_id, MODEL_ARTIFACT)]
+    limit.renew(num_bytes=sum(sizes))
+    return Path(client.download_artifacts(run_id, MODEL_ARTIFACT, str(folder)))
 
 
 def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
@@ -54,16 +68,17 @@ def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], ta
     from mlflow.entities import Metric, RunTag
 
     now = int(time.time() * 1000)
+    client = _opened(tracking_uri)
     try:
-        _client(tracking_uri).log_batch(
-            run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
-            tags=[RunTag(*item) for item in tags.items()],
+        bounded(
+            lambda _: client.log_batch(
+                run_id,
+                metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+                tags=[RunTag(*item) for item in tags.items()],
+            )
         )
-    except InputError:
-        raise
     except Exception as error:
-        found = f"run {run_id} in {hide_password(tracking_uri)} ({str(error).splitlines()[0]})"
+        found = f"run {run_id} in {public_address(tracking_uri)} ({one_line(str(error))})"
         raise InputError.of("--record", found=found, expected="a run that can be written") from error
 
 
@@ -106,8 +121,15 @@ def _lay_down(place: Path, program: Path, model_id: str, run_id: str, made: Mapp
     model.save(str(place / "MLmodel"))
 
 
-def _client(tracking_uri: str) -> "MlflowClient":
-    database = database_path(tracking_uri)
-    if database is not None and not database.is_file():
-        raise InputError.of("--tracking-uri", found=f"no database at {database}", expected="a store with the run")
-    return connect(tracking_uri)
+def _opened(tracking_uri: str) -> "MlflowClient":
+    try:
+        return bounded(lambda _: open_to_read(tracking_uri))
+    except InputError:
+        raise
+    except Exception as error:
+        raise _no_answer(tracking_uri, error) from error
+
+
+def _no_answer(tracking_uri: str, error: Exception) -> InputError:
+    found = f"{public_address(tracking_uri)}: {one_line(str(error))}"
+    return InputError.of("--tracking-uri", found=found, expected="an MLflow store that answers")

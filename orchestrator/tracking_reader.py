@@ -6,20 +6,24 @@ the addresses of the first one: artifacts are then looked for beside the databas
 
 import gc
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, printable
+from orchestrator.tracking_address import hide_password, public_address
+from orchestrator.tracking_limits import Limit, bounded
 from orchestrator.tracking_records import KIND_TAG, PARENT_TAG
-from orchestrator.tracking_store import ARTIFACTS_NAME, database_path, hide_password
+from orchestrator.tracking_store import ARTIFACTS_NAME, database_path, is_run_id
 
 EXPERIMENT_PREFIX = "affect-"
 RUNS_A_PAGE = 1000
 MESSAGE_CHARACTERS = 300
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,36 +42,37 @@ class RecordedRun:
 
 
 class StoreReader:
-    """An MLflow store, opened for reading; what its transport raises becomes an InputError that names the store."""
+    """An MLflow store, opened for reading; what its transport raises becomes an InputError that names the store.
+
+    Each call ends within the limits of orchestrator/tracking_limits.py.
+    """
 
     def __init__(self, tracking_uri: str, folder: Path) -> None:
         """Open the store at an absolute address; `folder` is where artifacts of a server are downloaded to."""
-        database = database_path(tracking_uri)
-        if database is not None and not database.is_file():
-            expected = "a store that a search has written (run `python -m orchestrator tune`, or `track DIR`)"
-            raise InputError.of("--tracking-uri", found=f"no database at {database}", expected=expected)
         from orchestrator.tracking import open_to_read
 
+        database = database_path(tracking_uri)
         self._uri, self._folder = tracking_uri, folder
         self._beside = None if database is None else database.parent / ARTIFACTS_NAME
-        try:
-            self._client = open_to_read(tracking_uri)
-        except Exception as error:
-            raise self._failed(error) from error
+        self._client = self._asked(lambda _: open_to_read(tracking_uri))
 
     def experiments(self, names: Sequence[str]) -> dict[str, str]:
         """Return id -> name of the named experiments, or of all `affect-*` when none is named."""
-        try:
-            found = self._pages(lambda token: self._client.search_experiments(page_token=token))
-            known = {str(one.experiment_id): str(one.name) for one in found}
-        except Exception as error:
-            raise self._failed(error) from error
+        known = self._asked(
+            lambda limit: {
+                str(one.experiment_id): str(one.name)
+                for one in _pages(lambda token: self._client.search_experiments(page_token=token), limit)
+            }
+        )
+        if not known:  # MLflow itself makes one
+            found = f"{public_address(self._uri)}: no experiment at all"
+            raise InputError.of("--tracking-uri", found=found, expected="an MLflow store with searches")
         wanted = {key: name for key, name in known.items() if name in names} if names else {}
         if not names:
             wanted = {key: name for key, name in known.items() if name.startswith(EXPERIMENT_PREFIX)}
         missing = sorted(set(names) - set(wanted.values()))
         if missing:
-            there = ", ".join(sorted(known.values())) or "no experiment"
+            there = printable(", ".join(sorted(known.values())))
             raise InputError.of("--experiment", found=", ".join(map(repr, missing)), expected=f"one of: {there}")
         return dict(sorted(wanted.items(), key=lambda item: item[1]))
 
@@ -82,10 +87,7 @@ class StoreReader:
 
     def curve(self, run_id: str, key: str) -> list[float]:
         """Return the values of a metric, one an epoch, in their order."""
-        try:
-            points = self._client.get_metric_history(run_id, key)
-        except Exception as error:
-            raise self._failed(error) from error
+        points = self._asked(lambda _: self._client.get_metric_history(run_id, key))
         return [float(point.value) for point in sorted(points, key=lambda one: int(one.step))]
 
     def artifact(self, run: RecordedRun, name: str) -> Path | None:
@@ -96,42 +98,51 @@ class StoreReader:
             if self._beside is not None:
                 places.append(self._beside / run.run_id / "artifacts" / name)
             return next((place for place in places if place.is_file()), None)
-        try:
-            if name not in {str(one.path) for one in self._client.list_artifacts(run.run_id)}:
-                return None
-            target = self._folder / run.run_id
-            target.mkdir(parents=True, exist_ok=True)
-            return Path(self._client.download_artifacts(run.run_id, name, str(target)))
-        except Exception as error:
-            raise self._failed(error) from error
+        return self._asked(lambda limit: self._download(run, name, limit))
+
+    def _download(self, run: RecordedRun, name: str, limit: Limit) -> Path | None:
+        sizes = {str(one.path): one.file_size for one in self._client.list_artifacts(run.run_id)}
+        if name not in sizes:
+            return None
+        target = self._folder / run.run_id
+        target.mkdir(parents=True, exist_ok=True)
+        limit.renew(num_bytes=sizes[name] or 0)
+        return Path(self._client.download_artifacts(run.run_id, name, str(target)))
 
     def _runs(self, experiments: Mapping[str, str], query: str) -> list[RecordedRun]:
         if not experiments:
             return []
         ids = list(experiments)
+
+        def ask(token: str | None) -> Any:
+            return self._client.search_runs(ids, query, max_results=RUNS_A_PAGE, page_token=token)
+
+        with _uncollected():
+            return self._asked(lambda limit: [_recorded(run, experiments) for run in _pages(ask, limit)])
+
+    def _asked(self, work: Callable[[Limit], Answer]) -> Answer:
         try:
-            with _uncollected():
-                runs = self._pages(
-                    lambda token: self._client.search_runs(ids, query, max_results=RUNS_A_PAGE, page_token=token)
-                )
-                return [_recorded(run, experiments) for run in runs]
+            return bounded(work)
+        except InputError:
+            raise
         except Exception as error:
             raise self._failed(error) from error
 
-    @staticmethod
-    def _pages(ask: Any) -> Iterator[Any]:
-        token = None
-        while True:
-            page = ask(token)
-            yield from page
-            token = page.token
-            if not token:
-                return
-
     def _failed(self, error: Exception) -> InputError:
-        said = " ".join(hide_password(str(error)).split())[:MESSAGE_CHARACTERS]
-        found = f"{hide_password(self._uri)}: {said}"
+        said = printable(" ".join(hide_password(str(error)).split()))[:MESSAGE_CHARACTERS]
+        found = f"{public_address(self._uri)}: {said}"
         return InputError.of("--tracking-uri", found=found, expected="an MLflow store that answers")
+
+
+def _pages(ask: Callable[[str | None], Any], limit: Limit) -> Iterator[Any]:
+    token = None
+    while True:
+        limit.renew()
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 @contextmanager
@@ -147,6 +158,8 @@ def _uncollected() -> Iterator[None]:
 
 
 def _recorded(run: Any, experiments: Mapping[str, str]) -> RecordedRun:
+    if not is_run_id(run.info.run_id):
+        raise ValueError(f"a run with the id {str(run.info.run_id)[:40]!r}; MLflow's are 32 hexadecimal digits")
     return RecordedRun(
         run_id=str(run.info.run_id),
         name=str(run.info.run_name or ""),

@@ -207,9 +207,13 @@ def summary_status(summary: Mapping[str, Any]) -> str:
 def trial_record(plan: Mapping[str, Any], path: Path) -> RunRecord:
     """Return the child run of an ended trial from its result.json or failure.json.
 
-    Raises ValueError or KeyError for a file that is not one.
+    Raises ValueError, KeyError or TypeError for a file that is not one, is another trial's, or is damaged.
     """
     trial = read_json(path)
+    if trial["uid"] != path.parent.name:
+        raise ValueError(f"{path}: the result of {str(trial['uid'])[:20]!r}; expected that of its folder")
+    if number := next(_bent_numbers(trial), None):
+        raise ValueError(f"{path}: {number}; expected finite numbers, as a trial writes them")
     hparams = trial["hparams"]
     tags = _common_tags(plan) | {
         KIND_TAG: "configuration",
@@ -318,6 +322,16 @@ def _rounds(rounds: Sequence[Mapping[str, Any]], start_ms: int, end_ms: int) -> 
             value = len(one[key]) if isinstance(one[key], list) else one[key]
             when = start_ms + (end_ms - start_ms) * place // len(rounds)
             yield Point(ROUND_PREFIX + name, float(value), when, int(one["round"]))
+
+
+def _bent_numbers(value: object, where: str = "") -> Iterator[str]:
+    """Yield the places of a JSON value with a NaN or an infinity: no result is written with one."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in items:
+            yield from _bent_numbers(one, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{where} = {value}"
 
 
 def _is_finite(value: object) -> bool:

@@ -3,23 +3,23 @@
 It speaks to a store through the few words of `Store`: MLflow is imported in `orchestrator/tracking.py` only.
 """
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator import tracking_records as records
 from orchestrator.errors import InputError
-from orchestrator.files import read_json
+from orchestrator.files import read_json, write_json
+from orchestrator.tracking_address import public_address
+from orchestrator.tracking_limits import Limit
 from orchestrator.tracking_records import RunRecord, StoredRun
-from orchestrator.tracking_store import hide_password
+from orchestrator.tracking_report import STATE_NAME, TrackingReport, one_line
+from orchestrator.tracking_secrets import keep
+from orchestrator.tracking_store import is_run_id
 
-STATE_NAME = "tracking.json"
 DEFAULT_EXPERIMENT = "affect"
 FAILURES_IN_A_ROW = 2  # then it is the store and not the trial
-MESSAGE_CHARACTERS = 300
 
 
 class Store(Protocol):
@@ -29,8 +29,8 @@ class Store(Protocol):
         """Find or make the experiment that the other methods work in, and return its id."""
         ...
 
-    def search(self, tag: str, value: str) -> Iterator[StoredRun]:
-        """Yield the runs that carry the tag."""
+    def search(self, tag: str, value: str, *, deleted: bool = False) -> Iterator[StoredRun]:
+        """Yield the runs that carry the tag; either those that were deleted, or the others."""
         ...
 
     def create(self, record: RunRecord, extra_tags: Mapping[str, str]) -> StoredRun:
@@ -73,44 +73,6 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackingReport:
-    """What a store has of a search's directory after an attempt to write it.
-
-    `written` counts child runs written now, `present` those that were there before; `missing` names the uids
-    that the store lacks. `finished`: the summary and the artifacts are there, too. `problem` is the first
-    failure, if something is missing because of it.
-    """
-
-    output: Path
-    tracking_uri: str
-    experiment_id: str | None
-    run_id: str | None
-    written: int
-    present: int
-    missing: tuple[str, ...]
-    finished: bool
-    problem: str | None
-    model_problem: str | None = None  # why the best model is no model in MLflow, where it should be one
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether the store has everything that the directory has."""
-        return not self.missing and self.problem is None
-
-    def __str__(self) -> str:
-        """Say it in a sentence for the terminal, with the command that writes what is missing."""
-        where = hide_password(self.tracking_uri)
-        done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
-        if self.model_problem:
-            done += f"; the model was not logged ({self.model_problem})"
-        if self.complete:
-            return done
-        why = f" ({self.problem})" if self.problem else ""
-        again = f"`python -m orchestrator track {self.output}` writes them later"
-        return f"{done}, {len(self.missing)} missing{why}; nothing is lost: {again}"
-
-
 class Stopped(Exception):  # noqa: N818 - not an error: the caller asked to stop
     """The writer was told to stop between two calls."""
 
@@ -123,7 +85,7 @@ class Writer:
         output: Path,
         tracking_uri: str,
         experiment: str | None,
-        connect: Callable[[str, Callable[[], None]], Store],
+        connect: Callable[[str, Callable[..., None]], Store],
     ) -> None:
         """Take the directory and the store; `experiment` overrides the plan's, `connect` opens the store."""
         self.output = output
@@ -133,6 +95,7 @@ class Writer:
         self.stopped = threading.Event()
         self._experiment = experiment
         self._connect = connect
+        self._plan: dict[str, Any] | None = None
         self._store: Store | None = None
         self._experiment_id: str | None = None
         self._parent: StoredRun | None = None  # None: look at the store again before writing
@@ -143,12 +106,17 @@ class Writer:
         self._written = 0
         self._finished = False
         self._model_problem: str | None = None
+        self._state_problem: str | None = None
+        self._removed = 0
+        self._limit: Limit | None = None
 
-    def run_pass(self, *, search_over: bool) -> bool:
+    def run_pass(self, *, search_over: bool, limit: Limit | None = None) -> bool:
         """Write what is missing, never raise; tell whether the store now has everything.
 
-        While the search goes on, a summary in the directory is an earlier, interrupted part's.
+        While the search goes on, a summary in the directory is an earlier, interrupted part's. `limit` is renewed
+        before each call to the store.
         """
+        self._limit = limit
         try:
             self.failing = not self._write(search_over)
         except Stopped:
@@ -161,9 +129,8 @@ class Writer:
 
     def note(self, error: Exception | str, uid: str | None = None) -> None:
         """Remember the first failure, in a line without passwords."""
-        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        line = next(iter(text.splitlines()), "")[:MESSAGE_CHARACTERS]
-        self.problem = self.problem or hide_password(f"trial {uid}: {line}" if uid else line)
+        line = one_line(error)
+        self.problem = self.problem or (f"trial {uid}: {line}" if uid else line)
 
     def report(self) -> TrackingReport:
         """Compare the directory as it is now with what is known to be in the store; asks nobody."""
@@ -179,10 +146,14 @@ class Writer:
             finished=self._finished,
             problem=self.problem if missing or self.failing else None,
             model_problem=self._model_problem,
+            state_problem=self._state_problem,
+            removed=self._removed,
+            trackable=(self.output / records.PLAN_NAME).is_file(),
         )
 
     def _write(self, search_over: bool) -> bool:
-        plan = records.read_plan(self.output)
+        # Read once: what was planned does not change, and its file may be removed while the search goes on.
+        plan = self._plan = self._plan or records.read_plan(self.output)
         if self._store is None:
             self._store = self._connect(self.tracking_uri, self._check_stopped)
         parent = self._parent or self._open(self._store, plan)
@@ -201,23 +172,59 @@ class Writer:
         parent = self._find_or_create_parent(store, plan)
         self._run_id = parent.run_id
         found: dict[str, list[StoredRun]] = {}
-        for run in store.search(records.PARENT_TAG, parent.run_id):
-            if uid := run.tags.get(records.UID_TAG):  # somebody's own child run is not ours to touch
-                found.setdefault(uid, []).append(run)
-        self._children = {uid: _keep_one(store, runs) for uid, runs in found.items()}
+        for one in (parent, *self._other_parents(store, parent)):
+            for run in store.search(records.PARENT_TAG, one.run_id):
+                if uid := run.tags.get(records.UID_TAG):  # somebody's own child run is not ours to touch
+                    found.setdefault(uid, []).append(run)
+        self._children = {uid: self._adopted(store, self._keep_one(store, runs)) for uid, runs in found.items()}
         self._save_state()
         return parent
+
+    def _other_parents(self, store: Store, parent: StoredRun) -> list[StoredRun]:
+        """Return earlier parent runs of this search, deleted by somebody: their children are listed nevertheless."""
+        known = parent.tags[records.SEARCH_TAG]
+        others = [run for run in store.search(records.SEARCH_TAG, known) if run.run_id != parent.run_id]
+        deleted = list(store.search(records.SEARCH_TAG, known, deleted=True))
+        for other in others:  # restored after a new one was made: one search is one run
+            self._remove(store, other)
+        return [*others, *deleted]
+
+    def _adopted(self, store: Store, child: StoredRun) -> StoredRun:
+        """Return a child run as one of our parent, wherever it was found."""
+        if child.tags.get(records.PARENT_TAG) == self._run_id:
+            return child
+        assert self._run_id is not None
+        store.log(child.run_id, tags={records.PARENT_TAG: self._run_id})
+        return child.changed(tags={**child.tags, records.PARENT_TAG: self._run_id})
 
     def _find_or_create_parent(self, store: Store, plan: dict[str, Any]) -> StoredRun:
         record = records.search_record(plan)
         runs = list(store.search(records.SEARCH_TAG, record.tags[records.SEARCH_TAG]))
         known = (read_state(self.output) or {}).get("run_id")
         ours = [run for run in runs if run.run_id == known] or runs
-        parent = _keep_one(store, ours) if ours else store.create(record, {})
+        parent = self._keep_one(store, ours) if ours else store.create(record, {})
         # A resumed search may run under other versions: tags can change, parameters cannot.
         params = {key: value for key, value in record.params.items() if key not in parent.params}
         store.log(parent.run_id, params=params, tags=record.tags)
-        return parent
+        return parent.changed(tags={**parent.tags, **record.tags})
+
+    def _keep_one(self, store: Store, runs: Sequence[StoredRun]) -> StoredRun:
+        """Return one of the runs that are the same thing, and delete the others.
+
+        There are others when a server made a run but its answer was lost on the way, or under an earlier parent.
+        """
+
+        def rank(run: StoredRun) -> tuple[bool, bool, int, str]:
+            return not run.ended, run.tags.get(records.PARENT_TAG) != self._run_id, run.start_ms, run.run_id
+
+        best, *others = sorted(runs, key=rank)
+        for other in others:
+            self._remove(store, other)
+        return best
+
+    def _remove(self, store: Store, run: StoredRun) -> None:
+        store.delete(run.run_id)
+        self._removed += 1
 
     def _write_trials(self, store: Store, plan: dict[str, Any], parent: StoredRun) -> bool:
         """Write the new trials; one that cannot be written does not keep the others back."""
@@ -226,8 +233,11 @@ class Writer:
         # Those that failed before come last: a broken file must not hide a working store.
         for uid, path in sorted(files, key=lambda item: self._failures.get(item[0], 0)):
             stamp = _stamp(path)
+            record = self._record(plan, uid, path)
+            if record is None:
+                continue
             try:
-                self._written += self._write_trial(store, uid, records.trial_record(plan, path), parent)
+                self._written += self._write_trial(store, uid, record, parent)
             except Stopped:
                 raise
             except Exception as error:
@@ -240,6 +250,14 @@ class Writer:
             failed_in_a_row = 0
             self._seen[uid] = stamp
         return all(uid in self._seen for uid, _ in files)
+
+    def _record(self, plan: dict[str, Any], uid: str, path: Path) -> RunRecord | None:
+        """Return what to write of a trial; None for a damaged file, which is that trial's problem alone."""
+        try:
+            return records.trial_record(plan, path)
+        except Exception as error:  # whatever a damaged file makes of it
+            self.note(error, uid)
+            return None
 
     def _write_trial(self, store: Store, uid: str, record: RunRecord, parent: StoredRun) -> int:
         """Write one child run unless the store has it; its status, set last, says that the rest is there."""
@@ -296,7 +314,7 @@ class Writer:
             except Stopped:
                 raise
             except Exception as error:  # an older server, for one, has no models
-                problem = hide_password(f"{type(error).__name__}: {error}".splitlines()[0][:MESSAGE_CHARACTERS])
+                problem = one_line(error)
         if problem is not None:
             tags = {records.MODEL_PROBLEM_TAG: str(problem)}
         self._model_problem = problem
@@ -311,38 +329,39 @@ class Writer:
         if self.stopped.is_set():
             return  # another writer may own the directory by now
         state = {
-            "tracking_uri": hide_password(self.tracking_uri),
+            "tracking_uri": public_address(self.tracking_uri),
             "experiment_id": self._experiment_id,
             "run_id": self._run_id,
             "children": {uid: run.run_id for uid, run in self._children.items()},
             "finished": self._finished,
         }
-        new = self.output / f"{STATE_NAME}.new"
-        new.write_text(json.dumps(state, indent=1), encoding="utf-8")
-        new.replace(self.output / STATE_NAME)
+        if not self.output.is_dir():
+            return  # a folder that somebody removed is not made again
+        try:
+            write_json(self.output / STATE_NAME, state)
+            keep(self.output, public_address(self.tracking_uri))
+            self._state_problem = None
+        except OSError as error:  # the store has it all the same
+            self._state_problem = one_line(error)
+            self.note(f"{STATE_NAME}: {self._state_problem}")
 
-    def _check_stopped(self) -> None:
+    def _check_stopped(self, **needs: Any) -> None:
         if self.stopped.is_set():
             raise Stopped
+        if self._limit is not None:
+            self._limit.renew(**needs)
 
 
 def read_state(output: Path) -> dict[str, Any] | None:
-    """Return tracking.json, None when there is none that can be read: the store is searched then."""
+    """Return tracking.json, None when there is none that can be read: the store is searched then.
+
+    Its `run_id` is a run's id or None.
+    """
     try:
-        return read_json(output / STATE_NAME)
+        state = read_json(output / STATE_NAME)
     except InputError:
         return None
-
-
-def _keep_one(store: Store, runs: Sequence[StoredRun]) -> StoredRun:
-    """Return one of the runs that are the same thing, and delete the others.
-
-    There are others when a server made a run but its answer was lost on the way. MLflow can restore them.
-    """
-    best, *others = sorted(runs, key=lambda run: (not run.ended, run.start_ms, run.run_id))
-    for other in others:
-        store.delete(other.run_id)
-    return best
+    return {**state, "run_id": state.get("run_id") if is_run_id(state.get("run_id")) else None}
 
 
 def _stamp(path: Path) -> tuple[str, int]:

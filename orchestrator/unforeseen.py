@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import done_when
 from orchestrator.run_folder import LOG_FILE
+from orchestrator.tracking_address import hide_password
 
 
 def unforeseen(error: BaseException, command: str, run: Path | None) -> str:
@@ -17,7 +18,7 @@ def unforeseen(error: BaseException, command: str, run: Path | None) -> str:
 
     The log is the run's own if there is one that can be written, else a new file for temporary ones.
     """
-    log = _logged("".join(traceback.format_exception(error)), command, run)
+    log = _logged(hide_password("".join(traceback.format_exception(error))), command, run)
     what = " ".join(filter(None, (command, done_when(error))))
     said = (str(error).strip().splitlines() or [""])[0]
     line = f"error: {what}: {type(error).__name__}: {said}".rstrip(": ")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,42 @@ def ray_cluster() -> Iterator[StartRay]:
 
         start()
         yield start
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A small disk of its own."""
+
+    folder: Path
+
+    def fill(self) -> None:
+        """Leave no free byte on it."""
+        with contextlib.suppress(OSError), (self.folder / "filling").open("wb", buffering=0) as file:
+            while file.write(b"\0" * 4096):
+                pass
+        with contextlib.suppress(OSError), (self.folder / "filling").open("ab", buffering=0) as file:
+            while file.write(b"\0"):
+                pass
+
+    def use_up_inodes(self) -> None:
+        """Leave no room for another file on it."""
+        with contextlib.suppress(OSError):
+            for number in range(100_000):
+                (self.folder / f"empty-{number}").touch(exist_ok=False)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk of 1 MiB and 200 files, still empty; for root on Linux only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        yield Disk(folder=folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def read_summary(output: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import tracking, tracking_records, tracking_store
+from orchestrator import tracking, tracking_records, tracking_store, tracking_ui
 from orchestrator.errors import InputError
 
 EXPERIMENT = "affect-au"
@@ -417,16 +417,23 @@ def test_a_broken_trial_file_is_named_and_keeps_no_other_back(output: Path, uri:
     assert UIDS[0] in report.problem
 
 
-def test_a_number_that_mlflow_would_bend_is_left_out(output: Path, uri: str) -> None:
+def test_damaged_results_are_not_written_and_keep_no_other_back(output: Path, uri: str) -> None:
+    """No result is written with a NaN, nor under another trial's name; two in a row are no failing store."""
     result = make_result(output, UIDS[0])
-    result["mse_valence"] = float("inf")
     result["curve"]["train_loss"] = [0.5, float("nan"), 0.25]
     write_trial(output, UIDS[0], "result.json", result)
+    write_trial(output, UIDS[1], "result.json", make_result(output, UIDS[1]) | {"uid": UIDS[0]})
+    report = tracking.write_missing(output, uri)
+    assert report.missing == UIDS[:2]
+    assert (report.written, report.finished) == (1, True)
+    assert report.problem is not None
+    assert "curve.train_loss.1 = nan" in report.problem
+    assert UIDS[0] in report.problem
+    assert list(split(runs_in(uri))[1]) == [UIDS[2]]
+    make_result(output, UIDS[0])
+    assert "the result of 'aaa111'" in str(tracking.write_missing(output, uri).problem)
+    make_result(output, UIDS[1])
     assert tracking.write_missing(output, uri).complete
-    child = split(runs_in(uri))[1][UIDS[0]]
-    assert "mse_valence" not in child.data.metrics
-    history = tracking.connect(uri).get_metric_history(child.info.run_id, "epoch_train_loss")
-    assert [(point.step, point.value) for point in history] == [(1, 0.5), (3, 0.25)]
 
 
 def test_a_long_curve_needs_more_than_one_call(output: Path, uri: str) -> None:
@@ -623,8 +630,8 @@ def test_mlflow_keeps_quiet(uri: str) -> None:
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
     # Asked of the environment: under pytest MLflow's own answer is always "disabled".
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert tracking_store.ui_environment()["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert tracking_store.ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert tracking_ui.ui_environment(uri)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert tracking_ui.ui_environment(uri)["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
 def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
@@ -677,12 +684,12 @@ def test_the_ui_refuses_what_it_cannot_show(uri: str, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"--port: found 127.0.0.1:{port}"):
-            tracking.serve_ui(uri, port)
+            tracking_ui.serve_ui(uri, port)
     with pytest.raises(InputError, match="no database at"):
-        tracking.serve_ui(f"sqlite:///{tmp_path}/none.db", 0)
+        tracking_ui.serve_ui(f"sqlite:///{tmp_path}/none.db", 0)
     assert not (tmp_path / "none.db").exists()
     with pytest.raises(InputError, match="this is a server"):
-        tracking.serve_ui("http://server:5000")
+        tracking_ui.serve_ui("http://server:5000")
 
 
 def post(address: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -699,7 +706,7 @@ def ui_process(uri: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = f"from orchestrator.tracking import serve_ui; raise SystemExit(serve_ui({uri!r}, {port}))"
+    code = f"from orchestrator.tracking_ui import serve_ui; raise SystemExit(serve_ui({uri!r}, {port}))"
     # A shell's background job, and what it starts, ignores Ctrl-C; here it has to arrive.
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=subprocess.DEVNULL) as process:

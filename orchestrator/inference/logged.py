@@ -3,6 +3,7 @@
 Made once, when the search has ended. A failure is a line and a tag, never the end of a run.
 """
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from orchestrator.inference.exporting import export
 from orchestrator.inference.saved_model import MODEL_FOLDER, SavedModel, open_model
 from orchestrator.model_card import CARD_FILE
 from orchestrator.tracking_records import EXPORT_NAME, EXPORTED_MODEL_NAME
-
-MESSAGE_CHARACTERS = 300
+from orchestrator.tracking_report import one_line
 
 
 def export_best(output: Path, best: Mapping[str, Any]) -> str | None:
@@ -23,21 +23,24 @@ def export_best(output: Path, best: Mapping[str, Any]) -> str | None:
     Networks of features: all folds, averaged. With a trained trunk the fold of least selection loss: eight times 45
     MiB help nobody.
     """
-    card = read_json(output / MODEL_FOLDER / CARD_FILE)
-    record = {"weights_sha256": card["weights_sha256"]}
+    try:
+        record = {"weights_sha256": read_json(output / MODEL_FOLDER / CARD_FILE)["weights_sha256"]}
+    except (InputError, KeyError) as error:  # lost in the meantime
+        return f"the model could not be exported for MLflow ({one_line(error)})"
     if _made_before(output, record["weights_sha256"]):
         return None
     try:
         model = open_model(str(output / MODEL_FOLDER))
         done = export(model, "pt2", output / EXPORTED_MODEL_NAME, fold=_fold(model, best))
-    except (Exception, KeyboardInterrupt) as error:  # whatever torch may say: the search is worth more
-        (output / EXPORTED_MODEL_NAME).unlink(missing_ok=True)
-        problem = f"{type(error).__name__}: {error}".splitlines()[0][:MESSAGE_CHARACTERS]
-        write_json(output / EXPORT_NAME, {**record, "problem": problem})
+        shape = [-1 if size is None else size for size in done.shape]
+        made = {"problem": None, "dtype": done.dtype, "shape": shape, "folds": done.metadata["folds"]}
+        write_json(output / EXPORT_NAME, {**record, **made})
+    except (Exception, KeyboardInterrupt) as error:  # whatever torch or a full disk may say: the search is worth more
+        problem = one_line(error)
+        with contextlib.suppress(OSError):
+            (output / EXPORTED_MODEL_NAME).unlink(missing_ok=True)
+            write_json(output / EXPORT_NAME, {**record, "problem": problem})
         return f"the model could not be exported for MLflow ({problem}); the run is whole without it"
-    shape = [-1 if size is None else size for size in done.shape]
-    folds = done.metadata["folds"]
-    write_json(output / EXPORT_NAME, {**record, "problem": None, "dtype": done.dtype, "shape": shape, "folds": folds})
     return None
 
 

@@ -3,7 +3,6 @@
 import atexit
 import dataclasses
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +25,8 @@ from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_wei
 from orchestrator.model_card import CARD_FILE, CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
+from orchestrator.tracking_secrets import recall
+from orchestrator.tracking_store import is_run_id
 from orchestrator.tracking_writer import read_state
 from orchestrator.trial import make_recipe
 from orchestrator.trial_files import MODEL_FILE
@@ -34,7 +35,6 @@ from tune_spaces.method import HParams
 
 MODEL_FOLDER = "model"
 RUNS_PREFIX = "runs:/"
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 UNDAMAGED = "the card as `tune` or `evaluate` wrote it"
 
 
@@ -124,7 +124,7 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
     InputError: nothing of the kind there, a damaged card, weights that changed since or do not fit the card.
     """
     run_id = place.removeprefix(RUNS_PREFIX).rstrip("/")
-    if _RUN_ID.fullmatch(run_id) and not Path(place).exists():
+    if is_run_id(run_id) and not Path(place).exists():
         from orchestrator.tracking_models import download_model
 
         place_for_it = tempfile.mkdtemp(prefix="affect-model-")
@@ -135,6 +135,7 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
     for candidate in (folder, folder / MODEL_FOLDER):
         if os.path.isfile(candidate / CARD_FILE):  # noqa: PTH113 - False, too, for a name that no file can have
             state = read_state(candidate.parent) or {}
+            recall(candidate.parent)
             return dataclasses.replace(
                 _read(candidate), run_id=state.get("run_id"), tracking_uri=state.get("tracking_uri")
             )

@@ -64,7 +64,7 @@ def as_text(model: SavedModel, figures: Mapping[str, Any]) -> str:
 def record(model: SavedModel, figures: Mapping[str, Any], tracking_uri: str | None) -> str:
     """Log the medians to the model's run in MLflow; InputError where the run is not known."""
     from orchestrator.tracking_models import log_figures
-    from orchestrator.tracking_store import hide_password, resolve_tracking_uri
+    from orchestrator.tracking_store import resolve_tracking_uri
 
     if model.run_id is None:
         expected = "a run's folder with tracking.json, or an MLflow run id"
@@ -73,7 +73,7 @@ def record(model: SavedModel, figures: Mapping[str, Any], tracking_uri: str | No
     metrics = {f"inference_seconds_{count}": one["median_seconds"] for count, one in figures["frames"].items()}
     metrics["inference_load_seconds"] = figures["load"]["median_seconds"]
     log_figures(model.run_id, uri, metrics, {"inference_device": figures["device"]})
-    return f"recorded in run {model.run_id} of {hide_password(uri)}"
+    return f"recorded in run {model.run_id} of {uri}"
 
 
 def device_name(device: str) -> str:

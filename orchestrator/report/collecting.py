@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import tracking_records as records
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, printable
 from orchestrator.report.cells import number
 from orchestrator.report.evidence import Record, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
@@ -53,7 +53,7 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
     known = reader.experiments(experiments)
     parents = reader.searches(known)
     if not parents:
-        there = ", ".join(known.values()) or "none that begins with affect-"
+        there = printable(", ".join(known.values())) or "none that begins with affect-"
         raise InputError.of(
             "--experiment", found=f"no search in {there}", expected="a search: run `tune`, or `track DIR`"
         )
@@ -75,7 +75,7 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
         else:
             chosen[parent.run_id] = found
             taken[key] = parent.run_id
-    refused = [f"{run[:8]}: {notes[run]}" for run in sorted(wanted) if run in notes]
+    refused = [printable(f"{run[:8]}: {notes[run]}") for run in sorted(wanted) if run in notes]
     if refused:
         raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
     listed = [Listed(run=one, reported=one.run_id in chosen, note=notes.get(one.run_id, "")) for one in parents]

@@ -14,8 +14,9 @@ from orchestrator.report.collecting import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.run_folder import new_folder
+from orchestrator.tracking_address import public_address
 from orchestrator.tracking_reader import StoreReader
-from orchestrator.tracking_store import ARTIFACTS_NAME, database_path, hide_password
+from orchestrator.tracking_store import ARTIFACTS_NAME, database_path
 
 TITLE = "Affect recognition: our searches beside the paper"
 FAILURES = "failures"  # the one table that is not always there
@@ -56,7 +57,7 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     failures = beyond_tables.failures(searches)
     facts = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("MLflow store", hide_password(tracking_uri)),
+        ("MLflow store", public_address(tracking_uri)),
         ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
         ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
     ]

@@ -1,5 +1,6 @@
 """The best model of a search, logged once to MLflow with its signature and no pickle; a failure breaks nothing."""
 
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from orchestrator.inference import exporting, logged, predicting, timing
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.tracking import connect, tracking_identity, write_missing
 from orchestrator.training_data import make_series
-from tests.conftest import LEFT_OPEN, Run, StartRay, read_summary
+from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
 from tests.searching import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
@@ -217,3 +218,13 @@ def test_a_model_without_a_run_is_not_recorded(run_folder: "tuple[Path, str]", t
     shutil.copytree(run_folder[0] / "model", tmp_path / "model")
     with pytest.raises(InputError, match="--record: found a model whose run is not known"):
         timing.record(open_model(str(tmp_path / "model")), {}, None)
+
+
+def test_a_full_disk_costs_the_export_and_not_the_run(run_folder: "tuple[Path, str]", full_disk: Disk) -> None:
+    output = full_disk.folder / "run"
+    shutil.copytree(run_folder[0] / "model", output / "model")
+    full_disk.fill()
+    line = logged.export_best(output, {})
+    assert line is not None
+    assert "the model could not be exported for MLflow" in line
+    assert [path.name for path in output.iterdir()] == ["model"]

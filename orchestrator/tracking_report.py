@@ -1,0 +1,65 @@
+"""What became of writing a search's directory into MLflow, and how it is said on the terminal."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import printable
+from orchestrator.tracking_address import hide_password, public_address
+from orchestrator.tracking_records import PLAN_NAME
+
+STATE_NAME = "tracking.json"
+MESSAGE_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingReport:
+    """What a store has of a search's directory after an attempt to write it.
+
+    `written` counts child runs written now, `present` those that were there before; `missing` names the uids
+    that the store lacks. `finished`: the summary and the artifacts are there, too. `problem` is the first
+    failure, if something is missing because of it.
+    """
+
+    output: Path
+    tracking_uri: str
+    experiment_id: str | None
+    run_id: str | None
+    written: int
+    present: int
+    missing: tuple[str, ...]
+    finished: bool
+    problem: str | None
+    model_problem: str | None = None  # why the best model is no model in MLflow, where it should be one
+    state_problem: str | None = None  # why tracking.json was not written: the run is found again without it
+    removed: int = 0  # runs that were there twice and were deleted, as MLflow deletes
+    trackable: bool = True  # `track` can write what is missing
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the store has everything that the directory has."""
+        return not self.missing and self.problem is None
+
+    def __str__(self) -> str:
+        """Say it in a sentence for the terminal, with the command that writes what is missing."""
+        where = public_address(self.tracking_uri)
+        done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
+        if self.model_problem:
+            done += f"; the model was not logged ({self.model_problem})"
+        if self.removed:
+            done += f"; {self.removed} runs that were there twice deleted (MLflow can restore them)"
+        if self.state_problem:
+            done += f"; {STATE_NAME} was not written ({self.state_problem})"
+        if self.complete:
+            return done
+        why = f" ({self.problem})" if self.problem else ""
+        if not self.trackable:
+            gone = self.output / PLAN_NAME if self.output.is_dir() else self.output
+            return f"{done}, {len(self.missing)} missing{why}; {gone} is gone: `track` cannot write them later"
+        again = f"`python -m orchestrator track {self.output}` writes them later"
+        return f"{done}, {len(self.missing)} missing{why}; nothing is lost: {again}"
+
+
+def one_line(error: BaseException | str) -> str:
+    """Return what happened in a line without log-ins and control characters."""
+    text = hide_password(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
+    return printable(next(iter(text.splitlines()), ""))[:MESSAGE_CHARACTERS]
