@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two files at a time: much of the tests' time is spent waiting for processes to start.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: tune test check format clean
+.PHONY: tune test check faults format clean
 
 tune: $(STAMP)
 	$(BIN)/python -m orchestrator tune --method au
@@ -19,6 +19,10 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(PYTEST)
+
+# Every fault of docs/reliability.md, injected for real: at most 15 minutes; as root also full disks.
+faults: $(STAMP)
+	$(PYTEST) -m '' --durations 15 tests/faults $$($(BIN)/python -m tests.faults.table elsewhere)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

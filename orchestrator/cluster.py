@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -125,17 +127,24 @@ def _start(
         kill_marked(*mark)
         if not isinstance(error, Exception):
             raise
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError.of(
-            "Ray", found=f"none could be started: {first}", expected="a local Ray that starts"
-        ) from error
+        raise _not_started(folder.parent, error) from error
     node = ray._private.worker._global_node
-    checks = {
+    checks: dict[str, Alive] = {
         f"Ray's {title} died": partial(_runs, infos[0].process)
         for kind, title in (("raylet", "raylet"), ("gcs_server", "GCS"))
         if (infos := node.all_processes.get(kind))
     }
     return checks, partial(end_process, how_on=_how_on(output), close=session.close, mark=mark, folder=folder)
+
+
+def _not_started(base: Path, error: Exception) -> InputError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
+    free = shutil.disk_usage(base).free / 2**20
+    return InputError.of(
+        "Ray",
+        found=f"none could be started: {first} (its temporary folder is in {base}, {free:.0f} MiB free)",
+        expected="a local Ray that starts; TMPDIR moves its temporary folder",
+    )
 
 
 def _connect(
@@ -169,7 +178,7 @@ def _doors(options: SearchOptions) -> dict[str, Alive]:
         return {f"the Ray at {address} is gone": Answering(host, int(port))}
     gcs = ray.get_runtime_context().gcs_address
     host, _, port = gcs.rpartition(":")
-    doors = {f"the Ray at {gcs} is gone": Answering(host, int(port))}
+    doors: dict[str, Alive] = {f"the Ray at {gcs} is gone": Answering(host, int(port))}
     here = ray.get_runtime_context().get_node_id()
     for node in ray.nodes():
         if node["NodeID"] == here:
@@ -208,10 +217,11 @@ def _loopback() -> Iterator[None]:
 
 def _forget_token() -> None:
     """Let Ray read its token and its settings again: a process may have had another Ray before."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray import _raylet
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    native: Any = _raylet  # it has no types
+    native.Config.initialize("")
+    native.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _runs(process: subprocess.Popen[bytes]) -> bool:

@@ -5,6 +5,7 @@ then, and what people shall read goes to `terminal()`.
 """
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def errors_into(file: Path | None) -> Iterator[None]:
     os.close(log)
     own = _is_descriptor(sys.stderr)
     if own:
-        _terminals.append(forgiving(os.fdopen(os.dup(saved), "wb", buffering=0), sys.stderr.encoding))
+        _terminals.append(forgiving(io.FileIO(os.dup(saved), "w"), sys.stderr.encoding))
     try:
         yield
     finally:

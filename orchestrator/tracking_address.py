@@ -38,7 +38,7 @@ _QUERY = re.compile(r"[?#](?=[\w.%~+-]+=)")  # a `?` in a password is rarely fol
 _HOST = re.compile(r"(\[[^\]\s]*\]|[^\s:@\[\]]*)(:\d*)?")
 # In free text: up to the next blank, or to the last `@` of the line after a `user:` that is no host with a port.
 _IN_TEXT = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*)://((?=[^\s/?#@:\[]*:(?!\d*(?:[/?#\s,;.'\")]|$)))[^\n]*@\S*|\S+)", re.MULTILINE
+    r"([A-Za-z][A-Za-z0-9+.-]*)://((?=[^/?#@:\[\n]*:(?!\d*(?:[/?#\s,;.'\")]|$)))[^\n]*@\S*|\S+)", re.MULTILINE
 )
 _ODBC_PASSWORD = re.compile(r"(?:pwd|password)=([^;]+)", re.IGNORECASE)
 _QUERY_IN_TEXT = re.compile(r"([?&#;]([\w.%~+-]+)=)([^&\s'\"]+)")

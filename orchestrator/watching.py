@@ -173,11 +173,9 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self.short_looks = self.short_looks + 1 if missing else 0
         if missing and self.short_looks < SHORT_LOOKS:
             return
-        total = {key: sum(node.get(key, 0.0) for node in nodes) for key in ("CPU", "GPU")}
-        each = Counter(in_words(bundle) for bundle in self.bundles)
-        needs = " + ".join(f"{count} x ({words})" if count > 1 else words for words, count in each.items())
         who = "a trial needs" if running == 1 else f"{running} trials need each"
-        text = f"{who} {needs}, the {len(nodes)} living nodes have {in_words(total)}, missing {in_words(missing)}"
+        have = _summed(nodes) or "nothing"
+        text = f"{who} {_summed(self.bundles)}; the living nodes have {have}; missing {in_words(missing)}"
         line = self.shortage.look(text if missing else None)
         if line:
             self.observer.say(line)
@@ -214,6 +212,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
             tracked = self.controller._trial_to_actor[trial]
             return self.controller._actor_manager._live_actors_to_ray_actors_resources[tracked][0]
         return trial.temporary_state.ray_actor
+
+
+def _summed(parts: Sequence[Mapping[str, float]]) -> str:
+    """Return resources as `0.1 CPUs + 2 x (0.9 CPUs)`, equal ones together."""
+    each = Counter(in_words(part) for part in parts)
+    return " + ".join(f"{count} x ({words})" if count > 1 else words for words, count in each.items())
 
 
 def _error_of(trial: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The two commands a newcomer begins with, for real; the virtual environment is there when the tests run."""
+"""The two commands a newcomer begins with; the virtual environment is there when the tests run."""
 
 import re
 import shutil
@@ -28,7 +28,14 @@ def test_make_tune_searches_the_embedded_corpus(environment: dict[str, str], tmp
     assert summary["ccc_arousal"] > ridge["ccc_arousal"] + 0.05
 
 
-def test_make_test_runs_the_tests() -> None:
-    done = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "-m pytest" in done.stdout
+def test_make_test_finds_the_tests(environment: dict[str, str]) -> None:
+    """The target itself, told to collect and not to run."""
+    told = {**environment, "PYTEST_ADDOPTS": "--collect-only --quiet"}
+    done = subprocess.run(
+        ["make", "test"], cwd=ROOT, env=told, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (count,) = re.findall(r"^(\d+)(?:/\d+)? tests collected", done.stdout, flags=re.MULTILINE)
+    assert int(count) > 500
+    assert "test_make_test_finds_the_tests" in done.stdout
     assert (ROOT / ".venv" / "bin" / "activate").is_file()

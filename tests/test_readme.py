@@ -204,7 +204,8 @@ def test_the_ui_answers_and_ends_with_ctrl_c(environment: dict[str, str], workpl
         assert b"MLflow" in answer
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, told
 
 
 def test_extracting_action_units(workplace: Path, run_command: Run, environment: dict[str, str]) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from orchestrator import tracking, tracking_address, tracking_secrets, tracking_ui
+from orchestrator import launch, tracking, tracking_address, tracking_secrets, tracking_ui
 from orchestrator.errors import InputError, printable
-from orchestrator.plan import load_plan
 from orchestrator.tracking_address import hide_arguments, hide_password, public_address, remember, whole_address
 from orchestrator.tracking_records import artifact_files
 from orchestrator.tracking_store import resolve_tracking_uri
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
 from tests.misbehaving import misbehaving
+from tests.searching import make_request
 from tests.test_tracking import (  # noqa: F401 - fixtures
     UIDS,
     empty_store,
@@ -267,7 +267,7 @@ def test_every_word_of_a_failing_server_is_shown_without_logins(tmp_path: Path, 
             ("track", folder, "--tracking-uri", address),
             ("report", "--tracking-uri", address, "--output", tmp_path / "report"),
             ("export", "--format", "pt2", "--output", tmp_path / "x", "--model", "ab" * 16, "--tracking-uri", address),
-            ("track", folder, address),
+            ("track", folder, f"uri={address}"),
         )
         for command in commands:
             done = run_command(*command)
@@ -301,6 +301,13 @@ def test_ps_shows_an_address_without_its_login(tmp_path: Path, environment: dict
     assert tracking_ui.ui_environment(public)["MLFLOW_BACKEND_STORE_URI"] == whole_address(public)
 
 
+def test_the_login_is_kept_before_anything_runs(tmp_path: Path, small_corpus: Path) -> None:
+    """A process that is killed before its search begins can be resumed, too."""
+    launch.prepare(make_request(small_corpus, tmp_path / "run", with_login("http://127.0.0.1:9")), claim=True)
+    assert load_text(tmp_path / "run" / "plan.json")["tracking"]["tracking_uri"] == "http://***@127.0.0.1:9"
+    assert list(files_with_secrets(tmp_path / "run")) == [SECRET]
+
+
 def test_a_search_and_its_resume_keep_the_login_out_of_everything(
     tmp_path: Path, run_command: Run, small_corpus: Path, environment: dict[str, str]
 ) -> None:
@@ -332,7 +339,7 @@ def test_a_search_and_its_resume_keep_the_login_out_of_everything(
         assert_clean(done.stdout + done.stderr)
         assert list(files_with_secrets(folder)) == [SECRET]
         assert set(server.headers) == {login}
-        assert load_plan(folder).tracking["tracking_uri"] == public_address(address)
+        assert load_text(folder / "plan.json")["tracking"]["tracking_uri"] == public_address(address)
 
         copied = tmp_path / "copied"
         shutil.copytree(folder, copied, ignore=shutil.ignore_patterns(SECRET))

@@ -47,3 +47,22 @@ def test_a_trial_whose_worker_dies_three_times_is_one_failed_trial(
     assert again.returncode == 0, again.stderr
     assert read_summary(output)["status"] == "finished"
     assert not failure.exists()
+
+
+def test_a_failure_that_cannot_be_written_counts_all_the_same(
+    small_corpus: Path, run_inside: Run, tmp_path: Path
+) -> None:
+    """Where the first trial's folder was there is a file, in mid-run: neither checkpoint nor failure can be written."""
+    output = tmp_path / "run"
+
+    def harm(run: Disturbance) -> None:
+        run.wait_until(lambda: [*output.glob("trials/*/checkpoint/checkpoint.json")])
+        (folder,) = output.glob("trials/*")
+        folder.rename(tmp_path / "moved")
+        folder.write_text("in the way")
+
+    with disturbed(harm):
+        done = run_inside(*TUNE, "--data", small_corpus, "--output", output)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED rnn lr=0.001 h=16 L=50 x1: " in done.stderr
+    assert read_summary(output)["trials"] == {"planned": 2, "finished": 1, "failed": 1, "stopped": 0}

@@ -45,12 +45,22 @@ def wide_rows(num_rows: int, size: int) -> list[NDArray[np.float32]]:
     ]
 
 
+def naive_mean(rows: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> NDArray[np.float32]:
+    """What plain float32 makes of the same rows, in their order."""
+    total = np.zeros_like(rows[0])
+    for row, weight in zip(rows, weights, strict=True):
+        total += row * np.float32(weight)
+    return total / np.float32(sum(weights))
+
+
 def test_neither_order_nor_grouping_shows() -> None:
     rows, weights = wide_rows(4, 300), [1, 7, 30, 4]
     expected = true_mean(rows, weights)
-    naive = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
     assert len(summed(rows, weights).rest) > 100  # the errors of addition are real here
     orders = list(itertools.permutations(range(4)))
+    naive = [naive_mean([rows[i] for i in order], [weights[i] for i in order]) for order in orders]
+    assert len({mean.tobytes() for mean in naive}) > 1
+    assert not any(np.array_equal(mean, expected) for mean in naive)
     for order in orders:
         found = summed([rows[i] for i in order], [weights[i] for i in order])
         np.testing.assert_array_equal(found.mean(), expected)
@@ -59,7 +69,6 @@ def test_neither_order_nor_grouping_shows() -> None:
         for one in sums:
             one.high.flags.writeable = False  # as it comes from another process
         np.testing.assert_array_equal(mean_of(sums), expected)
-    assert naive.shape == expected.shape
 
 
 def test_cancellation_leaves_what_was_small() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fed.placement import ClusterTooSmall, bundles, num_actors, packed, span
+from fed.placement import ClusterTooSmall, bundles, in_words, num_actors, packed, shortfall, span
 
 GPU_NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 16.0 * 2**30}
 
@@ -76,3 +76,14 @@ def test_the_longest_sit_apart() -> None:
     assert hands == [["b", "a"], ["d", "c", "e"]]
     assert span(seconds, hands) == 10.0
     assert packed(dict.fromkeys("abcd", 1.0), 2) == [["a", "c"], ["b", "d"]]
+
+
+def test_what_is_missing_is_what_no_node_can_hold_whole() -> None:
+    trial = bundles(2, cpus_per_client=0.9, gpus_per_client=0.0, trial_cpus=0.1)
+    assert shortfall(trial, [{"CPU": 1.0}, {"CPU": 0.9}]) == {}
+    assert shortfall(trial, [{"CPU": 1.0}]) == {"CPU": 0.9}
+    assert shortfall(trial, [{"CPU": 0.6}, {"CPU": 0.6}, {"CPU": 0.6}]) == {"CPU": 1.8}, "none holds a whole one"
+    assert shortfall(trial, []) == {"CPU": pytest.approx(1.9)}
+    assert shortfall([{"CPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}], [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}]) == {}
+    assert shortfall([{"CPU": 0.05}] * 20, [{"CPU": 1.0}]) == {}, "twenty shares of a twentieth are one"
+    assert in_words({"CPU": 0.5, "GPU": 1.0, "memory": 1e9}) == "0.5 CPUs, 1 GPUs"

@@ -248,6 +248,17 @@ def test_the_best_epoch_is_kept() -> None:
     assert torch.equal(flat(last, 0), states[7][0])
 
 
+def test_of_equal_losses_the_first_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights move on, the validation loss does not."""
+    monkeypatch.setattr("models.training.evaluate", lambda *given: replace(evaluate(*given), loss=0.25))
+    folds = FoldsInTraining(SERIES, SPLITS, recipe(keep="best", epochs=4), seed=0)
+    states = [[flat_of(folds, k) for k in range(3)] for _ in folds.epochs()]
+    for k in range(3):
+        assert folds.chosen_epoch(k) == 1
+        assert torch.equal(flat(folds, k), states[0][k])
+        assert not torch.equal(states[0][k], states[3][k])
+
+
 def flat_of(folds: FoldsInTraining, fold: int) -> torch.Tensor:
     """The current weights, whatever is kept."""
     return torch.cat([tensor.detach().clone().flatten() for tensor in folds._models[fold].state_dict().values()])

@@ -1,0 +1,65 @@
+"""Undisturbed runs to compare with, and commands that end with the test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.corpora.synthetic import synthesize
+from tests.conftest import LEFT_OPEN, Run
+from tests.faults.harness import FEDERATION, SEARCH, Command, Start, start_command
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            for mark in LEFT_OPEN:
+                item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def few_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four synthetic people, 8 s each: federations of them are quick."""
+    return synthesize(tmp_path_factory.mktemp("few") / "corpus", participants=4, seconds=8.0, seed=4)
+
+
+@pytest.fixture
+def undisturbed(run_inside: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run a command once a session, in this process, and return its output; equal commands share it."""
+
+    def run(name: str, *arguments: object) -> Path:
+        output = tmp_path_factory.getbasetemp() / f"undisturbed-{name}"
+        if not output.exists():
+            done = run_inside(*arguments, "--output", output)
+            assert done.returncode == 0, done.stderr
+        return output
+
+    return run
+
+
+@pytest.fixture
+def finished(undisturbed: Callable[..., Path], small_corpus: Path) -> Path:
+    """A finished search of two configurations."""
+    return undisturbed("search", *SEARCH, "--data", small_corpus)
+
+
+@pytest.fixture
+def federated(undisturbed: Callable[..., Path], few_people: Path) -> Path:
+    """A finished federation of one configuration."""
+    return undisturbed("federation", *FEDERATION, "--epochs", 3, "--data", few_people)
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Start commands in processes of their own; what is left of them ends with the test."""
+    commands: list[Command] = []
+
+    def begin(*arguments: object, **settings: Any) -> Command:
+        folder = tmp_path / f"command-{len(commands)}"
+        commands.append(start_command(folder, environment, *arguments, **settings))
+        return commands[-1]
+
+    yield begin
+    for command in commands:
+        command.clean()

@@ -1,0 +1,61 @@
+"""Ten seeded kills of a federation, each resumed to the undisturbed run's bytes."""
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.disturbing import CLIENTS, TRIAL, Disturbance, disturbed, rounds
+from tests.faults.harness import SLOW_FEDERATION, Start, assert_equal, wait_until
+from tests.faults.table import injects
+
+Undisturbed = Callable[..., Path]
+LATEST = 28  # of the 40 rounds
+WHO = ["driver", "client", "clients", "worker", "clients", "driver", "client", "clients", "worker", "driver"]
+
+
+def moments() -> list[int]:
+    """Rounds on disk at which ten runs are struck; the first one before there is any."""
+    return [0, *sorted(random.Random(8).sample(range(1, LATEST), 9))]
+
+
+@injects("kills-fl-au")
+@pytest.mark.parametrize(("who", "number"), list(zip(WHO, moments(), strict=True)))
+def test_a_killed_federation_ends_as_an_undisturbed_one(  # noqa: PLR0917 - fixtures
+    who: str,
+    number: int,
+    undisturbed: Undisturbed,
+    few_people: Path,
+    run_inside: Run,
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    slow = undisturbed("slow-federation", *SLOW_FEDERATION, "--data", few_people)
+    output = tmp_path / "run"
+    words = (*SLOW_FEDERATION, "--data", few_people, "--output", output)
+
+    def far_enough() -> bool:
+        return (output / "trials").is_dir() and len(rounds(output)) >= number
+
+    def harm(run: Disturbance) -> None:
+        run.wait_until(far_enough)
+        run.kill(TRIAL if who == "worker" else CLIENTS, number=None if who == "clients" else 1)
+
+    if who == "driver":
+        command = start(*words)
+        wait_until(far_enough, alive=command)
+        os.kill(command.process.pid, signal.SIGKILL)
+        assert command.ended().returncode == -signal.SIGKILL
+        assert not (output / "summary.json").exists()
+        done = run_inside("tune", "--resume", output)
+    else:
+        with disturbed(harm):
+            done = run_inside(*words)
+    assert done.returncode == 0, done.stderr
+    assert_equal(output, slow)
+    assert not [*output.glob("trials/*/checkpoint")]
+    assert not [*output.glob("trials/*/failure.json")]
