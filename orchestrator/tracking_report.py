@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import printable
+from orchestrator.errors import InputError, printable
 from orchestrator.tracking_address import hide_password, public_address
 from orchestrator.tracking_records import PLAN_NAME
 
@@ -61,5 +61,6 @@ class TrackingReport:
 
 def one_line(error: BaseException | str) -> str:
     """Return what happened in a line without log-ins and control characters."""
-    text = hide_password(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
+    plain = isinstance(error, str | InputError)  # of which the kind tells nobody anything
+    text = hide_password(str(error) if plain else f"{type(error).__name__}: {error}")
     return printable(next(iter(text.splitlines()), ""))[:MESSAGE_CHARACTERS]

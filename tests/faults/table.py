@@ -236,7 +236,7 @@ ROWS = (
         section=OUTPUT,
         fault="one trial's folder cannot be written, not even its failure",
         how="read-only tmpfs on `trials/<uid>`, `--resume`",
-        outcome=f"exit 2, one line with the folder, the others kept; unmounted, `--resume`: {SAME_BYTES}",
+        outcome=f"exit 1, one line with the folder, the others kept; unmounted, `--resume`: {SAME_BYTES}",
     ),
     # --- a finished trial's files ---
     *(

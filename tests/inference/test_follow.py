@@ -1,9 +1,12 @@
 """A file that grows: whole lines only, the same numbers as for the finished file, and an end."""
 
+import array
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +28,7 @@ from tests.corpora.writers import three_people, write_table
 from tests.inference.conftest import LENGTH, Make
 
 NUM_ROWS = 3 * LENGTH + 7
+PIPE_FILLED = 30_000  # bytes, of 65,536 in as many pages as small writes may leave half empty
 IDLE = Following(fold=None, look_ahead_seconds=None, idle_seconds=0.4, scaling_from=None, device="cpu")
 
 
@@ -224,6 +228,18 @@ def long_file(small_corpus: Path, make_model: Make, tmp_path: Path) -> tuple[Pat
     return folder, path
 
 
+def wait_until_full(pipe: int) -> None:
+    """Wait until nothing more comes into a pipe that was being filled."""
+    deadline = time.monotonic() + 60
+    waiting, before, polls = array.array("i", [0]), -1, 0
+    while polls < 50:
+        assert time.monotonic() < deadline, waiting
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+        polls = polls + 1 if waiting[0] == before and before > PIPE_FILLED else 0
+        before = waiting[0]
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_though_many_frames_wait_and_nobody_reads(
     sign: signal.Signals, long_file: tuple[Path, Path], environment: dict[str, str]
@@ -232,8 +248,9 @@ def test_a_signal_ends_it_though_many_frames_wait_and_nobody_reads(
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().strip() == HEADER
+        wait_until_full(process.stdout.fileno())
         process.send_signal(sign)
-        assert process.wait(timeout=60) == 0  # nothing is read: the pipe is full
+        assert process.wait(timeout=60) == 0  # nothing more is read: the pipe is full
         said, lines = process.stderr.read(), process.stdout.read().splitlines()
     assert "frames read and not predicted" in said, said
     assert "Traceback" not in said
