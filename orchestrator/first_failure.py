@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.files import write_text
-from orchestrator.trial_files import CLIENT_FAILURE_FILE
+from orchestrator.run_folder import CLIENT_FAILURE_FILE
 
 FEDERATION_LOG = "fed"  # the package's loggers
 

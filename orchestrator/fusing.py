@@ -24,8 +24,7 @@ from orchestrator.corpora.table import rows_by_recording
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
-from orchestrator.prediction_table import PREDICTIONS_TABLE
-from orchestrator.run_folder import new_folder
+from orchestrator.run_folder import PREDICTIONS_TABLE, new_folder
 
 FUSION_FILE = "fusion.json"
 SAME_GOLD = 0.01  # ours: gold standards of two runs that differ by more are of other labels; those of labels are 0.01

@@ -10,7 +10,6 @@ from orchestrator.dataset import Dataset
 from orchestrator.plan import Plan
 from orchestrator.results import Result
 
-CARD_FILE = "card.json"
 CARD_FORMAT = 1
 
 RECOLA_LICENCE = "RECOLA's end-user licence agreement: academic research only, no redistribution of the data"

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.files import atomic
 
-PREDICTIONS_TABLE = "predictions.parquet"
-
 
 def block(
     participant: str,

@@ -12,16 +12,9 @@ from typing import Any, TextIO
 from orchestrator.files import read_json
 from orchestrator.plan import Plan, describe, relative_cost
 from orchestrator.results import ranking, worth_keeping
+from orchestrator.run_folder import CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
 from orchestrator.run_log import terminal
-from orchestrator.trial_files import (
-    CLIENT_FAILURE_FILE,
-    FAILURE_FILE,
-    MODEL_FILE,
-    PREDICTIONS_FILE,
-    RESULT_FILE,
-    read_result,
-    record_failure,
-)
+from orchestrator.trial_files import read_result, record_failure
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
 RATE_SECONDS = 60.0  # epochs a second over the last minute

@@ -22,14 +22,15 @@ from orchestrator.files import write_json
 from orchestrator.launch import Launch
 from orchestrator.plan import Plan
 from orchestrator.plan_file import save_plan
-from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.progress import Observer
 from orchestrator.report import figure_files
 from orchestrator.report.evidence import Search
 from orchestrator.results import Outcome
 from orchestrator.run_folder import (
     PLAN_FILE,
+    PREDICTIONS_TABLE,
     SCRATCH_FOLDER,
+    SUMMARY_FILE,
     TRIALS_FOLDER,
     Claim,
     emptied,
@@ -141,7 +142,7 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
-        write_json(output / summary.SUMMARY_FILE, content)
+        write_json(output / SUMMARY_FILE, content)
     figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])
     return status, content, outcome, [*remarks, str(tracker.close(TRACKING_CLOSE_SECONDS))]

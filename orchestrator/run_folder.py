@@ -15,12 +15,36 @@ from filelock import FileLock, Timeout
 
 from orchestrator.errors import InputError
 
+# Every file name of a run, and of a trial's folder in it; nobody else spells one.
 PLAN_FILE = "plan.json"
-LOCK_FILE = ".lock"
+SUMMARY_FILE = "summary.json"
+LEADERBOARD_FILE = "leaderboard.csv"
+CURVES_FILE = "curves.json"
+PREDICTIONS_TABLE = "predictions.parquet"
+FIGURES_FOLDER = "figures"
 LOG_FILE = "run.log"  # tracebacks, and what libraries say beside the display
-TRIALS_FOLDER = "trials"
+LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
-TRACKING_FILES = ("tracking.json", "tracking.lock", ".tracking-secret.json")
+MODEL_FOLDER = "model"
+CARD_FILE = "card.json"  # in it, beside MODEL_FILE
+EXPORTED_MODEL = "model.pt2"  # the best model, exported for MLflow when the search has ended
+EXPORT_RECORD = "model_export.json"  # what its input is, or why there is none
+TRACKING_STATE = "tracking.json"
+TRACKING_LOCK = "tracking.lock"
+TRACKING_SECRET = ".tracking-secret.json"
+TRIALS_FOLDER = "trials"
+RESULT_FILE = "result.json"
+CHECKSUMS_FILE = "checksums.json"  # sha256 of the result and of what lies beside it
+PROGRESS_FILE = "progress.json"
+FAILURE_FILE = "failure.json"
+CLIENT_FAILURE_FILE = "client-failure.txt"  # the first of a federation, written while the trial goes on
+PREDICTIONS_FILE = "predictions.safetensors"
+MODEL_FILE = "model.safetensors"
+CHECKPOINT_FOLDER = "checkpoint"
+SET_ASIDE = ".damaged"  # behind the name of a result that was found damaged
+
+# What a command writes before its run begins.
+BEGINNINGS = (PLAN_FILE, LOG_FILE, TRACKING_STATE, TRACKING_LOCK, TRACKING_SECRET, LOCK_FILE)
 
 EXPECTED_NEW = "a new directory (a run that was broken off continues with --resume DIR)"
 EXPECTED_WRITABLE = "a directory that can be written"
@@ -193,7 +217,7 @@ def _remove_beginnings(folder: Path) -> None:
     elif trials.is_dir():
         _remove_empty([trials])
     shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
-    for name in (PLAN_FILE, LOG_FILE, *TRACKING_FILES, LOCK_FILE):
+    for name in BEGINNINGS:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -16,15 +16,19 @@ from orchestrator.dataset import Dataset, Outline
 from orchestrator.errors import InputError
 from orchestrator.files import write_bytes, write_json, write_text
 from orchestrator.plan import Plan, describe
-from orchestrator.prediction_table import PREDICTIONS_TABLE
 from orchestrator.raters import agreement
 from orchestrator.results import Outcome, Result
-from orchestrator.trial_files import MODEL_FILE, PREDICTIONS_FILE, read_artefact
+from orchestrator.run_folder import (
+    CARD_FILE,
+    CURVES_FILE,
+    LEADERBOARD_FILE,
+    MODEL_FILE,
+    MODEL_FOLDER,
+    PREDICTIONS_FILE,
+    PREDICTIONS_TABLE,
+)
+from orchestrator.trial_files import read_artefact
 
-SUMMARY_FILE = "summary.json"
-LEADERBOARD_FILE = "leaderboard.csv"
-CURVES_FILE = "curves.json"
-MODEL_FOLDER = "model"
 LEADERBOARD_ROWS = 20
 PLAIN_WIDTH = 120  # columns of the printed tables where there is no terminal
 
@@ -211,7 +215,7 @@ def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path,
     weights = read_artefact(trials_folder / best["uid"], MODEL_FILE)
     write_bytes(folder / MODEL_FILE, weights)
     card = model_card.build(plan, dataset, best, weights_sha256=hashlib.sha256(weights).hexdigest())
-    write_json(folder / model_card.CARD_FILE, card)
+    write_json(folder / CARD_FILE, card)
     write_text(folder / "README.md", model_card.as_text(card))
 
 

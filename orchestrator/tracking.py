@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tracking_records as records
+from orchestrator.run_folder import EXPORTED_MODEL, TRACKING_LOCK
 from orchestrator.tracking_address import whole_address
 from orchestrator.tracking_limits import Limit, bounded
 from orchestrator.tracking_records import RunRecord, StoredRun
@@ -47,7 +48,6 @@ __all__ = [
     "write_missing",
 ]
 
-LOCK_NAME = "tracking.lock"
 
 # MLflow's own defaults (120 s, 7 retries) block a call for about four minutes. No retries below us: a
 # repeated create call would make a second run, and our own loop looks first at what the store has.
@@ -117,7 +117,7 @@ class Tracker:
 
     def _follow(self) -> None:
         try:
-            with locked(self._writer.output / LOCK_NAME, wait_seconds=REQUEST_SECONDS) as handle:
+            with locked(self._writer.output / TRACKING_LOCK, wait_seconds=REQUEST_SECONDS) as handle:
                 self._release = handle.close
                 self._loop()
         except (OSError, ValueError) as error:  # a directory that another process writes, or that is gone
@@ -166,7 +166,7 @@ def write_missing(output: Path, tracking_uri: str | None = None) -> TrackingRepo
                 break
 
     try:
-        with locked(output / LOCK_NAME, wait_seconds=1.0):
+        with locked(output / TRACKING_LOCK, wait_seconds=1.0):
             bounded(attempt, stop=writer.stopped.set)
     except OSError as error:  # TimeoutError: the search itself is still writing, or the store answers too slowly
         writer.failing = True
@@ -264,7 +264,7 @@ class _Store:
         """Log the exported program in a run's folder as a model of the run."""
         from orchestrator.tracking_models import log_model
 
-        self._check(num_bytes=(folder / records.EXPORTED_MODEL_NAME).stat().st_size)
+        self._check(num_bytes=(folder / EXPORTED_MODEL).stat().st_size)
         log_model(self._client, self._experiment_id, run_id, folder, made)
 
     def end(self, run_id: str, status: str, end_ms: int) -> None:

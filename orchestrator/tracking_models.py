@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InputError
+from orchestrator.run_folder import EXPORTED_MODEL
 from orchestrator.tracking import open_to_read
 from orchestrator.tracking_address import public_address
 from orchestrator.tracking_limits import Limit, bounded
-from orchestrator.tracking_records import EXPORTED_MODEL_NAME
 from orchestrator.tracking_report import one_line
 from orchestrator.tracking_store import resolve_tracking_uri
 
@@ -88,7 +88,7 @@ def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: P
 
     logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="affect")
     with TemporaryDirectory(prefix="affect-model-") as place:
-        _lay_down(Path(place), folder / EXPORTED_MODEL_NAME, logged.model_id, run_id, made)
+        _lay_down(Path(place), folder / EXPORTED_MODEL, logged.model_id, run_id, made)
         client.log_model_artifacts(logged.model_id, place)
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])

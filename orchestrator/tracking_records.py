@@ -15,22 +15,30 @@ from typing import Any, NamedTuple
 
 from orchestrator.errors import InputError
 from orchestrator.files import read_json
+from orchestrator.run_folder import (
+    CURVES_FILE,
+    EXPORT_RECORD,
+    EXPORTED_MODEL,
+    FAILURE_FILE,
+    FIGURES_FOLDER,
+    LEADERBOARD_FILE,
+    MODEL_FOLDER,
+    PLAN_FILE,
+    PREDICTIONS_TABLE,
+    RESULT_FILE,
+    SUMMARY_FILE,
+    TRIALS_FOLDER,
+)
 from orchestrator.tracking_store import hide_password
 
-PLAN_NAME = "plan.json"
-SUMMARY_NAME = "summary.json"
-RESULT_NAME = "result.json"
-FAILURE_NAME = "failure.json"
-EXPORTED_MODEL_NAME = "model.pt2"  # the best model, exported for MLflow when the search has ended
-EXPORT_NAME = "model_export.json"  # what its input is, or why there is none
 ARTIFACT_NAMES = (
-    PLAN_NAME,
-    SUMMARY_NAME,
-    "leaderboard.csv",
-    "curves.json",
-    "predictions.parquet",
-    "model",
-    "figures",
+    PLAN_FILE,
+    SUMMARY_FILE,
+    LEADERBOARD_FILE,
+    CURVES_FILE,
+    PREDICTIONS_TABLE,
+    MODEL_FOLDER,
+    FIGURES_FOLDER,
 )
 
 SCORES = (
@@ -134,19 +142,19 @@ class StoredRun:
 
 def read_plan(output: Path) -> dict[str, Any]:
     """Return the plan of a search's directory; InputError when there is none or it cannot be read."""
-    path = output / PLAN_NAME
+    path = output / PLAN_FILE
     if not path.exists():
-        expected = "the output directory of `tune` or `evaluate`, with its plan.json"
+        expected = "the output directory of `tune` or `evaluate`, with its {PLAN_FILE}"
         raise InputError.of(str(output), found="no plan.json", expected=expected)
     return read_json(path)
 
 
 def trial_files(output: Path) -> dict[str, Path]:
     """Return what each ended trial left, by uid: its result, else its failure."""
-    folder = output / "trials"
+    folder = output / TRIALS_FOLDER
     found = {}
     for trial in sorted(folder.iterdir()) if folder.is_dir() else ():
-        for name in (RESULT_NAME, FAILURE_NAME):
+        for name in (RESULT_FILE, FAILURE_FILE):
             if (trial / name).is_file():
                 found[trial.name] = trial / name
                 break
@@ -225,7 +233,7 @@ def trial_record(plan: Mapping[str, Any], path: Path) -> RunRecord:
     written_ms = int(path.stat().st_mtime * 1000)
     start = _milliseconds(trial.get("started") or plan.get("started"))
     end = _milliseconds(trial["ended"]) if trial.get("ended") else max(start, written_ms)
-    if path.name == FAILURE_NAME:
+    if path.name == FAILURE_FILE:
         tags["failure"] = str(trial.get("message", ""))[:MESSAGE_CHARACTERS]
         text = str(trial.get("traceback") or trial.get("message", ""))
         return RunRecord(
@@ -251,12 +259,10 @@ def artifact_files(output: Path) -> dict[str, Path]:
 def model_export(output: Path) -> dict[str, Any] | None:
     """Return what a search's folder says of its exported model; None where there is none, or it cannot be read."""
     try:
-        made = read_json(output / EXPORT_NAME)
+        made = read_json(output / EXPORT_RECORD)
     except InputError:
         return None
-    whole = {"weights_sha256", "problem"} <= made.keys() and (
-        made["problem"] or (output / EXPORTED_MODEL_NAME).is_file()
-    )
+    whole = {"weights_sha256", "problem"} <= made.keys() and (made["problem"] or (output / EXPORTED_MODEL).is_file())
     return made if whole else None
 
 

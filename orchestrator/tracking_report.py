@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError, printable
+from orchestrator.run_folder import PLAN_FILE, TRACKING_STATE
 from orchestrator.tracking_address import hide_password, public_address
-from orchestrator.tracking_records import PLAN_NAME
 
-STATE_NAME = "tracking.json"
 MESSAGE_CHARACTERS = 300
 
 
@@ -48,12 +47,12 @@ class TrackingReport:
         if self.removed:
             done += f"; {self.removed} runs that were there twice deleted (MLflow can restore them)"
         if self.state_problem:
-            done += f"; {STATE_NAME} was not written ({self.state_problem})"
+            done += f"; {TRACKING_STATE} was not written ({self.state_problem})"
         if self.complete:
             return done
         why = f" ({self.problem})" if self.problem else ""
         if not self.trackable:
-            gone = self.output / PLAN_NAME if self.output.is_dir() else self.output
+            gone = self.output / PLAN_FILE if self.output.is_dir() else self.output
             return f"{done}, {len(self.missing)} missing{why}; {gone} is gone: `track` cannot write them later"
         again = f"`python -m orchestrator track {self.output}` writes them later"
         return f"{done}, {len(self.missing)} missing{why}; nothing is lost: {again}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
+from orchestrator.run_folder import PLAN_FILE, SUMMARY_FILE, TRACKING_SECRET, TRACKING_STATE
 from orchestrator.tracking_address import (
     HIDDEN,
     hide_arguments,
@@ -23,7 +24,6 @@ from orchestrator.tracking_address import (
     whole_address,
 )
 
-SECRET_NAME = ".tracking-secret.json"
 ADDRESSES = "addresses"
 OWNER_ONLY = 0o600
 
@@ -40,7 +40,7 @@ def keep(output: Path, address: str) -> None:
     kept = _kept(output)
     whole = whole_address(address)
     if kept.get(address) != whole:
-        _write(output / SECRET_NAME, {ADDRESSES: {**kept, address: whole}})
+        _write(output / TRACKING_SECRET, {ADDRESSES: {**kept, address: whole}})
 
 
 def recall(output: Path) -> None:
@@ -96,9 +96,9 @@ def _clean_summary(document: Document) -> tuple[Document, str]:
 
 
 _FILES: dict[str, Callable[[Document], tuple[Document, str]]] = {
-    "plan.json": _clean_plan,
-    "tracking.json": _clean_state,
-    "summary.json": _clean_summary,
+    PLAN_FILE: _clean_plan,
+    TRACKING_STATE: _clean_state,
+    SUMMARY_FILE: _clean_summary,
 }
 
 
@@ -120,7 +120,7 @@ def _rewrite(path: Path, document: Document) -> None:
 def _kept(output: Path) -> dict[str, str]:
     """Return the addresses in the folder's file; none if there is no file or it cannot be read."""
     try:
-        found = read_json(output / SECRET_NAME).get(ADDRESSES)
+        found = read_json(output / TRACKING_SECRET).get(ADDRESSES)
     except InputError:
         return {}
     whole = found.values() if isinstance(found, dict) else ()

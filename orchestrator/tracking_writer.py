@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from orchestrator import tracking_records as records
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
+from orchestrator.run_folder import PLAN_FILE, SUMMARY_FILE, TRACKING_STATE
 from orchestrator.tracking_address import public_address
 from orchestrator.tracking_limits import Limit
 from orchestrator.tracking_records import RunRecord, StoredRun
-from orchestrator.tracking_report import STATE_NAME, TrackingReport, one_line
+from orchestrator.tracking_report import TrackingReport, one_line
 from orchestrator.tracking_secrets import keep
 from orchestrator.tracking_store import is_run_id
 
@@ -148,7 +149,7 @@ class Writer:
             model_problem=self._model_problem,
             state_problem=self._state_problem,
             removed=self._removed,
-            trackable=(self.output / records.PLAN_NAME).is_file(),
+            trackable=(self.output / PLAN_FILE).is_file(),
         )
 
     def _write(self, search_over: bool) -> bool:
@@ -281,7 +282,7 @@ class Writer:
 
     def _write_summary(self, store: Store, parent: StoredRun, search_over: bool) -> StoredRun:
         """Give the parent the summary's metrics and the artifacts, and end it; before that it is RUNNING."""
-        path = self.output / records.SUMMARY_NAME
+        path = self.output / SUMMARY_FILE
         if not search_over or not path.is_file():
             self._finished = False
             if not parent.ended:
@@ -338,12 +339,12 @@ class Writer:
         if not self.output.is_dir():
             return  # a folder that somebody removed is not made again
         try:
-            write_json(self.output / STATE_NAME, state)
+            write_json(self.output / TRACKING_STATE, state)
             keep(self.output, public_address(self.tracking_uri))
             self._state_problem = None
         except OSError as error:  # the store has it all the same
             self._state_problem = one_line(error)
-            self.note(f"{STATE_NAME}: {self._state_problem}")
+            self.note(f"{TRACKING_STATE}: {self._state_problem}")
 
     def _check_stopped(self, **needs: Any) -> None:
         if self.stopped.is_set():
@@ -358,7 +359,7 @@ def read_state(output: Path) -> dict[str, Any] | None:
     Its `run_id` is a run's id or None.
     """
     try:
-        state = read_json(output / STATE_NAME)
+        state = read_json(output / TRACKING_STATE)
     except InputError:
         return None
     return {**state, "run_id": state.get("run_id") if is_run_id(state.get("run_id")) else None}

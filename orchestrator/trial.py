@@ -30,7 +30,7 @@ from orchestrator.dataset import Dataset
 from orchestrator.files import write_json
 from orchestrator.plan import Plan, Trial, size_of, to_record
 from orchestrator.protocols import Protocol
-from orchestrator.trial_files import (
+from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
     FAILURE_FILE,
     MODEL_FILE,
@@ -38,8 +38,8 @@ from orchestrator.trial_files import (
     PROGRESS_FILE,
     RESULT_FILE,
     SET_ASIDE,
-    seal,
 )
+from orchestrator.trial_files import seal
 from orchestrator.trunk import TRUNK, Trunk
 
 # A checkpoint may cost at most this share of the time spent training since the last one; ours.

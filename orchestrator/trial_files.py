@@ -11,16 +11,17 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.files import json_text, parse_json, read_json, sha256_of, write_json, write_text
 from orchestrator.plan import Trial, to_record
-
-RESULT_FILE = "result.json"
-PROGRESS_FILE = "progress.json"
-FAILURE_FILE = "failure.json"
-CLIENT_FAILURE_FILE = "client-failure.txt"  # the first of a federation, written while the trial goes on
-PREDICTIONS_FILE = "predictions.safetensors"
-MODEL_FILE = "model.safetensors"
-CHECKSUMS_FILE = "checksums.json"  # sha256 of the result and of what lies beside it
-CHECKPOINT_FOLDER = "checkpoint"
-SET_ASIDE = ".damaged"  # behind the name of a result that was found damaged
+from orchestrator.run_folder import (
+    CHECKPOINT_FOLDER,
+    CHECKSUMS_FILE,
+    CLIENT_FAILURE_FILE,
+    FAILURE_FILE,
+    MODEL_FILE,
+    PREDICTIONS_FILE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    SET_ASIDE,
+)
 
 # Of a result; a file without one of them is none.
 RESULT_KEYS = (

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator import exit_codes
 from orchestrator.endings import folder_of, unwritable
-from orchestrator.trial_files import FAILURE_FILE
+from orchestrator.run_folder import FAILURE_FILE
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
 pytestmark = LEFT_OPEN

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import watchdog
-from orchestrator.trial_files import FAILURE_FILE
+from orchestrator.run_folder import FAILURE_FILE
 from orchestrator.watchdog import Patience
 from orchestrator.watching import WORKER_DEATHS
 from tests.conftest import LEFT_OPEN, Run

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import tuning
 from orchestrator.files import read_json, write_json
 from orchestrator.progress import Observer
-from orchestrator.trial_files import FAILURE_FILE, RESULT_FILE
+from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
 from orchestrator.watching import WORKER_DIED, Watch
 from tests.records import make_plan, make_result
 

@@ -12,8 +12,9 @@ from fed.options import Federation
 from orchestrator import plan as planning
 from orchestrator.errors import InputError
 from orchestrator.plan import ImageOptions, SearchOptions, grid_points, make_trials
-from orchestrator.plan_file import PLAN_FILE, load_plan, save_plan
+from orchestrator.plan_file import load_plan, save_plan
 from orchestrator.protocols import DESCRIBED, Protocol
+from orchestrator.run_folder import PLAN_FILE
 from tests.old_runs import unpacked
 from tests.records import CORPUS, SMALL_GRID, make_plan
 from tune_spaces.method import HParams

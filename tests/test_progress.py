@@ -8,7 +8,8 @@ from fed.options import Federation
 from orchestrator.files import write_json
 from orchestrator.first_failure import first_failure_told
 from orchestrator.progress import Observer
-from orchestrator.trial_files import CHECKPOINT_FOLDER, CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, RESULT_FILE, tidy
+from orchestrator.run_folder import CHECKPOINT_FOLDER, CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, RESULT_FILE
+from orchestrator.trial_files import tidy
 from tests.records import make_plan, make_result
 
 

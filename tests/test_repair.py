@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import launch
-from orchestrator.trial_files import CHECKSUMS_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
+from orchestrator.run_folder import CHECKSUMS_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.old_runs import unpacked
 from tests.searching import executed, resumed, search

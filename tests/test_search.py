@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from models.ccc import Moments, ccc
 from orchestrator.errors import InputError
-from orchestrator.trial_files import FAILURE_FILE, MODEL_FILE, RESULT_FILE
+from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.searching import POINT, resumed, search
 from tune_spaces.method import HParams

@@ -574,7 +574,7 @@ def test_a_writer_that_was_given_up_writes_nothing_more(
 
 
 def test_a_directory_that_is_being_written_has_one_writer(output: Path, uri: str) -> None:
-    with tracking_store.locked(output / tracking.LOCK_NAME, wait_seconds=1.0):
+    with tracking_store.locked(output / tracking.TRACKING_LOCK, wait_seconds=1.0):
         report = tracking.write_missing(output, uri)
     assert report.missing == UIDS
     assert report.problem is not None

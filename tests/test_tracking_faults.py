@@ -59,7 +59,7 @@ def test_a_server_that_drips_holds_nobody_beyond_the_limit(output: Path, tmp_pat
         ):
             with pytest.raises(InputError, match="no call to it finished within 3 s"):
                 ask()
-        with tracking_store.locked(output / tracking.LOCK_NAME, wait_seconds=0.0):
+        with tracking_store.locked(output / tracking.TRACKING_LOCK, wait_seconds=0.0):
             pass  # nobody holds it
 
 

@@ -11,9 +11,8 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
 from orchestrator.inference.exporting import export
-from orchestrator.inference.saved_model import MODEL_FOLDER, SavedModel, open_model
-from orchestrator.model_card import CARD_FILE
-from orchestrator.tracking_records import EXPORT_NAME, EXPORTED_MODEL_NAME
+from orchestrator.inference.saved_model import SavedModel, open_model
+from orchestrator.run_folder import CARD_FILE, EXPORT_RECORD, EXPORTED_MODEL, MODEL_FOLDER
 from orchestrator.tracking_report import one_line
 
 
@@ -31,15 +30,15 @@ def export_best(output: Path, best: Mapping[str, Any]) -> str | None:
         return None
     try:
         model = open_model(str(output / MODEL_FOLDER))
-        done = export(model, "pt2", output / EXPORTED_MODEL_NAME, fold=_fold(model, best))
+        done = export(model, "pt2", output / EXPORTED_MODEL, fold=_fold(model, best))
         shape = [-1 if size is None else size for size in done.shape]
         made = {"problem": None, "dtype": done.dtype, "shape": shape, "folds": done.metadata["folds"]}
-        write_json(output / EXPORT_NAME, {**record, **made})
+        write_json(output / EXPORT_RECORD, {**record, **made})
     except (Exception, KeyboardInterrupt) as error:  # whatever torch or a full disk may say: the search is worth more
         problem = one_line(error)
         with contextlib.suppress(OSError):
-            (output / EXPORTED_MODEL_NAME).unlink(missing_ok=True)
-            write_json(output / EXPORT_NAME, {**record, "problem": problem})
+            (output / EXPORTED_MODEL).unlink(missing_ok=True)
+            write_json(output / EXPORT_RECORD, {**record, "problem": problem})
         return f"the model could not be exported for MLflow ({problem}); the run is whole without it"
     return None
 
@@ -53,7 +52,7 @@ def _fold(model: SavedModel, best: Mapping[str, Any]) -> int | None:
 
 def _made_before(output: Path, weights_sha256: str) -> bool:
     try:
-        record = read_json(output / EXPORT_NAME)
+        record = read_json(output / EXPORT_RECORD)
     except InputError:
         return False
     return bool(record.get("weights_sha256") == weights_sha256 and not record.get("problem"))

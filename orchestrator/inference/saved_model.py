@@ -22,18 +22,17 @@ from models.splits import FoldSplit
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, sha256_of
 from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights
-from orchestrator.model_card import CARD_FILE, CARD_FORMAT
+from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
+from orchestrator.run_folder import CARD_FILE, MODEL_FILE, MODEL_FOLDER
 from orchestrator.tracking_secrets import recall
 from orchestrator.tracking_store import is_run_id
 from orchestrator.tracking_writer import read_state
 from orchestrator.trial import make_recipe
-from orchestrator.trial_files import MODEL_FILE
 from orchestrator.trunk import TRUNK, Trunk, load_trunk
 from tune_spaces.method import HParams
 
-MODEL_FOLDER = "model"
 RUNS_PREFIX = "runs:/"
 UNDAMAGED = "the card as `tune` or `evaluate` wrote it"
 

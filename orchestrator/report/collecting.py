@@ -12,11 +12,10 @@ from orchestrator.report.cells import number
 from orchestrator.report.evidence import Record, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
 from orchestrator.results import ranking
+from orchestrator.run_folder import CURVES_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.tracking_reader import RecordedRun, StoreReader
 from tune_spaces.catalogue import method_names
 
-CURVES_NAME = "curves.json"
-PREDICTIONS_NAME = "predictions.parquet"
 SHORTEST_ID = 6  # of a --run that is given as the beginning of an id
 STATUS_OF_CHILD = {"FINISHED": "finished", "KILLED": "stopped"}
 INTEGERS = ("hidden_size", "sequence_length", "num_layers", "epochs", "num_parameters")
@@ -109,7 +108,7 @@ def _unfit(parent: RecordedRun) -> str | None:
 def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) -> Search | str:
     """Return a search, or why it cannot be reported."""
     documents: dict[str, Record] = {}
-    for name in (records.PLAN_NAME, records.SUMMARY_NAME):
+    for name in (PLAN_FILE, SUMMARY_FILE):
         path = reader.artifact(parent, name)
         if path is None:
             return f"{name} is not in the store"
@@ -117,7 +116,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
             documents[name] = _read(path)
         except (OSError, ValueError) as error:
             return f"{name} cannot be read: {error}"
-    plan, summary = documents[records.PLAN_NAME], documents[records.SUMMARY_NAME]
+    plan, summary = documents[PLAN_FILE], documents[SUMMARY_FILE]
     problem = _fault(plan, summary, parent.tags["method"])
     if problem:
         return problem
@@ -128,7 +127,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         summary=summary,
         trials=_with_curves(reader, parent, trials),
         failures=[_failure(child) for child in children if child.status == "FAILED"],
-        predictions=reader.artifact(parent, PREDICTIONS_NAME),
+        predictions=reader.artifact(parent, PREDICTIONS_TABLE),
         run_id=parent.run_id,
     )
 
@@ -216,7 +215,7 @@ def _failure(child: RecordedRun) -> dict[str, Any]:
 
 def _with_curves(reader: StoreReader, parent: RecordedRun, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the epoch curve of each network's best configuration, from curves.json, else from its run's metrics."""
-    path = reader.artifact(parent, CURVES_NAME)
+    path = reader.artifact(parent, CURVES_FILE)
     recorded = _curves(path) if path else {}
     best: dict[str, dict[str, Any]] = {}
     for trial in ranking(trials):

@@ -7,8 +7,7 @@ from pathlib import Path
 from orchestrator.files import write_text
 from orchestrator.report.evidence import Search
 from orchestrator.report.figures import draw_all
-
-FIGURES_FOLDER = "figures"
+from orchestrator.run_folder import FIGURES_FOLDER
 
 
 def write(search: Search, output: Path, *, draw: bool) -> None:

@@ -16,7 +16,7 @@ from orchestrator.files import sha256_of, write_json
 from orchestrator.launch import refer
 from orchestrator.plan import ImageOptions
 from orchestrator.protocols import DESCRIBED, Protocol
-from orchestrator.trial_files import MODEL_FILE
+from orchestrator.run_folder import CARD_FILE, MODEL_FILE
 from tests.records import make_plan, make_result
 
 LENGTH = 20
@@ -66,7 +66,7 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
         folder.mkdir()
         safetensors.torch.save_file(weights, folder / MODEL_FILE)
         card = model_card.build(plan, dataset, best, weights_sha256=sha256_of(folder / MODEL_FILE))
-        write_json(folder / model_card.CARD_FILE, card)
+        write_json(folder / CARD_FILE, card)
         return folder
 
     return make
