@@ -30,21 +30,27 @@ class Guarded(click.Group):
             ctx.exit(exit_codes.INPUT)
         except SearchEnded as error:
             _complain(f"error: {error}")
-            run = ctx.meta.get(RUN)
-            if run is not None and run.is_dir():
-                _complain(f"continue with  python -m orchestrator tune --resume {run}")
+            _say_how_on(ctx)
             ctx.exit(error.exit_code)
         except click.ClickException as error:  # it repeats what was typed
             vars(error)["message"] = printable(hide_password(error.message))
             raise
         except KeyboardInterrupt:
             _complain("interrupted")
+            _say_how_on(ctx)
             ctx.exit(exit_codes.INTERRUPTED)
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
             _complain(unforeseen(error, str(ctx.invoked_subcommand), ctx.meta.get(RUN)))
             ctx.exit(exit_codes.UNFORESEEN)
+
+
+def _say_how_on(ctx: click.Context) -> None:
+    """Say how the run goes on that was under way; one that never began has left no folder."""
+    run = ctx.meta.get(RUN)
+    if run is not None and run.is_dir():
+        _complain(f"continue with  python -m orchestrator tune --resume {run}")
 
 
 def _complain(line: str) -> None:

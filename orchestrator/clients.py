@@ -64,6 +64,8 @@ def make_clients(corpus: Corpus, protocol: Protocol, images: ImageOptions | None
         if not folder.is_dir():
             remove(folder)  # a file of that name
             folder.mkdir()
+        for leftover in folder.glob(".*.partial"):  # of a writer that was killed
+            leftover.unlink()
         for number, participant in enumerate(corpus.participants):
             own = dataclasses.replace(
                 corpus, recordings=tuple(one for one in corpus.recordings if one.participant == participant)

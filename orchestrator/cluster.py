@@ -80,6 +80,8 @@ def ray_session(options: SearchOptions, output: Path | None = None) -> Iterator[
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(environment(ENVIRONMENT))
+            if output is not None:
+                stack.enter_context(_without_handlers())
             if options.address:
                 _check_address(options.address)
                 stack.enter_context(errors_into(log))
@@ -88,7 +90,7 @@ def ray_session(options: SearchOptions, output: Path | None = None) -> Iterator[
                 checks, end = _start(options, output, session, stack, log)
             stack.callback(ray.shutdown)
             if output is not None:
-                take_as_ctrl_c()  # Ray has put its own handler there
+                take_as_ctrl_c()  # Ray's native part has put its own handler there
                 lifeline = Lifeline(checks, end)
                 lifeline.start()
                 stack.callback(lifeline.stop)
@@ -213,6 +215,19 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _without_handlers() -> Iterator[None]:
+    """Keep Ray from installing its own handler of SIGTERM, which would end the process with another code."""
+    from ray._private import utils
+
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 def _forget_token() -> None:

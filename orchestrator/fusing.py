@@ -93,10 +93,23 @@ def fuse(runs: Sequence[Path], output: Path) -> str:
         prediction_table.block(*one.who, one.time, one.fold, {"gold": one.gold, "pred": prediction})
         for one, prediction in zip(recordings, fused, strict=True)
     ]
-    with new_folder(output):
-        prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=any(synthetic))
-        write_json(output / FUSION_FILE, record)
+    try:
+        with new_folder(output):
+            _write(output, blocks, record, synthetic=any(synthetic))
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a folder that can be written") from error
     return _as_text(record, output)
+
+
+def _write(output: Path, blocks: list[Any], record: dict[str, Any], *, synthetic: bool) -> None:
+    """Write both files or none: neither is of use without the other."""
+    try:
+        prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=synthetic)
+        write_json(output / FUSION_FILE, record)
+    except OSError:
+        (output / PREDICTIONS_TABLE).unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> tuple[dict[Who, Predictions], bool]:

@@ -80,7 +80,8 @@ def end_process(
     line = f"error: {what}: the search cannot go on; what was done is kept"
     stream = terminal()
     with contextlib.suppress(Exception):
-        print(f"\n{line}; continue with  {how_on}" if how_on else line, file=stream, flush=True)
+        below = "\n" if stream.isatty() else ""  # a live display stands there
+        print(below + (f"{line}; continue with  {how_on}" if how_on else line), file=stream, flush=True)
     closing = threading.Thread(target=close, daemon=True)
     with contextlib.suppress(Exception):
         closing.start()

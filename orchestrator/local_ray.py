@@ -75,8 +75,9 @@ def _sweep(base: Path) -> None:
 
 
 def token() -> dict[str, str]:
-    """Return the environment of a Ray with a token of its own, that lies in no file; what the user set is left."""
-    if any(os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+    """Return the environment of a Ray with a token of its own, that lies in no file; a user's own choice is left."""
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if given or os.environ.get("RAY_AUTH_MODE", "token") != "token":
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 

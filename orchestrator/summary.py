@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from orchestrator import model_card, prediction_table, results
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.csv_text import protected
 from orchestrator.dataset import Dataset, Outline
 from orchestrator.errors import InputError
 from orchestrator.files import write_bytes, write_json, write_text
@@ -179,7 +180,7 @@ def leaderboard_csv(plan: Plan, found: Sequence[Result]) -> str:
             plan.protocol.name + (" (optimistic)" if plan.protocol.optimistic else ""),
             "synthetic" if plan.corpus.synthetic else plan.corpus.kind,
         ]
-        lines.append(",".join(str(value) for value in values))
+        lines.append(",".join(protected(value) if isinstance(value, str) else str(value) for value in values))
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ from orchestrator import scoring
 from orchestrator.corpora.cache import remove
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
-from orchestrator.files import write_json
+from orchestrator.files import atomic, write_json
 from orchestrator.plan import Plan, Trial, size_of, to_record
 from orchestrator.protocols import Protocol
 from orchestrator.run_folder import (
@@ -150,13 +150,15 @@ class TrialRun:
         arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
         # One entry: safetensors writes several in an order of chance, and equal runs leave equal bytes.
         mark = {"trial": json.dumps({"uid": self.trial.uid, "synthetic": self.dataset.synthetic})}
-        safetensors.numpy.save_file(arrays, self.folder / PREDICTIONS_FILE, metadata=mark)
+        with atomic(self.folder / PREDICTIONS_FILE) as partial:
+            safetensors.numpy.save_file(arrays, partial, metadata=mark)
         weights = {
             f"fold_{k}.{name}": tensor.contiguous()
             for k in range(len(self.dataset.folds))
             for name, tensor in self.training.fold_state(k).items()
         }
-        safetensors.torch.save_file(weights, self.folder / MODEL_FILE, metadata=mark)
+        with atomic(self.folder / MODEL_FILE) as partial:
+            safetensors.torch.save_file(weights, partial, metadata=mark)
         seal(self.folder, result, (PREDICTIONS_FILE, MODEL_FILE))
         for name in (FAILURE_FILE, PROGRESS_FILE, f"{RESULT_FILE}{SET_ASIDE}"):
             (self.folder / name).unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from orchestrator.dataset import Dataset
 from orchestrator.endings import unwritable
 from orchestrator.errors import InputError
 from orchestrator.first_failure import first_failure_told
+from orchestrator.interrupts import asked_to_end
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
 from orchestrator.progress import Observer
 from orchestrator.searchers import OptunaGenerations, StopSearch
@@ -195,6 +196,8 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
         lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, watch, end) or watch.lost
         if watch.ending is not None:
             raise watch.ending
+        if asked_to_end():
+            raise KeyboardInterrupt
         earlier = read_results(trials_folder, uids)
         num_ended = len(earlier) + len(read_failures(trials_folder, uids)) + len(observer.unrecorded)
         if not lost or num_ended + len(lost) < plan.num_planned:  # nothing to mend, or broken off

@@ -18,6 +18,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from fed.placement import in_words, shortfall
 from orchestrator.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
+from orchestrator.interrupts import asked_to_end
 from orchestrator.progress import Observer
 from orchestrator.watchdog import Listener, Shortage, Silence
 
@@ -71,6 +72,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self.controller: Any = None  # Tune's own, which alone knows a worker that has not answered yet
         self.hung: Counter[str] = Counter() if hung is None else hung
         self.short_looks, self.last_look = 0, 0.0
+        self.said: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune writes its callbacks to disk; ours hold threads and terminals, and nothing ever reads them back."""
@@ -80,8 +82,10 @@ class Watch(tune.Callback):  # type: ignore[misc]
         """Say what went wrong in a handler of ours; a full disk ends the search, nothing else does."""
         with contextlib.suppress(Exception):
             self.end_if_unwritable(error)
-            if self.observer and not self.ending:
-                self.observer.say(f"{doing}: {type(error).__name__}: {error}")
+            line = f"{doing}: {type(error).__name__}: {error}"
+            if self.observer and not self.ending and line not in self.said:
+                self.said.add(line)  # Tune comes by ten times a second
+                self.observer.say(line)
 
     def end_if_unwritable(self, error: BaseException | str) -> bool:
         """End the search if the error is that of a folder that takes nothing more; tell whether it is."""
@@ -245,7 +249,7 @@ class Ender(tune.Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         """Whether the search has to end."""
-        return self.watch.ending is not None
+        return self.watch.ending is not None or asked_to_end()
 
 
 class InOrder(FIFOScheduler):  # type: ignore[misc]

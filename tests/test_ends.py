@@ -23,6 +23,7 @@ TUNE = (
     *("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 2, "--epochs", 100_000),
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--num-cpus", 1, "--checkpoint-seconds", 0),
 )
+KILLED_SECONDS = 10.0  # what is killed goes at once; left to themselves, Ray's agents stay for a minute
 LISTENING = "0A"  # a state in /proc/net/tcp
 LOOPBACK = re.compile(r"^(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$")
 
@@ -143,8 +144,8 @@ def gone(command: Command) -> bool:
     return not command.processes()
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.1)
@@ -185,6 +186,6 @@ def test_if_ray_dies_the_command_says_so_and_ends(begin: Callable[..., Command],
     (line,) = said
     assert line.startswith(f"error: Ray's {what} died: the search cannot go on; what was done is kept; continue with")
     assert line.endswith("/run")
-    wait_for(lambda: gone(command), "something of Ray is still there")
+    wait_for(lambda: gone(command), "something of Ray is still there", KILLED_SECONDS)
     assert not (Path("/tmp") / command.session.decode().partition("=")[2]).exists()
     assert [*command.output.glob("trials/*/checkpoint/checkpoint.json")]

@@ -11,7 +11,7 @@ from orchestrator import tuning
 from orchestrator.files import read_json, write_json
 from orchestrator.progress import Observer
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
-from orchestrator.watching import WORKER_DIED, Watch
+from orchestrator.watching import WORKER_DEATHS, WORKER_DIED, Halving, Watch
 from tests.records import make_plan, make_result
 
 PLAN = make_plan()
@@ -75,3 +75,36 @@ def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None
         watch.on_trial_error(trial=trial)
     assert watch.lost == UIDS[:1]
     assert observer.failed == {UIDS[1]}
+
+
+def test_no_handler_of_tunes_events_raises_and_each_fault_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that fails in each of them, and a trial's folder that cannot be read."""
+    observer = Observer(PLAN, tmp_path, [], lambda: 1 / 0)
+    told: list[str] = []
+    monkeypatch.setattr(observer, "_say", told.append)
+    watch = Watch(observer)
+    trial = SimpleNamespace(config={"uid": UIDS[0]}, num_failures=1 + WORKER_DEATHS, get_error=lambda: "gone")
+    (tmp_path / UIDS[0]).mkdir()
+    (tmp_path / UIDS[0] / RESULT_FILE).write_bytes(b"\xff{")
+    for _ in range(3):
+        watch.on_trial_start(trial=SimpleNamespace(config={}))
+        watch.on_trial_result(result={})
+        watch.on_trial_complete(trial=trial)
+        watch.on_trial_error(trial=trial)
+    assert watch.ending is None
+    assert observer.failed == {UIDS[0]}
+    assert len([line for line in told if line.startswith("while trial ")]) == 4
+
+
+def test_a_stopped_trial_whose_scores_are_gone_is_a_failed_one(tmp_path: Path) -> None:
+    observer = Observer(PLAN, tmp_path, [], lambda: None)
+    halving = Halving(Watch(observer), 100, [], lambda uid: (tmp_path / uid / "progress.json").unlink())
+    decisions = []
+    for uid, loss in zip(UIDS, (0.1, 0.2, 0.3, 0.9), strict=False):
+        trial = SimpleNamespace(trial_id=uid, config={"uid": uid})
+        halving.on_trial_add(None, trial)
+        decisions.append(halving.on_trial_result(None, trial, {"epoch": 10, "validation_loss": loss}))
+    assert decisions[-1] == "STOP"
+    assert read_json(tmp_path / UIDS[3] / FAILURE_FILE)["kind"] == "FileNotFoundError"

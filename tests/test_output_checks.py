@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from orchestrator.files import atomic, write_json
 from orchestrator.output_checks import check_output, check_output_folder
 from tests.conftest import ROOT, Run
 from tests.corpora.writers import three_people, write_table
+from tests.inference.test_fuse import write_run
 
 LONG = "x" * 300
 
@@ -146,6 +149,17 @@ def test_force_replaces_what_was_there(small_corpus: Path, run_inside: Run, tmp_
     assert out.read_bytes().startswith(b"PAR1")
 
 
+def test_two_outputs_of_one_command_are_two_files(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("old")
+    (tmp_path / "p.svg").hardlink_to(tmp_path / "p.csv")
+    (tmp_path / "model").mkdir()
+    words = ("--input", small_corpus, "--output", tmp_path / "p.csv", "--plot", tmp_path / "p.svg", "--force")
+    done = run_inside("predict", "--model", tmp_path / "model", *words)
+    assert done.returncode == 2
+    assert "--plot: found" in done.stderr
+    assert "which is --output itself" in done.stderr
+
+
 WRITERS = """
 import os, sys
 from pathlib import Path
@@ -209,19 +223,38 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> 
     assert (tmp_path / name).is_file()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounts a small disk")
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+MAY_MOUNT = os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+@pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
+@pytest.mark.parametrize("options", ["size=16k", "size=1m,nr_inodes=3"])
+def test_a_full_disk_leaves_no_half_of_a_fusion(options: str, tmp_path: Path, run_inside: Run) -> None:
+    one, two = write_run(tmp_path / "one", 1), write_run(tmp_path / "two", 2)
+    with small_disk(tmp_path / "disk", options) as disk:
+        done = run_inside("fuse", one, two, "--output", disk / "fused")
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith(f"error: --output: found {disk}/fused: ")
+        assert "No space left on device" in done.stderr
+        assert [one for one in disk.rglob("*") if one.is_file()] == []
+
+
+@pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, run_inside: Run) -> None:
     source = write_table(tmp_path / "own.parquet", three_people(num_rows=4000))
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", disk], check=True)
-    try:
+    with small_disk(tmp_path / "disk", "size=100k") as disk:
         done = run_inside("data", "convert", source, "--out", disk / "c.parquet")
         assert done.returncode == 2
-        assert (
-            done.stderr
-            == f"error: --out: found {disk}/c.parquet: No space left on device; expected a file that can be written\n"
-        )
+        expected = "No space left on device; expected a file that can be written"
+        assert done.stderr == f"error: --out: found {disk}/c.parquet: {expected}\n"
         assert not list(disk.iterdir())
-    finally:
-        subprocess.run(["umount", disk], check=True)

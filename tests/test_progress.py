@@ -7,7 +7,7 @@ import pytest
 from fed.options import Federation
 from orchestrator.files import write_json
 from orchestrator.first_failure import first_failure_told
-from orchestrator.progress import Observer
+from orchestrator.progress import SILENT_SECONDS, Observer
 from orchestrator.run_folder import CHECKPOINT_FOLDER, CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from orchestrator.trial_files import tidy
 from tests.records import make_plan, make_result
@@ -49,6 +49,17 @@ def test_status_counts_done_running_left_best_and_time(observer: Observer, tmp_p
     assert (tmp_path / third / FAILURE_FILE).is_file()
     assert isinstance(observer.stream, io.StringIO)
     assert "RuntimeError: gone for good" in observer.stream.getvalue()
+
+
+def test_after_a_minute_without_a_word_the_state_is_shown_again(observer: Observer) -> None:
+    assert isinstance(observer.stream, io.StringIO)
+    observer.look()
+    assert observer.stream.getvalue() == ""
+    observer.last_line -= SILENT_SECONDS
+    observer.look()
+    assert observer.stream.getvalue().startswith("trials 0 done, 0 running")
+    observer.look()
+    assert observer.stream.getvalue().count("trials 0 done") == 1
 
 
 FAILURE = "client P2, round 1, fold 0: failed, ValueError: gone\nTraceback\n  in load\nValueError: gone\n"

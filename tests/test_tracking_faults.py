@@ -368,6 +368,20 @@ def test_what_cannot_be_tracked_later_is_not_promised(output: Path) -> None:
         assert not output.exists()  # and is not made again
 
 
+def test_a_folder_that_is_removed_is_not_made_again(output: Path, uri: str) -> None:
+    """What the store has by then stays there."""
+    tracker = tracking.Tracker(output, uri, EXPERIMENT)
+    tracker.start()
+    until = time.monotonic() + ENDS_WITHIN_SECONDS
+    while tracking.tracking_identity(output) is None and time.monotonic() < until:
+        time.sleep(0.05)
+    shutil.rmtree(output)
+    tracker.changed()
+    report = tracker.close(60.0)
+    assert report.run_id is not None
+    assert not output.exists()
+
+
 def test_a_plan_that_is_removed_during_a_search_is_still_known(output: Path, uri: str) -> None:
     (output / "trials" / UIDS[1] / "result.json").rename(output / "later")
     tracker = tracking.Tracker(output, uri, EXPERIMENT)

@@ -40,9 +40,9 @@ def open_corpus(
     """
     if corpus is not None and corpus not in READERS:
         raise InputError.of("--corpus", found=corpus, expected=f"one of {', '.join(READERS)}")
-    if not path.exists():
-        raise InputError.of(str(path), found="nothing there", expected="a corpus: a folder or a table")
     try:
+        if not path.exists():
+            raise InputError.of(str(path), found="nothing there", expected="a corpus: a folder or a table")
         candidates = roots(path) if path.is_dir() else (path,)
         kind, root = _format_of(path, candidates, corpus)
         findings = Findings()

@@ -9,10 +9,11 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from orchestrator.corpora import face_videos, faces, facial_model
+from orchestrator.corpora.cache import CACHE_VARIABLE
 from orchestrator.corpora.facial_model import ACTIONS, POSE, UNITS
 from orchestrator.corpora.frames import open_all
 from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.synthetic import CACHE_VARIABLE, cached_synthetic, synthesize
+from orchestrator.corpora.synthetic import cached_synthetic, synthesize
 from orchestrator.errors import InputError
 
 SIZE = 128  # pixels, twice the videos': positions are measured more finely

@@ -1,5 +1,6 @@
 """The frame store: the right picture at the right time, decoded once, never damaged, never copied."""
 
+import json
 import os
 import pickle
 import shutil
@@ -243,6 +244,15 @@ def test_the_store_of_another_video_is_not_taken(tmp_path, cache):
     shutil.rmtree(path)
     open_frames(other, image_size=SIZE, cache=cache).path.rename(path)
     assert len(open_frames(one, image_size=SIZE, cache=cache).time) == 9
+
+
+def test_a_store_of_an_earlier_version_is_taken(video, cache, monkeypatch):
+    path = open_frames(video, image_size=SIZE, cache=cache).path
+    facts = json.loads((path / "store.json").read_text())
+    assert facts.pop("name") == path.name
+    (path / "store.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(store, "decode", None)
+    assert len(open_frames(video, image_size=SIZE, cache=cache).time) == 40
 
 
 def test_threads_at_the_same_time_decode_once(video, cache, monkeypatch):

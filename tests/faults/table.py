@@ -452,11 +452,12 @@ ROWS = (
         outcome="exit 1 or 2; the password is not shown",
     ),
     Row(
-        id="secrets-ui",
+        id="secrets-ps",
         section=SECRETS,
-        fault="a password in the address of `ui`",
-        how="a database address; every process's command line while it starts",
-        outcome="on no command line of a child, in no output",
+        fault="a password in an address on the command line, and in that of the page of `ui`",
+        how="the command lines of the processes",
+        outcome="survived: the process takes it off its own, the page's program gets it otherwise",
+        elsewhere="tests/test_tracking_secrets.py::test_ps_shows_an_address_without_its_login",
     ),
     Row(
         id="umask-077",

@@ -79,8 +79,9 @@ def test_one_of_two_commands_has_the_folder(attempt: int, few_people: Path, race
     def decided() -> bool:
         codes = pair.codes()
         assert pair.process.poll() is None or len(codes) == 2, pair.process.communicate()
-        # The winner is beyond its plan, wherever that may be by then.
-        return len(codes) == 2 or (len(codes) == 1 and (output / "trials").is_dir())
+        # The winner has written its plan, wherever that may be by then.
+        written = (output / "plan.json").is_file() or (output / "trials").is_dir()
+        return len(codes) == 2 or (len(codes) == 1 and written)
 
     wait_until(decided)
     codes = pair.codes()
@@ -124,7 +125,7 @@ def test_default_names_do_not_collide(attempt: int, few_people: Path, race: Race
     place.mkdir()
     commands = [[*EVALUATE, "--epochs", 200, "--seed", seed, "--data", few_people] for seed in (attempt, attempt + 9)]
     pair = race(*commands, delays=(0.0, random.Random(attempt).uniform(0, LATEST)), cwd=place)
-    wait_until(lambda: pair.codes() or len([*place.glob("runs/*/trials")]) == 2)
+    wait_until(lambda: pair.codes() or len([*place.glob("runs/*/plan.json")]) == 2)
     assert len([*place.glob("runs/*/plan.json")]) == 2, [pair.errors(number) for number in (0, 1)]
     seeds = sorted(plan_of(file.parent)["seed"] for file in place.glob("runs/*/plan.json"))
     assert seeds == [attempt, attempt + 9]
