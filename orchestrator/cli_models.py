@@ -46,7 +46,10 @@ def predict(**values: Any) -> None:
 
     device = chosen_device(values["device"])
     if values["follow"]:
+        from orchestrator import terminal
         from orchestrator.inference import following
+
+        terminal.stop_at_a_closed_pipe()
 
         following.check_source(values["source"])
         model = open_model(values["place"], tracking_uri=values["tracking_uri"])

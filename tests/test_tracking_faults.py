@@ -70,7 +70,8 @@ def test_a_process_ends_also_while_files_drip(command: str, tmp_path: Path, envi
     files |= {f"model/{name}": b" " * 10_000 for name in ("card.json", "one", "two")}
     rest = ["--output", str(tmp_path / "out")]
     if command == "predict":
-        rest = ["--output", str(tmp_path / "out.csv"), "--model", RUN_ID, "--input", str(tmp_path)]
+        (tmp_path / "in").mkdir()
+        rest = ["--output", str(tmp_path / "out.csv"), "--model", RUN_ID, "--input", str(tmp_path / "in")]
     code = "import orchestrator.tracking_limits as limits, mlflow.tracking; limits.CALL_SECONDS = 12.0"
     code += "; from orchestrator.cli import cli; cli()"
     with misbehaving("drip files", files=files) as server:
