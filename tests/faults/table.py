@@ -148,6 +148,23 @@ ROWS = (
         how="HOME on a read-only disk",
         outcome="survived, or exit 2 with one line; the folder is free again",
     ),
+    Row(
+        id="ray-leftovers",
+        section=PROCESSES,
+        fault="what Ray leaves behind",
+        how="SIGTERM, `kill -9` of the raylet and of `gcs_server`; processes and temporary folders looked at",
+        tries=2,
+        outcome="survived: no process and no folder of the run's Ray is left",
+        elsewhere="tests/test_ends.py::test_if_ray_dies_the_command_says_so_and_ends",
+    ),
+    Row(
+        id="foreign-packages",
+        section=PROCESSES,
+        fault="a folder `models` or `fed` where the command is started",
+        how="both there, and neither can be imported; long TMPDIR, HOME that is none",
+        outcome="survived: they are not imported",
+        elsewhere="tests/test_ends.py::test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_c",
+    ),
     # --- the output folder ---
     Row(
         id="output-two-commands-race",
