@@ -123,7 +123,8 @@ class Writer:
         except Stopped:
             self.failing = True
         except Exception as error:  # any failure of the store: training goes on
-            self.note(error)
+            if not self.stopped.is_set():  # else its connection was cut, and whoever stopped it says why
+                self.note(error)
             self._parent = None
             self.failing = True
         return not self.failing
