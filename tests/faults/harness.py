@@ -140,6 +140,15 @@ def gone(number: int) -> bool:
         return True
 
 
+def _peak_bytes(process: int) -> int:
+    """The most memory a process has had. What `wait4` tells would begin with that of the process it was started by."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
 @dataclass(kw_only=True)
 class Command:
     """One `python -m orchestrator ...` in a process of its own, whose output lies in files."""
@@ -160,10 +169,10 @@ class Command:
         """Wait for its end, with a deadline; the exit code is the test's to judge."""
         end = time.monotonic() + timeout
         while self.process.returncode is None:
-            found, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            self.peak_bytes = max(self.peak_bytes, _peak_bytes(self.process.pid))
+            found, status = os.waitpid(self.process.pid, os.WNOHANG)
             if found:
                 self.process.returncode = os.waitstatus_to_exitcode(status)
-                self.peak_bytes = usage.ru_maxrss * 1024
                 break
             assert time.monotonic() < end, f"no end within {timeout:g} s: {self.told()[-3000:]}"
             time.sleep(POLL_SECONDS)
