@@ -12,6 +12,8 @@ from models.windows import Series
 from orchestrator import scoring
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
+from orchestrator.measures import FoldMoments, PersonMoments, of_fold
+from orchestrator.run_records import FoldScore
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen within the training people by cross-validation
 
@@ -26,10 +28,10 @@ def ridge(dataset: Dataset) -> dict[str, float]:
     if not all(isinstance(one, Series) for one in dataset.series):
         return {}
     folds = []
-    for split in dataset.splits:
+    for k, split in enumerate(dataset.splits):
         mean = 0.0 if split.mean_F is None else np.asarray(split.mean_F)
         sd = 1.0 if split.sd_F is None else np.asarray(split.sd_F)
-        people: dict[str, list[scoring.PersonMoments]] = {}
+        people: dict[str, list[PersonMoments]] = {}
         predict = [_fit(dataset, split.train, d, mean, sd) for d in range(len(DIMENSIONS))]
         for index in split.held_out:
             one = dataset.series[index]
@@ -39,7 +41,7 @@ def ridge(dataset: Dataset) -> dict[str, float]:
             moments = scoring.by_dimension(frame_moments(prediction, one.gold_T2, one.mask_T2))
             people.setdefault(one.participant, []).append(moments)
         frames = {person: scoring.merge(parts) for person, parts in people.items()}
-        folds.append(scoring.fold_scores(frames, frames))
+        folds.append(FoldScore(fold=k, scores=of_fold(FoldMoments(frames=frames, windows=frames))))
     means = scoring.over_folds(folds)
     return {key: means[key] for key in ("ccc_valence", "ccc_arousal")}
 

@@ -98,10 +98,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 @opt.method_option
 @click.option("--network", required=True)
 @click.option("--published", is_flag=True, help="The network's row of the paper's Table I.")
-@click.option("--learning-rate", type=opt.ABOVE_ZERO)
-@click.option("--hidden-size", type=opt.POSITIVE)
-@click.option("--sequence-length", type=opt.POSITIVE, help="Frames of a window.")
-@click.option("--num-layers", type=opt.POSITIVE)
+@opt.hyper_parameter_options
 @opt.data_options
 @opt.protocol_options
 @opt.image_options
@@ -310,11 +307,11 @@ def _request(command: str, values: dict[str, Any]) -> Any:
 
 def _point(values: dict[str, Any]) -> Any:
     from tune_spaces.catalogue import find_method
-    from tune_spaces.method import HParams
+    from tune_spaces.method import hyper_parameters, make_hparams
 
-    names = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
-    given = {name: values[name] for name in names if values[name] is not None}
-    flags = {name: f"--{name.replace('_', '-')}" for name in names}
+    known = {one.name: one for one in hyper_parameters()}
+    given = {name: values[name] for name in known if values[name] is not None}
+    flags = {name: f"--{name.replace('_', '-')}" for name in known}
     if values["published"]:
         if given:
             raise InputError.of(
@@ -326,10 +323,10 @@ def _point(values: dict[str, Any]) -> Any:
         if values["network"] not in published:
             raise InputError.of("--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}")
         return published[values["network"]]
-    missing = [flags[name] for name in names if name not in given]
+    missing = [flags[name] for name, one in known.items() if name not in given and one.default is None]
     if missing:
-        raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all four")
-    return HParams(**given)
+        raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all of them")
+    return make_hparams(given)
 
 
 cli_models.register(cli)

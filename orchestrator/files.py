@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import stat
@@ -12,6 +13,7 @@ from typing import Any
 
 from orchestrator.errors import InputError
 
+JsonObject = dict[str, Any]  # as a file holds it, before its types are known
 NAME_BYTES = 200  # of a file's name that its temporary neighbour repeats: most systems allow 255 in all
 
 
@@ -84,7 +86,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
-def read_json(path: Path, *, at_most: int | None = None) -> dict[str, Any]:
+def read_json(path: Path, *, at_most: int | None = None) -> JsonObject:
     """Read a JSON object of `at_most` so many bytes (None: any); InputError names the file and the line of a fault."""
     try:
         if at_most is not None and (size := path.stat().st_size) > at_most:
@@ -95,10 +97,10 @@ def read_json(path: Path, *, at_most: int | None = None) -> dict[str, Any]:
     return parse_json(content, path)
 
 
-def parse_json(content: bytes, path: Path) -> dict[str, Any]:
+def parse_json(content: bytes, path: Path) -> JsonObject:
     """Return the JSON object in a file's bytes; InputError names the file and the line of a fault."""
     try:
-        value = json.loads(content.decode(), parse_constant=_refuse_constant)
+        value = json.loads(content.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise InputError.of(f"{path}:{error.lineno}", found=error.msg, expected="JSON") from error
     except UnicodeDecodeError as error:
@@ -115,6 +117,13 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999, for one
+        raise ValueError(text)
+    return number
 
 
 def sha256_of(path: Path) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator import measures
 from orchestrator.dataset import Dataset
 from orchestrator.plan import Plan
-from orchestrator.results import Result
+from orchestrator.run_records import TrialResult
 
 CARD_FORMAT = 1
 
@@ -23,7 +24,7 @@ LIMITS = (
 )
 
 
-def build(plan: Plan, dataset: Dataset, best: Result, *, weights_sha256: str) -> dict[str, Any]:
+def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: str) -> dict[str, Any]:
     """Return the card's content; everything `predict` needs is in it and in the weights beside it.
 
     `weights_sha256` is of the weights' file. `hz` are the time steps a second that the network sees; `labels` the
@@ -37,11 +38,11 @@ def build(plan: Plan, dataset: Dataset, best: Result, *, weights_sha256: str) ->
     ]
     return {
         "format": CARD_FORMAT,
-        "uid": best["uid"],
+        "uid": best.uid,
         "weights_sha256": weights_sha256,
         "method": plan.method,
-        "network": best["network"],
-        "hparams": best["hparams"],
+        "network": best.network,
+        "hparams": dataclasses.asdict(best.hparams),
         "features": list(dataset.feature_names),
         "feature_patterns": list(plan.features),
         "images": None if plan.images is None else dataclasses.asdict(plan.images),
@@ -56,10 +57,9 @@ def build(plan: Plan, dataset: Dataset, best: Result, *, weights_sha256: str) ->
         "protocol": dataclasses.asdict(plan.protocol),
         "corpus": dataclasses.asdict(plan.corpus),
         "synthetic": plan.corpus.synthetic,
-        "ccc_valence": best["ccc_valence"],
-        "ccc_arousal": best["ccc_arousal"],
-        "num_parameters": best["num_parameters"],
-        "model_size_mib": best["model_size_mib"],
+        **{key: best.scores[key] for key in measures.headline_keys()},
+        "num_parameters": best.num_parameters,
+        "model_size_mib": best.model_size_mib,
         "data_licence": _licence(plan),
         "intended_use": INTENDED_USE,
         "limits": LIMITS,

@@ -11,6 +11,7 @@ from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMIS
 from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS
 from tune_spaces.catalogue import method_names
+from tune_spaces.method import hyper_parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +54,21 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
         return command
 
     return apply
+
+
+def hyper_parameter_options(command: F) -> F:
+    """Add an option for each hyper-parameter."""
+    options = [
+        click.option(
+            f"--{one.name.replace('_', '-')}",
+            type=click.IntRange(min=0 if one.about.zero else 1)
+            if one.integer
+            else Finite(min=0, min_open=not one.about.zero),
+            help=one.about.help or None,
+        )
+        for one in hyper_parameters()
+    ]
+    return _all(*options)(command)
 
 
 def path_option(*names: str, **settings: Any) -> Callable[[F], F]:

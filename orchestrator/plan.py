@@ -15,7 +15,7 @@ from models.seeds import seed_for
 from models.sizes import model_size_mib, num_parameters
 from orchestrator.errors import InputError, Problem
 from orchestrator.protocols import Protocol
-from tune_spaces.method import HParams, Method, Preset
+from tune_spaces.method import LATER_KEY, HParams, HyperParameter, Method, Preset, hyper_parameters, make_hparams
 
 PLAN_FORMAT = 1
 SEARCHES = ("grid", "random", "optuna")
@@ -25,10 +25,7 @@ STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's 
 # Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9
-LATER_KEY = "later"  # metadata of a dataclass's field: not in the uid at its default (`_hashed`)
 DEFAULT_WAIT_FOR_RESOURCES = 600.0  # seconds, once the cluster has become too small for a trial; ours
-INTEGER_KEYS = ("hidden_size", "sequence_length", "num_layers")
-GRID_KEYS = ("learning_rate", *INTEGER_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +141,11 @@ class Plan:
 
 def parse_grid_overrides(texts: Sequence[str], method: Method, preset: Preset) -> dict[str, tuple[float | int, ...]]:
     """Apply `--set hidden_size=8,16` to the preset's grid; InputError lists every bad one at once."""
-    grid = {**preset.grid}
+    known = {one.name: one for one in hyper_parameters()}
+    # A grid that is older than a hyper-parameter has its default.
+    newer = {name: (one.default,) for name, one in known.items() if name not in preset.grid and one.default is not None}
+    grid = {**preset.grid, **newer}
+    assert set(grid) == set(known), method.name
     given: set[str] = set()
     problems = []
     for text in texts:
@@ -157,38 +158,21 @@ def parse_grid_overrides(texts: Sequence[str], method: Method, preset: Preset) -
             problems.append(Problem(where="--set", found=repr(text), expected=f"one of {', '.join(grid)} = values"))
             continue
         try:
-            grid[key] = tuple(_grid_value(key, value) for value in values.split(","))
+            grid[key] = tuple(known[key].value(value) for value in values.split(","))
         except ValueError:
-            kind = "whole numbers above 0" if key in INTEGER_KEYS else "numbers above 0"
-            problems.append(Problem(where=f"--set {key}", found=repr(values), expected=f"{kind}, separated by commas"))
+            expected = f"{known[key].kind}, separated by commas"
+            problems.append(Problem(where=f"--set {key}", found=repr(values), expected=expected))
     if problems:
         raise InputError(problems)
-    assert set(grid) == set(GRID_KEYS), method.name
     return grid
-
-
-def _grid_value(key: str, text: str) -> float | int:
-    value = int(text) if key in INTEGER_KEYS else float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
 
 
 def grid_points(networks: Sequence[str], grid: Mapping[str, Sequence[float | int]]) -> tuple[tuple[str, HParams], ...]:
     """List every combination once, network by network, in the order in which the grid is written."""
     keys = list(grid)
     rows = (dict(zip(keys, values, strict=True)) for values in itertools.product(*grid.values()))
-    unique = dict.fromkeys(_hparams(row) for row in rows)
+    unique = dict.fromkeys(make_hparams(row) for row in rows)
     return tuple((network, hparams) for network in dict.fromkeys(networks) for hparams in unique)
-
-
-def _hparams(row: Mapping[str, float | int]) -> HParams:
-    return HParams(
-        learning_rate=float(row["learning_rate"]),
-        hidden_size=int(row["hidden_size"]),
-        sequence_length=int(row["sequence_length"]),
-        num_layers=int(row["num_layers"]),
-    )
 
 
 def make_trials(
@@ -283,9 +267,9 @@ def size_of(trial: Trial, num_features: int, *, trunk: bool) -> tuple[int, float
 
 def describe(hparams: HParams) -> str:
     """One line a person reads: `lr=0.001 h=64 L=200 x2`."""
-    return f"lr={hparams.learning_rate:g} h={hparams.hidden_size} L={hparams.sequence_length} x{hparams.num_layers}"
+    return " ".join(one.written(getattr(hparams, one.name)) for one in shown(hparams))
 
 
-def to_record(trial: Trial) -> dict[str, Any]:
-    """Return the trial as the JSON files hold it."""
-    return dataclasses.asdict(trial)
+def shown(hparams: HParams) -> list[HyperParameter]:
+    """Return the hyper-parameters that a configuration's name tells: all but later ones at their default."""
+    return [one for one in hyper_parameters() if one.default is None or getattr(hparams, one.name) != one.default]

@@ -5,15 +5,18 @@ A live display in a terminal, plain lines elsewhere. It also drops the weights t
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from orchestrator import measures
+from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.files import read_json
 from orchestrator.plan import Plan, describe, relative_cost
 from orchestrator.results import ranking, worth_keeping
 from orchestrator.run_folder import CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
 from orchestrator.run_log import terminal
+from orchestrator.run_records import Failure, TrialResult
 from orchestrator.trial_files import read_result, record_failure
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
@@ -25,14 +28,16 @@ LOOK_SECONDS = 0.5  # between two looks into the folders of the trials that run
 class Observer:
     """Follows one search on the driver."""
 
-    def __init__(self, plan: Plan, trials_folder: Path, earlier: Sequence[Mapping[str, Any]], changed: Any) -> None:
+    def __init__(
+        self, plan: Plan, trials_folder: Path, earlier: Sequence[TrialResult], changed: Callable[[], None]
+    ) -> None:
         """Start from the results of an earlier run; `changed()` is called when a trial's folder has news."""
         self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
         self.trials = {trial.uid: trial for trial in plan.trials}
-        self.results = {str(result["uid"]): dict(result) for result in earlier}
+        self.results = {result.uid: result for result in earlier}
         self.costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
         self.failed: set[str] = set()
-        self.unrecorded: dict[str, dict[str, Any]] = {}  # failures that could not be written into their folders
+        self.unrecorded: dict[str, Failure] = {}  # failures that could not be written into their folders
         self.told: list[str] = []  # trials of which a client's failure was shown
         self.last_look = 0.0
         self.running: dict[str, int] = {}  # uid -> its epochs so far
@@ -104,7 +109,7 @@ class Observer:
         elif uid in self.unrecorded:
             self._fail(uid, self.unrecorded[uid])
         elif (folder / FAILURE_FILE).is_file() and uid not in self.failed:
-            self._fail(uid, read_json(folder / FAILURE_FILE))
+            self._fail(uid, Failure.from_json(read_json(folder / FAILURE_FILE), folder / FAILURE_FILE))
         self.changed()
         self._show()
 
@@ -113,7 +118,7 @@ class Observer:
         self._tell_client_failure(uid)
         self.running.pop(uid, None)
         record = record_failure(self.trials_folder, self.trials[uid], error)
-        if "unwritten" in record:
+        if record.unwritten is not None:
             self.unrecorded[uid] = record
         self._fail(uid, record)
         self.changed()
@@ -140,13 +145,13 @@ class Observer:
         self._say(f"CLIENT FAILED in {trial.network} {describe(trial.hparams)}: {shown}")
         self.told.append(uid)
 
-    def _fail(self, uid: str, failure: Mapping[str, Any]) -> None:
+    def _fail(self, uid: str, failure: Failure) -> None:
         first = not self.failed and uid not in self.told[:1]
         self.failed.add(uid)
         trial = self.trials[uid]
-        self._say(f"FAILED {trial.network} {describe(trial.hparams)}: {failure['message']}")
+        self._say(f"FAILED {trial.network} {describe(trial.hparams)}: {failure.message}")
         if first:
-            self._say(str(failure["traceback"]).rstrip())
+            self._say(failure.traceback.rstrip())
 
     def prune(self) -> None:
         """Delete weights and predictions of trials that can no longer be reported."""
@@ -160,8 +165,8 @@ class Observer:
         return (
             f"[{len(self.results) + len(self.failed)}/{self.plan.num_planned}]"
             f" {trial.network} {describe(trial.hparams)}"
-            f" {result['status']}: loss {result['selection_loss']:.4f}, CCC valence {result['ccc_valence']:.3f}"
-            f" arousal {result['ccc_arousal']:.3f}, {result['training_seconds'] / 60:.1f} min"
+            f" {result.status}: loss {result.selection_loss:.4f}, {_scores(result)},"
+            f" {(result.training_seconds or 0.0) / 60:.1f} min"
         )
 
     def _say(self, text: str) -> None:
@@ -182,7 +187,7 @@ class Observer:
             parts.append(f"{len(self.failed)} FAILED")
         best = ranking(list(self.results.values()))
         if best:
-            parts.append(f"best CCC valence {best[0]['ccc_valence']:.3f} arousal {best[0]['ccc_arousal']:.3f}")
+            parts.append(f"best {_scores(best[0])}")
         left = self._seconds_left()
         parts.append(f"time left about {_duration(left)}" if left is not None else "time left unknown")
         return " | ".join(parts)
@@ -223,6 +228,12 @@ def _live_display(stream: TextIO) -> Any:
     from rich.live import Live
 
     return Live(console=Console(file=stream), auto_refresh=False)
+
+
+def _scores(result: TrialResult) -> str:
+    """Return the first measure of a result: `CCC valence 0.312 arousal 0.280`."""
+    first = measures.headlines()[0]
+    return " ".join([first.title, *(f"{d} {result.scores[f'{first.key}_{d}']:.3f}" for d in DIMENSIONS)])
 
 
 def _duration(seconds: float) -> str:

@@ -20,11 +20,11 @@ from orchestrator.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.errors import doing
 from orchestrator.files import write_json
 from orchestrator.launch import Launch
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, describe
 from orchestrator.plan_file import save_plan
 from orchestrator.progress import Observer
 from orchestrator.report import figure_files
-from orchestrator.report.evidence import Search
+from orchestrator.report.evidence import FailedTrial, Search
 from orchestrator.results import Outcome
 from orchestrator.run_folder import (
     PLAN_FILE,
@@ -36,6 +36,7 @@ from orchestrator.run_folder import (
     emptied,
     trials_folder,
 )
+from orchestrator.run_records import Summary
 from orchestrator.tracking import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
@@ -89,18 +90,18 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
                 conclude(INTERRUPTED)
             raise
         try:
-            status, summary_of_run, outcome, remarks = conclude(end)
+            content, outcome, remarks = conclude(end)
         except Exception:
             if ended is None:
                 raise
             raise ended from None  # a full disk, for one, takes no summary either
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
-    summary.print_report(plan, summary_of_run, outcome)
+    summary.print_report(plan, content, outcome)
     print("\n".join(remarks))
     if ended is not None:
         print(f"error: {ended}", file=sys.stderr)
-    _print_end(output, status)
-    return _exit_code(status, outcome) if ended is None else ended.exit_code
+    _print_end(output, content.status)
+    return _exit_code(content.status, outcome) if ended is None else ended.exit_code
 
 
 def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, str], observer: Observer) -> str | None:
@@ -132,8 +133,8 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
     tracker: Tracker,
     ridge: Mapping[str, float],
     end: str | None,
-) -> tuple[str, dict[str, Any], Outcome, list[str]]:
-    """Write everything that a run leaves; return its status, its summary, what came of it, and lines for people."""
+) -> tuple[Summary, Outcome, list[str]]:
+    """Write everything that a run leaves; return its summary, what came of it, and lines for people."""
     folder, uids = observer.trials_folder, [trial.uid for trial in plan.trials]
     with doing("writing the results"):
         failures = [*read_failures(folder, uids), *observer.unrecorded.values()]
@@ -142,16 +143,16 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
-        write_json(output / SUMMARY_FILE, content)
+        write_json(output / SUMMARY_FILE, content.to_json())
     figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])
-    return status, content, outcome, [*remarks, str(tracker.close(TRACKING_CLOSE_SECONDS))]
+    return content, outcome, [*remarks, str(tracker.close(TRACKING_CLOSE_SECONDS))]
 
 
 def _exit_code(status: str, outcome: Outcome) -> int:
     if status == INTERRUPTED or (status == OUT_OF_TIME and not outcome.results):
         return exit_codes.INTERRUPTED
-    if any(failure["kind"] in CLIENTS_LOST for failure in outcome.failures):
+    if any(failure.kind in CLIENTS_LOST for failure in outcome.failures):
         return exit_codes.QUORUM_LOST
     return exit_codes.SOME_FAILED if outcome.failures else exit_codes.FINISHED
 
@@ -185,14 +186,16 @@ def _faults_of_storage(output: Path) -> Iterator[None]:
         raise StorageFull("--output", folder_of(error, output), reason) from error
 
 
-def _as_evidence(plan: Plan, content: dict[str, Any], outcome: Outcome, output: Path) -> Search:
+def _as_evidence(plan: Plan, content: Summary, outcome: Outcome, output: Path) -> Search:
     """Return the search as a report sees it."""
     predictions = output / PREDICTIONS_TABLE
     return Search(
         plan=dataclasses.asdict(plan),
         summary=content,
         trials=outcome.results,
-        failures=outcome.failures,
+        failures=[
+            FailedTrial(name=f"{one.network} {describe(one.hparams)}", message=one.message) for one in outcome.failures
+        ],
         predictions=predictions if predictions.is_file() else None,
     )
 

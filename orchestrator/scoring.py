@@ -4,19 +4,19 @@ Every number is made from moments of one participant, so that folds, means and b
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ccc import Moments, ccc, is_constant, mae, mse, pearson
+from models.ccc import Moments, ccc
 from models.seeds import seed_for
+from orchestrator import measures
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.measures import PersonMoments
+from orchestrator.run_records import FoldScore
 
 BOOTSTRAP_DRAWS = 1000  # ours; the paper gives no interval
 INTERVAL = (2.5, 97.5)  # per cent: a 95 % interval
-
-PersonMoments = dict[str, Moments]  # dimension -> moments
 
 
 def by_dimension(moments: tuple[Moments, Moments]) -> PersonMoments:
@@ -29,51 +29,23 @@ def merge(parts: Sequence[PersonMoments]) -> PersonMoments:
     return {dimension: sum((part[dimension] for part in parts), Moments.zero()) for dimension in DIMENSIONS}
 
 
-def fold_scores(frames: Mapping[str, PersonMoments], windows: Mapping[str, PersonMoments]) -> dict[str, Any]:
-    """Score one held-out fold from its participants' moments: the keys of `folds[]` in `summary.json`."""
-    pooled, pooled_windows = merge(list(frames.values())), merge(list(windows.values()))
-    scores: dict[str, Any] = {}
-    for dimension in DIMENSIONS:
-        scores[f"ccc_{dimension}"] = ccc(pooled[dimension])
-        scores[f"ccc_window_{dimension}"] = ccc(pooled_windows[dimension])
-        scores[f"ccc_participant_{dimension}"] = _participant_mean(frames, dimension)
-        scores[f"pearson_{dimension}"] = pearson(pooled[dimension])
-        scores[f"mse_{dimension}"] = mse(pooled[dimension])
-        scores[f"mae_{dimension}"] = mae(pooled[dimension])
-        scores[f"constant_{dimension}"] = is_constant(pooled[dimension])
-        scores[f"num_frames_{dimension}"] = pooled[dimension].n
-    return scores
-
-
-def _participant_mean(frames: Mapping[str, PersonMoments], dimension: str) -> float:
-    """Mean of the participants' own CCC; people whose trace has no spread have none and are left out."""
-    values = [ccc(person[dimension]) for person in frames.values() if not is_constant(person[dimension])]
-    return float(np.mean(values)) if values else 0.0
-
-
-MEAN_KEYS = tuple(
-    f"{measure}_{dimension}"
-    for measure in ("ccc", "ccc_window", "ccc_participant", "pearson", "mse", "mae")
-    for dimension in DIMENSIONS
-)
-
-
-def scored_values(folds: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+def scored_values(folds: Sequence[FoldScore], key: str) -> list[float]:
     """Return a score of every fold that has a scored frame in the score's dimension."""
-    return [fold[key] for fold in folds if fold[f"num_frames_{key.rsplit('_', 1)[1]}"]]
+    return [float(fold.scores[key]) for fold in folds if fold.scores[f"num_frames_{key.rsplit('_', 1)[1]}"]]
 
 
-def over_folds(folds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Average each score over the folds, with the spread (standard deviation, dividing by k) of the frame CCC.
+def over_folds(folds: Sequence[FoldScore]) -> dict[str, float]:
+    """Average each score over the folds; of measures that ask for it with the spread (standard deviation, by k).
 
     Folds in which a dimension has no scored frame at all are left out of that dimension's averages.
     """
     means: dict[str, float] = {}
-    for key in MEAN_KEYS:
-        values = scored_values(folds, key)
-        means[key] = float(np.mean(values)) if values else 0.0
-        if key in ("ccc_valence", "ccc_arousal"):
-            means[f"{key}_sd"] = float(np.std(values)) if values else 0.0
+    for measure in measures.averaged():
+        for key in measures.keys(measure):
+            values = scored_values(folds, key)
+            means[key] = float(np.mean(values)) if values else 0.0
+            if measures.SPREAD in measure.over_folds:
+                means[f"{key}_{measures.SPREAD}"] = float(np.std(values)) if values else 0.0
     return means
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from models.seeds import seed_for
 from orchestrator.errors import InputError
-from orchestrator.plan import GRID_KEYS, Plan
+from orchestrator.plan import Plan
+from orchestrator.run_records import TrialResult
+from tune_spaces.method import HParams, make_hparams
 
 GENERATION = 8  # ours: points asked for at once
 MAX_REPEATS = 10  # asks in a row that only repeat known points before an unseen one is drawn by chance
@@ -24,7 +26,7 @@ class StopSearch(Exception):  # noqa: N818 - it is a signal, not an error
 class OptunaGenerations:
     """Hands out uids of the plan's points; a worker asks by its trial id and tells the validation loss."""
 
-    def __init__(self, plan: Plan, earlier: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, plan: Plan, earlier: Mapping[str, TrialResult]) -> None:
         """Start a study over the plan's points; InputError where the extra `optuna` is not installed."""
         try:
             import optuna
@@ -38,14 +40,17 @@ class OptunaGenerations:
         self.optuna = optuna
         sampler = optuna.samplers.TPESampler(seed=seed_for(plan.seed, "optuna") % 2**32, n_startup_trials=GENERATION)
         self.study = optuna.create_study(direction="minimize", sampler=sampler)
-        self.points = {_key(trial.network, dataclasses.asdict(trial.hparams)): trial.uid for trial in plan.trials}
+        self.points = {(trial.network, trial.hparams): trial.uid for trial in plan.trials}
         self.choices = {
             "network": sorted({trial.network for trial in plan.trials}),
-            **{key: sorted({getattr(trial.hparams, key) for trial in plan.trials}) for key in GRID_KEYS},
+            **{
+                one.name: sorted({getattr(trial.hparams, one.name) for trial in plan.trials})
+                for one in dataclasses.fields(HParams)
+            },
         }
         self.left = plan.num_planned
         self.known: dict[str, float | None] = {
-            uid: result["curve"]["validation_loss"][-1] for uid, result in earlier.items()
+            uid: result.curve["validation_loss"][-1] for uid, result in earlier.items()
         }
         self.generation: list[tuple[Any, str]] = []
         self.waiting: list[str] = []
@@ -89,7 +94,7 @@ class OptunaGenerations:
                 self.study.enqueue_trial(self._unseen())
             question = self.study.ask()
             values = {key: question.suggest_categorical(key, options) for key, options in self.choices.items()}
-            uid = self.points.get(_key(values.pop("network"), values))
+            uid = self.points.get((values.pop("network"), make_hparams(values)))
             if uid is None or uid in self.seen:
                 # A refused point, or one already handed out: it has no second answer.
                 self.study.tell(question, state=self.optuna.trial.TrialState.FAIL)
@@ -101,10 +106,6 @@ class OptunaGenerations:
             self.generation.append((question, uid))
         self.waiting = [uid for _, uid in self.generation if uid not in self.known]
 
-    def _unseen(self) -> dict[str, Any]:
-        (network, *values), _ = next(point for point in self.by_chance if point[1] not in self.seen)
-        return {"network": network, **dict(zip(GRID_KEYS, values, strict=True))}
-
-
-def _key(network: str, hparams: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (network, *(hparams[key] for key in GRID_KEYS))
+    def _unseen(self) -> dict[str, str | float]:
+        (network, hparams), _ = next(point for point in self.by_chance if point[1] not in self.seen)
+        return {"network": network, **dataclasses.asdict(hparams)}

@@ -4,21 +4,22 @@ import dataclasses
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors.numpy
 
-from orchestrator import model_card, prediction_table, results
+from orchestrator import measures, model_card, prediction_table, results
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.csv_text import protected
 from orchestrator.dataset import Dataset, Outline
 from orchestrator.errors import InputError
-from orchestrator.files import write_bytes, write_json, write_text
+from orchestrator.files import JsonObject, write_bytes, write_json, write_text
 from orchestrator.plan import Plan, describe
 from orchestrator.raters import agreement
-from orchestrator.results import Outcome, Result
+from orchestrator.results import Outcome
 from orchestrator.run_folder import (
     CARD_FILE,
     CURVES_FILE,
@@ -28,44 +29,15 @@ from orchestrator.run_folder import (
     PREDICTIONS_FILE,
     PREDICTIONS_TABLE,
 )
+from orchestrator.run_records import FINISHED, Best, Failure, FoldScore, Summary, TrialCounts, TrialResult
 from orchestrator.trial_files import read_artefact
+from tune_spaces.method import hyper_parameters
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LEADERBOARD_ROWS = 20
 PLAIN_WIDTH = 120  # columns of the printed tables where there is no terminal
-
-# Keys of `summary.json` that hold the reported configuration's score; null where nothing finished.
-SCORE_KEYS = (
-    "ccc_valence",
-    "ccc_arousal",
-    "ccc_valence_sd",
-    "ccc_arousal_sd",
-    "ccc_valence_low",
-    "ccc_valence_high",
-    "ccc_arousal_low",
-    "ccc_arousal_high",
-    "ccc_window_valence",
-    "ccc_window_arousal",
-    "ccc_participant_valence",
-    "ccc_participant_arousal",
-    "pearson_valence",
-    "pearson_arousal",
-    "mse_valence",
-    "mse_arousal",
-    "mae_valence",
-    "mae_arousal",
-)
-FEDERATION_KEYS = (
-    "rounds",
-    "clients",
-    "bytes_up",
-    "bytes_down",
-    "failures",
-    "wall_seconds",
-    "paper_seconds",
-    "own_ccc_valence",
-    "own_ccc_arousal",
-)
-FOLD_KEYS = ("fold", "participants", "chosen_epoch", "selection_loss", "train_loss", *results.FOLD_SCORES)
 
 
 def build(  # noqa: PLR0913 - what a summary is made of
@@ -74,68 +46,60 @@ def build(  # noqa: PLR0913 - what a summary is made of
     outcome: Outcome,
     *,
     status: str,
-    tracking: Mapping[str, Any],
+    tracking: Mapping[str, str],
     ridge: Mapping[str, float],
-) -> dict[str, Any]:
-    """Return the content of `summary.json`; every key is always there."""
+) -> Summary:
+    """Return the summary of a run; in `summary.json` every key is always there."""
     found = outcome.results
     ranked = results.ranking(found)
     best = ranked[0] if ranked else None
     score = results.reported_scores(found, plan.protocol, seed=plan.seed)
-    corrected = results.corrected(found, plan.protocol) if ranked else {}
-    return {
-        "status": status,
-        "command": plan.command,
-        "method": plan.method,
-        "protocol": plan.protocol.name,
-        "protocol_fields": dataclasses.asdict(plan.protocol),
-        "optimistic": plan.protocol.optimistic,
-        "synthetic": plan.corpus.synthetic,
-        "corpus": {key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", "frame_rate")},
-        "features": list(plan.features),
-        "seed": plan.seed,
-        "best": None
+    if ranked:
+        score |= results.corrected(found, plan.protocol)
+    return Summary(
+        status=status,
+        command=plan.command,
+        method=plan.method,
+        protocol=plan.protocol.name,
+        protocol_fields=dataclasses.asdict(plan.protocol),
+        optimistic=plan.protocol.optimistic,
+        synthetic=plan.corpus.synthetic,
+        corpus={key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", "frame_rate")},
+        features=plan.features,
+        seed=plan.seed,
+        best=None
         if best is None
-        else {
-            "network": best["network"],
-            "hparams": best["hparams"],
-            "uid": best["uid"],
-            "loss": best["selection_loss"],
-        },
-        **{key: score.get(key) for key in SCORE_KEYS},
-        "ccc_corrected_valence": corrected.get("ccc_valence"),
-        "ccc_corrected_arousal": corrected.get("ccc_arousal"),
-        "baseline": {"ridge": dict(ridge)},
-        "rater_agreement": agreement(dataset.raters, [split.held_out for split in dataset.splits]),
-        "folds": [
-            {"uid": result["uid"], **{key: result["folds"][k][key] for key in FOLD_KEYS}}
-            for k, result in enumerate(results.reported_by_fold(found, plan.protocol))
-        ],
-        "participants": results.reported_people(found, plan.protocol),
-        "training_seconds": best["training_seconds"] if best else None,
-        "search_seconds": sum(result["training_seconds"] for result in found),
-        "model_size_mib": best["model_size_mib"] if best else None,
-        "num_parameters": best["num_parameters"] if best else None,
-        "trials": {
-            "planned": plan.num_planned,
-            "finished": len(ranked),
-            "failed": len(outcome.failures),
-            "stopped": len(found) - len(ranked),
-        },
-        "federation": _federation(best),
-        "mlflow": {key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
-    }
+        else Best(network=best.network, hparams=best.hparams, uid=best.uid, loss=best.selection_loss),
+        scores={key: score.get(key) for key in measures.score_keys()},
+        baseline={"ridge": dict(ridge)},
+        rater_agreement=agreement(dataset.raters, [split.held_out for split in dataset.splits]),
+        folds=tuple(_reported(result, k) for k, result in enumerate(results.reported_by_fold(found, plan.protocol))),
+        participants=results.reported_people(found, plan.protocol),
+        training_seconds=best.training_seconds if best else None,
+        search_seconds=sum(result.training_seconds or 0.0 for result in found),
+        model_size_mib=best.model_size_mib if best else None,
+        num_parameters=best.num_parameters if best else None,
+        trials=TrialCounts(
+            planned=plan.num_planned,
+            finished=len(ranked),
+            failed=len(outcome.failures),
+            stopped=len(found) - len(ranked),
+        ),
+        # Without the rounds one by one, which are the configuration's own.
+        federation=replace(best.federation, by_round=None) if best and best.federation else None,
+        mlflow={key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
+    )
 
 
-def _federation(best: Result | None) -> dict[str, Any] | None:
-    """Return what the best configuration's rounds took; null for methods that are not federated."""
-    if best is None or best["federation"] is None:
-        return None
-    return {key: best["federation"][key] for key in FEDERATION_KEYS}
+def _reported(result: TrialResult, k: int) -> FoldScore:
+    """Return a fold as the summary has it: with the configuration it is of, measure by measure, without moments."""
+    fold = result.folds[k]
+    scores = {key: fold.scores[key] for key in measures.fold_keys() if key in fold.scores}
+    return replace(fold, uid=result.uid, scores=scores, moments=None)
 
 
 def write_outputs(
-    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[Result]
+    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[TrialResult]
 ) -> list[str]:
     """Write leaderboard, learning curves, predictions and model of the results there are.
 
@@ -154,29 +118,43 @@ def write_outputs(
     return []
 
 
-def best_curves(found: Sequence[Result]) -> dict[str, dict[str, Any]]:
+def best_curves(found: Sequence[TrialResult]) -> dict[str, JsonObject]:
     """Return for each network the uid and the curve of its best configuration: what learning curves show."""
-    best: dict[str, Result] = {}
-    for result in results.ranking(found):
-        best.setdefault(result["network"], result)
-    return {network: {"uid": best[network]["uid"], "curve": best[network]["curve"]} for network in sorted(best)}
+    best = results.best_of_networks(found)
+    return {network: {"uid": result.uid, "curve": result.curve} for network, result in best.items()}
 
 
-def leaderboard_csv(plan: Plan, found: Sequence[Result]) -> str:
+def leaderboard_csv(plan: Plan, found: Sequence[TrialResult]) -> str:
     """Return the leaderboard without any timing, so that two runs of one plan can be compared byte by byte."""
-    keys = ("selection_loss", "ccc_valence", "ccc_valence_sd", "ccc_arousal", "ccc_arousal_sd")
-    columns = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
-    lines = [",".join(["rank", "uid", "network", *columns, "status", *keys, "model_size_mib", "protocol", "corpus"])]
-    stopped = sorted((one for one in found if one["status"] != "finished"), key=lambda one: str(one["uid"]))
+    names = [one.name for one in hyper_parameters()]
+    keys = list(measures.listed_keys())
+    lines = [
+        ",".join(
+            [
+                "rank",
+                "uid",
+                "network",
+                *names,
+                "status",
+                "selection_loss",
+                *keys,
+                "model_size_mib",
+                "protocol",
+                "corpus",
+            ]
+        )
+    ]
+    stopped = sorted((one for one in found if one.status != FINISHED), key=lambda one: one.uid)
     for rank, result in enumerate([*results.ranking(found), *stopped], start=1):
         values = [
             rank,
-            result["uid"],
-            result["network"],
-            *(result["hparams"][column] for column in columns),
-            result["status"],
-            *(result[key] for key in keys),
-            result["model_size_mib"],
+            result.uid,
+            result.network,
+            *(getattr(result.hparams, name) for name in names),
+            result.status,
+            result.selection_loss,
+            *(result.scores[key] for key in keys),
+            result.model_size_mib,
             plan.protocol.name + (" (optimistic)" if plan.protocol.optimistic else ""),
             "synthetic" if plan.corpus.synthetic else plan.corpus.kind,
         ]
@@ -185,7 +163,7 @@ def leaderboard_csv(plan: Plan, found: Sequence[Result]) -> str:
 
 
 def write_predictions(
-    dataset: Dataset, path: Path, trials_folder: Path, reported: Sequence[Result], *, synthetic: bool
+    dataset: Dataset, path: Path, trials_folder: Path, reported: Sequence[TrialResult], *, synthetic: bool
 ) -> None:
     """Write the held-out predictions, one row a frame, in the corpus's order and within it in the order of time.
 
@@ -195,7 +173,7 @@ def write_predictions(
     """
     traces: dict[int, np.ndarray] = {}
     for k, result in enumerate(reported):
-        arrays = safetensors.numpy.load(read_artefact(trials_folder / result["uid"], PREDICTIONS_FILE))
+        arrays = safetensors.numpy.load(read_artefact(trials_folder / result.uid, PREDICTIONS_FILE))
         traces |= {index: arrays[str(index)] for index in dataset.splits[k].held_out}
     fold_of = {index: k for k, split in enumerate(dataset.splits) for index in split.held_out}
     blocks = []
@@ -211,16 +189,16 @@ def write_predictions(
     prediction_table.write(path, blocks, synthetic=synthetic)
 
 
-def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: Result) -> None:
+def write_model(plan: Plan, dataset: Dataset, folder: Path, trials_folder: Path, best: TrialResult) -> None:
     """Write the model's folder: the fold models' weights, a JSON card and the card as text."""
-    weights = read_artefact(trials_folder / best["uid"], MODEL_FILE)
+    weights = read_artefact(trials_folder / best.uid, MODEL_FILE)
     write_bytes(folder / MODEL_FILE, weights)
     card = model_card.build(plan, dataset, best, weights_sha256=hashlib.sha256(weights).hexdigest())
     write_json(folder / CARD_FILE, card)
     write_text(folder / "README.md", model_card.as_text(card))
 
 
-def print_report(plan: Plan, summary: Mapping[str, Any], outcome: Outcome) -> None:
+def print_report(plan: Plan, summary: Summary, outcome: Outcome) -> None:
     """Print leaderboard, score and failures."""
     from rich.console import Console
     from rich.table import Table
@@ -231,52 +209,52 @@ def print_report(plan: Plan, summary: Mapping[str, Any], outcome: Outcome) -> No
         " - OPTIMISTIC: the reported fold chose the epoch" if plan.protocol.optimistic else ""
     )
     table = Table(title=f"{plan.title}{note}", title_justify="left")
-    for heading in (
-        "",
-        "network",
-        "configuration",
-        "val. loss",
-        "CCC valence",
-        "CCC arousal",
-        "minutes",
-        "MiB",
-    ):
+    shown = {
+        f"{measure.title} {dimension}": f"{measure.key}_{dimension}"
+        for measure in measures.headlines()
+        for dimension in DIMENSIONS
+    }
+    for heading in ("", "network", "configuration", "val. loss", *shown, "minutes", "MiB"):
         table.add_column(heading, justify="left" if heading in ("network", "configuration") else "right")
     for rank, result in enumerate(results.ranking(outcome.results)[:LEADERBOARD_ROWS], start=1):
         table.add_row(
             str(rank),
-            result["network"],
-            describe(results.hparams_of(result)),
-            f"{result['selection_loss']:.4f}",
-            f"{result['ccc_valence']:.3f} ± {result['ccc_valence_sd']:.3f}",
-            f"{result['ccc_arousal']:.3f} ± {result['ccc_arousal_sd']:.3f}",
-            f"{result['training_seconds'] / 60:.1f}",
-            f"{result['model_size_mib']:.2f}",
+            result.network,
+            describe(result.hparams),
+            f"{result.selection_loss:.4f}",
+            *(_with_spread(result, key) for key in shown.values()),
+            f"{(result.training_seconds or 0.0) / 60:.1f}",
+            f"{result.model_size_mib:.2f}",
         )
     console.print(table)
-    if summary["best"]:
+    if summary.best:
         _print_score(console, summary)
     if outcome.failures:
         _print_failures(console, outcome.failures)
 
 
-def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
-    for dimension in DIMENSIONS:
-        corrected = summary[f"ccc_corrected_{dimension}"]
-        console.print(
-            f"{dimension:8} CCC {summary[f'ccc_{dimension}']:.3f} (± {summary[f'ccc_{dimension}_sd']:.3f} over folds,"
-            f" 95 % interval over participants {summary[f'ccc_{dimension}_low']:.3f}"
-            f" to {summary[f'ccc_{dimension}_high']:.3f}),"
-            f" of window means {summary[f'ccc_window_{dimension}']:.3f}, selection-corrected {corrected:.3f}"
-        )
+def _with_spread(result: TrialResult, key: str) -> str:
+    spread = result.scores.get(f"{key}_{measures.SPREAD}")
+    return f"{result.scores[key]:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
 
-    federation = summary["federation"]
-    if federation and federation["own_ccc_valence"] is not None:
+
+def _print_score(console: "Console", summary: Summary) -> None:
+    scores = summary.scores
+    for dimension in DIMENSIONS:
         console.print(
-            f"own      CCC valence {federation['own_ccc_valence']:.3f}, arousal {federation['own_ccc_arousal']:.3f}"
+            f"{dimension:8} CCC {scores[f'ccc_{dimension}']:.3f} (± {scores[f'ccc_{dimension}_sd']:.3f} over folds,"
+            f" 95 % interval over participants {scores[f'ccc_{dimension}_low']:.3f}"
+            f" to {scores[f'ccc_{dimension}_high']:.3f}),"
+            f" of window means {scores[f'ccc_window_{dimension}']:.3f},"
+            f" selection-corrected {scores[f'ccc_corrected_{dimension}']:.3f}"
+        )
+    federation = summary.federation
+    if federation and federation.own_ccc_valence is not None:
+        console.print(
+            f"own      CCC valence {federation.own_ccc_valence:.3f}, arousal {federation.own_ccc_arousal:.3f}"
             " of the clients' own networks, on the last fifth of their recordings, which they did not train on"
         )
-    ridge = summary["baseline"]["ridge"]
+    ridge = summary.baseline["ridge"]
     if not ridge:
         return
     console.print(
@@ -284,14 +262,14 @@ def _print_score(console: Any, summary: Mapping[str, Any]) -> None:
     )
 
 
-def _print_failures(console: Any, failures: Sequence[Mapping[str, Any]]) -> None:
+def _print_failures(console: "Console", failures: Sequence[Failure]) -> None:
     from rich.table import Table
 
     table = Table(title="Failed trials", title_justify="left")
     for heading in ("uid", "network", "configuration", "reason"):
         table.add_column(heading)
     for failure in failures:
-        table.add_row(failure["uid"], failure["network"], describe(results.hparams_of(failure)), failure["message"])
+        table.add_row(failure.uid, failure.network, describe(failure.hparams), failure.message)
     console.print(table, markup=False)
     console.print("The first failure in full:")
-    console.print(str(failures[0]["traceback"]), markup=False)
+    console.print(failures[0].traceback, markup=False)

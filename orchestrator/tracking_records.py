@@ -5,16 +5,18 @@ Few fixed metric keys, because the UI slows down with many; the values are those
 
 import hashlib
 import json
-import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator import measures
 from orchestrator.errors import InputError
-from orchestrator.files import read_json
+from orchestrator.files import JsonObject, read_json
+from orchestrator.measures import number
+from orchestrator.plan import shown
 from orchestrator.run_folder import (
     CURVES_FILE,
     EXPORT_RECORD,
@@ -29,7 +31,19 @@ from orchestrator.run_folder import (
     SUMMARY_FILE,
     TRIALS_FOLDER,
 )
+from orchestrator.run_records import (
+    CURVES,
+    METRIC,
+    Curve,
+    Failure,
+    FederationRecord,
+    FoldScore,
+    RoundRecord,
+    Summary,
+    TrialResult,
+)
 from orchestrator.tracking_store import hide_password
+from tune_spaces.method import HParams
 
 ARTIFACT_NAMES = (
     PLAN_FILE,
@@ -41,44 +55,10 @@ ARTIFACT_NAMES = (
     FIGURES_FOLDER,
 )
 
-SCORES = (
-    "ccc_valence",
-    "ccc_arousal",
-    "ccc_valence_sd",
-    "ccc_arousal_sd",
-    "ccc_window_valence",
-    "ccc_window_arousal",
-    "ccc_participant_valence",
-    "ccc_participant_arousal",
-    "ccc_corrected_valence",
-    "ccc_corrected_arousal",
-    "ccc_valence_low",
-    "ccc_valence_high",
-    "ccc_arousal_low",
-    "ccc_arousal_high",
-    "mse_valence",
-    "mse_arousal",
-    "mae_valence",
-    "mae_arousal",
-    "pearson_valence",
-    "pearson_arousal",
-)
-COSTS = ("training_seconds", "search_seconds", "model_size_mib", "num_parameters", "epochs")
-FOLD_SCORES = ("ccc_valence", "ccc_arousal", "chosen_epoch")
 # The curve has keys of its own: under a shared key MLflow would show the last epoch's value as the result.
 CURVE_PREFIX = "epoch_"
-CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
-# What a federation took in all, and in each round; apart for the same reason.
-FEDERATION = ("rounds", "clients", "failures", "bytes_up", "bytes_down", "paper_seconds")
-ROUND_PREFIX = "round_"
-ROUND = {
-    "seconds": "seconds",
-    "clients_trained": "trained",
-    "clients_failed": "failed",
-    "clients_refused": "refused",
-    "bytes_up": "bytes_up",
-    "bytes_down": "bytes_down",
-}
+FOLD_PREFIX = "fold_"
+ROUND_PREFIX = "round_"  # what a federation took in each round; apart for the same reason
 
 CHILD_STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
 # Anything else is FINISHED, also when some trials failed: they have their own status.
@@ -94,7 +74,10 @@ ARTIFACTS_TAG = "artifacts_sha256"
 MODEL_TAG = "logged_model_sha256"  # of the weights that were logged as a model
 MODEL_PROBLEM_TAG = "logged_model_problem"
 MESSAGE_CHARACTERS = 500  # of a failure, in a tag; the whole traceback is an artifact
-NAMES_OF_HPARAMS = {"learning_rate": "lr", "hidden_size": "h", "sequence_length": "L", "num_layers": "x"}
+VALIDATION_LOSS = "validation_loss"  # the metric of a selection loss
+TRAINING_MINUTES = "training_minutes"  # beside the seconds: what people compare
+
+Numbers = dict[str, float | int | bool | None]  # by metric; None and what is no finite number are left out
 
 
 class Point(NamedTuple):
@@ -140,11 +123,11 @@ class StoredRun:
         return replace(self, **changes)
 
 
-def read_plan(output: Path) -> dict[str, Any]:
+def read_plan(output: Path) -> JsonObject:
     """Return the plan of a search's directory; InputError when there is none or it cannot be read."""
     path = output / PLAN_FILE
     if not path.exists():
-        expected = "the output directory of `tune` or `evaluate`, with its {PLAN_FILE}"
+        expected = f"the output directory of `tune` or `evaluate`, with its {PLAN_FILE}"
         raise InputError.of(str(output), found="no plan.json", expected=expected)
     return read_json(path)
 
@@ -161,23 +144,19 @@ def trial_files(output: Path) -> dict[str, Path]:
     return found
 
 
-def search_id(plan: Mapping[str, Any]) -> str:
+def search_id(plan: JsonObject) -> str:
     """Return what makes this search this search, so that its run is found again without tracking.json."""
     corpus = plan.get("corpus", {}).get("sha256")
     identity = [plan.get(key) for key in ("name", "started", "command", "method", "seed")]
     return hashlib.sha256(json.dumps([*identity, corpus]).encode()).hexdigest()[:16]
 
 
-def run_name(network: str, hparams: Mapping[str, Any]) -> str:
+def run_name(network: str, hparams: HParams) -> str:
     """Return a configuration's name, such as `bigru lr=1e-3 h=64 L=200 x2`."""
-    parts = [network]
-    for key, value in hparams.items():
-        short = NAMES_OF_HPARAMS.get(key, key)
-        parts.append(f"x{value}" if short == "x" else f"{short}={_short(value)}")
-    return " ".join(parts)
+    return " ".join([network, *(f"{one.about.sign}{_short(getattr(hparams, one.name))}" for one in shown(hparams))])
 
 
-def search_record(plan: Mapping[str, Any]) -> RunRecord:
+def search_record(plan: JsonObject) -> RunRecord:
     """Return the parent run of a search that is under way."""
     name = f"{plan.get('title', 'search')} ({plan.get('name', '')}"
     name += ", synthetic)" if plan.get("corpus", {}).get("synthetic") else ")"
@@ -196,51 +175,52 @@ def search_record(plan: Mapping[str, Any]) -> RunRecord:
     return RunRecord(name=name, status="RUNNING", start_ms=start, end_ms=None, params=params, tags=tags)
 
 
-def summary_metrics(summary: Mapping[str, Any], timestamp_ms: int) -> tuple[Point, ...]:
+def summary_metrics(summary: Summary, timestamp_ms: int) -> tuple[Point, ...]:
     """Return the parent's metrics: the summary's numbers, its trial counts, folds and baseline."""
-    values: dict[str, Any] = {key: summary.get(key) for key in (*SCORES, *COSTS)}
-    values |= _federation_values(summary)
-    values |= {f"trials_{key}": value for key, value in (summary.get("trials") or {}).items()}
-    for baseline, scores in (summary.get("baseline") or {}).items():
+    values: Numbers = {key: summary.scores.get(key) for key in measures.score_keys()}
+    values |= _costs(summary) | _tracked(summary.federation)
+    if summary.trials:
+        values |= {f"trials_{name}": value for name, value in summary.trials.counts().items()}
+    for baseline, scores in summary.baseline.items():
         values |= {f"{baseline}_{key}": value for key, value in scores.items()}
-    values |= _fold_values(summary)
-    return _points(_with_minutes(values), timestamp_ms)
+    return _points(values | _fold_values(summary.folds), timestamp_ms)
 
 
-def summary_status(summary: Mapping[str, Any]) -> str:
+def summary_status(summary: Summary) -> str:
     """Return MLflow's word for how a search ended."""
-    return PARENT_STATUS.get(str(summary.get("status")), "FINISHED")
+    return PARENT_STATUS.get(summary.status, "FINISHED")
 
 
-def trial_record(plan: Mapping[str, Any], path: Path) -> RunRecord:
+def trial_record(plan: JsonObject, path: Path) -> RunRecord:
     """Return the child run of an ended trial from its result.json or failure.json.
 
-    Raises ValueError, KeyError or TypeError for a file that is not one, is another trial's, or is damaged.
+    Raises InputError for a file that is not one, is another trial's, or is damaged.
     """
-    trial = read_json(path)
-    if trial["uid"] != path.parent.name:
-        raise ValueError(f"{path}: the result of {str(trial['uid'])[:20]!r}; expected that of its folder")
-    if number := next(_bent_numbers(trial), None):
-        raise ValueError(f"{path}: {number}; expected finite numbers, as a trial writes them")
-    hparams = trial["hparams"]
-    tags = _common_tags(plan) | {
-        KIND_TAG: "configuration",
-        UID_TAG: str(trial["uid"]),
-        "network": str(trial["network"]),
-    }
-    params = {"network": str(trial["network"])} | {key: str(value) for key, value in hparams.items()}
-    name = run_name(trial["network"], hparams)
+    kind = Failure if path.name == FAILURE_FILE else TrialResult
+    trial: Failure | TrialResult = kind.from_json(read_json(path), path)
+    if trial.uid != path.parent.name:
+        raise InputError.of(str(path), found=f"the result of {trial.uid[:20]!r}", expected="that of its folder")
+    tags = _common_tags(plan) | {KIND_TAG: "configuration", UID_TAG: trial.uid, "network": trial.network}
+    hparams = {name: str(value) for name, value in asdict(trial.hparams).items()}
+    params = {"network": trial.network} | hparams
+    name = run_name(trial.network, trial.hparams)
     written_ms = int(path.stat().st_mtime * 1000)
-    start = _milliseconds(trial.get("started") or plan.get("started"))
-    end = _milliseconds(trial["ended"]) if trial.get("ended") else max(start, written_ms)
-    if path.name == FAILURE_FILE:
-        tags["failure"] = str(trial.get("message", ""))[:MESSAGE_CHARACTERS]
-        text = str(trial.get("traceback") or trial.get("message", ""))
+    if isinstance(trial, Failure):
+        start = _milliseconds(plan.get("started"))
+        tags["failure"] = trial.message[:MESSAGE_CHARACTERS]
         return RunRecord(
-            name=name, status="FAILED", start_ms=start, end_ms=end, params=params, tags=tags, traceback=text
+            name=name,
+            status="FAILED",
+            start_ms=start,
+            end_ms=max(start, written_ms),
+            params=params,
+            tags=tags,
+            traceback=trial.traceback or trial.message,
         )
-    status = CHILD_STATUS[trial["status"]]
+    start = _milliseconds(trial.started or plan.get("started"))
+    end = _milliseconds(trial.ended) if trial.ended else max(start, written_ms)
     points = _trial_points(trial, start, end)
+    status = CHILD_STATUS[trial.status]
     return RunRecord(name=name, status=status, start_ms=start, end_ms=end, params=params, tags=tags, metrics=points)
 
 
@@ -256,7 +236,7 @@ def artifact_files(output: Path) -> dict[str, Path]:
     return files
 
 
-def model_export(output: Path) -> dict[str, Any] | None:
+def model_export(output: Path) -> JsonObject | None:
     """Return what a search's folder says of its exported model; None where there is none, or it cannot be read."""
     try:
         made = read_json(output / EXPORT_RECORD)
@@ -275,77 +255,71 @@ def artifacts_digest(files: Mapping[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def _trial_points(trial: Mapping[str, Any], start_ms: int, end_ms: int) -> tuple[Point, ...]:
-    values: dict[str, Any] = {key: trial.get(key) for key in (*SCORES, *COSTS)}
-    values["validation_loss"] = trial.get("selection_loss")
-    values |= _federation_values(trial) | _fold_values(trial)
-    rounds = (trial.get("federation") or {}).get("by_round") or ()
+def _trial_points(trial: TrialResult, start_ms: int, end_ms: int) -> tuple[Point, ...]:
+    values: Numbers = {key: trial.scores.get(key) for key in measures.score_keys()}
+    values |= _costs(trial) | {VALIDATION_LOSS: trial.selection_loss}
+    values |= _tracked(trial.federation) | _fold_values(trial.folds)
+    rounds = (trial.federation.by_round if trial.federation else None) or ()
     return (
-        *_points(_with_minutes(values), end_ms),
-        *_curve(trial.get("curve") or {}, start_ms, end_ms),
+        *_points(values, end_ms),
+        *_curve(trial.curve, start_ms, end_ms),
         *_rounds(rounds, start_ms, end_ms),
     )
 
 
-def _federation_values(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the rounds took in all; nothing of methods that are not federated."""
-    federation = record.get("federation") or {}
-    return {key: federation.get(key) for key in FEDERATION}
+def _costs(record: Summary | TrialResult) -> Numbers:
+    values = {cost.key: getattr(record, cost.key, None) for cost in measures.COSTS}
+    seconds = record.training_seconds
+    return values | ({} if seconds is None else {TRAINING_MINUTES: seconds / 60})
 
 
-def _fold_values(record: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for index, fold in enumerate(record.get("folds") or ()):
-        number = fold.get("fold", index)
-        values |= {f"fold_{key}_{number}": fold.get(key) for key in FOLD_SCORES}
-        values[f"fold_validation_loss_{number}"] = fold.get("selection_loss")
+def _tracked(record: FederationRecord | RoundRecord | None) -> Numbers:
+    """Return the numbers of a record that have a metric, by its key; of a list of clients how many they are."""
+    if record is None:
+        return {}
+    values = {one.metadata[METRIC]: getattr(record, one.name) for one in fields(record) if METRIC in one.metadata}
+    return {key: len(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def fold_names(fold: int) -> dict[str, str]:
+    """Return the metrics of a fold: of a measure by its key, of the epoch and the loss by the field of FoldScore."""
+    names = {key: key for key in measures.headline_keys()}
+    names |= {"chosen_epoch": "chosen_epoch", "selection_loss": VALIDATION_LOSS}
+    return {key: f"{FOLD_PREFIX}{name}_{fold}" for key, name in names.items()}
+
+
+def _fold_values(folds: Sequence[FoldScore]) -> Numbers:
+    values: Numbers = {}
+    for fold in folds:
+        own = {**fold.scores, "chosen_epoch": fold.chosen_epoch, "selection_loss": fold.selection_loss}
+        values |= {name: own.get(key) for key, name in fold_names(fold.fold).items()}
     return values
 
 
-def _with_minutes(values: dict[str, Any]) -> dict[str, Any]:
-    seconds: Any = values.get("training_seconds")
-    return values | ({"training_minutes": seconds / 60} if _is_finite(seconds) else {})
+def _points(values: Numbers, timestamp_ms: int) -> tuple[Point, ...]:
+    found = ((key, number(value)) for key, value in values.items())
+    return tuple(Point(key, float(value), timestamp_ms, 0) for key, value in found if value is not None)
 
 
-def _points(values: Mapping[str, Any], timestamp_ms: int) -> tuple[Point, ...]:
-    return tuple(Point(key, float(value), timestamp_ms, 0) for key, value in values.items() if _is_finite(value))
-
-
-def _curve(curve: Mapping[str, Any], start_ms: int, end_ms: int) -> Iterator[Point]:
+def _curve(curve: Curve, start_ms: int, end_ms: int) -> Iterator[Point]:
     """Yield the fold means of each epoch, counted from 1, at the time it ended if all took equally long."""
     for name in CURVES:
         values = curve.get(name) or ()
         for epoch, value in enumerate(values, start=1):
-            if _is_finite(value):
+            if (found := number(value)) is not None:
                 when = start_ms + (end_ms - start_ms) * epoch // len(values)
-                yield Point(CURVE_PREFIX + name, float(value), when, epoch)
+                yield Point(CURVE_PREFIX + name, float(found), when, epoch)
 
 
-def _rounds(rounds: Sequence[Mapping[str, Any]], start_ms: int, end_ms: int) -> Iterator[Point]:
+def _rounds(rounds: Sequence[RoundRecord], start_ms: int, end_ms: int) -> Iterator[Point]:
     """Yield what each round took, folds together; clients are counted where the record names them."""
     for place, one in enumerate(rounds, start=1):
-        for name, key in ROUND.items():
-            value = len(one[key]) if isinstance(one[key], list) else one[key]
-            when = start_ms + (end_ms - start_ms) * place // len(rounds)
-            yield Point(ROUND_PREFIX + name, float(value), when, int(one["round"]))
+        when = start_ms + (end_ms - start_ms) * place // len(rounds)
+        for name, value in _tracked(one).items():
+            yield Point(ROUND_PREFIX + name, float(value or 0.0), when, one.round)
 
 
-def _bent_numbers(value: object, where: str = "") -> Iterator[str]:
-    """Yield the places of a JSON value with a NaN or an infinity: no result is written with one."""
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, one in items:
-            yield from _bent_numbers(one, f"{where}.{key}".lstrip("."))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{where} = {value}"
-
-
-def _is_finite(value: object) -> bool:
-    """Tell a number that MLflow keeps as it is: it stores infinities as the largest double."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _common_tags(plan: Mapping[str, Any]) -> dict[str, str]:
+def _common_tags(plan: JsonObject) -> dict[str, str]:
     protocol, corpus = plan.get("protocol", {}), plan.get("corpus", {})
     tags = {
         "method": plan.get("method"),
@@ -366,7 +340,7 @@ def _tag(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _note(plan: Mapping[str, Any]) -> str:
+def _note(plan: JsonObject) -> str:
     """Return the parent's description, shown on its page in the UI (Markdown)."""
     protocol, corpus = plan.get("protocol", {}), plan.get("corpus", {})
     lines = []

@@ -7,7 +7,11 @@ with `viewStateShareKey`. No MLflow import here; what a key of the state does no
 import json
 import urllib.request
 from collections.abc import Sequence
-from typing import Any
+
+from orchestrator import measures
+from orchestrator.files import JsonObject
+from orchestrator.tracking_records import TRAINING_MINUTES, VALIDATION_LOSS
+from tune_spaces.method import hyper_parameters
 
 NOTE_TAG = "mlflow.note.content"
 VIEW_TAG_PREFIX = "mlflow.sharedViewState."
@@ -18,18 +22,7 @@ NOTE = """Each **search** is a run, each of its **configurations** a run below i
 CCC is the mean over the folds; `validation_loss` is what the search selects by; minutes are of all folds together.
 Figures, predictions and the best model are among the artifacts of the search."""
 
-SCORE = "ccc_valence"
-COLUMNS = (
-    "tags.`method`",
-    "params.`network`",
-    "metrics.`ccc_valence`",
-    "metrics.`ccc_arousal`",
-    "metrics.`training_minutes`",
-    "metrics.`model_size_mib`",
-    "metrics.`validation_loss`",
-)
 COLUMN_PIXELS = 105
-HPARAMS = ("learning_rate", "hidden_size", "sequence_length", "num_layers")
 SECTION = "affect-charts"
 SEARCH_PATH = "/api/2.0/mlflow/experiments/search"
 MOST_EXPERIMENTS = 20
@@ -38,20 +31,22 @@ ANSWER_SECONDS = 30.0  # the first question makes the server open its database
 
 def experiment_tags() -> dict[str, str]:
     """Return the tags that an experiment of ours has: its kind, its description and its views."""
+    columns = _columns()
+    hparams = [one.name for one in hyper_parameters()]
     return {
         # The kind makes the UI open the page of training runs instead of asking.
         "mlflow.experimentKind": "custom_model_development",
         NOTE_TAG: NOTE,
-        f"{VIEW_TAG_PREFIX}{SEARCHES}": json.dumps(_state(COLUMNS)),
+        f"{VIEW_TAG_PREFIX}{SEARCHES}": json.dumps(_state(columns)),
         f"{VIEW_TAG_PREFIX}{CONFIGURATIONS}": json.dumps(
-            _state((*COLUMNS, *(f"params.`{name}`" for name in HPARAMS)))
+            _state([*columns, *(f"params.`{name}`" for name in hparams)])
             | {
                 "searchFilter": "tags.kind = 'configuration'",
-                "orderByKey": f"metrics.`{SCORE}`",
+                "orderByKey": f"metrics.`{measures.headline_keys()[0]}`",
                 "orderByAsc": False,
                 "runsHiddenMode": "SHOW_ALL",
                 "compareRunSections": _sections(),
-                "compareRunCharts": _charts(),
+                "compareRunCharts": _charts(hparams),
                 "isAccordionReordered": True,
             }
         ),
@@ -84,7 +79,14 @@ def _views(page: str) -> dict[str, str]:
     }
 
 
-def _state(columns: Sequence[str]) -> dict[str, Any]:
+def _columns() -> list[str]:
+    """Return the columns of every view: what it is, the headlines, the costs, and what the search selects by."""
+    costs = [cost.column for cost in measures.COSTS if cost.column]
+    metrics = [*measures.headline_keys(), *costs, VALIDATION_LOSS]
+    return ["tags.`method`", "params.`network`", *(f"metrics.`{name}`" for name in metrics)]
+
+
+def _state(columns: Sequence[str]) -> JsonObject:
     return {
         "selectedColumns": list(columns),
         "columnOrder": list(columns),
@@ -92,7 +94,7 @@ def _state(columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _sections() -> list[dict[str, Any]]:
+def _sections() -> list[JsonObject]:
     """Return our charts' section, and MLflow's own below it, closed: it has a chart for each of sixty metrics."""
     common = {"isReordered": True, "deleted": False, "isGenerated": False}
     return [
@@ -101,20 +103,20 @@ def _sections() -> list[dict[str, Any]]:
     ]
 
 
-def _charts() -> list[dict[str, Any]]:
+def _charts(hparams: Sequence[str]) -> list[JsonObject]:
     common = {"metricSectionId": SECTION, "deleted": False, "isGenerated": False}
     parallel = {
         "uuid": "affect-parallel",
         "type": "PARALLEL",
-        "selectedParams": ["network", *HPARAMS],
-        "selectedMetrics": ["ccc_arousal", "ccc_valence"],
+        "selectedParams": ["network", *hparams],
+        "selectedMetrics": sorted(measures.headline_keys()),
         "showAllRuns": True,
     }
     scatter = {
         "uuid": "affect-cost",
         "type": "SCATTER",
-        "xaxis": {"key": "training_minutes", "type": "METRIC"},
-        "yaxis": {"key": SCORE, "type": "METRIC"},
+        "xaxis": {"key": TRAINING_MINUTES, "type": "METRIC"},
+        "yaxis": {"key": measures.headline_keys()[0], "type": "METRIC"},
         "runsCountToCompare": 100,
     }
     return [{**one, **common} for one in (parallel, scatter)]

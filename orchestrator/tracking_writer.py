@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from orchestrator import tracking_records as records
 from orchestrator.errors import InputError
-from orchestrator.files import read_json, write_json
+from orchestrator.files import JsonObject, read_json, write_json
 from orchestrator.run_folder import PLAN_FILE, SUMMARY_FILE, TRACKING_STATE
+from orchestrator.run_records import Summary
 from orchestrator.tracking_address import public_address
 from orchestrator.tracking_limits import Limit
 from orchestrator.tracking_records import RunRecord, StoredRun
@@ -57,7 +58,7 @@ class Store(Protocol):
         """Upload an artifact into a folder of the run."""
         ...
 
-    def log_model(self, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+    def log_model(self, run_id: str, folder: Path, made: JsonObject) -> None:
         """Log the exported program in a run's folder as a model of the run."""
         ...
 
@@ -96,7 +97,7 @@ class Writer:
         self.stopped = threading.Event()
         self._experiment = experiment
         self._connect = connect
-        self._plan: dict[str, Any] | None = None
+        self._plan: JsonObject | None = None
         self._store: Store | None = None
         self._experiment_id: str | None = None
         self._parent: StoredRun | None = None  # None: look at the store again before writing
@@ -167,7 +168,7 @@ class Writer:
             self._save_state()
         return all_written
 
-    def _open(self, store: Store, plan: dict[str, Any]) -> StoredRun:
+    def _open(self, store: Store, plan: JsonObject) -> StoredRun:
         """Find or create the experiment and the parent run, and list what the store has of its children."""
         name = self._experiment or plan.get("tracking", {}).get("experiment") or DEFAULT_EXPERIMENT
         self._experiment_id = store.open_experiment(name)
@@ -199,7 +200,7 @@ class Writer:
         store.log(child.run_id, tags={records.PARENT_TAG: self._run_id})
         return child.changed(tags={**child.tags, records.PARENT_TAG: self._run_id})
 
-    def _find_or_create_parent(self, store: Store, plan: dict[str, Any]) -> StoredRun:
+    def _find_or_create_parent(self, store: Store, plan: JsonObject) -> StoredRun:
         record = records.search_record(plan)
         runs = list(store.search(records.SEARCH_TAG, record.tags[records.SEARCH_TAG]))
         known = (read_state(self.output) or {}).get("run_id")
@@ -228,7 +229,7 @@ class Writer:
         store.delete(run.run_id)
         self._removed += 1
 
-    def _write_trials(self, store: Store, plan: dict[str, Any], parent: StoredRun) -> bool:
+    def _write_trials(self, store: Store, plan: JsonObject, parent: StoredRun) -> bool:
         """Write the new trials; one that cannot be written does not keep the others back."""
         failed_in_a_row = 0
         files = self._new_files()
@@ -253,7 +254,7 @@ class Writer:
             self._seen[uid] = stamp
         return all(uid in self._seen for uid, _ in files)
 
-    def _record(self, plan: dict[str, Any], uid: str, path: Path) -> RunRecord | None:
+    def _record(self, plan: JsonObject, uid: str, path: Path) -> RunRecord | None:
         """Return what to write of a trial; None for a damaged file, which is that trial's problem alone."""
         try:
             return records.trial_record(plan, path)
@@ -290,7 +291,7 @@ class Writer:
                 return parent
             store.reopen(parent.run_id)  # the search was taken up again
             return parent.changed(status="RUNNING")
-        summary = read_json(path)
+        summary = Summary.from_json(read_json(path), path)
         files = records.artifact_files(self.output)
         digest, status = records.artifacts_digest(files), records.summary_status(summary)
         if (parent.tags.get(records.ARTIFACTS_TAG), parent.status) != (digest, status):
@@ -354,7 +355,7 @@ class Writer:
             self._limit.renew(**needs)
 
 
-def read_state(output: Path) -> dict[str, Any] | None:
+def read_state(output: Path) -> JsonObject | None:
     """Return tracking.json, None when there is none that can be read: the store is searched then.
 
     Its `run_id` is a run's id or None.

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -23,12 +22,12 @@ from fed.records import ClientFailed, Round
 from fed.rounds import FederatedFolds
 from models.scored import Scored
 from models.training import Epoch, FoldsInTraining, Recipe
-from orchestrator import scoring
+from orchestrator import measures, scoring
 from orchestrator.corpora.cache import remove
-from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
 from orchestrator.files import atomic, write_json
-from orchestrator.plan import Plan, Trial, size_of, to_record
+from orchestrator.measures import FoldMoments, PersonMoments
+from orchestrator.plan import Plan, Trial, size_of
 from orchestrator.protocols import Protocol
 from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
@@ -38,6 +37,16 @@ from orchestrator.run_folder import (
     PROGRESS_FILE,
     RESULT_FILE,
     SET_ASIDE,
+)
+from orchestrator.run_records import (
+    CURVES,
+    FINISHED,
+    STOPPED,
+    Curve,
+    FederationRecord,
+    FoldScore,
+    RoundRecord,
+    TrialResult,
 )
 from orchestrator.trial_files import seal
 from orchestrator.trunk import TRUNK, Trunk
@@ -50,10 +59,7 @@ def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) ->
     """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
     recipe = Recipe(
         network=trial.network,
-        learning_rate=trial.hparams.learning_rate,
-        hidden_size=trial.hparams.hidden_size,
-        sequence_length=trial.hparams.sequence_length,
-        num_layers=trial.hparams.num_layers,
+        **dataclasses.asdict(trial.hparams),  # Recipe has a field for each hyper-parameter
         epochs=protocol.epochs,
         loss=protocol.loss,
         target=protocol.target,
@@ -144,9 +150,9 @@ class TrialRun:
                 last_saved = time.monotonic()
                 cost = last_saved - begun
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> TrialResult:
         """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
-        result, predictions = self._scores(status="finished")
+        result, predictions = self._scores(status=FINISHED)
         arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
         # One entry: safetensors writes several in an order of chance, and equal runs leave equal bytes.
         mark = {"trial": json.dumps({"uid": self.trial.uid, "synthetic": self.dataset.synthetic})}
@@ -167,100 +173,99 @@ class TrialRun:
 
     def write_progress(self) -> None:
         """Leave the scores so far beside the checkpoint, for a scheduler that may stop this trial."""
-        write_json(self.folder / PROGRESS_FILE, self._scores(status="stopped")[0])
+        write_json(self.folder / PROGRESS_FILE, self._scores(status=STOPPED)[0].to_json())
 
-    def _scores(self, *, status: str) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
-        folds, moments = [], []
+    def _scores(self, *, status: str) -> tuple[TrialResult, dict[int, np.ndarray]]:
+        folds: list[FoldScore] = []
         predictions: dict[int, np.ndarray] = {}
         for k, split in enumerate(self.dataset.splits):
             found = self.training.score(k, split.held_out)
             predictions |= {index: one.trace_T2 for index, one in zip(split.held_out, found, strict=True)}
-            frames, windows = self._moments(split.held_out, found)
-            moments.append(frames)
-            folds.append(self._fold_record(k, frames, windows))
+            folds.append(self._fold_score(k, self._moments(split.held_out, found)))
         history = self.training.history
         trunk = self.dataset.trunk is not None
         parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk)
-        return {
-            **to_record(self.trial),
-            "status": status,
-            "synthetic": self.dataset.synthetic,
-            "protocol": self.plan.protocol.name,
-            "optimistic": self.plan.protocol.optimistic,
-            "epochs": len(history),
-            "training_seconds": sum(epoch.seconds for epoch in history),
-            "num_parameters": parameters,
-            "model_size_mib": size_mib,
-            "selection_loss": float(np.mean([fold["selection_loss"] for fold in folds])),
-            **scoring.over_folds(folds),
-            **(scoring.bootstrap(moments, seed=self.plan.seed) if status == "finished" else {}),
-            "folds": folds,
-            "curve": _curve(history),
-            "federation": _federation(self.training) if isinstance(self.training, FederatedFolds) else None,
-            "started": self.started,
-            "ended": _now(),
-        }, predictions
+        people = [fold.people() for fold in folds]
+        interval = scoring.bootstrap(people, seed=self.plan.seed) if status == FINISHED else {}
+        result = TrialResult(
+            uid=self.trial.uid,
+            network=self.trial.network,
+            hparams=self.trial.hparams,
+            status=status,
+            synthetic=self.dataset.synthetic,
+            protocol=self.plan.protocol.name,
+            optimistic=self.plan.protocol.optimistic,
+            epochs=len(history),
+            training_seconds=sum(epoch.seconds for epoch in history),
+            num_parameters=parameters,
+            model_size_mib=size_mib,
+            selection_loss=float(np.mean([fold.selection_loss for fold in folds])),
+            scores={**scoring.over_folds(folds), **interval},
+            folds=tuple(folds),
+            curve=_curve(history),
+            federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
+            started=self.started,
+            ended=_now(),
+        )
+        return result, predictions
 
-    def _moments(
-        self, held_out: tuple[int, ...], found: list[Scored]
-    ) -> tuple[dict[str, scoring.PersonMoments], dict[str, scoring.PersonMoments]]:
+    def _moments(self, held_out: tuple[int, ...], found: list[Scored]) -> FoldMoments:
         """Return each held-out participant's moments over all sessions: of frames, and of window means."""
-        frames: dict[str, list[scoring.PersonMoments]] = {}
-        windows: dict[str, list[scoring.PersonMoments]] = {}
+        frames: dict[str, list[PersonMoments]] = {}
+        windows: dict[str, list[PersonMoments]] = {}
         for index, one in zip(held_out, found, strict=True):
             participant = self.dataset.series[index].participant
             frames.setdefault(participant, []).append(scoring.by_dimension(one.frames))
             windows.setdefault(participant, []).append(scoring.by_dimension(one.windows))
-        return (
-            {person: scoring.merge(parts) for person, parts in frames.items()},
-            {person: scoring.merge(parts) for person, parts in windows.items()},
+        return FoldMoments(
+            frames={person: scoring.merge(parts) for person, parts in frames.items()},
+            windows={person: scoring.merge(parts) for person, parts in windows.items()},
         )
 
-    def _fold_record(
-        self, k: int, frames: dict[str, scoring.PersonMoments], windows: dict[str, scoring.PersonMoments]
-    ) -> dict[str, Any]:
+    def _fold_score(self, k: int, moments: FoldMoments) -> FoldScore:
         chosen = self.training.chosen_epoch(k)
-        return {
-            "fold": k,
-            "participants": list(self.dataset.folds[k].held_out),
-            "chosen_epoch": chosen,
-            "selection_loss": self.training.history[chosen - 1].validation_loss[k],
-            "train_loss": self.training.history[chosen - 1].train_loss[k],
-            **scoring.fold_scores(frames, windows),
-            "moments": {
-                person: {dimension: moments.to_list() for dimension, moments in of_person.items()}
-                for person, of_person in frames.items()
+        return FoldScore(
+            fold=k,
+            participants=tuple(self.dataset.folds[k].held_out),
+            chosen_epoch=chosen,
+            selection_loss=self.training.history[chosen - 1].validation_loss[k],
+            train_loss=self.training.history[chosen - 1].train_loss[k],
+            scores=measures.of_fold(moments),
+            moments={
+                person: {dimension: tuple(sums.to_list()) for dimension, sums in of_person.items()}
+                for person, of_person in moments.frames.items()
             },
-        }
+        )
 
 
-def _curve(history: list[Epoch]) -> dict[str, list[float]]:
+def _curve(history: list[Epoch]) -> Curve:
     """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k)."""
-    curve: dict[str, list[float]] = {}
-    for key in ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal"):
+    curve: dict[str, tuple[float, ...]] = {}
+    for key in CURVES:
         rows = [getattr(epoch, key) for epoch in history]
-        curve[key] = [float(np.mean(row)) for row in rows]
-        curve[f"{key}_sd"] = [float(np.std(row)) for row in rows]
+        curve[key] = tuple(float(np.mean(row)) for row in rows)
+        curve[f"{key}_{measures.SPREAD}"] = tuple(float(np.std(row)) for row in rows)
     return curve
 
 
-def _federation(training: FederatedFolds) -> dict[str, Any]:
+def _federation(training: FederatedFolds) -> FederationRecord:
     """Return what the rounds took: seconds both ways, bytes, who failed (paper, section IV.D)."""
     rounds = training.rounds
     # From the rounds, which a checkpoint holds: a trial that was taken up again says the same.
     first = next((ClientFailed(one.number, bad) for one in rounds for bad in one.failures), None)
-    return {
-        "rounds": len(rounds),
-        "clients": len({name for one in rounds for fold in one.trained for name in fold}),
-        "bytes_up": sum(one.bytes_up for one in rounds),
-        "bytes_down": sum(one.bytes_down for one in rounds),
-        "failures": sum(len(one.failures) for one in rounds),
-        "wall_seconds": sum(one.seconds for one in rounds),
-        "paper_seconds": training.paper_seconds,
-        **{f"own_ccc_{d}": _own(rounds, f"own_ccc_{d}") for d in DIMENSIONS},
-        "first_failure": None if first is None else f"{first}\n{first.traceback}".rstrip(),
-        "by_round": [_round_record(one) for one in rounds],
-    }
+    return FederationRecord(
+        rounds=len(rounds),
+        clients=len({name for one in rounds for fold in one.trained for name in fold}),
+        bytes_up=sum(one.bytes_up for one in rounds),
+        bytes_down=sum(one.bytes_down for one in rounds),
+        failures=sum(len(one.failures) for one in rounds),
+        wall_seconds=sum(one.seconds for one in rounds),
+        paper_seconds=training.paper_seconds,
+        own_ccc_valence=_own(rounds, "own_ccc_valence"),
+        own_ccc_arousal=_own(rounds, "own_ccc_arousal"),
+        first_failure=None if first is None else f"{first}\n{first.traceback}".rstrip(),
+        by_round=tuple(_round_record(one) for one in rounds),
+    )
 
 
 def _own(rounds: list[Round], key: str) -> float | None:
@@ -269,22 +274,22 @@ def _own(rounds: list[Round], key: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _round_record(one: Round) -> dict[str, Any]:
-    return {
-        "round": one.number,
-        "seconds": one.seconds,
-        "trained": sum(len(names) for names in one.trained),
-        "failed": [f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.failed],
-        "refused": [f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.refused],
-        "bytes_down": one.bytes_down,
-        "bytes_up": one.bytes_up,
-        "train_loss": list(one.train_loss),
-        "validation_loss": list(one.validation_loss),
-        "ccc_valence": list(one.ccc_valence),
-        "ccc_arousal": list(one.ccc_arousal),
-        "own_ccc_valence": list(one.own_ccc_valence),
-        "own_ccc_arousal": list(one.own_ccc_arousal),
-    }
+def _round_record(one: Round) -> RoundRecord:
+    return RoundRecord(
+        round=one.number,
+        seconds=one.seconds,
+        trained=sum(len(names) for names in one.trained),
+        failed=tuple(f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.failed),
+        refused=tuple(f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.refused),
+        bytes_down=one.bytes_down,
+        bytes_up=one.bytes_up,
+        train_loss=tuple(one.train_loss),
+        validation_loss=tuple(one.validation_loss),
+        ccc_valence=tuple(one.ccc_valence),
+        ccc_arousal=tuple(one.ccc_arousal),
+        own_ccc_valence=tuple(one.own_ccc_valence),
+        own_ccc_arousal=tuple(one.own_ccc_arousal),
+    )
 
 
 def _now() -> str:

@@ -4,13 +4,14 @@ import hashlib
 import re
 import shutil
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import json_text, parse_json, read_json, sha256_of, write_json, write_text
-from orchestrator.plan import Trial, to_record
+from orchestrator.plan import Trial
 from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
     CHECKSUMS_FILE,
@@ -22,23 +23,7 @@ from orchestrator.run_folder import (
     RESULT_FILE,
     SET_ASIDE,
 )
-
-# Of a result; a file without one of them is none.
-RESULT_KEYS = (
-    "uid",
-    "network",
-    "hparams",
-    "status",
-    "selection_loss",
-    "ccc_valence",
-    "ccc_arousal",
-    "training_seconds",
-    "model_size_mib",
-    "num_parameters",
-    "federation",
-    "curve",
-    "folds",
-)
+from orchestrator.run_records import Failure, TrialResult
 
 WORKER_DIED = "WorkerDied"  # the kind of a failure that no exception of ours tells of
 # The line of a traceback, as text, that names the exception, and the one that Tune puts before each failure.
@@ -46,24 +31,26 @@ ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Kil
 TUNE_FAILURE = re.compile(r"^Failure # (\d+) \(occurred at [^)]*\)\n", re.MULTILINE)
 
 
-def record_failure(trials_folder: Path, trial: Trial, error: BaseException | str) -> dict[str, Any]:
+def record_failure(trials_folder: Path, trial: Trial, error: BaseException | str) -> Failure:
     """Write the failure into the trial's folder, where the failure table and the tracking find it; return the record.
 
     `error` is an exception, or the text that Ray has of one. Never raises: what cannot be written whole is written
     without its traceback, and a record that cannot be written at all says why under `unwritten`.
     """
     kind, message, trace = _told(error)
-    record = {**to_record(trial), "kind": kind, "message": message, "traceback": trace}
+    record = Failure(
+        uid=trial.uid, network=trial.network, hparams=trial.hparams, kind=kind, message=message, traceback=trace
+    )
     file = trials_folder / trial.uid / FAILURE_FILE
     reason: Exception | None = None
-    for attempt in (record, {**record, "traceback": ""}):
+    for attempt in (record, replace(record, traceback="")):
         try:
-            write_json(file, attempt)
+            write_json(file, attempt.to_json())
         except Exception as problem:
             reason = problem
         else:
             return record
-    return {**record, "unwritten": f"{type(reason).__name__}: {reason}"}
+    return replace(record, unwritten=f"{type(reason).__name__}: {reason}")
 
 
 def _told(error: BaseException | str) -> tuple[str, str, str]:
@@ -108,12 +95,12 @@ def tidy(trials_folder: Path, uids: Sequence[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def seal(folder: Path, result: Mapping[str, Any], others: Sequence[str]) -> None:
+def seal(folder: Path, result: TrialResult, others: Sequence[str]) -> None:
     """Write a trial's result, and before it the checksums of the result and of the `others`, which are there.
 
     The result last: it says that everything beside it is whole.
     """
-    text = json_text(result)
+    text = json_text(result.to_json())
     sums = {name: sha256_of(folder / name) for name in others}
     sums[RESULT_FILE] = hashlib.sha256(text.encode()).hexdigest()
     write_json(folder / CHECKSUMS_FILE, sums)
@@ -122,12 +109,12 @@ def seal(folder: Path, result: Mapping[str, Any], others: Sequence[str]) -> None
 
 def seal_progress(folder: Path) -> None:
     """Make the last scores of a trial that a scheduler stopped its result; it has no predictions and no weights."""
-    seal(folder, read_json(folder / PROGRESS_FILE), ())
+    seal(folder, TrialResult.from_json(read_json(folder / PROGRESS_FILE), folder / PROGRESS_FILE), ())
     (folder / PROGRESS_FILE).unlink()
     shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
 
 
-def read_result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> TrialResult:
     """Read a trial's result; InputError if it is damaged or another trial's. Those of older runs have no checksum."""
     file = folder / RESULT_FILE
     try:
@@ -135,12 +122,12 @@ def read_result(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError.of(str(file), found=error.strerror or str(error), expected="a readable file") from error
     _check_sum(folder, RESULT_FILE, content)
-    result = parse_json(content, file)
-    lacking = [key for key in RESULT_KEYS if key not in result]
+    result = TrialResult.from_json(parse_json(content, file), file)
+    lacking = [key for key in measures.headline_keys() if key not in result.scores]
     if lacking:
-        raise InputError.of(str(file), found=f"no {lacking[0]}", expected="a trial's result")
-    if result["uid"] != folder.name:
-        raise InputError.of(str(file), found=f"the result of trial {result['uid']}", expected=folder.name)
+        raise InputError.of(f"{file}: {lacking[0]}", found="nothing", expected="a trial's result, with its scores")
+    if result.uid != folder.name:
+        raise InputError.of(str(file), found=f"the result of trial {result.uid}", expected=folder.name)
     return result
 
 
@@ -199,16 +186,16 @@ def set_aside_damaged(trials_folder: Path, uids: Sequence[str]) -> dict[str, str
     return found
 
 
-def read_results(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:
+def read_results(trials_folder: Path, uids: Sequence[str]) -> list[TrialResult]:
     """Read the results there are, in the order of `uids`; InputError for one that is damaged."""
     folders = (trials_folder / uid for uid in uids)
     return [read_result(folder) for folder in folders if (folder / RESULT_FILE).is_file()]
 
 
-def read_failures(trials_folder: Path, uids: Sequence[str]) -> list[dict[str, Any]]:
+def read_failures(trials_folder: Path, uids: Sequence[str]) -> list[Failure]:
     """Read the failures of trials that have no result, in the order of `uids`."""
     return [
-        read_json(file)
+        Failure.from_json(read_json(file), file)
         for uid in uids
         if (file := trials_folder / uid / FAILURE_FILE).is_file() and not (trials_folder / uid / RESULT_FILE).is_file()
     ]

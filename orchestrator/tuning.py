@@ -33,6 +33,7 @@ from orchestrator.first_failure import first_failure_told
 from orchestrator.interrupts import asked_to_end
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
 from orchestrator.progress import Observer
+from orchestrator.run_records import TrialResult
 from orchestrator.searchers import OptunaGenerations, StopSearch
 from orchestrator.trial import TrialRun, make_recipe
 from orchestrator.trial_files import (
@@ -101,8 +102,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             told["unwritable"] = _text(error)
         else:
             record = record_failure(self.trials_folder, self.trials[self.uid], error)
-            if "unwritten" in record:
-                told = {"unrecorded": record, "unwritable": record["unwritten"]}
+            if record.unwritten is not None:
+                told = {"unrecorded": record.to_json(), "unwritable": record.unwritten}
         self.cleanup()
         return told
 
@@ -166,7 +167,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     *,
     trials_folder: Path,
     scratch: Path,
-    earlier: Sequence[Mapping[str, Any]],
+    earlier: Sequence[TrialResult],
     observer: Observer,
     patience: Patience | None = None,
 ) -> bool:
@@ -191,7 +192,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     end = time.monotonic() + plan.search.hours * 3600 if plan.search.hours else None
     watches = _watches(plan, dataset, observer, bundles, patience)
     for attempt in range(1 + WORKER_DEATHS):
-        failed = {str(failure["uid"]) for failure in read_failures(trials_folder, uids)} | observer.unrecorded.keys()
+        failed = {failure.uid for failure in read_failures(trials_folder, uids)} | observer.unrecorded.keys()
         watch = watches()
         lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, watch, end) or watch.lost
         if watch.ending is not None:
@@ -252,13 +253,13 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     plan: Plan,
     trainable: Any,
     scratch: Path,
-    earlier: Sequence[Mapping[str, Any]],
+    earlier: Sequence[TrialResult],
     failed: set[str],
     watch: Watch,
     end: float | None,
 ) -> list[str]:
     """Let Tune run what is left; gives the trials that it gave up without the tries it owes them."""
-    done = {str(result["uid"]) for result in earlier}
+    done = {result.uid for result in earlier}
     space, algorithm, samples = _space(plan, done | failed, earlier, watch)
     if samples == 0:
         return []
@@ -323,11 +324,9 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
     return tune.PlacementGroupFactory(bundles)
 
 
-def _space(
-    plan: Plan, done: set[str], earlier: Sequence[Mapping[str, Any]], watch: Watch
-) -> tuple[dict[str, Any], Any, int]:
+def _space(plan: Plan, done: set[str], earlier: Sequence[TrialResult], watch: Watch) -> tuple[dict[str, Any], Any, int]:
     if plan.search.search == "optuna":
-        searcher = OptunaGenerations(plan, {str(result["uid"]): result for result in earlier})
+        searcher = OptunaGenerations(plan, {result.uid: result for result in earlier})
         return {}, _as_ray_searcher(searcher, watch), plan.num_planned
     left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
     if plan.search.hours:

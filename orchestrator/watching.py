@@ -20,6 +20,7 @@ from fed.placement import in_words, shortfall
 from orchestrator.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.interrupts import asked_to_end
 from orchestrator.progress import Observer
+from orchestrator.run_records import Failure, TrialResult
 from orchestrator.watchdog import Listener, Shortage, Silence
 
 VALIDATION_LOSS = "validation_loss"
@@ -126,7 +127,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
         if result.get("unwritable"):
             self.end_if_unwritable(str(result["unwritable"]))
         if self.observer and result.get("unrecorded"):
-            self.observer.unrecorded[str(result["uid"])] = dict(result["unrecorded"])
+            self.observer.unrecorded[str(result["uid"])] = Failure.from_json(result["unrecorded"], "a worker's report")
         if self.observer:
             self.observer.advanced(result)
 
@@ -269,9 +270,7 @@ class InOrder(FIFOScheduler):  # type: ignore[misc]
 class Halving(ASHAScheduler):  # type: ignore[misc]
     """ASHA that leaves a result behind for each trial it stops, and knows those of earlier runs."""
 
-    def __init__(
-        self, watch: Watch, epochs: int, earlier: Sequence[Mapping[str, Any]], leave: Callable[[str], None]
-    ) -> None:
+    def __init__(self, watch: Watch, epochs: int, earlier: Sequence[TrialResult], leave: Callable[[str], None]) -> None:
         """`leave` makes a result of the scores so far of a trial that is stopped."""
         super().__init__(
             time_attr="epoch",
@@ -286,10 +285,10 @@ class Halving(ASHAScheduler):  # type: ignore[misc]
         for result in earlier:
             self._replay(result)
 
-    def _replay(self, result: Mapping[str, Any]) -> None:
-        shadow = _Shadow(str(result["uid"]))
+    def _replay(self, result: TrialResult) -> None:
+        shadow = _Shadow(result.uid)
         super().on_trial_add(None, shadow)
-        for number, loss in enumerate(result["curve"][VALIDATION_LOSS], start=1):
+        for number, loss in enumerate(result.curve[VALIDATION_LOSS], start=1):
             super().on_trial_result(None, shadow, {"epoch": number, VALIDATION_LOSS: loss})
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:

@@ -3,8 +3,11 @@
 from typing import Any
 
 from models.ccc import Moments
-from orchestrator.plan import CorpusReference, Plan, SearchOptions, Trial, decisive, grid_points, make_trials
+from orchestrator import measures
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.plan import CorpusReference, Plan, SearchOptions, decisive, grid_points, make_trials
 from orchestrator.protocols import DESCRIBED, Protocol
+from orchestrator.run_records import FINISHED, FoldScore, TrialResult
 from tune_spaces.method import HParams
 
 CORPUS = CorpusReference(
@@ -16,6 +19,7 @@ SMALL_GRID = {
     "sequence_length": (50,),
     "num_layers": (1, 2),
 }
+FACTS = {"constant": False, "num_frames": 10}
 
 
 def make_plan(*, protocol: Protocol = DESCRIBED, search: SearchOptions | None = None, **changes: Any) -> Plan:
@@ -46,43 +50,36 @@ def make_plan(*, protocol: Protocol = DESCRIBED, search: SearchOptions | None = 
     return Plan(**{**fields, **changes})
 
 
-def make_result(uid: str, losses: list[float], scores: list[float], *, status: str = "finished") -> dict[str, Any]:
+def make_fold(k: int, *, loss: float, score: float) -> FoldScore:
+    """A fold with the given losses and, as every measure, the given score; ten scored frames."""
+    facts = {f"{name}_{dimension}": value for name, value in FACTS.items() for dimension in DIMENSIONS}
+    return FoldScore(
+        fold=k,
+        participants=(f"P{k}",),
+        chosen_epoch=1,
+        selection_loss=loss,
+        train_loss=loss,
+        scores={**dict.fromkeys(measures.fold_keys(), score), **facts},
+        moments={f"P{k}": {dimension: tuple(Moments.zero().to_list()) for dimension in DIMENSIONS}},
+    )
+
+
+def make_result(uid: str, losses: list[float], scores: list[float], *, status: str = FINISHED) -> TrialResult:
     """A result whose fold k has the given selection loss and, as every CCC, the given score."""
-    folds = [
-        {
-            "fold": k,
-            "participants": [f"P{k}"],
-            "chosen_epoch": 1,
-            "selection_loss": loss,
-            "train_loss": loss,
-            **{
-                f"{measure}_{dimension}": score
-                for measure in ("ccc", "ccc_window", "ccc_participant", "pearson", "mse", "mae")
-                for dimension in ("valence", "arousal")
-            },
-            **{f"constant_{d}": False for d in ("valence", "arousal")},
-            **{f"num_frames_{d}": 10 for d in ("valence", "arousal")},
-            "moments": {f"P{k}": {d: Moments.zero().to_list() for d in ("valence", "arousal")}},
-        }
-        for k, (loss, score) in enumerate(zip(losses, scores, strict=True))
-    ]
-    trial = Trial(
+    mean = sum(scores) / len(scores)
+    return TrialResult(
         uid=uid,
         network="rnn",
         hparams=HParams(learning_rate=1e-3, hidden_size=8, sequence_length=50, num_layers=1),
+        status=status,
+        selection_loss=sum(losses) / len(losses),
+        scores=dict.fromkeys(measures.headline_keys(), mean),
+        federation=None,
+        curve={"validation_loss": (1.0, sum(losses) / len(losses))},
+        training_seconds=1.0,
+        model_size_mib=1.0,
+        num_parameters=10,
+        folds=tuple(
+            make_fold(k, loss=loss, score=score) for k, (loss, score) in enumerate(zip(losses, scores, strict=True))
+        ),
     )
-    return {
-        "uid": uid,
-        "network": trial.network,
-        "hparams": {"learning_rate": 1e-3, "hidden_size": 8, "sequence_length": 50, "num_layers": 1},
-        "status": status,
-        "selection_loss": sum(losses) / len(losses),
-        "federation": None,
-        "curve": {"validation_loss": [1.0, sum(losses) / len(losses)]},
-        "ccc_valence": sum(scores) / len(scores),
-        "ccc_arousal": sum(scores) / len(scores),
-        "training_seconds": 1.0,
-        "model_size_mib": 1.0,
-        "num_parameters": 10,
-        "folds": folds,
-    }

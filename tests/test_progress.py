@@ -15,7 +15,7 @@ from tests.records import make_plan, make_result
 
 def leave(folder: Path, uid: str, losses: list[float]) -> None:
     (folder / uid).mkdir()
-    write_json(folder / uid / RESULT_FILE, {**make_result(uid, losses, [0.25, 0.35]), "network": "rnn"})
+    write_json(folder / uid / RESULT_FILE, make_result(uid, losses, [0.25, 0.35]).to_json())
     (folder / uid / MODEL_FILE).write_bytes(b"weights")
 
 

@@ -3,7 +3,7 @@ import pytest
 from orchestrator.plan import SearchOptions
 from orchestrator.searchers import GENERATION, OptunaGenerations, StopSearch
 from orchestrator.tuning import VALIDATION_LOSS, _as_ray_searcher
-from tests.records import make_plan
+from tests.records import make_plan, make_result
 
 SIZES = tuple(range(2, 42))
 
@@ -28,7 +28,7 @@ def test_every_planned_trial_is_handed_out_once_even_when_the_sampler_sticks(cou
     handed = walk(OptunaGenerations(plan, {}), losses)
     assert len(handed) == len(set(handed)) == count
     # The first half answered by an earlier run: the same points, without training them again.
-    earlier = {uid: {"curve": {"validation_loss": [losses[uid]]}} for uid in handed[: count // 2]}
+    earlier = {uid: make_result(uid, [losses[uid]], [0.0]) for uid in handed[: count // 2]}
     assert walk(OptunaGenerations(plan, earlier), losses) == handed[count // 2 :]
 
 

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator import tracking, tracking_records, tracking_store, tracking_ui
+from orchestrator import measures, tracking, tracking_records, tracking_store, tracking_ui
 from orchestrator.errors import InputError
+from orchestrator.run_records import CURVES
 
 EXPERIMENT = "affect-au"
 UIDS = ("aaa111", "bbb222", "ccc333")
 STARTED = "2026-11-22T04:00:00+00:00"
+HPARAMS = {"learning_rate": 1e-3, "hidden_size": 8, "sequence_length": 50, "num_layers": 1}
 ENDED = "2026-11-22T04:01:40+00:00"
 
 
@@ -82,7 +84,7 @@ def make_result(output: Path, uid: str, *, status: str = "finished", num_epochs:
     result: dict[str, Any] = {
         "uid": uid,
         "network": "bigru",
-        "hparams": {"learning_rate": 1e-3, "hidden_size": 8, "sequence_length": 50, "num_layers": 1},
+        "hparams": HPARAMS,
         "status": status,
         "epochs": num_epochs,
         "training_seconds": 12.3 + base,
@@ -94,21 +96,22 @@ def make_result(output: Path, uid: str, *, status: str = "finished", num_epochs:
             | {"ccc_arousal": base / (k + 9), "participants": [f"P{k}"]}
             for k in range(2)
         ],
+        "federation": None,
         "curve": {
             name: [base * number / (epoch + 1.1) for epoch in range(num_epochs)]
-            for number, name in enumerate(tracking_records.CURVES, start=1)
+            for number, name in enumerate(CURVES, start=1)
         },
         "started": STARTED,
         "ended": ENDED,
     }
-    scores = [name for name in tracking_records.SCORES if "corrected" not in name]
+    scores = [name for name in measures.score_keys() if "corrected" not in name]
     result |= {name: base / (number + 3) for number, name in enumerate(scores)}
     write_trial(output, uid, "result.json", result)
     return result
 
 
 def make_failure(output: Path, uid: str) -> None:
-    failure = {"uid": uid, "network": "rnn", "hparams": {"learning_rate": 0.01}, "message": "loss is NaN"}
+    failure = {"uid": uid, "network": "rnn", "hparams": HPARAMS, "message": "loss is NaN"}
     write_trial(output, uid, "failure.json", failure | {"traceback": "Traceback\n  line 1\nValueError: loss is NaN"})
 
 
@@ -129,7 +132,7 @@ def make_summary(output: Path, status: str = "finished") -> dict[str, Any]:
         "training_seconds": 600.5,
         "folds": [],
         "trials": {"planned": 3, "finished": 2, "failed": 1, "stopped": 0},
-        "best": {"network": "bigru", "uid": UIDS[0]},
+        "best": {"network": "bigru", "hparams": HPARAMS, "uid": UIDS[0], "loss": 0.25},
     }
     (output / "summary.json").write_text(json.dumps(summary))
     (output / "predictions.parquet").write_bytes(b"PAR1")
@@ -171,7 +174,7 @@ def split(runs: list[Any]) -> tuple[Any, dict[str, Any]]:
 def assert_child_equals(run: Any, result: dict[str, Any], client: Any) -> None:
     """Every number of the result is in the run, to the last bit."""
     metrics = run.data.metrics
-    names = [name for name in (*tracking_records.SCORES, *tracking_records.COSTS) if name in result]
+    names = [name for name in (*measures.score_keys(), *(cost.key for cost in measures.COSTS)) if name in result]
     assert len(names) == 22
     assert {name: metrics[name] for name in names} == {name: result[name] for name in names}
     assert metrics["validation_loss"] == result["selection_loss"]
@@ -180,7 +183,7 @@ def assert_child_equals(run: Any, result: dict[str, Any], client: Any) -> None:
         assert metrics[f"fold_ccc_valence_{fold['fold']}"] == fold["ccc_valence"]
         assert metrics[f"fold_ccc_arousal_{fold['fold']}"] == fold["ccc_arousal"]
         assert metrics[f"fold_validation_loss_{fold['fold']}"] == fold["selection_loss"]
-    for name in tracking_records.CURVES:
+    for name in CURVES:
         history = client.get_metric_history(run.info.run_id, f"epoch_{name}")
         assert [(point.step, point.value) for point in history] == list(enumerate(result["curve"][name], 1))
 
@@ -231,6 +234,7 @@ def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) 
     rounds = [
         {"round": number, "seconds": 1 / (3 + i), "trained": 7 - i, "failed": failed, "refused": refused}
         | {"bytes_up": 10**9 + i, "bytes_down": 2 * 10**9 + i, "train_loss": [0.5], "validation_loss": []}
+        | {"ccc_valence": [], "ccc_arousal": []}
         for i, (number, failed, refused) in enumerate(
             [(1, [], []), (2, ["P1 (fold 0): gone", "P2 (fold 0): gone"], ["P3 (fold 1): far"]), (2, [], ["P3"])]
         )

@@ -1,17 +1,106 @@
 """The types of a method: what it learns from, its networks, its grid and the paper's best points."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields
+
+LATER_KEY = "later"  # metadata of a field that is newer than the first uids: not in the uid at its default
+ABOUT = "about"  # metadata of a hyper-parameter: an `About`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What tables, figures, names and checks say of one hyper-parameter."""
+
+    title: str  # in tables
+    axis: str  # in figures
+    sign: str  # before the value in a configuration's name, such as `h=`
+    place: int  # among the columns of Table I
+    most: float  # of a model from elsewhere; larger than any that was ever trained here (ours)
+    zero: bool = False  # whether 0 is a value
+    help: str = ""  # of its option
+
+
+def _about(about: About) -> dict[str, About]:
+    return {ABOUT: about}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HParams:
-    """One row of Table I's columns."""
+    """One row of Table I's columns. Everything that lists hyper-parameters walks these fields.
 
-    learning_rate: float
-    hidden_size: int
-    sequence_length: int
-    num_layers: int
+    A new one has a default and `LATER_KEY: True` in its metadata, and a field of the same name in models.recipe.Recipe.
+    """
+
+    learning_rate: float = field(
+        metadata=_about(About(title="Learning rate", axis="learning rate", sign="lr=", place=1, most=math.inf))
+    )
+    hidden_size: int = field(
+        metadata=_about(About(title="Hidden size", axis="hidden size", sign="h=", place=3, most=1_000_000))
+    )
+    sequence_length: int = field(
+        metadata=_about(
+            About(
+                title="Sequence length",
+                axis="window (frames)",
+                sign="L=",
+                place=2,
+                most=1_000_000,
+                help="Frames of a window.",
+            )
+        )
+    )
+    num_layers: int = field(metadata=_about(About(title="Layers", axis="layers", sign="x", place=4, most=1000)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HyperParameter:
+    """One field of `HParams`."""
+
+    name: str
+    integer: bool
+    default: float | int | None  # None: it has to be given
+    about: About
+
+    def value(self, text: str | float) -> float | int:
+        """Return a value as this hyper-parameter has it; ValueError if it is no number, or out of range."""
+        number = int(text) if self.integer else float(text)
+        if not (0 < number < math.inf or (self.about.zero and number == 0)):
+            raise ValueError(text)
+        return number
+
+    def written(self, value: float) -> str:
+        """Return a value as in a configuration's name: `lr=0.001`, `x2`."""
+        return f"{self.about.sign}{value:g}"
+
+    @property
+    def kind(self) -> str:
+        """Say what its values are."""
+        return f"{'whole numbers' if self.integer else 'numbers'} {'from' if self.about.zero else 'above'} 0"
+
+
+def hyper_parameters() -> tuple[HyperParameter, ...]:
+    """List the hyper-parameters in the order of the fields."""
+    return tuple(
+        HyperParameter(
+            name=one.name,
+            integer=one.type in (int, "int"),
+            default=None if one.default is MISSING else one.default,
+            about=one.metadata[ABOUT],
+        )
+        for one in fields(HParams)
+    )
+
+
+def make_hparams(values: Mapping[str, str | float]) -> HParams:
+    """Return the configuration with these values; KeyError if one without a default is missing, ValueError if bad."""
+    return HParams(
+        **{  # type: ignore[arg-type]
+            one.name: one.value(values[one.name])
+            for one in hyper_parameters()
+            if one.default is None or one.name in values
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,9 @@ from orchestrator.corpora.frames import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from orchestrator.errors import InputError
 from orchestrator.plan import ImageOptions
 from orchestrator.protocols import Protocol
+from tune_spaces.method import HyperParameter, hyper_parameters
 
 CARD_BYTES = 32 << 20  # ours: a card of 20,000 features and 23 folds has 20 MB
-# Ours: larger than any network or window that was ever trained here, small enough to calculate with.
-MOST = {"hidden_size": 1_000_000, "num_layers": 1000, "sequence_length": 1_000_000}
 # Ours: of the head of a weights' file; safetensors writes about 100 bytes for a tensor.
 HEAD_BYTES, BYTES_PER_TENSOR, MOST_HEAD_BYTES = 1 << 20, 512, 32 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -51,10 +50,8 @@ def check_card(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions
 
 def _check_choices(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> None:
     _check(card["network"] in list(CELLS), f"network {_shown(card['network'])}, expected one of {', '.join(CELLS)}")
-    for name, most in MOST.items():
-        _whole(name, card["hparams"][name], 1, most)
-    rate = card["hparams"]["learning_rate"]
-    _check(_is_number(rate) and rate > 0, f"learning_rate {_shown(rate)}, expected a number above 0")
+    for one in hyper_parameters():
+        _check_hparam(one, card["hparams"])
     for name in ("epochs", "num_folds", "windows_a_step"):
         _whole(name, getattr(protocol, name), 1, 2**31)
     for name in ("name", "gold", "scaling", "loss", "target", "partial_window", "order", "epoch_choice"):
@@ -70,6 +67,17 @@ def _check_choices(card: Mapping[str, Any], protocol: Protocol, images: ImageOpt
     _check(bool(fine), f"weights_sha256 {_shown(stated)}, expected 64 hexadecimal digits")
     if images is not None:
         _check_images(card, images)
+
+
+def _check_hparam(one: HyperParameter, hparams: Mapping[str, Any]) -> None:
+    if one.default is not None and one.name not in hparams:
+        return  # of a model that is older than it
+    value = hparams[one.name]
+    if one.integer:
+        _whole(one.name, value, 0 if one.about.zero else 1, int(one.about.most))
+        return
+    fine = _is_number(value) and (value > 0 or (one.about.zero and value == 0)) and value <= one.about.most
+    _check(fine, f"{one.name} {_shown(value)}, expected {one.kind}")
 
 
 def _check_images(card: Mapping[str, Any], images: ImageOptions) -> None:

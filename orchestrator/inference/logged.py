@@ -4,19 +4,18 @@ Made once, when the search has ended. A failure is a line and a tag, never the e
 """
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
 from orchestrator.inference.exporting import export
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.run_folder import CARD_FILE, EXPORT_RECORD, EXPORTED_MODEL, MODEL_FOLDER
+from orchestrator.run_records import TrialResult
 from orchestrator.tracking_report import one_line
 
 
-def export_best(output: Path, best: Mapping[str, Any]) -> str | None:
+def export_best(output: Path, best: TrialResult) -> str | None:
     """Export the model in a run's folder unless it was; return a line where that failed.
 
     Networks of features: all folds, averaged. With a trained trunk the fold of least selection loss: eight times 45
@@ -43,11 +42,11 @@ def export_best(output: Path, best: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _fold(model: SavedModel, best: Mapping[str, Any]) -> int | None:
+def _fold(model: SavedModel, best: TrialResult) -> int | None:
     if model.recipe.trunk is None:
         return None
-    losses = [fold["selection_loss"] for fold in best["folds"]]
-    return losses.index(min(losses))
+    losses = [fold.selection_loss for fold in best.folds]
+    return losses.index(min(loss for loss in losses if loss is not None))
 
 
 def _made_before(output: Path, weights_sha256: str) -> bool:

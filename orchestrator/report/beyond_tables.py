@@ -1,9 +1,10 @@
 """Tables that the paper has not: the optimism of protocols, what the CCC is of, the raters' ceiling, the searches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.measures import HIGH, LOW, Measure, in_table, measure_of
 from orchestrator.protocols import PROTOCOLS
 from orchestrator.report import cells
 from orchestrator.report.cells import Cell, Column, Row, Table
@@ -89,18 +90,27 @@ def _points(search: Search) -> set[str]:
     return {f"{point.get('network')} {sorted(point.get('hparams', {}).items())}" for point in search.plan["trials"]}
 
 
-MEASURES = (  # key, heading, group
-    ("frame", "CCC", "of frames"),
-    ("low", "from", "of frames"),
-    ("high", "to", "of frames"),
-    ("window", "CCC", "of windows"),
-    ("window_difference", "− frames", "of windows"),
-    ("participant", "CCC", "of participants"),
-    ("pearson", "Pearson", ""),
-    ("ridge", "ridge", ""),
-    ("raters", "raters", "ceiling"),
-    ("share", "share", "ceiling"),
-)
+def _columns_of(measure: Measure) -> Iterator[Column]:
+    """Yield the columns of a measure: itself, the ends of its interval, its difference to another one."""
+    assert measure.column is not None
+    yield Column(key=measure.column, heading=measure.heading, group=measure.group)
+    if "interval" in measure.over_folds:
+        # The first measure's keep the keys that they had when it was the only one.
+        prefix = "" if measure.column == "frame" else f"{measure.column}_"
+        yield Column(key=f"{prefix}{LOW}", heading="from", group=measure.group)
+        yield Column(key=f"{prefix}{HIGH}", heading="to", group=measure.group)
+    if measure.difference_to is not None:
+        other = measure_of(measure.difference_to)
+        yield Column(key=f"{measure.column}_difference", heading=f"− {other.column}s", group=measure.group)
+
+
+def _cells_of(measure: Measure, search: Search, dimension: str) -> Iterator[Cell]:
+    key = f"{measure.key}_{dimension}"
+    yield from_summary(search, key)
+    if "interval" in measure.over_folds:
+        yield from (from_summary(search, f"{key}_{end}") for end in (LOW, HIGH))
+    if measure.difference_to is not None:
+        yield cells.difference(from_summary(search, key), from_summary(search, f"{measure.difference_to}_{dimension}"))
 
 
 def measures(searches: Sequence[Search]) -> Table:
@@ -121,7 +131,10 @@ def measures(searches: Sequence[Search]) -> Table:
             Column(key="method", heading="Method", numeric=False),
             Column(key="protocol", heading="Protocol", numeric=False),
             Column(key="dimension", heading="Dimension", numeric=False),
-            *(Column(key=key, heading=heading, group=group) for key, heading, group in MEASURES),
+            *(column for measure in in_table() for column in _columns_of(measure)),
+            Column(key="ridge", heading="ridge"),
+            Column(key="raters", heading="raters", group="ceiling"),
+            Column(key="share", heading="share", group="ceiling"),
         ],
         rows=rows,
     )
@@ -129,24 +142,17 @@ def measures(searches: Sequence[Search]) -> Table:
 
 def _measures_of(search: Search, dimension: str) -> list[Cell]:
     summary = summary_of(search)
-    frame, window = from_summary(search, f"ccc_{dimension}"), from_summary(search, f"ccc_window_{dimension}")
-    agreement = summary.get("rater_agreement")
-    ceiling = cells.ours(agreement.get(dimension) if isinstance(agreement, dict) else None)
+    frame = from_summary(search, f"ccc_{dimension}")
+    ceiling = cells.ours((summary.rater_agreement or {}).get(dimension))
     share = cells.missing()
     if frame.value is not None and ceiling.value is not None and ceiling.value > 0:
         share = cells.ours(frame.value / ceiling.value, digits=2)
-    ridge = ((summary.get("baseline") or {}).get("ridge") or {}).get(f"ccc_{dimension}")
+    ridge = summary.baseline.get("ridge", {}).get(f"ccc_{dimension}")
     return [
         cells.plain(method_name(search.plan["method"])),
         cells.plain(protocol_label(search)),
         cells.plain(dimension),
-        frame,
-        from_summary(search, f"ccc_{dimension}_low"),
-        from_summary(search, f"ccc_{dimension}_high"),
-        window,
-        cells.difference(window, frame),
-        from_summary(search, f"ccc_participant_{dimension}"),
-        from_summary(search, f"pearson_{dimension}"),
+        *(cell for measure in in_table() for cell in _cells_of(measure, search, dimension)),
         cells.ours(ridge, source=(search.run_id, f"ridge_ccc_{dimension}"), absent=cells.DASH),
         ceiling,
         share,
@@ -192,8 +198,8 @@ def failures(searches: Sequence[Search]) -> Table | None:
             line = [
                 cells.plain(method_name(search.plan["method"])),
                 cells.plain(protocol_label(search)),
-                cells.plain(failure.get("name") or failure.get("network", "")),
-                cells.plain(" ".join(str(failure.get("message", "")).split())),
+                cells.plain(failure.name),
+                cells.plain(" ".join(failure.message.split())),
             ]
             rows.append(Row(cells=line, synthetic=search.synthetic))
     if not rows:

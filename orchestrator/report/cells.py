@@ -1,8 +1,9 @@
 """What a report's tables are made of: cells that keep the full value and where it came from, beside the text."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from orchestrator.measures import number
 
 DASH = "–"
 NOT_RUN = "not run"
@@ -67,13 +68,6 @@ class Table:
     def synthetic(self) -> bool:
         """Tell whether a number in it comes from a synthetic corpus."""
         return any(row.synthetic for row in self.rows)
-
-
-def number(value: object) -> float | None:
-    """Return a finite number, None for anything else: no NaN reaches a table."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def plain(text: object, *, notes: tuple[str, ...] = ()) -> Cell:

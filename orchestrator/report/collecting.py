@@ -1,24 +1,25 @@
 """From an MLflow store to the searches a report is about, and the list of those it is not about, with the reason."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from orchestrator import measures
 from orchestrator import tracking_records as records
 from orchestrator.errors import InputError, printable
-from orchestrator.report.cells import number
-from orchestrator.report.evidence import Record, Search
+from orchestrator.files import JsonObject, read_json
+from orchestrator.measures import number
+from orchestrator.report.evidence import FailedTrial, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
-from orchestrator.results import ranking
+from orchestrator.results import best_of_networks
 from orchestrator.run_folder import CURVES_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
+from orchestrator.run_records import CURVES, FINISHED, STOPPED, Curve, FoldScore, Summary, TrialResult
 from orchestrator.tracking_reader import RecordedRun, StoreReader
 from tune_spaces.catalogue import method_names
+from tune_spaces.method import HParams, make_hparams
 
 SHORTEST_ID = 6  # of a --run that is given as the beginning of an id
-STATUS_OF_CHILD = {"FINISHED": "finished", "KILLED": "stopped"}
-INTEGERS = ("hidden_size", "sequence_length", "num_layers", "epochs", "num_parameters")
+STATUS_OF_CHILD = {"FINISHED": FINISHED, "KILLED": STOPPED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,139 +103,128 @@ def _unfit(parent: RecordedRun) -> str | None:
     method = parent.tags.get("method", "none")
     if method not in method_names():
         return f"its method is unknown: {method}"
-    return None if "ccc_valence" in parent.metrics else "no configuration finished"
+    return None if measures.headline_keys()[0] in parent.metrics else "no configuration finished"
 
 
 def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) -> Search | str:
     """Return a search, or why it cannot be reported."""
-    documents: dict[str, Record] = {}
+    documents: dict[str, JsonObject] = {}
     for name in (PLAN_FILE, SUMMARY_FILE):
         path = reader.artifact(parent, name)
         if path is None:
             return f"{name} is not in the store"
         try:
-            documents[name] = _read(path)
-        except (OSError, ValueError) as error:
-            return f"{name} cannot be read: {error}"
-    plan, summary = documents[PLAN_FILE], documents[SUMMARY_FILE]
-    problem = _fault(plan, summary, parent.tags["method"])
-    if problem:
+            documents[name] = read_json(path)
+        except InputError as error:
+            return f"{name} cannot be read: {_within(error, path)}"
+    plan = documents[PLAN_FILE]
+    if problem := _fault(plan, parent.tags["method"]):
         return problem
+    try:
+        summary = Summary.from_json(documents[SUMMARY_FILE], SUMMARY_FILE)
+    except InputError as error:
+        return f"{SUMMARY_FILE} cannot be read: {error}"
+    if summary.best is None or number(summary.scores.get(measures.headline_keys()[0])) is None:
+        return "no configuration finished"
     children = reader.configurations(parent, known)
-    trials = [trial for child in children if (trial := _trial(child))]
+    trials = {child.run_id: trial for child in children if (trial := _trial(child))}
     return Search(
         plan=plan,
         summary=summary,
         trials=_with_curves(reader, parent, trials),
+        run_ids={trial.uid: run_id for run_id, trial in trials.items()},
         failures=[_failure(child) for child in children if child.status == "FAILED"],
         predictions=reader.artifact(parent, PREDICTIONS_TABLE),
         run_id=parent.run_id,
     )
 
 
-def _read(path: Path) -> Any:
-    """Read JSON; ValueError for a NaN or an infinity, too."""
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+def _within(error: InputError, path: Path) -> str:
+    """Return a message about a downloaded file without the place that it was downloaded to."""
+    return str(error).replace(str(path), path.name)
 
 
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is no number")
-
-
-def _fault(plan: Any, summary: Any, method: str) -> str | None:
-    """Say what a report needs and the files lack."""
+def _fault(plan: JsonObject, method: str) -> str | None:
+    """Say what a report needs of a plan and it lacks."""
     try:
-        known = plan["method"] == method and isinstance(plan["corpus"]["synthetic"], bool)
-        known = known and all(isinstance(plan[key], dict) for key in ("corpus", "protocol"))
-        known = known and all(isinstance(text, str) for text in (plan["protocol"]["name"], plan["corpus"]["sha256"]))
-        best = summary["best"]
+        fine = plan["method"] == method and isinstance(plan["corpus"]["synthetic"], bool)
+        fine = fine and all(isinstance(plan[key], dict) for key in ("corpus", "protocol"))
+        fine = fine and all(isinstance(text, str) for text in (plan["protocol"]["name"], plan["corpus"]["sha256"]))
     except (KeyError, TypeError):
-        return "plan.json or summary.json is not of this project"
-    if not known:
-        return "plan.json does not fit the run's tags"
-    if not isinstance(best, dict) or number(summary.get("ccc_valence")) is None:
-        return "no configuration finished"
-    return None if "uid" in best and "network" in best else "summary.json does not name its best configuration"
+        return f"{PLAN_FILE} is not of this project"
+    return None if fine else f"{PLAN_FILE} does not fit the run's tags"
 
 
-def _trial(child: RecordedRun) -> dict[str, Any] | None:
+def _trial(child: RecordedRun) -> TrialResult | None:
     """Return a configuration as result.json has it, as far as MLflow keeps it; None for one without a score."""
     hparams = _hparams(child)
-    loss = child.metrics.get("validation_loss")
+    loss = child.metrics.get(records.VALIDATION_LOSS)
     if child.status not in STATUS_OF_CHILD or hparams is None or loss is None or records.UID_TAG not in child.tags:
         return None
-    trial: dict[str, Any] = {
-        "uid": child.tags[records.UID_TAG],
-        "network": child.params.get("network", ""),
-        "hparams": hparams,
-        "status": STATUS_OF_CHILD[child.status],
-        "selection_loss": loss,
-        "folds": _folds(child.metrics),
-        "curve": {},
-        "run_id": child.run_id,
-    }
-    for key in (*records.SCORES, *records.COSTS):
-        if key in child.metrics:
-            trial[key] = int(child.metrics[key]) if key in INTEGERS else child.metrics[key]
-    return trial
+    costs = {cost.key: child.metrics.get(cost.key) for cost in measures.COSTS if not cost.of_search}
+    whole = {cost.key for cost in measures.COSTS if cost.integer}
+    return TrialResult(
+        uid=child.tags[records.UID_TAG],
+        network=child.params.get("network", ""),
+        hparams=hparams,
+        status=STATUS_OF_CHILD[child.status],
+        selection_loss=loss,
+        scores={key: child.metrics[key] for key in measures.score_keys() if key in child.metrics},
+        folds=_folds(child.metrics),
+        curve={},
+        federation=None,
+        **{  # type: ignore[arg-type]
+            key: int(value) if value is not None and key in whole else value for key, value in costs.items()
+        },
+    )
 
 
-def _hparams(child: RecordedRun) -> dict[str, float | int] | None:
+def _hparams(child: RecordedRun) -> HParams | None:
     try:
-        return {
-            key: int(child.params[key]) if key in INTEGERS else float(child.params[key])
-            for key in ("learning_rate", "hidden_size", "sequence_length", "num_layers")
-        }
+        return make_hparams(child.params)
     except (KeyError, ValueError):
         return None
 
 
-def _folds(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+def _folds(metrics: Mapping[str, float]) -> tuple[FoldScore, ...]:
     """Return the folds' records from metrics such as `fold_ccc_valence_3`."""
-    folds: dict[int, dict[str, Any]] = {}
-    names = {f"fold_{key}_": key for key in records.FOLD_SCORES} | {"fold_validation_loss_": "selection_loss"}
-    for metric, value in metrics.items():
-        for prefix, key in names.items():
-            number_of_fold = metric.removeprefix(prefix)
-            if number_of_fold != metric and number_of_fold.isdigit():
-                fold = folds.setdefault(int(number_of_fold), {"fold": int(number_of_fold)})
-                fold[key] = int(value) if key == "chosen_epoch" else value
-    return [folds[index] for index in sorted(folds)]
+    numbers = {metric.rpartition("_")[2] for metric in metrics if metric.startswith(records.FOLD_PREFIX)}
+    folds = []
+    for fold in sorted(int(number_of_fold) for number_of_fold in numbers if number_of_fold.isdigit()):
+        found = {key: metrics[name] for key, name in records.fold_names(fold).items() if name in metrics}
+        epoch = found.pop("chosen_epoch", None)
+        loss = found.pop("selection_loss", None)
+        chosen = None if epoch is None else int(epoch)
+        folds.append(FoldScore(fold=fold, chosen_epoch=chosen, selection_loss=loss, scores=found))
+    return tuple(folds)
 
 
-def _failure(child: RecordedRun) -> dict[str, Any]:
-    return {
-        "uid": child.tags.get(records.UID_TAG, ""),
-        "network": child.params.get("network", ""),
-        "hparams": _hparams(child) or {},
-        "message": child.tags.get("failure", ""),
-        "name": child.name,
-        "run_id": child.run_id,
-    }
+def _failure(child: RecordedRun) -> FailedTrial:
+    return FailedTrial(name=child.name or child.params.get("network", ""), message=child.tags.get("failure", ""))
 
 
-def _with_curves(reader: StoreReader, parent: RecordedRun, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_curves(reader: StoreReader, parent: RecordedRun, trials: Mapping[str, TrialResult]) -> list[TrialResult]:
     """Add the epoch curve of each network's best configuration, from curves.json, else from its run's metrics."""
     path = reader.artifact(parent, CURVES_FILE)
     recorded = _curves(path) if path else {}
-    best: dict[str, dict[str, Any]] = {}
-    for trial in ranking(trials):
-        best.setdefault(trial["network"], dict(trial))
-    curves = {one["uid"]: recorded.get(one["uid"]) or _history(reader, one["run_id"]) for one in best.values()}
-    return [trial | {"curve": curves.get(trial["uid"], {})} for trial in trials]
+    best = {trial.uid for trial in best_of_networks([*trials.values()]).values()}
+    return [
+        replace(trial, curve=recorded.get(trial.uid) or _history(reader, run_id)) if trial.uid in best else trial
+        for run_id, trial in trials.items()
+    ]
 
 
-def _curves(path: Path) -> dict[str, Any]:
+def _curves(path: Path) -> dict[str, Curve]:
     """Return the curves of curves.json by uid; those that cannot be read are left out."""
     try:
-        found = _read(path)
+        found = read_json(path)
         return {one["uid"]: one["curve"] for one in found.values() if isinstance(one["curve"], dict)}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (InputError, AttributeError, KeyError, TypeError):
         return {}
 
 
-def _history(reader: StoreReader, run_id: str) -> dict[str, list[float]]:
-    curves = {name: reader.curve(run_id, records.CURVE_PREFIX + name) for name in records.CURVES}
+def _history(reader: StoreReader, run_id: str) -> Curve:
+    curves = {name: tuple(reader.curve(run_id, records.CURVE_PREFIX + name)) for name in CURVES}
     return {name: values for name, values in curves.items() if values}
 
 

@@ -9,6 +9,7 @@ from orchestrator.report.cells import Cell, Column, Row, Table
 from orchestrator.report.evidence import Search
 from orchestrator.report.paper_tables import DIFFERENCE, OURS, THEIRS, triple
 from orchestrator.report.reading import (
+    best_of,
     command_for,
     from_summary,
     headline,
@@ -72,7 +73,7 @@ def _model(
 ) -> list[Cell]:
     words = f"{cells.NOT_RUN}: {command_for(method, searches)}"
     if search is not None:
-        network = str(summary_of(search)["best"]["network"])
+        network = best_of(search).network
         words = f"{paper.NETWORK_NAMES.get(network, network)}, {protocol_label(search)}"
     their_words = cells.missing() if theirs is None else cells.plain(paper.NETWORK_NAMES[theirs.network])
     return [cells.plain("Network, protocol"), cells.plain(words), their_words, cells.missing()]
@@ -94,9 +95,10 @@ def _training(method: str, search: Search | None, theirs: paper.Efficiency | Non
     """Return minutes measured and by the formula; without clients the two are one, and the paper's is both."""
     federated = find_method(method).federated
     absent = cells.NOT_RUN if search is None else cells.NOT_RECORDED
-    summary = {} if search is None else summary_of(search)
-    wall = cells.number(summary.get("training_seconds"))
-    formula = cells.number((summary.get("federation") or {}).get("paper_seconds")) if federated else wall
+    summary = None if search is None else summary_of(search)
+    wall = None if summary is None else summary.training_seconds
+    record = None if summary is None else summary.federation
+    formula = (None if record is None else record.paper_seconds) if federated else wall
     source = None if search is None else (search.run_id, "training_minutes")
     minutes = None if theirs is None else theirs.training_minutes
     notes = ("divided-time",) if federated else ()
@@ -128,7 +130,7 @@ def _digits(value: float | None) -> int:
 def _size(search: Search | None, theirs: paper.Efficiency | None) -> Line:
     notes = ("megabytes", "size-of-units") if theirs is not None and theirs.method == "au" else ("megabytes",)
     value = cells.paper(None if theirs is None else theirs.size_mb, digits=0, notes=notes)
-    size = None if search is None else cells.number(summary_of(search).get("model_size_mib"))
+    size = None if search is None else summary_of(search).model_size_mib
     return "Model size (MiB)", from_summary(search, "model_size_mib", digits=_digits(size)), value, 1
 
 

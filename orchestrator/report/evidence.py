@@ -1,27 +1,35 @@
 """What a report knows of a search: its plan, its summary and its configurations, wherever they were recorded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-Record = Mapping[str, Any]
+from orchestrator.files import JsonObject
+from orchestrator.run_records import Summary, TrialResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTrial:
+    """A configuration without a score: its name, and the first line of why."""
+
+    name: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One search of one method; the records have the keys of its JSON files (docs/outputs.md).
+    """One search of one method; `plan` as in `plan.json`, of whatever version (docs/outputs.md).
 
-    `trials` are the configurations with a score, finished or stopped, as in `result.json` (uid, network, hparams,
-    status, scores, costs, `curve`; `folds` where the record has them). `failures` are those of `failure.json`.
+    `trials` are the configurations with a score, finished or stopped; of MLflow they have what it keeps.
     """
 
-    plan: Record
-    summary: Record | None  # None: the search has not ended
-    trials: Sequence[Record]
-    failures: Sequence[Record] = ()
+    plan: JsonObject
+    summary: Summary | None  # None: the search has not ended
+    trials: Sequence[TrialResult]
+    failures: Sequence[FailedTrial] = ()
     predictions: Path | None = None  # the table predictions.parquet
     run_id: str | None = None  # the parent run in MLflow
+    run_ids: Mapping[str, str] = field(default_factory=dict)  # those of the configurations, by uid
 
     @property
     def synthetic(self) -> bool:

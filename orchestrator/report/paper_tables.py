@@ -20,14 +20,9 @@ from orchestrator.report.reading import (
     protocol_label,
 )
 from tune_spaces.catalogue import find_method
+from tune_spaces.method import hyper_parameters
 
 OURS, THEIRS, DIFFERENCE = "ours", "paper", "difference"
-HPARAMS = {
-    "learning_rate": "Learning rate",
-    "sequence_length": "Sequence length",
-    "hidden_size": "Hidden size",
-    "num_layers": "Layers",
-}
 CCC_COLUMNS = {"valence": "Valence CCC", "arousal": "Arousal CCC"}
 NETWORKS = tuple(paper.NETWORK_NAMES)
 
@@ -48,15 +43,18 @@ def triple(own: Cell, theirs: Cell, *, digits: int | None = cells.CCC_DIGITS, co
 
 def table_1(searches: Sequence[Search]) -> Table:
     """Return Table I: the best configuration of each method and network."""
+    columns = sorted(hyper_parameters(), key=lambda one: one.about.place)  # as the paper has them
+    titles = {one.name: one.about.title for one in columns}
     rows = []
     for method, search, network, best in _by_network(searches):
         published = find_method(method).published.get(network)
         found = [cells.missing(cells.NOT_RUN)] if best is None else [cells.ours(best.num_finished, digits=None)]
-        for key in HPARAMS:
-            theirs = cells.paper(None if published is None else getattr(published, key), digits=None)
+        for one in columns:
+            theirs = cells.paper(None if published is None else getattr(published, one.name), digits=None)
             own = cells.missing(cells.NOT_RUN)
-            if best is not None:
-                own = cells.ours(best.trial["hparams"][key], digits=None, source=(best.trial.get("run_id"), key))
+            if search is not None and best is not None:
+                source = (search.run_ids.get(best.trial.uid), one.name)
+                own = cells.ours(getattr(best.trial.hparams, one.name), digits=None, source=source)
             found += triple(own, theirs, digits=None, comparable=is_comparable(search))
         rows.append(_row(searches, (method, search, network, best), found))
     return Table(
@@ -64,7 +62,7 @@ def table_1(searches: Sequence[Search]) -> Table:
         title="Table I: best configurations",
         caption="The configuration with the least validation loss of each method and network, of so many that "
         "finished; paper: Table I. In the protocol strict each fold chooses its own; shown is that of least mean loss.",
-        columns=[*_leading_columns(), Column(key="configurations", heading="Configurations"), *triples(HPARAMS)],
+        columns=[*_leading_columns(), Column(key="configurations", heading="Configurations"), *triples(titles)],
         rows=rows,
     )
 

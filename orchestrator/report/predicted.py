@@ -10,9 +10,9 @@ import pyarrow.parquet
 
 from models.ccc import Moments, ccc
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.cells import number
+from orchestrator.measures import number
 from orchestrator.report.evidence import Search
-from orchestrator.report.reading import summary_of
+from orchestrator.run_records import PersonScore
 
 GOLD, PREDICTION = "gold", "pred"
 RATERS_LOW, RATERS_HIGH = "raters_low", "raters_high"
@@ -67,20 +67,18 @@ def recorded_ccc(search: Search) -> Scores | None:
 
     People without a scored frame have none; a constant trace has a CCC of 0.
     """
-    people = summary_of(search).get("participants")
-    if not isinstance(people, list):
+    people = None if search.summary is None else search.summary.participants
+    if people is None:
         return None
     scores = {dimension: dict(_scored(people, dimension)) for dimension in DIMENSIONS}
     return scores if any(scores.values()) else None
 
 
-def _scored(people: Sequence[object], dimension: str) -> Iterator[tuple[str, float]]:
+def _scored(people: Sequence[PersonScore], dimension: str) -> Iterator[tuple[str, float]]:
     for one in people:
-        if not isinstance(one, dict) or "participant" not in one or one.get(f"num_frames_{dimension}") == 0:
-            continue
-        value = number(one.get(f"ccc_{dimension}"))
-        if value is not None:
-            yield str(one["participant"]), value
+        value = number(one.scores.get(f"ccc_{dimension}"))
+        if value is not None and one.scores.get(f"num_frames_{dimension}") != 0:
+            yield one.participant, value
 
 
 def own_ccc(traces: Sequence[Trace]) -> Scores:

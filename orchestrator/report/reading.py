@@ -1,19 +1,20 @@
 """What tables ask a search: its protocol in words, its best configuration of a network, the command that is missing."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator import measures
+from orchestrator.measures import number
 from orchestrator.paper import METHOD_NAMES, METHOD_ORDER
 from orchestrator.protocols import PROTOCOLS, Protocol
 from orchestrator.report import cells
-from orchestrator.report.cells import Cell, number
-from orchestrator.report.evidence import Record, Search
+from orchestrator.report.cells import Cell
+from orchestrator.report.evidence import Search
 from orchestrator.results import chosen_by_fold, nested, ranking
+from orchestrator.run_records import Best, Summary, TrialResult
 from tune_spaces.catalogue import find_method, method_names
 
 PREFERRED_PROTOCOLS = ("described", "published", "strict")  # where a table has room for one: the paper's text first
@@ -80,42 +81,41 @@ class NetworkBest:
     scored by its own choice and the scores are means over these.
     """
 
-    trial: Record
-    scores: dict[str, float | None]  # ccc_valence, ccc_valence_sd, ...
+    trial: TrialResult
+    scores: Mapping[str, float | None]  # by the keys of the headlines and their spreads
     run_id: str | None
     num_finished: int
 
 
 def best_of_network(search: Search, network: str) -> NetworkBest | None:
     """Return a network's best configuration; None when none of its configurations finished."""
-    ranked = ranking([trial for trial in search.trials if trial["network"] == network])
+    ranked = ranking([trial for trial in search.trials if trial.network == network])
     if not ranked:
         return None
-    keys = [f"ccc_{dimension}{suffix}" for dimension in DIMENSIONS for suffix in ("", "_sd")]
-    scores = {key: number(ranked[0].get(key)) for key in keys}
-    run_id = ranked[0].get("run_id")
+    keys = measures.listed_keys()
+    scores = {key: number(ranked[0].scores.get(key)) for key in keys}
+    run_id = search.run_ids.get(ranked[0].uid)
     protocol = protocol_of(search)
     if protocol is not None and nested(protocol):
         run_id, scores = None, _nested_scores(ranked, protocol) if _whole_folds(ranked) else dict.fromkeys(keys)
     return NetworkBest(trial=ranked[0], scores=scores, run_id=run_id, num_finished=len(ranked))
 
 
-def _whole_folds(ranked: Sequence[Record]) -> bool:
+def _whole_folds(ranked: Sequence[TrialResult]) -> bool:
     """Tell whether every configuration has the loss of every fold."""
-    counts = {len(trial["folds"]) for trial in ranked}
-    return (
-        len(counts) == 1 and 0 not in counts and all("selection_loss" in f for trial in ranked for f in trial["folds"])
-    )
+    counts = {len(trial.folds) for trial in ranked}
+    losses = [fold.selection_loss for trial in ranked for fold in trial.folds]
+    return len(counts) == 1 and 0 not in counts and None not in losses
 
 
-def _nested_scores(ranked: Sequence[Record], protocol: Protocol) -> dict[str, float | None]:
+def _nested_scores(ranked: Sequence[TrialResult], protocol: Protocol) -> dict[str, float | None]:
     chosen = chosen_by_fold(ranked, protocol)
     scores: dict[str, float | None] = {}
-    for dimension in DIMENSIONS:
-        values = [number(trial["folds"][k].get(f"ccc_{dimension}")) for k, trial in enumerate(chosen)]
+    for key in measures.headline_keys():
+        values = [number(trial.folds[k].scores.get(key)) for k, trial in enumerate(chosen)]
         found = [value for value in values if value is not None]
-        scores[f"ccc_{dimension}"] = float(np.mean(found)) if found else None
-        scores[f"ccc_{dimension}_sd"] = float(np.std(found)) if found else None
+        scores[key] = float(np.mean(found)) if found else None
+        scores[f"{key}_{measures.SPREAD}"] = float(np.std(found)) if found else None
     return scores
 
 
@@ -139,9 +139,22 @@ def is_same_corpus(*searches: Search) -> bool:
     return len({one.plan["corpus"]["sha256"] for one in searches}) == 1
 
 
-def summary_of(search: Search) -> dict[str, Any]:
+def summary_of(search: Search) -> Summary:
     """Return the summary of an ended search."""
-    return dict(search.summary or {})
+    assert search.summary is not None, "a report is about searches that have ended"
+    return search.summary
+
+
+def best_of(search: Search) -> Best:
+    """Return the best configuration of an ended search; collecting.py lets none pass that has none."""
+    best = summary_of(search).best
+    assert best is not None, search.run_id
+    return best
+
+
+def number_in(summary: Summary, key: str) -> float | None:
+    """Return one of a summary's scores or costs."""
+    return number(summary.scores[key] if key in summary.scores else getattr(summary, key, None))
 
 
 def from_summary(search: Search | None, key: str, *, digits: int = cells.CCC_DIGITS) -> Cell:
@@ -149,7 +162,8 @@ def from_summary(search: Search | None, key: str, *, digits: int = cells.CCC_DIG
     if search is None:
         return cells.missing(cells.NOT_RUN)
     summary = summary_of(search)
-    return cells.ours(summary.get(key), digits=digits, spread=summary.get(f"{key}_sd"), source=(search.run_id, key))
+    spread = summary.scores.get(f"{key}_{measures.SPREAD}")
+    return cells.ours(number_in(summary, key), digits=digits, spread=spread, source=(search.run_id, key))
 
 
 def is_comparable(search: Search | None) -> bool:

@@ -24,7 +24,7 @@ from orchestrator.report.paper_tables import NETWORKS
 from orchestrator.report.reading import methods
 from orchestrator.tracking import write_missing
 from tests.conftest import LEFT_OPEN, Run
-from tests.figures.evidence import make_search, make_trial
+from tests.figures.evidence import make_search, make_summary, make_trial
 
 pytestmark = LEFT_OPEN
 NASTY = "<img src=x onerror=alert(1)>"
@@ -160,14 +160,14 @@ def check_widths(browser: Chrome) -> None:
 def full_collection() -> Collection:
     """Every method and network under two changed protocols, with numbers as long as the paper's grids have them."""
     rows = [("learning_rate", 0.0051), ("hidden_size", 1024), ("sequence_length", 2000), ("num_layers", 16)]
-    people = [{"participant": f"P{n}", "ccc_valence": n / 30, "ccc_arousal": -n / 30} for n in range(23)]
+    people = {f"P{n}": (n / 30, -n / 30) for n in range(23)}
     searches = []
     for method, protocol in itertools.product(methods(), (PUBLISHED, DESCRIBED)):
         trials = [
             make_trial(f"{method}-{network}", {"network": network, **dict(rows)}, -0.123, 0.456) for network in NETWORKS
         ]
         fields = dataclasses.asdict(dataclasses.replace(protocol, epochs=100, label_delay_seconds=2.4))
-        search = make_search(trials, summary={**trials[0], "best": trials[0], "participants": people})
+        search = make_search(trials, summary=make_summary(people, trials[0]))
         corpus = {"synthetic": True, "sha256": "ab" * 32, "kind": "recola"}
         plan = {**search.plan, "method": method, "protocol": fields, "corpus": corpus}
         searches.append(dataclasses.replace(search, plan=plan, run_id=f"{method}-{protocol.name}"))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from orchestrator.report.evidence import Search
+from orchestrator.run_records import Best, PersonScore, Summary, TrialResult
+from tune_spaces.method import HParams
 
 GRID: Mapping[str, Sequence[Any]] = {
     "network": ("bigru", "rnn"),
@@ -27,33 +30,58 @@ def additive(point: Mapping[str, Any]) -> tuple[float, float]:
     return 0.3 * network + 0.01 * size, 0.02 * size + 0.1 * point["num_layers"]
 
 
-def make_trials(grid: Mapping[str, Sequence[Any]] = GRID, score: Score = additive) -> list[dict[str, Any]]:
+def make_trials(grid: Mapping[str, Sequence[Any]] = GRID, score: Score = additive) -> list[TrialResult]:
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     return [make_trial(f"{i:012x}", point, *score(point)) for i, point in enumerate(points)]
 
 
-def make_trial(uid: str, point: Mapping[str, Any], valence: float, arousal: float) -> dict[str, Any]:
+def make_trial(uid: str, point: Mapping[str, Any], valence: float, arousal: float) -> TrialResult:
     means = {"train_loss": 0.3, "validation_loss": 0.4, "ccc_valence": valence, "ccc_arousal": arousal}
-    curve = {name: [value / 2, value * 0.8, value] for name, value in means.items()}
-    return {
-        "uid": uid,
-        "network": point["network"],
-        "hparams": {key: value for key, value in point.items() if key != "network"},
-        "status": "finished",
-        "selection_loss": 1.0 - (valence + arousal) / 10,
-        "training_seconds": 60.0 + point["hidden_size"],
-        "model_size_mib": point["hidden_size"] / 10,
-        "ccc_valence": valence,
-        "ccc_arousal": arousal,
-        "ccc_valence_sd": 0.05,
-        "ccc_arousal_sd": 0.04,
-        "pearson_valence": valence + 0.1,
-        "pearson_arousal": arousal + 0.1,
-        "curve": curve | {f"{name}_sd": [0.01] * 3 for name in means},
-    }
+    curve = {name: (value / 2, value * 0.8, value) for name, value in means.items()}
+    return TrialResult(
+        uid=uid,
+        network=point["network"],
+        hparams=HParams(**{key: value for key, value in point.items() if key != "network"}),
+        status="finished",
+        selection_loss=1.0 - (valence + arousal) / 10,
+        training_seconds=60.0 + point["hidden_size"],
+        model_size_mib=point["hidden_size"] / 10,
+        num_parameters=10,
+        scores={
+            "ccc_valence": valence,
+            "ccc_arousal": arousal,
+            "ccc_valence_sd": 0.05,
+            "ccc_arousal_sd": 0.04,
+            "pearson_valence": valence + 0.1,
+            "pearson_arousal": arousal + 0.1,
+        },
+        folds=(),
+        federation=None,
+        curve={**curve, **{f"{name}_sd": (0.01,) * 3 for name in means}},
+    )
 
 
-def make_search(trials: Sequence[Mapping[str, Any]], **changes: Any) -> Search:
+def with_scores(trial: TrialResult, **scores: float) -> TrialResult:
+    """The trial with other scores."""
+    return replace(trial, scores={**trial.scores, **scores})
+
+
+def make_summary(people: Mapping[str, tuple[float, float]], best: TrialResult | None = None) -> Summary:
+    """A summary with so many people's own CCC, and the scores of the best configuration."""
+    return Summary(
+        status="finished",
+        best=best and Best(network=best.network, hparams=best.hparams, uid=best.uid, loss=best.selection_loss),
+        scores=best.scores if best else {},
+        training_seconds=best.training_seconds if best else None,
+        model_size_mib=best.model_size_mib if best else None,
+        participants=tuple(
+            PersonScore(participant=name, fold=0, scores={"ccc_valence": valence, "ccc_arousal": arousal})
+            for name, (valence, arousal) in people.items()
+        ),
+    )
+
+
+def make_search(trials: Sequence[TrialResult], **changes: Any) -> Search:
     plan = {
         "method": "au",
         "title": "Action units",

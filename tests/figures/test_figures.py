@@ -2,16 +2,19 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from orchestrator.report import figure_files, figures, predicted
+from orchestrator.report.evidence import FailedTrial
 from orchestrator.report.figures import configurations, importance, style, traces, trade_off
 from orchestrator.report.figures.figure import Figure
-from tests.figures.evidence import GRID, make_search, make_trial, make_trials, write_predictions
+from tests.figures.evidence import GRID, make_search, make_summary, make_trial, make_trials, write_predictions
 
+FAILED = FailedTrial(name="rnn lr=1 h=1 L=1 x1", message="no memory")
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_A_MM = 72 / 25.4
 OF_SEARCH = ["au-learning", "au-hyper-parameters", "au-importance", "au-parallel", "au-pearson"]
@@ -98,8 +101,8 @@ def test_best_median_and_worst_are_shown(drawn: dict[str, Figure]) -> None:
 
 def test_recorded_scores_choose_before_computed_ones(tmp_path: Path) -> None:
     people = predicted.read(write_predictions(tmp_path / "p.parquet", PEOPLE))
-    recorded = [{"participant": f"P{i}", "ccc_valence": i / 10, "ccc_arousal": 0.0} for i in range(1, 6)]
-    scores = traces.people_scores(make_search([], summary={"participants": recorded}), people)
+    recorded = make_summary({f"P{i}": (i / 10, 0.0) for i in range(1, 6)})
+    scores = traces.people_scores(make_search([], summary=recorded), people)
     assert [role + one.participant for role, one in traces.choose(people, scores)[0]] == [
         "best: P5",
         "median: P3",
@@ -145,15 +148,15 @@ def test_one_configuration(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_failures_only_and_nothing_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert figures.draw_all([make_search([], failures=[{"uid": "a"}])]) == ()
+    assert figures.draw_all([make_search([], failures=[FAILED])]) == ()
     assert figures.draw_all([]) == ()
     assert capsys.readouterr().err == ""
 
 
 def test_what_is_not_shown_is_counted() -> None:
     trials = make_trials()
-    trials[3]["status"] = "stopped"
-    found = {figure.name: figure for figure in figures.draw_all([make_search(trials, failures=[{"uid": "x"}])])}
+    trials[3] = replace(trials[3], status="stopped")
+    found = {figure.name: figure for figure in figures.draw_all([make_search(trials, failures=[FAILED])])}
     assert "23 configurations; not shown: 1 stopped early, 1 failed" in found["au-parallel"].caption
 
 

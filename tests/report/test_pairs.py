@@ -59,7 +59,7 @@ def test_predictions_give_the_scores_of_the_summary(searches: list[Search]) -> N
     """Older searches have no `participants`; their predictions do as well, to the float32 of the file."""
     first = searches[0]
     assert first.summary is not None
-    older = dataclasses.replace(first, summary={k: v for k, v in first.summary.items() if k != "participants"})
+    older = dataclasses.replace(first, summary=dataclasses.replace(first.summary, participants=None))
     kept, computed = pairs.participant_scores(first), pairs.participant_scores(older)
     assert kept is not None
     assert computed is not None
@@ -72,7 +72,7 @@ def test_a_federation_is_compared_by_its_summary_alone(searches: list[Search]) -
     federated = searches[2]
     assert federated.summary is not None
     assert pairs.participant_scores(federated) is not None
-    without = dataclasses.replace(federated, summary={**federated.summary, "participants": None})
+    without = dataclasses.replace(federated, summary=dataclasses.replace(federated.summary, participants=None))
     assert pairs.participant_scores(without) is None  # its labels stayed with the participants
     table = pairs.comparisons([searches[0], without])
     assert (
@@ -86,10 +86,13 @@ def test_pairs_are_of_one_protocol_and_of_the_people_both_have(searches: list[Se
     first, second = searches[0], searches[2]
     assert first.summary is not None
     assert second.summary is not None
-    other = {one["participant"]: one["ccc_valence"] for one in second.summary["participants"][1:]}
-    fewer = dataclasses.replace(second, summary={**second.summary, "participants": second.summary["participants"][1:]})
+    assert first.summary.participants is not None
+    assert second.summary.participants is not None
+    others = second.summary.participants[1:]
+    other = {one.participant: one.scores["ccc_valence"] for one in others}
+    fewer = dataclasses.replace(second, summary=dataclasses.replace(second.summary, participants=others))
     row = pairs.comparisons([first, fewer]).rows[0]
-    own = {one["participant"]: one["ccc_valence"] for one in first.summary["participants"]}
+    own = {one.participant: one.scores["ccc_valence"] for one in first.summary.participants}
     assert row.cells[3].value == len(other) == 5
     assert row.cells[4].value == pytest.approx(np.mean([own[person] - other[person] for person in other]))
 

@@ -1,12 +1,15 @@
 """A person's own CCC: as recorded, else over all their sessions' frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.ccc import Moments, ccc
 from orchestrator.report import predicted
 from orchestrator.report.predicted import KINDS, Trace
-from tests.figures.evidence import make_search
+from orchestrator.run_records import PersonScore
+from tests.figures.evidence import make_search, make_summary
 
 
 def trace(participant: str, session: str, gold: np.ndarray, prediction: np.ndarray, arousal: np.ndarray) -> Trace:
@@ -37,14 +40,18 @@ def test_sessions_are_scored_together_and_frames_without_both_not_at_all() -> No
 
 
 def test_recorded_scores_are_those_of_scored_people() -> None:
-    people = [
-        {"participant": "P1", "ccc_valence": 0.5, "ccc_arousal": 0.1, "num_frames_valence": 10},
-        {"participant": "P2", "ccc_valence": 0.0, "ccc_arousal": 0.3, "num_frames_valence": 0},
-        {"participant": "P3", "ccc_valence": None, "ccc_arousal": "high"},
-        "P4",
-    ]
-    found = predicted.recorded_ccc(make_search([], summary={"participants": people}))
+    one = PersonScore(
+        participant="P1", fold=0, scores={"ccc_valence": 0.5, "ccc_arousal": 0.1, "num_frames_valence": 10}
+    )
+    two = PersonScore(
+        participant="P2", fold=0, scores={"ccc_valence": 0.0, "ccc_arousal": 0.3, "num_frames_valence": 0}
+    )
+    three = PersonScore(participant="P3", fold=0, scores={})
+    whole = make_summary({})
+    found = predicted.recorded_ccc(make_search([], summary=replace(whole, participants=(one, two, three))))
+    assert found is not None
     assert found == {"valence": {"P1": 0.5}, "arousal": {"P1": 0.1, "P2": 0.3}}
     assert predicted.mean_of_dimensions(found) == pytest.approx({"P1": 0.3})
-    for nobody in ({}, {"participants": []}, {"participants": people[2:]}):
-        assert predicted.recorded_ccc(make_search([], summary=nobody)) is None
+    for people in (None, (), (three,)):
+        assert predicted.recorded_ccc(make_search([], summary=replace(whole, participants=people))) is None
+    assert predicted.recorded_ccc(make_search([])) is None

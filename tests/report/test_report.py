@@ -352,8 +352,9 @@ def test_a_store_that_was_moved_is_read_whole(odd_store: Store, odd_output: Path
     [
         ("summary.json", None, "summary.json is not in the store"),
         ("plan.json", "{", "plan.json cannot be read"),
-        ("summary.json", '{"best": NaN}', "NaN is no number"),
-        ("summary.json", '{"best": 3}', "no configuration finished"),
+        ("summary.json", '{"best": NaN}', "summary.json cannot be read: summary.json: found NaN"),
+        ("summary.json", '{"status": "finished", "best": 3}', "summary.json: best: found 3; expected"),
+        ("summary.json", '{"status": "finished", "best": null}', "no configuration finished"),
         ("plan.json", "[1]", "is not of this project"),
     ],
 )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Record, Search
+from orchestrator.report.evidence import Search
 from orchestrator.report.figures import importance, style
 from orchestrator.report.figures.configurations import (
     TITLES,
@@ -20,6 +20,7 @@ from orchestrator.report.figures.configurations import (
     varying,
 )
 from orchestrator.report.figures.figure import Figure
+from orchestrator.run_records import TrialResult
 
 MOST_POINTS = 200  # configurations; with more a cloud of points says less than its quartiles
 SPREAD = 0.5  # how far the networks stand apart at a value, in steps between values
@@ -82,13 +83,13 @@ def _panel(panel: Axes, spots: Spots, appearance: Mapping[str, style.Look], *, d
         )
 
 
-def _spots(trials: Sequence[Record], key: str, values: Sequence[Any], score: str) -> Spots:
+def _spots(trials: Sequence[TrialResult], key: str, values: Sequence[Any], score: str) -> Spots:
     """Return by network the places that have configurations, each with their scores; networks stand side by side."""
     names = networks(trials)
     offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(names)) if len(names) > 1 else [0.0]
     scores: dict[tuple[str, Any], list[float]] = {}
     for trial in trials:
-        scores.setdefault((str(trial["network"]), value_of(trial, key)), []).append(trial[score])
+        scores.setdefault((trial.network, value_of(trial, key)), []).append(trial.scores[score])
     return {
         name: [
             (place + float(offset), scores[name, value])

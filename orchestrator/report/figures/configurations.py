@@ -1,20 +1,15 @@
-"""What several figures ask of a search: its heading, its scored configurations, the best of each network."""
+"""What several figures ask of a search: its heading, its scored configurations, what varied."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.plan import GRID_KEYS
-from orchestrator.report.evidence import Record, Search
+from orchestrator.measures import number
+from orchestrator.report.evidence import Search
+from orchestrator.results import ranking
+from orchestrator.run_records import TrialResult
+from tune_spaces.method import hyper_parameters
 
-TITLES: Mapping[str, str] = {
-    "network": "network",
-    "learning_rate": "learning rate",
-    "hidden_size": "hidden size",
-    "sequence_length": "window (frames)",
-    "num_layers": "layers",
-}
+TITLES: Mapping[str, str] = {"network": "network", **{one.name: one.about.axis for one in hyper_parameters()}}
 CCC_KEYS = tuple(f"ccc_{dimension}" for dimension in DIMENSIONS)
 
 
@@ -26,46 +21,32 @@ def heading(search: Search) -> str:
     return ", ".join([*marks, str(search.plan.get("title") or search.plan["method"]), f"protocol {protocol['name']}"])
 
 
-def finite(value: Any) -> bool:
-    """Tell a number that can be drawn."""
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def finished(search: Search) -> list[Record]:
+def finished(search: Search) -> list[TrialResult]:
     """Return the configurations that were trained to their end, least validation loss first (the paper's choice)."""
-    found = [
+    return [
         trial
-        for trial in search.trials
-        if trial["status"] == "finished" and all(finite(trial.get(key)) for key in (*CCC_KEYS, "selection_loss"))
+        for trial in ranking(search.trials)
+        if None not in [number(trial.selection_loss), *(number(trial.scores.get(key)) for key in CCC_KEYS)]
     ]
-    return sorted(found, key=lambda trial: (trial["selection_loss"], str(trial["uid"])))
 
 
-def networks(trials: Sequence[Record]) -> list[str]:
+def networks(trials: Sequence[TrialResult]) -> list[str]:
     """Return the networks in alphabetical order, so that each looks the same in every figure of a search."""
-    return sorted({str(trial["network"]) for trial in trials})
+    return sorted({trial.network for trial in trials})
 
 
-def best_by_network(trials: Sequence[Record]) -> dict[str, Record]:
-    """Return the first configuration of each network in a ranked list."""
-    best: dict[str, Record] = {}
-    for trial in trials:
-        best.setdefault(str(trial["network"]), trial)
-    return {network: best[network] for network in sorted(best)}
-
-
-def value_of(trial: Record, key: str) -> Any:
+def value_of(trial: TrialResult, key: str) -> str | float:
     """Return a configuration's network or one of its hyper-parameters."""
-    return str(trial["network"]) if key == "network" else trial["hparams"][key]
+    return trial.network if key == "network" else float(getattr(trial.hparams, key))
 
 
-def varying(trials: Sequence[Record]) -> dict[str, list[Any]]:
+def varying(trials: Sequence[TrialResult]) -> dict[str, list[str | float]]:
     """Return what the search varied, with the values in order: network and hyper-parameters of at least two values."""
-    values = {key: sorted({value_of(trial, key) for trial in trials}) for key in ("network", *GRID_KEYS)}
+    values = {key: sorted({value_of(trial, key) for trial in trials}) for key in TITLES}
     return {key: found for key, found in values.items() if len(found) > 1}
 
 
-def counted(trials: Sequence[Record], search: Search) -> str:
+def counted(trials: Sequence[TrialResult], search: Search) -> str:
     """Say how many configurations a picture shows and which it leaves out."""
     stopped, failed = len(search.trials) - len(trials), len(search.failures)
     left_out = [f"{number} {what}" for number, what in ((stopped, "stopped early"), (failed, "failed")) if number]

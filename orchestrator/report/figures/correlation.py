@@ -3,9 +3,10 @@
 from matplotlib.lines import Line2D
 
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.measures import number
 from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
-from orchestrator.report.figures.configurations import counted, finished, finite, heading, networks
+from orchestrator.report.figures.configurations import counted, finished, heading, networks
 from orchestrator.report.figures.figure import Figure
 
 FEWEST_TRIALS = 2
@@ -16,21 +17,21 @@ def draw(search: Search) -> Figure | None:
     trials = [
         trial
         for trial in finished(search)
-        if all(finite(trial.get(f"pearson_{dimension}")) for dimension in DIMENSIONS)
+        if all(number(trial.scores.get(f"pearson_{dimension}")) is not None for dimension in DIMENSIONS)
     ]
     if len(trials) < FEWEST_TRIALS:
         return None
     appearance = style.looks(networks(trials))
     drawing, axes = style.panels(1, len(DIMENSIONS), height_mm=56, heading=heading(search), sharey=True, sharex=True)
     keys = [f"{measure}_{dimension}" for measure in ("pearson", "ccc") for dimension in DIMENSIONS]
-    limits = style.limits_of([trial[key] for trial in trials for key in keys], least=0.0, most=0.2)
+    limits = style.limits_of([trial.scores[key] for trial in trials for key in keys], least=0.0, most=0.2)
     for panel, dimension in zip(axes[0], DIMENSIONS, strict=True):
         panel.plot(limits, limits, color=style.GREY, linewidth=0.6, linestyle=":")
         for network, look in appearance.items():
-            mine = [trial for trial in trials if str(trial["network"]) == network]
+            mine = [trial for trial in trials if trial.network == network]
             panel.plot(
-                [trial[f"pearson_{dimension}"] for trial in mine],
-                [trial[f"ccc_{dimension}"] for trial in mine],
+                [trial.scores[f"pearson_{dimension}"] for trial in mine],
+                [trial.scores[f"ccc_{dimension}"] for trial in mine],
                 linestyle="none",
                 marker=look.marker,
                 markerfacecolor="none",

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Record, Search
+from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import TITLES, finished, heading, value_of, varying
 from orchestrator.report.figures.figure import Figure
+from orchestrator.run_records import TrialResult
 
 FEWEST_TRIALS = 12  # ours: the demo's grid; with fewer a share says what chance gave
 NEGLIGIBLE_VARIANCE = 1e-12
 HATCHES = ("", "////")
 
 
-def why_not(trials: Sequence[Record]) -> str | None:
+def why_not(trials: Sequence[TrialResult]) -> str | None:
     """Say why nothing can be told from these configurations; None where something can."""
     keys = varying(trials)
     num_effects = sum(len(values) - 1 for values in keys.values())
@@ -32,7 +33,7 @@ def why_not(trials: Sequence[Record]) -> str | None:
         return f"{len(trials)} finished configurations, at least {FEWEST_TRIALS} are needed"
     if len(trials) < num_effects + 2:
         return f"{len(trials)} finished configurations for {num_effects} effects"
-    if any(_constant([trial[f"ccc_{dimension}"] for trial in trials]) for dimension in DIMENSIONS):
+    if any(_constant([trial.scores[f"ccc_{dimension}"] for trial in trials]) for dimension in DIMENSIONS):
         return "every configuration has the same CCC"
     return None
 
@@ -73,9 +74,9 @@ def draw(search: Search) -> Figure | None:
     )
 
 
-def explained(trials: Sequence[Record], keys: dict[str, list[Any]], score: str) -> dict[str, float]:
+def explained(trials: Sequence[TrialResult], keys: dict[str, list[Any]], score: str) -> dict[str, float]:
     """Return each key's share of the variance of `score`, between 0 and 1."""
-    scores = np.array([trial[score] for trial in trials], dtype=np.float64)
+    scores = np.array([trial.scores[score] for trial in trials], dtype=np.float64)
     indicators = {
         key: np.array([[value_of(trial, key) == value for value in values[1:]] for trial in trials], dtype=np.float64)
         for key, values in keys.items()

@@ -9,10 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Record, Search
+from orchestrator.measures import SPREAD, number
+from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
-from orchestrator.report.figures.configurations import best_by_network, finished, finite
+from orchestrator.report.figures.configurations import finished
 from orchestrator.report.figures.figure import Figure
+from orchestrator.results import best_of_networks
+from orchestrator.run_records import TrialResult
 
 # The two levels of the paper: faces reduced to action units, data that stays with its person.
 LEVELS = {
@@ -30,8 +33,8 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     found = [
         (search, trial)
         for search in searches
-        for trial in best_by_network(finished(search)).values()
-        if finite(trial.get("training_seconds")) and finite(trial.get("model_size_mib"))
+        for trial in best_of_networks(finished(search)).values()
+        if number(trial.training_seconds) is not None and number(trial.model_size_mib) is not None
     ]
     if not found:
         return None
@@ -77,8 +80,8 @@ def _title(search: Search) -> str:
     return style.plain(search.plan.get("title") or search.plan["method"], 48)
 
 
-def _minutes(trial: Record) -> float:
-    return max(float(trial["training_seconds"]) / 60.0, 1e-3)
+def _minutes(trial: TrialResult) -> float:
+    return max((trial.training_seconds or 0.0) / 60.0, 1e-3)
 
 
 def _width(mib: float) -> float:
@@ -88,33 +91,32 @@ def _width(mib: float) -> float:
     return float(LEAST_POINTS + (MOST_POINTS - LEAST_POINTS) * min(1.0, max(0.0, share)))
 
 
-def _spread(trial: Record, dimension: str) -> float:
-    spread = trial.get(f"ccc_{dimension}_sd")
-    return float(spread) if spread is not None and finite(spread) else 0.0
+def _spread(trial: TrialResult, dimension: str) -> float:
+    return float(number(trial.scores.get(f"ccc_{dimension}_{SPREAD}")) or 0.0)
 
 
-def _ends(trial: Record, dimension: str) -> tuple[float, float]:
-    score, spread = trial[f"ccc_{dimension}"], _spread(trial, dimension)
+def _ends(trial: TrialResult, dimension: str) -> tuple[float, float]:
+    score, spread = trial.scores[f"ccc_{dimension}"], _spread(trial, dimension)
     return score - spread, score + spread
 
 
-def _point(panel: Any, search: Search, trial: Record, dimension: str, colour: str) -> None:
-    x, y = _minutes(trial), trial[f"ccc_{dimension}"]
+def _point(panel: Any, search: Search, trial: TrialResult, dimension: str, colour: str) -> None:
+    x, y = _minutes(trial), trial.scores[f"ccc_{dimension}"]
     panel.errorbar(
         x,
         y,
         yerr=_spread(trial, dimension),
         color=colour,
         marker=LEVELS[level_of(search)][1],
-        markersize=_width(float(trial["model_size_mib"])),
+        markersize=_width(trial.model_size_mib or 0.0),
         markeredgecolor="white",
         markeredgewidth=0.5,
         elinewidth=0.6,
     )
-    panel.annotate(style.plain(trial["network"], 12), (x, y), xytext=(5, 3), textcoords="offset points")
+    panel.annotate(style.plain(trial.network, 12), (x, y), xytext=(5, 3), textcoords="offset points")
 
 
-def _legend(drawing: Drawing, panel: Any, found: Sequence[tuple[Search, Record]], colours: dict[str, str]) -> None:
+def _legend(drawing: Drawing, panel: Any, found: Sequence[tuple[Search, TrialResult]], colours: dict[str, str]) -> None:
     handles: list[Line2D] = []
     labels = []
     for title, colour in colours.items():

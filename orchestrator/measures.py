@@ -1,0 +1,318 @@
+"""The one list of measures and costs: results, summary, MLflow, report, UI and documentation come from it.
+
+A new measure is one `Measure` in `MEASURES` and the function that computes it from a fold's moments. Readers go through
+the functions below, never through a copy of their own. No torch, no scipy, no MLflow.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.ccc import Moments, ccc, is_constant, mae, mse, pearson
+from orchestrator.corpora.recording import DIMENSIONS
+
+PersonMoments = Mapping[str, Moments]  # dimension -> moments
+Value = float | int | bool
+
+SPREAD, LOW, HIGH = "sd", "low", "high"  # suffixes of a measure's keys
+HIGHER, LOWER = "higher", "lower"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldMoments:
+    """What the measures of one fold are computed from: its held-out people's moments, of frames and of windows."""
+
+    frames: Mapping[str, PersonMoments]
+    windows: Mapping[str, PersonMoments]
+
+    def pooled(self, dimension: str) -> Moments:
+        """Add up the moments of all frames."""
+        return _sum(self.frames, dimension)
+
+    def pooled_windows(self, dimension: str) -> Moments:
+        """Add up the moments of all windows' means."""
+        return _sum(self.windows, dimension)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One measure of valence and of arousal; on disk its keys are `<key>_valence` and `<key>_arousal`.
+
+    `of_fold` computes it from a fold's moments for one dimension; None: it is one of the whole run, by another rule.
+    `over_folds` says what is made of the folds: their `mean`, `sd` and `interval`; nothing for facts about a fold.
+    """
+
+    key: str
+    title: str
+    meaning: str  # a sentence for docs/outputs.md
+    level: str  # what is scored: frame | window | participant
+    better: str | None  # higher | lower; None: a fact, neither good nor bad
+    of_fold: Callable[[FoldMoments, str], Value] | None
+    over_folds: tuple[str, ...] = ("mean",)
+    unit: str = ""  # of labels in [-1, 1]: none
+    null: str = "nothing finished"  # when a summary has null
+    headline: bool = False  # in the leaderboard, the UI's columns, and a metric per fold in MLflow
+    of_people: bool = False  # also of each participant on their own, in `participants` of the summary
+    column: str | None = None  # key of its column in the report's table of measures; None: not in it
+    heading: str = ""
+    group: str = ""
+    difference_to: str | None = None  # key of the measure that the report shows the difference to
+
+
+def _sum(people: Mapping[str, PersonMoments], dimension: str) -> Moments:
+    return sum((person[dimension] for person in people.values()), Moments.zero())
+
+
+def _participant_mean(fold: FoldMoments, dimension: str) -> float:
+    """Average the participants' own CCC; people whose trace has no spread have none and are left out."""
+    values = [ccc(person[dimension]) for person in fold.frames.values() if not is_constant(person[dimension])]
+    return float(np.mean(values)) if values else 0.0
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        key="ccc",
+        title="CCC",
+        meaning="CCC by frame",
+        level="frame",
+        better=HIGHER,
+        of_fold=lambda fold, dimension: ccc(fold.pooled(dimension)),
+        over_folds=("mean", "sd", "interval"),
+        headline=True,
+        of_people=True,
+        column="frame",
+        heading="CCC",
+        group="of frames",
+    ),
+    Measure(
+        key="ccc_window",
+        title="CCC of window means",
+        meaning="CCC of the windows' means",
+        level="window",
+        better=HIGHER,
+        of_fold=lambda fold, dimension: ccc(fold.pooled_windows(dimension)),
+        column="window",
+        heading="CCC",
+        group="of windows",
+        difference_to="ccc",
+    ),
+    Measure(
+        key="ccc_participant",
+        title="CCC of participants",
+        meaning="mean of the participants' own CCC",
+        level="participant",
+        better=HIGHER,
+        of_fold=_participant_mean,
+        column="participant",
+        heading="CCC",
+        group="of participants",
+    ),
+    Measure(
+        key="pearson",
+        title="Pearson",
+        meaning="Pearson's correlation over the same frames",
+        level="frame",
+        better=HIGHER,
+        of_fold=lambda fold, dimension: pearson(fold.pooled(dimension)),
+        column="pearson",
+        heading="Pearson",
+    ),
+    Measure(
+        key="mse",
+        title="MSE",
+        meaning="mean squared error over the same frames",
+        level="frame",
+        better=LOWER,
+        of_fold=lambda fold, dimension: mse(fold.pooled(dimension)),
+    ),
+    Measure(
+        key="mae",
+        title="MAE",
+        meaning="mean absolute error over the same frames",
+        level="frame",
+        better=LOWER,
+        of_fold=lambda fold, dimension: mae(fold.pooled(dimension)),
+    ),
+    Measure(
+        key="constant",
+        title="constant",
+        meaning="true if predictions or gold standard do not vary; the CCC is 0 then",
+        level="frame",
+        better=None,
+        of_fold=lambda fold, dimension: is_constant(fold.pooled(dimension)),
+        over_folds=(),
+    ),
+    Measure(
+        key="num_frames",
+        title="frames",
+        meaning="scored frames",
+        level="frame",
+        better=None,
+        of_fold=lambda fold, dimension: fold.pooled(dimension).n,
+        over_folds=(),
+        unit="frames",
+        of_people=True,
+    ),
+    Measure(
+        key="ccc_corrected",
+        title="CCC, selection-corrected",
+        meaning="CCC by frame, corrected for selection ([protocols.md](protocols.md))",
+        level="frame",
+        better=HIGHER,
+        of_fold=None,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One cost of a configuration, or of a whole search (`of_search`); less is better."""
+
+    key: str
+    title: str
+    meaning: str
+    unit: str
+    of_search: bool = False
+    column: str | None = None  # the metric that the UI shows of it
+    integer: bool = False
+
+
+COSTS: tuple[Cost, ...] = (
+    Cost(
+        key="training_seconds",
+        title="training",
+        meaning="of the best configuration, all folds, wall-clock",
+        unit="s",
+        column="training_minutes",  # tracking_records.TRAINING_MINUTES
+    ),
+    Cost(key="search_seconds", title="search", meaning="of all configurations together", unit="s", of_search=True),
+    Cost(key="model_size_mib", title="size", meaning="of one model, float32", unit="MiB", column="model_size_mib"),
+    Cost(key="num_parameters", title="parameters", meaning="of one model", unit="", integer=True),
+    Cost(key="epochs", title="epochs", meaning="trained, in `result.json`", unit="epochs", integer=True),
+)
+
+
+def number(value: object) -> float | int | None:
+    """Return a finite number, None for anything else, a truth value too: no NaN reaches a table."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def keys(measure: Measure) -> tuple[str, ...]:
+    """Return the keys of a measure's means: valence, arousal."""
+    return tuple(f"{measure.key}_{dimension}" for dimension in DIMENSIONS)
+
+
+def measure_of(key: str) -> Measure:
+    """Return the measure with this key; KeyError for an unknown one."""
+    return {measure.key: measure for measure in MEASURES}[key]
+
+
+def fold_keys() -> tuple[str, ...]:
+    """Return the keys of what is measured in each fold."""
+    return tuple(key for measure in MEASURES if measure.of_fold for key in keys(measure))
+
+
+def averaged() -> tuple[Measure, ...]:
+    """Return the measures that are averaged over the folds."""
+    return tuple(measure for measure in MEASURES if measure.of_fold and "mean" in measure.over_folds)
+
+
+def score_keys() -> tuple[str, ...]:
+    """Return the keys of a whole run's scores, in the order of `summary.json`: means, spreads, ends of intervals."""
+    return tuple(key for measure in MEASURES if measure.over_folds for key in _score_keys(measure))
+
+
+def _score_keys(measure: Measure) -> Iterator[str]:
+    yield from keys(measure)
+    if "sd" in measure.over_folds:
+        yield from (f"{key}_{SPREAD}" for key in keys(measure))
+    if "interval" in measure.over_folds:
+        yield from (f"{key}_{end}" for key in keys(measure) for end in (LOW, HIGH))
+
+
+def people_keys() -> tuple[str, ...]:
+    """Return the keys of what is measured of each participant on their own."""
+    return tuple(key for measure in MEASURES if measure.of_people for key in keys(measure))
+
+
+def headlines() -> tuple[Measure, ...]:
+    """Return the measures that lists show."""
+    return tuple(measure for measure in MEASURES if measure.headline)
+
+
+def in_table() -> tuple[Measure, ...]:
+    """Return the measures that have a column in the report's table."""
+    return tuple(measure for measure in MEASURES if measure.column)
+
+
+def headline_keys() -> tuple[str, ...]:
+    """Return the keys of their means."""
+    return tuple(key for measure in headlines() for key in keys(measure))
+
+
+def listed_keys() -> tuple[str, ...]:
+    """Return the keys of the headlines' means, each followed by its spread if it has one."""
+    return tuple(
+        name
+        for measure in headlines()
+        for key in keys(measure)
+        for name in (key, *([f"{key}_{SPREAD}"] if SPREAD in measure.over_folds else []))
+    )
+
+
+def of_fold(moments: FoldMoments) -> dict[str, Value]:
+    """Compute every measure of one held-out fold, dimension by dimension."""
+    return {
+        f"{measure.key}_{dimension}": measure.of_fold(moments, dimension)
+        for dimension in DIMENSIONS
+        for measure in MEASURES
+        if measure.of_fold
+    }
+
+
+def of_person(frames: PersonMoments) -> dict[str, Value]:
+    """Compute what is measured of one participant, from the moments of their own frames, measure by measure."""
+    alone = FoldMoments(frames={"": frames}, windows={})
+    return {
+        f"{measure.key}_{dimension}": measure.of_fold(alone, dimension)
+        for measure in MEASURES
+        if measure.of_people and measure.of_fold
+        for dimension in DIMENSIONS
+    }
+
+
+def documentation() -> str:
+    """Return the rows of docs/outputs.md's table that are about measures and costs."""
+    rows = []
+    for measure in MEASURES:
+        names = [f"`{measure.key}_*`"]
+        if "sd" in measure.over_folds:
+            names.append(f"`{measure.key}_*_{SPREAD}`")
+        if "interval" in measure.over_folds:
+            names += [f"`{measure.key}_*_{end}`" for end in (LOW, HIGH)]
+        rows.append(f"| {', '.join(names)} | {measure.level} | {_words(measure)} |")
+    rows += [f"| `{cost.key}` | {'search' if cost.of_search else 'configuration'} | {_cost(cost)} |" for cost in COSTS]
+    return "\n".join(["| key | of | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _words(measure: Measure) -> str:
+    parts = [measure.meaning + (f", in {measure.unit}" if measure.unit else "")]
+    if measure.better:
+        parts.append(f"{measure.better} is better")
+    if not measure.over_folds:
+        parts.append("per fold and participant only" if measure.of_people else "per fold only")
+    elif measure.of_fold is None:
+        parts.append(f"of the whole run; null if {measure.null}")
+    else:
+        ways = {"mean": "mean over the folds", "sd": "standard deviation over them (dividing by k)"}
+        ways["interval"] = "95 % interval over participants"
+        parts.append(f"per fold; {', '.join(ways[way] for way in measure.over_folds)}; null if {measure.null}")
+    return "; ".join(parts)
+
+
+def _cost(cost: Cost) -> str:
+    return cost.meaning + (f", {cost.unit}" if cost.unit else "")

@@ -1,0 +1,225 @@
+"""What a run writes down, typed: a trial's result or failure, a fold, a federation's rounds, the summary.
+
+A damaged record is refused with its file and field; keys of a newer version are kept (json_records.py). What is
+measured stands in `scores`, by the keys of measures.py. No torch, no scipy, no MLflow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from models.ccc import Moments
+from orchestrator import json_records, measures
+from orchestrator.files import JsonObject
+from orchestrator.json_records import KEYS, OPTIONAL
+from orchestrator.measures import PersonMoments, Value
+from tune_spaces.method import HParams
+
+CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")  # of each epoch, means over the folds
+FINISHED, STOPPED = "finished", "stopped"  # a trial's ends; a stopped one has a result without weights
+METRIC = "metric"  # metadata of a field: its key in MLflow
+
+Curve = Mapping[str, tuple[float | None, ...]]  # fold means of each epoch; under `<name>_sd` their spread
+Newer = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldScore:
+    """What a configuration is worth on the held-out people of one fold; losses of the epoch that was chosen.
+
+    `moments` has by participant and dimension the sums of models.ccc.Moments. A summary has `uid`, the configuration
+    that the fold reports, and no moments; a report from MLflow has neither, nor participants.
+    """
+
+    uid: str | None = field(default=None, metadata={OPTIONAL: "uid"})
+    fold: int
+    participants: tuple[str, ...] = ()
+    chosen_epoch: int | None = None
+    selection_loss: float | None = None
+    train_loss: float | None = None
+    scores: Mapping[str, Value] = field(default_factory=dict, metadata={KEYS: measures.fold_keys})
+    moments: Mapping[str, Mapping[str, tuple[float | int, ...]]] | None = field(
+        default=None, metadata={OPTIONAL: "moments"}
+    )
+    newer: Newer = field(default_factory=dict)
+
+    def people(self) -> dict[str, PersonMoments]:
+        """Return the moments of each held-out participant's frames."""
+        return {
+            person: {dimension: Moments.from_list(sums) for dimension, sums in of_person.items()}
+            for person, of_person in (self.moments or {}).items()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecord:
+    """One round of a federation, all folds together; losses and scores by fold."""
+
+    round: int
+    seconds: float = field(metadata={METRIC: "seconds"})
+    trained: int = field(metadata={METRIC: "clients_trained"})
+    failed: tuple[str, ...] = field(metadata={METRIC: "clients_failed"})
+    refused: tuple[str, ...] = field(metadata={METRIC: "clients_refused"})
+    bytes_down: int = field(metadata={METRIC: "bytes_down"})
+    bytes_up: int = field(metadata={METRIC: "bytes_up"})
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    ccc_valence: tuple[float, ...]
+    ccc_arousal: tuple[float, ...]
+    own_ccc_valence: tuple[float, ...] = ()
+    own_ccc_arousal: tuple[float, ...] = ()
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederationRecord:
+    """What the rounds took in all (paper, section IV.D); a summary and MLflow have the totals alone.
+
+    `own_ccc_*` are of the clients' own networks after the last round; None without such.
+    """
+
+    rounds: int = field(metadata={METRIC: "rounds"})
+    clients: int = field(metadata={METRIC: "clients"})
+    bytes_up: int = field(metadata={METRIC: "bytes_up"})
+    bytes_down: int = field(metadata={METRIC: "bytes_down"})
+    failures: int = field(metadata={METRIC: "failures"})
+    wall_seconds: float
+    paper_seconds: float = field(metadata={METRIC: "paper_seconds"})  # the clients' training time / their number
+    own_ccc_valence: float | None = None
+    own_ccc_arousal: float | None = None
+    first_failure: str | None = field(default=None, metadata={OPTIONAL: "by_round"})
+    by_round: tuple[RoundRecord, ...] | None = field(default=None, metadata={OPTIONAL: "by_round"})
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """`result.json`: one configuration on all folds. What a report from MLflow does not have, has a default."""
+
+    uid: str
+    network: str
+    hparams: HParams
+    status: str
+    synthetic: bool | None = None
+    protocol: str | None = None
+    optimistic: bool | None = None
+    epochs: int | None = None
+    training_seconds: float | None
+    num_parameters: int | None
+    model_size_mib: float | None
+    selection_loss: float  # mean over the folds
+    scores: Mapping[str, Value] = field(metadata={KEYS: measures.score_keys})
+    folds: tuple[FoldScore, ...]
+    curve: Curve
+    federation: FederationRecord | None
+    started: str | None = None
+    ended: str | None = None
+    newer: Newer = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: object, source: Path | str) -> Self:
+        """Return the result in a JSON object; InputError names `source` and the damaged field."""
+        return json_records.from_json(cls, raw, source)
+
+    def to_json(self) -> JsonObject:
+        """Return the content of `result.json`."""
+        return json_records.to_json(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """`failure.json`: a configuration that has no result, and why."""
+
+    uid: str
+    network: str
+    hparams: HParams
+    kind: str = ""  # the exception's name
+    message: str = ""  # its first line
+    traceback: str = ""
+    unwritten: str | None = field(default=None, metadata={OPTIONAL: "unwritten"})  # why the record is not in its folder
+    newer: Newer = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: object, source: Path | str) -> Self:
+        """Return the failure in a JSON object; InputError names `source` and the damaged field."""
+        return json_records.from_json(cls, raw, source)
+
+    def to_json(self) -> JsonObject:
+        """Return the content of `failure.json`."""
+        return json_records.to_json(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The configuration of the least mean validation loss."""
+
+    network: str
+    hparams: HParams
+    uid: str
+    loss: float
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonScore:
+    """One participant's own scores in what is reported."""
+
+    participant: str
+    fold: int
+    scores: Mapping[str, Value] = field(metadata={KEYS: measures.people_keys})
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCounts:
+    """How many configurations ended how; `stopped` by the scheduler."""
+
+    planned: int
+    finished: int
+    failed: int
+    stopped: int = 0
+    newer: Newer = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers by their names."""
+        return {"planned": self.planned, "finished": self.finished, "failed": self.failed, "stopped": self.stopped}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """`summary.json`: what a search found; scores are None where nothing finished (docs/outputs.md)."""
+
+    status: str
+    command: str = ""
+    method: str = ""
+    protocol: str = ""
+    protocol_fields: Mapping[str, object] = field(default_factory=dict)
+    optimistic: bool | None = None
+    synthetic: bool | None = None
+    corpus: Mapping[str, object] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    seed: int | None = None
+    best: Best | None
+    scores: Mapping[str, Value | None] = field(default_factory=dict, metadata={KEYS: measures.score_keys})
+    baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    rater_agreement: Mapping[str, float] | None = None
+    folds: tuple[FoldScore, ...] = ()
+    participants: tuple[PersonScore, ...] | None = None  # None: of a search before they were recorded
+    training_seconds: float | None = None
+    search_seconds: float | None = None
+    model_size_mib: float | None = None
+    num_parameters: int | None = None
+    trials: TrialCounts | None = None
+    federation: FederationRecord | None = None
+    mlflow: Mapping[str, str | None] = field(default_factory=dict)
+    newer: Newer = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: object, source: Path | str) -> Self:
+        """Return the summary in a JSON object; InputError names `source` and the damaged field."""
+        return json_records.from_json(cls, raw, source)
+
+    def to_json(self) -> JsonObject:
+        """Return the content of `summary.json`."""
+        return json_records.to_json(self)

@@ -1,0 +1,86 @@
+"""A fixed small run of `au` and of `fl-au`, and the texts it leaves: what stands on disk and in MLflow is a promise.
+
+`python -m tests.golden` writes the texts anew beside this file; do so only if a change on disk is meant.
+"""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from orchestrator import baseline, launch, summary, tracking_records
+from orchestrator.choices import DataOptions, Request
+from orchestrator.corpora.synthetic import synthesize
+from orchestrator.files import json_text
+from orchestrator.plan import SearchOptions
+from orchestrator.plan_file import save_plan
+from orchestrator.results import Outcome
+from orchestrator.run_folder import RESULT_FILE, SUMMARY_FILE
+from orchestrator.trial import TrialRun
+from orchestrator.trial_files import read_results
+
+FOLDER = Path(__file__).parent
+METHODS = ("au", "fl-au")
+WHEN = "2026-01-01T00:00:00+00:00"
+# Seconds and moments of time differ between runs of one plan; the rest does not.
+TIMES = re.compile(r'("(?:\w*seconds|started|ended)": )("[^"]*"|[-0-9.e+]+)')
+
+
+def texts(method: str, folder: Path) -> dict[str, str]:
+    """Run the search of a method in this process and return its result.json, summary.json and MLflow metrics."""
+    corpus = folder / "corpus"
+    if not corpus.is_dir():
+        synthesize(corpus, participants=6, seconds=24.0, seed=4)
+    output = folder / method
+    request = Request(
+        command="tune",
+        method=method,
+        preset="demo",
+        networks=("rnn",),
+        overrides=("hidden_size=8", "sequence_length=50", "num_layers=1", "learning_rate=0.01,0.001"),
+        point=None,
+        protocol="described",
+        protocol_changes={"epochs": 2, "num_folds": 3},
+        data=DataOptions(path=corpus, corpus=None),
+        seed=0,
+        search=SearchOptions(log_model=False),
+        output=output,
+        tracking_uri="sqlite:////nowhere.db",
+    )
+    ready = launch.prepare(request, claim=False)
+    plan = dataclasses.replace(ready.plan, started=WHEN, git_commit=None, versions={}, name=method)
+    save_plan(plan, output)
+    trials = output / "trials"
+    for trial in plan.trials:
+        run = TrialRun(trial, ready.dataset, plan, folder=trials / trial.uid)
+        for _ in run.epochs():
+            pass
+        run.finish()
+        run.close()
+        result = trials / trial.uid / RESULT_FILE
+        result.write_text(_timeless(result.read_text()))
+        (trials / trial.uid / "checksums.json").unlink()
+    content = summary.build(
+        plan,
+        ready.dataset,
+        Outcome(results=read_results(trials, [trial.uid for trial in plan.trials]), failures=()),
+        status="finished",
+        tracking={"tracking_uri": "sqlite:////nowhere.db", "experiment_id": "1", "run_id": "ab" * 16},
+        ridge=baseline.ridge(ready.dataset),
+    )
+    first = plan.trials[0].uid
+    written = tracking_records.read_plan(output)
+    points = {
+        "search": tracking_records.summary_metrics(content, 0),
+        "configuration": tracking_records.trial_record(written, trials / first / RESULT_FILE).metrics,
+    }
+    metrics = {kind: sorted([one.key, one.value, one.step] for one in found) for kind, found in points.items()}
+    return {
+        RESULT_FILE: (trials / first / RESULT_FILE).read_text(),
+        SUMMARY_FILE: json_text(content.to_json()).replace(str(corpus), "CORPUS"),
+        "metrics.json": json.dumps(metrics, indent=1) + "\n",
+    }
+
+
+def _timeless(text: str) -> str:
+    return TIMES.sub(lambda found: f'{found[1]}"{WHEN}"' if found[2].startswith('"') else f"{found[1]}1.5", text)
