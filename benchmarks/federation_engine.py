@@ -19,8 +19,8 @@ import torch
 
 from fed.actors import in_actors
 from fed.aggregators import ServerState, from_sums
-from fed.calls import Call, Job
-from fed.client import Client, LocalPlan
+from fed.calls import Call
+from fed.client import Client, Job, LocalPlan
 from fed.options import Federation
 from fed.updates import Layout, flatten
 from models.recipe import Recipe

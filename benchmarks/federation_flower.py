@@ -130,8 +130,8 @@ def ours(folder: Path) -> None:
     from benchmarks import flower_task as task
     from fed.actors import in_actors
     from fed.aggregators import ServerState
-    from fed.calls import Call, Job
-    from fed.client import Client, LocalPlan
+    from fed.calls import Call
+    from fed.client import Client, Job, LocalPlan
     from fed.options import Federation
     from fed.steps import Broadcast, aggregated
     from fed.updates import Layout, flatten

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fed.aggregators import PartialSum
-from fed.client import Client, ClientState, Description, Job, LocalPlan
+from fed.client import Client, ClientState, Job, LocalPlan
 from fed.updates import Floats, Integers, Update
 
 Kind = Literal["describe", "train", "evaluate", "score"]
@@ -94,22 +94,6 @@ class Executor:
 
 # An executor is started with its clients and what they must know.
 Start = Callable[[Sequence[Client], LocalPlan], Executor]
-
-__all__ = [
-    "FAILED",
-    "LATE",
-    "REFUSED",
-    "Answer",
-    "Call",
-    "Description",
-    "Executor",
-    "Failure",
-    "Job",
-    "Kind",
-    "Report",
-    "Start",
-    "Value",
-]
 
 
 def of_fold(jobs: Sequence[Job]) -> dict[int, list[Job]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fed.aggregators import PartialSum
-from fed.calls import FAILED, Answer, Call, Failure, Job, Report
+from fed.calls import FAILED, Answer, Call, Failure, Report
+from fed.client import Job
 from fed.working import Done, answer_of, late
 
 Reference = Any  # of what an actor will answer; opaque here

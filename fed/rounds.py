@@ -17,8 +17,8 @@ from torch import Tensor
 
 from fed import saving
 from fed.aggregators import SUMMED, ServerState
-from fed.calls import REFUSED, Call, Failure, Job, Kind, Start
-from fed.client import Client, ClientState, LocalPlan
+from fed.calls import REFUSED, Call, Failure, Kind, Start
+from fed.client import Client, ClientState, Job, LocalPlan
 from fed.cohort import Cohort, described
 from fed.in_process import in_process
 from fed.options import Federation

@@ -42,26 +42,6 @@ class Timing:
     adam_seconds: float
 
 
-def calibrate(recipe: Recipe, num_features: int, *, seconds_budget: float) -> float:
-    """Time a few training steps on random data; seconds a frame, the optimiser's share included.
-
-    The longer the budget, the more steps the least time is taken of; at least one is timed, however long. With a
-    trunk `num_features` is what the trunk puts out, 512.
-    """
-    timing = _timed(recipe, num_features, seconds_budget)
-    frames_a_step = recipe.windows_a_step * recipe.sequence_length
-    seconds = timing.training_seconds + timing.adam_seconds * _parameters(recipe, num_features) / frames_a_step
-    if recipe.trunk is None:
-        return seconds
-    trunk = _timed_trunk(*_trunk_key(recipe), seconds_budget)
-    return seconds + trunk.training_seconds + trunk.adam_seconds * TRUNK_PARAMETERS / frames_a_step
-
-
-def calibrate_trunk(trunk: str, image_size: int) -> float:
-    """Time a trunk without gradients, as for a frozen one; seconds a frame."""
-    return _timed_trunk(trunk, image_size, 1, 0.0).validation_seconds
-
-
 def estimate_seconds(
     recipes: Sequence[Recipe],
     num_features: int,

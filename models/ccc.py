@@ -139,40 +139,6 @@ def mae(m: Moments) -> float:
     return m.sum_abs_error / m.n if m.n else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How well predictions agree with the gold standard; `num_frames` is of the better labelled dimension."""
-
-    ccc_valence: float
-    ccc_arousal: float
-    pearson_valence: float
-    pearson_arousal: float
-    mse_valence: float
-    mse_arousal: float
-    mae_valence: float
-    mae_arousal: float
-    num_frames: int
-    constant_valence: bool
-    constant_arousal: bool
-
-
-def score(moments_valence: Moments, moments_arousal: Moments) -> Score:
-    """Read every score off the moments of the two dimensions."""
-    return Score(
-        ccc_valence=ccc(moments_valence),
-        ccc_arousal=ccc(moments_arousal),
-        pearson_valence=pearson(moments_valence),
-        pearson_arousal=pearson(moments_arousal),
-        mse_valence=mse(moments_valence),
-        mse_arousal=mse(moments_arousal),
-        mae_valence=mae(moments_valence),
-        mae_arousal=mae(moments_arousal),
-        num_frames=max(moments_valence.n, moments_arousal.n),
-        constant_valence=is_constant(moments_valence),
-        constant_arousal=is_constant(moments_arousal),
-    )
-
-
 def frame_moments(
     prediction_T2: NDArray[np.floating], gold_T2: NDArray[np.floating], mask_T2: NDArray[np.bool_]
 ) -> tuple[Moments, Moments]:

@@ -58,13 +58,3 @@ def model_size_mib(network: str, *, num_features: int, hidden_size: int, num_lay
     if trunk:
         num_bytes += 4 * TRUNK_FLOAT_BUFFERS + 8 * TRUNK_COUNTERS
     return num_bytes / 2**20
-
-
-# Numbers that a frame of 224 pixels leaves for the backward pass, counted in torch 2 (5.60 million; 64 pixels: 5.70).
-ACTIVATIONS_224 = 5_750_000
-
-
-def activation_mib(image_size: int, num_frames: int, *, bytes_a_number: int = 4) -> float:
-    """Bound the MiB that ResNet18 keeps for the backward pass of one step on so many frames; half in bf16."""
-    side = -(-image_size // 32) * 32
-    return num_frames * ACTIVATIONS_224 * (side / 224) ** 2 * bytes_a_number / 2**20

@@ -35,16 +35,6 @@ from models.splits import FoldSplit, check_images, labelled_windows, scaled
 from models.trunk_weights import digest_of
 from models.windows import Series, cut, merge
 
-__all__ = [
-    "Epoch",
-    "FoldSplit",
-    "FoldsInTraining",
-    "Recipe",
-    "TrainingDiverged",
-    "evaluate",
-    "train_one_epoch",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:

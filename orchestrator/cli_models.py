@@ -8,6 +8,7 @@ import click
 
 from orchestrator import options as opt
 from orchestrator.errors import InputError
+from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
 from orchestrator.output_checks import check_output, check_output_folder
 
@@ -179,7 +180,7 @@ def inference(**values: Any) -> None:
         click.echo(timing.record(model, figures, values["tracking_uri"]))
 
 
-def _write_figures(output: Path, figures: dict[str, Any]) -> None:
+def _write_figures(output: Path, figures: JsonObject) -> None:
     from orchestrator.files import write_json
 
     try:

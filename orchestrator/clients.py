@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fed.client import Client
-from orchestrator.corpora.cache import cache_folder, digest_of, locked, read_checked, remove, write_checked, written_to
+from orchestrator.corpora.cache import cache_folder, digest_of, read_checked, remove, write_checked, written_to
 from orchestrator.corpora.convert import as_bytes
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.recording import Corpus, VideoSource
 from orchestrator.errors import InputError
+from orchestrator.files import locked
 from orchestrator.plan import ImageOptions
 from orchestrator.protocols import Protocol
 from orchestrator.training_data import AnySeries, make_series

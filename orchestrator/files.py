@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from orchestrator.errors import InputError
 
 JsonObject = dict[str, Any]  # as a file holds it, before its types are known
+LOCK_POLL_SECONDS = 0.05  # ours: between two looks at a lock that somebody else holds
 NAME_BYTES = 200  # of a file's name that its temporary neighbour repeats: most systems allow 255 in all
 
 
@@ -38,6 +41,30 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def acquire(path: Path, *, wait_seconds: float) -> FileLock:
+    """Take an exclusive lock on a file (made if it is not there); the system drops it if its holder dies.
+
+    It holds between processes, and between threads of one. TimeoutError, an OSError, if another holder keeps it for
+    `wait_seconds` (below 0: waits without an end).
+    """
+    lock = FileLock(path, timeout=wait_seconds, poll_interval=LOCK_POLL_SECONDS, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise TimeoutError(f"{path} is held by another process") from error
+    return lock
+
+
+@contextmanager
+def locked(path: Path, *, wait_seconds: float = -1) -> Iterator[FileLock]:
+    """Hold the lock of `acquire` as long as the block, or until it is released."""
+    lock = acquire(path, wait_seconds=wait_seconds)
+    try:
+        yield lock
+    finally:
+        lock.release()
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -23,7 +23,7 @@ from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.table import rows_by_recording
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
-from orchestrator.files import write_json
+from orchestrator.files import JsonObject, write_json
 from orchestrator.run_folder import PREDICTIONS_TABLE, new_folder
 
 FUSION_FILE = "fusion.json"
@@ -102,7 +102,7 @@ def fuse(runs: Sequence[Path], output: Path) -> str:
     return _as_text(record, output)
 
 
-def _write(output: Path, blocks: list[Any], record: dict[str, Any], *, synthetic: bool) -> None:
+def _write(output: Path, blocks: list[Any], record: JsonObject, *, synthetic: bool) -> None:
     """Write both files or none: neither is of use without the other."""
     try:
         prediction_table.write(output / PREDICTIONS_TABLE, blocks, synthetic=synthetic)
@@ -209,15 +209,15 @@ def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:
     return fit_ridge(rows, gold)
 
 
-def _record(model: tuple[Floats, float], runs: Sequence[Path]) -> dict[str, Any]:
+def _record(model: tuple[Floats, float], runs: Sequence[Path]) -> JsonObject:
     coefficients = model[0].reshape(len(runs), 2).tolist()
     named = [dict(zip(DIMENSIONS, one, strict=True)) for one in coefficients]
     return {"inputs": named, "intercept": model[1]}
 
 
-def _scores(recordings: Sequence[Joined], predictions: Sequence[Floats]) -> dict[str, Any]:
+def _scores(recordings: Sequence[Joined], predictions: Sequence[Floats]) -> JsonObject:
     """Score predictions (T, 2) where all inputs have a frame: CCC by fold, its mean and spread."""
-    scores: dict[str, Any] = {}
+    scores: JsonObject = {}
     for d, dimension in enumerate(DIMENSIONS):
         by_fold: dict[int, Moments] = {}
         for one, prediction in zip(recordings, predictions, strict=True):
@@ -233,7 +233,7 @@ def _scores(recordings: Sequence[Joined], predictions: Sequence[Floats]) -> dict
     return scores
 
 
-def _as_text(record: Mapping[str, Any], output: Path) -> str:
+def _as_text(record: JsonObject, output: Path) -> str:
     note = " (SYNTHETIC)" if record["synthetic"] else ""
     lines = [f"late fusion on {record['frames']} frames that all inputs have{note}; CCC, mean ± spread over folds"]
     lines.append(f"{'':40} {'valence':>15} {'arousal':>15}")

@@ -51,7 +51,7 @@ def _problems(error: ValidationError, source: Path | str) -> Iterator[Problem]:
             yield Problem(where=f"{source}: {place}", found=found, expected=one["msg"].removeprefix("Input should be "))
 
 
-def _strange(kind: Any, raw: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
+def _strange(kind: Any, raw: JsonObject, where: str = "") -> Iterator[tuple[str, str]]:
     """Find unknown keys in what has no place to keep them: a configuration with another hyper-parameter is another."""
     for name, hint in typing.get_type_hints(kind).items():
         if isinstance(hint, type) and dataclasses.is_dataclass(hint) and NEWER not in hint.__dataclass_fields__:
@@ -83,7 +83,7 @@ def _record_in(hint: Any) -> type[Any] | None:
     return None
 
 
-def _arranged(kind: Any, raw: Mapping[str, Any]) -> JsonObject:
+def _arranged(kind: Any, raw: JsonObject) -> JsonObject:
     """Put the scores under `scores` and what is unknown under `newer`, here and in the records inside."""
     fields = {one.name: one for one in dataclasses.fields(kind)}
     names = fields[SCORES].metadata[KEYS]() if SCORES in fields else ()

@@ -4,7 +4,6 @@ No import of Ray: what is set here has to be set before.
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.files import acquire, locked
 
 # The name of a Unix socket has at most 107 bytes, of which Ray's own folders below its temporary one take up to 66.
 LONGEST_TEMPORARY = 40
@@ -35,15 +35,14 @@ def temporary_folder() -> Iterator[Path]:
     _sweep(base)
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        owner = (folder / OWNER_FILE).open("w")
+        owner = acquire(folder / OWNER_FILE, wait_seconds=0)
     except OSError as error:
         raise _unusable(f"{base}: {error.strerror or error}") from error
-    with owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        owner.release()
 
 
 def _base() -> Path:
@@ -69,9 +68,9 @@ def _sweep(base: Path) -> None:
             about = folder.lstat()
             if about.st_uid != os.getuid() or time.time() - about.st_mtime < STALE_SECONDS:
                 continue
-            with (folder / OWNER_FILE).open("r+") as owner:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+            if (folder / OWNER_FILE).is_file():
+                with locked(folder / OWNER_FILE, wait_seconds=0):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def token() -> dict[str, str]:

@@ -1,13 +1,12 @@
 """The card of a saved model: what it is, what it was trained on, what it may be used for."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from orchestrator import measures
 from orchestrator.dataset import Dataset
+from orchestrator.files import JsonObject
 from orchestrator.plan import Plan
 from orchestrator.run_records import TrialResult
 
@@ -24,7 +23,7 @@ LIMITS = (
 )
 
 
-def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: str) -> dict[str, Any]:
+def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: str) -> JsonObject:
     """Return the card's content; everything `predict` needs is in it and in the weights beside it.
 
     `weights_sha256` is of the weights' file. `hz` are the time steps a second that the network sees; `labels` the
@@ -91,14 +90,14 @@ def _licence(plan: Plan) -> str:
     return RECOLA_LICENCE if plan.corpus.kind in ("recola", "avec") else UNKNOWN_LICENCE
 
 
-def _input(card: Mapping[str, Any]) -> str:
+def _input(card: JsonObject) -> str:
     if card["images"] is None:
         return f"{len(card['features'])} features"
     size = card["images"]["image_size"]
     return f"images of {size} x {size} pixels, every {card['images']['frame_stride']} of 25 a second"
 
 
-def as_text(card: Mapping[str, Any]) -> str:
+def as_text(card: JsonObject) -> str:
     """Return the card as Markdown."""
     banner = "**Trained on a synthetic corpus: says nothing about real people.**\n\n" if card["synthetic"] else ""
     optimistic = " (optimistic: the reported fold chose the epoch)" if card["protocol"]["optimistic"] else ""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 TITLE = "Towards Privacy-Preserving Affect Recognition: A Two-Level Deep Learning Architecture"
 ARXIV = "arXiv:2111.07344v1"
-PARTICIPANTS = 23  # section IV.A
-RATERS = 6  # section IV.A
 
 # Method of this project -> the method's name in Tables I and III; `fl-au` has no number in the paper.
 METHOD_NAMES = {"images": "Raw Images", "au": "Action Units", "fl": "Federated Learning"}

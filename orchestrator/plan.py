@@ -14,6 +14,7 @@ from fed.options import Federation
 from models.seeds import seed_for
 from models.sizes import model_size_mib, num_parameters
 from orchestrator.errors import InputError, Problem
+from orchestrator.files import JsonObject
 from orchestrator.protocols import Protocol
 from tune_spaces.method import LATER_KEY, HParams, HyperParameter, Method, Preset, hyper_parameters, make_hparams
 
@@ -48,7 +49,7 @@ class CorpusReference:
     participants: int
     features: int
     longest: int  # frames of the longest recording
-    embedded: Mapping[str, Any] | None = None  # what the embedded corpus is made with
+    embedded: JsonObject | None = None  # what the embedded corpus is made with
     frame_rate: float | None = None  # that the user gave for files with frame numbers and no times
 
 
@@ -131,7 +132,7 @@ class Plan:
     images: ImageOptions | None = None
     federation: Federation | None = None
     features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
-    decisive: Mapping[str, Any] = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
+    decisive: JsonObject = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
 
     @property
     def num_planned(self) -> int:
@@ -180,7 +181,7 @@ def make_trials(
     *,
     method: str,
     corpus: CorpusReference,
-    decisive: Mapping[str, Any],
+    decisive: JsonObject,
     refuse: Callable[[int], str | None],
 ) -> tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]:
     """Give each point its uid; points that cannot work are returned apart, with the reason.
@@ -201,7 +202,7 @@ def make_trials(
     return tuple(trials), tuple(refused)
 
 
-def uid_of(network: str, hparams: Mapping[str, Any], decides: Mapping[str, Any]) -> str:
+def uid_of(network: str, hparams: JsonObject, decides: JsonObject) -> str:
     """Return the hash of everything that decides a result: the point, and what all points of a plan share."""
     specification = {"network": network, "hparams": _hashed(HParams, hparams), **decides}
     text = json.dumps(specification, sort_keys=True)
@@ -214,25 +215,25 @@ def decisive(
     images: ImageOptions | None,
     federation: Federation | None,
     features: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what decides a result beside the method, the point and the corpus, as `make_trials` hashes it."""
     parts = {"protocol": protocol, "images": images, "federation": federation}
     fields = {name: None if part is None else dataclasses.asdict(part) for name, part in parts.items()}
     return _decisive({**fields, "seed": seed, "features": list(features)})
 
 
-def decisive_of(plan: Mapping[str, Any]) -> dict[str, Any]:
+def decisive_of(plan: JsonObject) -> JsonObject:
     """Return what the points of a plan share and its uids are made of; the plan as its file has it."""
     return {"method": plan["method"], "corpus": plan["corpus"]["sha256"], **_decisive(plan)}
 
 
-def _decisive(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _decisive(plan: JsonObject) -> JsonObject:
     parts = {name: _hashed(kind, plan[name]) for name, kind in DECISIVE_PARTS.items() if plan.get(name) is not None}
     chosen = {"features": list(plan["features"])} if plan.get("features") else {}
     return {"seed": plan["seed"], **parts, **chosen}
 
 
-def _hashed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _hashed(kind: type[Any], values: JsonObject) -> JsonObject:
     """Leave out fields that are newer than the first uids and have their default: an old configuration keeps its uid.
 
     Such a field is declared with `field(default=..., metadata={LATER_KEY: True})`, by the key's text in other packages.

@@ -3,14 +3,15 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import InputError, Problem
-from orchestrator.files import read_json, write_json
+from orchestrator.files import JsonObject, read_json, write_json
+from orchestrator.json_records import shortened
 from orchestrator.plan import PLAN_FORMAT, UID_LENGTH, Plan, decisive_of, uid_of
 from orchestrator.run_folder import PLAN_FILE
 
@@ -44,7 +45,7 @@ def load_plan(output: Path) -> Plan:
     return plan
 
 
-def _typed(raw: Mapping[str, Any], file: Path) -> Plan:
+def _typed(raw: JsonObject, file: Path) -> Plan:
     """Return the plan if every field has its type and range, and no field is unknown."""
     try:
         plan = TypeAdapter(Plan).validate_json(json.dumps(raw, allow_nan=False), strict=True)
@@ -52,7 +53,7 @@ def _typed(raw: Mapping[str, Any], file: Path) -> Plan:
         faults = [
             Problem(
                 where=f"{file}: {'.'.join(map(str, one['loc'])) or 'the plan'}",
-                found="nothing" if one["type"] == "missing" else _shortened(one["input"]),
+                found="nothing" if one["type"] == "missing" else shortened(one["input"]),
                 expected=one["msg"],
             )
             for one in error.errors(include_url=False)
@@ -95,13 +96,13 @@ def _unsafe_names(plan: Plan, file: Path) -> Iterator[Problem]:
             yield Problem(where=where, found=f"{uid} for a second time", expected="a uid per trial")
 
 
-def _changed(raw: Mapping[str, Any], file: Path) -> Iterator[Problem]:
+def _changed(raw: JsonObject, file: Path) -> Iterator[Problem]:
     """Compare what stands in the file with the uids, and with the copy that was made with them."""
     decides = decisive_of(raw)
     kept = raw.get("decisive")
     if kept:
         for key, found, expected in _differences(decides, kept):
-            yield Problem(where=f"{file}: {key}", found=_shortened(found), expected=f"{_shortened(expected)}, {BEGAN}")
+            yield Problem(where=f"{file}: {key}", found=shortened(found), expected=f"{shortened(expected)}, {BEGAN}")
     for number, point in enumerate(raw["trials"]):
         found_uid = uid_of(point["network"], point["hparams"], decides)
         if found_uid != point["uid"]:
@@ -119,8 +120,3 @@ def _differences(found: Any, expected: Any, where: str = "") -> Iterator[tuple[s
             yield from _differences(found.get(key), expected.get(key), name)
     elif found != expected or isinstance(found, bool) != isinstance(expected, bool):
         yield where, found, expected
-
-
-def _shortened(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."

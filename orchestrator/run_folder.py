@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from orchestrator.errors import InputError
+from orchestrator.files import acquire
 
 # Every file name of a run, and of a trial's folder in it; nobody else spells one.
 PLAN_FILE = "plan.json"
@@ -94,25 +95,25 @@ def claim_new(path: Path, where: str = "--output") -> Claim:
     Two commands that claim one folder at once: one has it, the other is refused and changes nothing.
     """
     made: list[Path] = []
-    lock: FileLock | None = None
+    held: FileLock | None = None
     try:
         if path.exists() and not path.is_dir():
             raise InputError.of(where, found=f"{path} is a file", expected="a directory")
         if path.is_dir() and {one.name for one in path.iterdir()} - {LOCK_FILE}:
             raise InputError.of(where, found=f"{path} is not empty", expected=EXPECTED_NEW)
         made = _make(path)
-        lock = _locked(path, where)
+        held = _locked(path, where)
         if {one.name for one in path.iterdir()} - {LOCK_FILE}:  # another command was there first, and is done
             raise InputError.of(where, found=f"{path} is not empty", expected=EXPECTED_NEW)
     except InputError:
-        if lock is not None:
-            lock.release()
+        if held is not None:
+            held.release()
         raise
     except OSError as error:
         found = f"{path}: {error.strerror or error}"
         _remove_empty(made)
         raise InputError.of(where, found=found, expected=EXPECTED_WRITABLE) from error
-    return Claim(folder=path, _lock=lock, _made=tuple(made), _fresh=True)
+    return Claim(folder=path, _lock=held, _made=tuple(made), _fresh=True)
 
 
 def claim_next(path: Path) -> Claim:
@@ -198,13 +199,11 @@ def _make(path: Path) -> list[Path]:
 
 
 def _locked(path: Path, where: str) -> FileLock:
-    lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False)
     try:
-        lock.acquire()
-    except Timeout:
+        return acquire(path / LOCK_FILE, wait_seconds=0)
+    except TimeoutError:
         found = f"{path}, a run that is still going on"
         raise InputError.of(where, found=found, expected="a directory nobody works in") from None
-    return lock
 
 
 def _remove_beginnings(folder: Path) -> None:

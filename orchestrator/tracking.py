@@ -1,7 +1,7 @@
 """MLflow: the parent run is a search, its child runs are configurations (docs/tracking.md).
 
-The only importer of mlflow. One writer, on the driver: what a search's directory has and the store lacks
-is written, so training never waits for a server, and what a server missed is written later by `track DIR`.
+One writer, on the driver: what a search's directory has and the store lacks is written, so training never waits for
+a server, and what a server missed is written later by `track DIR`. mlflow is imported here and in tracking_models.py.
 """
 
 import logging
@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator import tracking_records as records
+from orchestrator.files import JsonObject, locked
 from orchestrator.run_folder import EXPORTED_MODEL, TRACKING_LOCK
 from orchestrator.tracking_address import whole_address
 from orchestrator.tracking_limits import Limit, bounded
@@ -26,9 +27,7 @@ from orchestrator.tracking_store import (
     SQLITE_PREFIX,
     artifact_location,
     database_path,
-    default_tracking_uri,
     is_run_id,
-    locked,
     resolve_tracking_uri,
 )
 from orchestrator.tracking_views import experiment_tags
@@ -37,17 +36,6 @@ from orchestrator.tracking_writer import Writer, read_state
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
-__all__ = [
-    "Tracker",
-    "TrackingReport",
-    "default_tracking_uri",
-    "open_to_read",
-    "resolve_tracking_uri",
-    "tracking_identity",
-    "write_missing",
-]
-
 
 # MLflow's own defaults (120 s, 7 retries) block a call for about four minutes. No retries below us: a
 # repeated create call would make a second run, and our own loop looks first at what the store has.
@@ -117,8 +105,8 @@ class Tracker:
 
     def _follow(self) -> None:
         try:
-            with locked(self._writer.output / TRACKING_LOCK, wait_seconds=REQUEST_SECONDS) as handle:
-                self._release = handle.close
+            with locked(self._writer.output / TRACKING_LOCK, wait_seconds=REQUEST_SECONDS) as held:
+                self._release = held.release
                 self._loop()
         except (OSError, ValueError) as error:  # a directory that another process writes, or that is gone
             self._writer.failing = True
@@ -260,7 +248,7 @@ class _Store:
         self._check(num_bytes=path.stat().st_size)
         self._client.log_artifact(run_id, str(path), folder)
 
-    def log_model(self, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+    def log_model(self, run_id: str, folder: Path, made: JsonObject) -> None:
         """Log the exported program in a run's folder as a model of the run."""
         from orchestrator.tracking_models import log_model
 

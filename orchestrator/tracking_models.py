@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import InputError
+from orchestrator.files import JsonObject
 from orchestrator.run_folder import EXPORTED_MODEL
 from orchestrator.tracking import open_to_read
 from orchestrator.tracking_address import public_address
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MODEL_NAME = "best"
 MODEL_ARTIFACT = "model"
 DATA = "data"
-PARENT_KIND = "search"
 
 
 def download_model(run_id: str, folder: Path, tracking_uri: str | None) -> tuple[Path, str]:
@@ -82,7 +82,7 @@ def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], ta
         raise InputError.of("--record", found=found, expected="a run that can be written") from error
 
 
-def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: Path, made: Mapping[str, Any]) -> None:
+def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: Path, made: JsonObject) -> None:
     """Log a run's `model.pt2` as a model of the experiment; `made` tells its input (tracking_records.model_export)."""
     from mlflow.entities import LoggedModelOutput
 
@@ -94,7 +94,7 @@ def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: P
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
 
 
-def _lay_down(place: Path, program: Path, model_id: str, run_id: str, made: Mapping[str, Any]) -> None:
+def _lay_down(place: Path, program: Path, model_id: str, run_id: str, made: JsonObject) -> None:
     """Write the folder that MLflow's pytorch flavour loads: MLmodel, and the program without the card's copy of it."""
     import numpy as np
     import torch

@@ -3,14 +3,9 @@
 Addresses go through the program without their log-ins (orchestrator/tracking_address.py).
 """
 
-import contextlib
-import fcntl
 import os
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from platformdirs import user_data_path
 
@@ -23,17 +18,6 @@ from orchestrator.tracking_address import (
     remember,
     remember_environment,
 )
-
-__all__ = [
-    "URI_VARIABLE",
-    "artifact_location",
-    "database_path",
-    "default_tracking_uri",
-    "hide_password",
-    "is_run_id",
-    "locked",
-    "resolve_tracking_uri",
-]
 
 APP_NAME = "affect-orchestrator"
 DATABASE_NAME = "mlflow.db"
@@ -114,22 +98,3 @@ def artifact_location(tracking_uri: str) -> str | None:
 def is_run_id(value: object) -> bool:
     """Tell if a value from a store or a file is a run's id: it becomes part of paths."""
     return isinstance(value, str) and _RUN_ID.fullmatch(value) is not None
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, wait_seconds: float) -> Iterator[IO[str]]:
-    """Hold an exclusive lock on a file (made when absent) as long as the block, or until the file is closed.
-
-    Raises TimeoutError when another process, or another open of it in this one, keeps it for `wait_seconds`.
-    """
-    with path.open("a") as handle:
-        end = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise TimeoutError(f"{path} is held by another process") from None
-                time.sleep(LOCK_POLL_SECONDS)
-        yield handle

@@ -1,6 +1,6 @@
 """Compares a search's directory with what a store has, and writes the difference (docs/tracking.md).
 
-It speaks to a store through the few words of `Store`: MLflow is imported in `orchestrator/tracking.py` only.
+It calls a store through the methods of `Store`, which tracking.py implements with MLflow; no MLflow import here.
 """
 
 import threading

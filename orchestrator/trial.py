@@ -20,8 +20,9 @@ from fed.calls import Start
 from fed.in_process import in_process
 from fed.records import ClientFailed, Round
 from fed.rounds import FederatedFolds
+from models.recipe import Recipe
 from models.scored import Scored
-from models.training import Epoch, FoldsInTraining, Recipe
+from models.training import Epoch, FoldsInTraining
 from orchestrator import measures, scoring
 from orchestrator.corpora.cache import remove
 from orchestrator.dataset import Dataset

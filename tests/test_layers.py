@@ -43,6 +43,8 @@ QUICK = (
     "orchestrator.report.figures",
     "orchestrator.report.making",
     "orchestrator.results",
+    "orchestrator.run_records",
+    "orchestrator.tracking_records",
     "orchestrator.trial_files",
 )
 HEAVY = {"torch", "ray", "mlflow", "pandas", "torchvision", "sklearn", "scipy"}

@@ -20,6 +20,7 @@ import pytest
 
 from orchestrator import measures, tracking, tracking_records, tracking_store, tracking_ui
 from orchestrator.errors import InputError
+from orchestrator.files import locked
 from orchestrator.run_records import CURVES
 
 EXPERIMENT = "affect-au"
@@ -578,7 +579,7 @@ def test_a_writer_that_was_given_up_writes_nothing_more(
 
 
 def test_a_directory_that_is_being_written_has_one_writer(output: Path, uri: str) -> None:
-    with tracking_store.locked(output / tracking.TRACKING_LOCK, wait_seconds=1.0):
+    with locked(output / tracking.TRACKING_LOCK, wait_seconds=1.0):
         report = tracking.write_missing(output, uri)
     assert report.missing == UIDS
     assert report.problem is not None

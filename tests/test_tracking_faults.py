@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator import tracking, tracking_limits, tracking_schema, tracking_store, tracking_ui
 from orchestrator.errors import InputError
+from orchestrator.files import locked
 from orchestrator.report.collecting import collect
 from orchestrator.tracking_models import download_model, log_figures
 from orchestrator.tracking_reader import StoreReader
@@ -59,7 +60,7 @@ def test_a_server_that_drips_holds_nobody_beyond_the_limit(output: Path, tmp_pat
         ):
             with pytest.raises(InputError, match="no call to it finished within 3 s"):
                 ask()
-        with tracking_store.locked(output / tracking.TRACKING_LOCK, wait_seconds=0.0):
+        with locked(output / tracking.TRACKING_LOCK, wait_seconds=0.0):
             pass  # nobody holds it
 
 

@@ -4,7 +4,6 @@ A file that is trusted because it is there has its checksum beside it (`<name>.s
 truncated or foreign one is not taken, and whoever can make it anew does so.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -39,14 +38,6 @@ def written_to(folder: Path) -> Iterator[None]:
         found = f"{folder}: {error.strerror or error}"
         expected = "a folder of the cache that can be written and has room"
         raise InputError.of(CACHE_VARIABLE, found=found, expected=expected) from error
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes and threads; the system lets it go when its holder dies, however it dies."""
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def remove(path: Path) -> None:

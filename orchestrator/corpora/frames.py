@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora import face_crop as cropping
-from orchestrator.corpora.cache import cache_folder, locked, remove, written_to
+from orchestrator.corpora.cache import cache_folder, remove, written_to
 from orchestrator.corpora.decoding import Image, Squares, content_hash, decode
 from orchestrator.corpora.joining import DEFAULT_STEP_SECONDS, SAME_TIME_SECONDS, step_of
 from orchestrator.corpora.recording import Recording, VideoSource
 from orchestrator.corpora.videos import read_timings
 from orchestrator.errors import InputError, Problem
+from orchestrator.files import locked
 
 FaceCrop = Literal["none", "haar"]
 
 STORE_VERSION = 1  # to be raised whenever other bytes come out: the cache is keyed by it
-IMAGE_SIZE_PAPER = 224  # pixels: ResNet18's input, section III.B
 MIN_IMAGE_SIZE = 16
 MAX_IMAGE_SIZE = 1024
 
@@ -161,20 +161,6 @@ def prepare_all(
         pool.shutdown(cancel_futures=True)
     if problems:
         raise InputError(dict.fromkeys(problem for _, one in sorted(problems.items()) for problem in one))
-
-
-def open_all(
-    recordings: Sequence[Recording],
-    *,
-    image_size: int,
-    face_crop: FaceCrop = "none",
-    cache: Path | None = None,
-    workers: int | None = None,
-) -> dict[str, Frames]:
-    """Open every recording's frames by the recordings' names, in their order; else as `prepare_all`."""
-    steps = prepare_all(recordings, image_size=image_size, face_crop=face_crop, cache=cache, workers=workers)
-    found = {step.recording: step.frames for step in steps}
-    return {recording.name: found[recording.name] for recording in recordings}
 
 
 def load_frames(path: Path) -> Frames:

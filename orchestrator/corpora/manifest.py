@@ -3,18 +3,16 @@
 Shapes: T feature frames, F features, R raters, 2 = valence and arousal.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.recording import DIMENSIONS, Corpus
+from orchestrator.files import JsonObject
 from orchestrator.gold_standard import nan_mean, pairwise_agreement
 
 
-def manifest(corpus: Corpus) -> dict[str, Any]:
+def manifest(corpus: Corpus) -> JsonObject:
     """Describe a corpus as values that JSON knows; null where nothing is known, never NaN.
 
     Agreement is the mean pairwise CCC over all frames of the corpus that both raters labelled.
@@ -79,7 +77,7 @@ def manifest_text(corpus: Corpus) -> str:
     return "\n".join(lines)
 
 
-def _dimension(labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]) -> dict[str, Any]:
+def _dimension(labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]) -> JsonObject:
     """Facts on one dimension's labels (T, R) with the raters' agreement (R, R)."""
     there = labels[np.isfinite(labels)]
     pairs = agreement[np.triu_indices(len(raters), k=1)]
@@ -96,7 +94,7 @@ def _dimension(labels: NDArray[np.float32], agreement: NDArray[np.float64], rate
     }
 
 
-def _dimension_text(name: str, facts: Mapping[str, Any]) -> str:
+def _dimension_text(name: str, facts: JsonObject) -> str:
     if facts["min"] is None:
         return f"  {name:<14} no label"
     text = f"  {name:<14} {facts['min']:.2f} to {facts['max']:.2f}, mean {facts['mean']:.2f}"

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora import face_videos, facial_model
-from orchestrator.corpora.cache import cache_folder, locked, remove, written_to
+from orchestrator.corpora.cache import cache_folder, remove, written_to
 from orchestrator.corpora.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, MIN_FACE_SIZE
 from orchestrator.corpora.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
 from orchestrator.errors import InputError, Problem
-from orchestrator.files import NAME_BYTES
+from orchestrator.files import NAME_BYTES, locked
 from orchestrator.output_checks import check_output_folder
 
 GENERATOR_VERSION = 3  # to be raised whenever other bytes come out: the cache is keyed by it

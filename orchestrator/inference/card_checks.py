@@ -8,15 +8,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
 from models.sizes import CELLS, TRUNK_FEATURES
 from orchestrator.corpora.frames import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from orchestrator.errors import InputError
+from orchestrator.files import JsonObject
 from orchestrator.plan import ImageOptions
 from orchestrator.protocols import Protocol
 from tune_spaces.method import HyperParameter, hyper_parameters
@@ -28,7 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = {"F32": 4, "I64": 8}
 
 
-def check_card(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> None:
+def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> None:
     """Look at everything that is used later; raises ValueError, KeyError or TypeError with the reason."""
     _check_choices(card, protocol, images)
     width = _num_features(card, images)
@@ -48,7 +48,7 @@ def check_card(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions
         card[key]
 
 
-def _check_choices(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> None:
+def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> None:
     _check(card["network"] in list(CELLS), f"network {_shown(card['network'])}, expected one of {', '.join(CELLS)}")
     for one in hyper_parameters():
         _check_hparam(one, card["hparams"])
@@ -69,7 +69,7 @@ def _check_choices(card: Mapping[str, Any], protocol: Protocol, images: ImageOpt
         _check_images(card, images)
 
 
-def _check_hparam(one: HyperParameter, hparams: Mapping[str, Any]) -> None:
+def _check_hparam(one: HyperParameter, hparams: JsonObject) -> None:
     if one.default is not None and one.name not in hparams:
         return  # of a model that is older than it
     value = hparams[one.name]
@@ -80,7 +80,7 @@ def _check_hparam(one: HyperParameter, hparams: Mapping[str, Any]) -> None:
     _check(fine, f"{one.name} {_shown(value)}, expected {one.kind}")
 
 
-def _check_images(card: Mapping[str, Any], images: ImageOptions) -> None:
+def _check_images(card: JsonObject, images: ImageOptions) -> None:
     _whole("image_size", images.image_size, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE)
     _whole("frame_stride", images.frame_stride, 1, 2**31)
     for name, known in (("face_crop", ("none", "haar")), ("backbone", ("trained", "frozen"))):
@@ -92,14 +92,14 @@ def _check_images(card: Mapping[str, Any], images: ImageOptions) -> None:
         _check(_are([trunk["label"], trunk["normalisation"]], str), "a trunk whose label or normalisation is no word")  # type: ignore[index]
 
 
-def _num_features(card: Mapping[str, Any], images: ImageOptions | None) -> int:
+def _num_features(card: JsonObject, images: ImageOptions | None) -> int:
     features = card["features"]
     _check(_are(features, str), f"features {_shown(features)}, expected names")
     _check(images is not None or len(features) > 0, "no features")
     return TRUNK_FEATURES if images else len(features)
 
 
-def _check_scaling(one: Mapping[str, Any], width: int) -> None:
+def _check_scaling(one: JsonObject, width: int) -> None:
     mean, sd = one["mean"], one["sd"]
     fits = isinstance(mean, list) and isinstance(sd, list) and len(mean) == len(sd) == width
     _check(fits, f"a scaling of {len(mean)} features, expected {width}")

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -20,7 +19,7 @@ from models.recipe import Recipe
 from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
 from orchestrator.errors import InputError
-from orchestrator.files import read_json, sha256_of
+from orchestrator.files import JsonObject, read_json, sha256_of
 from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights
 from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
@@ -42,7 +41,7 @@ class SavedModel:
     """The models of all folds of one configuration, with what their card says."""
 
     folder: Path
-    card: Mapping[str, Any]
+    card: JsonObject
     weights: Mapping[str, Tensor]
     recipe: Recipe
     protocol: Protocol
@@ -172,7 +171,7 @@ def _read(folder: Path) -> SavedModel:
     return model
 
 
-def _weights(path: Path, card: Mapping[str, Any], recipe: Recipe, num_features: int) -> dict[str, Tensor]:
+def _weights(path: Path, card: JsonObject, recipe: Recipe, num_features: int) -> dict[str, Tensor]:
     """Read the weights once their head fits the card; old cards have no checksum of them."""
     stated = card.get("weights_sha256")
     try:
@@ -192,7 +191,7 @@ def _weights(path: Path, card: Mapping[str, Any], recipe: Recipe, num_features: 
     return weights
 
 
-def _recipe(card: Mapping[str, Any], protocol: Protocol, images: ImageOptions | None) -> Recipe:
+def _recipe(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> Recipe:
     trial = Trial(uid=str(card["uid"]), network=card["network"], hparams=HParams(**card["hparams"]))
     recipe = make_recipe(trial, protocol)
     if images is None or images.backbone == "frozen":

@@ -4,18 +4,18 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from orchestrator.corpora.cache import CACHE_VARIABLE
 from orchestrator.corpora.made_up import write_features, write_video
 from orchestrator.errors import InputError
+from orchestrator.files import JsonObject
 from orchestrator.inference.predicting import Wishes, predict, read_input
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.inference.writing import write_csv
@@ -24,7 +24,7 @@ FRAMES = (100, 500)  # Table III's columns
 REPETITIONS = 5  # ours: of which the median is given; the first, cold one stands apart
 
 
-def measure(model: SavedModel, *, device: str, fold: int | None = None) -> dict[str, Any]:
+def measure(model: SavedModel, *, device: str, fold: int | None = None) -> JsonObject:
     """Time files of FRAMES frames of noise; every frame of the file goes through the network.
 
     Each repetition has a file of its own, so that no cache answers; from reading it to the written predictions.
@@ -48,7 +48,7 @@ def measure(model: SavedModel, *, device: str, fold: int | None = None) -> dict[
     }
 
 
-def as_text(model: SavedModel, figures: Mapping[str, Any]) -> str:
+def as_text(model: SavedModel, figures: JsonObject) -> str:
     """Render the figures as a small table."""
     rows = [f"{model.name}; {figures['models']} models, {figures['device']}, {figures['threads']} threads"]
     rows.append(f"{'':12}{'median s':>10}{'least s':>10}{'most s':>10}{'first s':>10}")
@@ -61,7 +61,7 @@ def as_text(model: SavedModel, figures: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def record(model: SavedModel, figures: Mapping[str, Any], tracking_uri: str | None) -> str:
+def record(model: SavedModel, figures: JsonObject, tracking_uri: str | None) -> str:
     """Log the medians to the model's run in MLflow; InputError where the run is not known."""
     from orchestrator.tracking_models import log_figures
     from orchestrator.tracking_store import resolve_tracking_uri

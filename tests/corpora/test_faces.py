@@ -11,10 +11,10 @@ from sklearn.linear_model import Ridge
 from orchestrator.corpora import face_videos, faces, facial_model
 from orchestrator.corpora.cache import CACHE_VARIABLE
 from orchestrator.corpora.facial_model import ACTIONS, POSE, UNITS
-from orchestrator.corpora.frames import open_all
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.synthetic import cached_synthetic, synthesize
 from orchestrator.errors import InputError
+from tests.corpora.video_files import open_all
 
 SIZE = 128  # pixels, twice the videos': positions are measured more finely
 PEOPLE, SECONDS = 6, 24.0

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from orchestrator.corpora import frames as store
-from orchestrator.corpora.frames import align, load_frames, open_all, open_frames, prepare_all
+from orchestrator.corpora.frames import align, load_frames, open_frames, prepare_all
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.errors import InputError
-from tests.corpora.video_files import code, coded, grey, write_picture, write_times, write_video
+from tests.corpora.video_files import code, coded, grey, open_all, write_picture, write_times, write_video
 from tests.corpora.writers import three_people, write_avec, write_folder, write_recola
 
 SIZE = 16

@@ -8,6 +8,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.corpora.frames import Frames, prepare_all
+from orchestrator.corpora.recording import Recording
+
 Image = NDArray[np.uint8]
 
 
@@ -67,3 +70,9 @@ def write_sound(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def open_all(recordings: Sequence[Recording], *, image_size: int, cache: Path | None = None) -> dict[str, Frames]:
+    """Open every recording's frames by the recordings' names, in their order."""
+    found = {step.recording: step.frames for step in prepare_all(recordings, image_size=image_size, cache=cache)}
+    return {recording.name: found[recording.name] for recording in recordings}

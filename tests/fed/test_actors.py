@@ -18,8 +18,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from fed import actors
 from fed.actors import Pool, bundles_for, check_cluster, in_actors
 from fed.aggregators import PartialSum
-from fed.calls import Description, Executor, Report, Start
-from fed.client import Client, LocalPlan
+from fed.calls import Executor, Report, Start
+from fed.client import Client, Description, LocalPlan
 from fed.keeping import Keeper
 from fed.placement import ClusterTooSmall
 from fed.records import QuorumLost

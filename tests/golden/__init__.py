@@ -11,11 +11,12 @@ from pathlib import Path
 from orchestrator import baseline, launch, summary, tracking_records
 from orchestrator.choices import DataOptions, Request
 from orchestrator.corpora.synthetic import synthesize
-from orchestrator.files import json_text
+from orchestrator.files import JsonObject, read_json, write_json
 from orchestrator.plan import SearchOptions
 from orchestrator.plan_file import save_plan
 from orchestrator.results import Outcome
-from orchestrator.run_folder import RESULT_FILE, SUMMARY_FILE
+from orchestrator.run_folder import CHECKSUMS_FILE, RESULT_FILE, SUMMARY_FILE, TRIALS_FOLDER
+from orchestrator.run_records import Summary
 from orchestrator.trial import TrialRun
 from orchestrator.trial_files import read_results
 
@@ -26,8 +27,8 @@ WHEN = "2026-01-01T00:00:00+00:00"
 TIMES = re.compile(r'("(?:\w*seconds|started|ended)": )("[^"]*"|[-0-9.e+]+)')
 
 
-def texts(method: str, folder: Path) -> dict[str, str]:
-    """Run the search of a method in this process and return its result.json, summary.json and MLflow metrics."""
+def run(method: str, folder: Path) -> Path:
+    """Run the search of a method in this process; return its folder, with plan, trials and summary."""
     corpus = folder / "corpus"
     if not corpus.is_dir():
         synthesize(corpus, participants=6, seconds=24.0, seed=4)
@@ -50,36 +51,46 @@ def texts(method: str, folder: Path) -> dict[str, str]:
     ready = launch.prepare(request, claim=False)
     plan = dataclasses.replace(ready.plan, started=WHEN, git_commit=None, versions={}, name=method)
     save_plan(plan, output)
-    trials = output / "trials"
     for trial in plan.trials:
-        run = TrialRun(trial, ready.dataset, plan, folder=trials / trial.uid)
-        for _ in run.epochs():
+        training = TrialRun(trial, ready.dataset, plan, folder=output / TRIALS_FOLDER / trial.uid)
+        for _ in training.epochs():
             pass
-        run.finish()
-        run.close()
-        result = trials / trial.uid / RESULT_FILE
+        training.finish()
+        training.close()
+        result = output / TRIALS_FOLDER / trial.uid / RESULT_FILE
         result.write_text(_timeless(result.read_text()))
-        (trials / trial.uid / "checksums.json").unlink()
+        result.with_name(CHECKSUMS_FILE).unlink()
     content = summary.build(
         plan,
         ready.dataset,
-        Outcome(results=read_results(trials, [trial.uid for trial in plan.trials]), failures=()),
+        Outcome(results=read_results(output / TRIALS_FOLDER, [trial.uid for trial in plan.trials]), failures=()),
         status="finished",
         tracking={"tracking_uri": "sqlite:////nowhere.db", "experiment_id": "1", "run_id": "ab" * 16},
         ridge=baseline.ridge(ready.dataset),
     )
-    first = plan.trials[0].uid
-    written = tracking_records.read_plan(output)
-    points = {
-        "search": tracking_records.summary_metrics(content, 0),
-        "configuration": tracking_records.trial_record(written, trials / first / RESULT_FILE).metrics,
-    }
-    metrics = {kind: sorted([one.key, one.value, one.step] for one in found) for kind, found in points.items()}
+    write_json(output / SUMMARY_FILE, content.to_json())
+    return output
+
+
+def texts(output: Path) -> dict[str, str]:
+    """Return the first configuration's result.json, the summary.json, and the MLflow metrics of both."""
+    plan = tracking_records.read_plan(output)
+    result, whole = output / TRIALS_FOLDER / plan["trials"][0]["uid"] / RESULT_FILE, output / SUMMARY_FILE
     return {
-        RESULT_FILE: (trials / first / RESULT_FILE).read_text(),
-        SUMMARY_FILE: json_text(content.to_json()).replace(str(corpus), "CORPUS"),
-        "metrics.json": json.dumps(metrics, indent=1) + "\n",
+        RESULT_FILE: result.read_text(),
+        SUMMARY_FILE: whole.read_text().replace(plan["corpus"]["path"], "CORPUS"),
+        "metrics.json": metrics(plan, result, whole),
     }
+
+
+def metrics(plan: JsonObject, result: Path, whole: Path) -> str:
+    """Return the metrics of a search and of a configuration as text: key, value, step."""
+    points = {
+        "search": tracking_records.summary_metrics(Summary.from_json(read_json(whole), whole), 0),
+        "configuration": tracking_records.trial_record(plan, result).metrics,
+    }
+    found = {kind: sorted([one.key, one.value, one.step] for one in some) for kind, some in points.items()}
+    return json.dumps(found, indent=1) + "\n"
 
 
 def _timeless(text: str) -> str:

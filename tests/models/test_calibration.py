@@ -8,7 +8,7 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import calibration
-from models.calibration import calibrate, estimate_seconds
+from models.calibration import estimate_seconds
 from models.recipe import Recipe
 from tests.models.toys import recipe
 
@@ -59,8 +59,9 @@ def counted_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_least_seconds", counted)
 
 
-def test_a_real_calibration_is_positive() -> None:
-    assert calibrate(recipe(hidden_size=8, sequence_length=20), 6, seconds_budget=0.05) > 0
+def test_a_real_estimate_is_positive() -> None:
+    (seconds,) = estimate_seconds([recipe(hidden_size=8, sequence_length=20)], 6, 100, 2, seconds_budget=0.05)
+    assert seconds > 0
 
 
 @pytest.mark.usefixtures("counted_work")
@@ -88,7 +89,6 @@ def test_a_trunk_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.Monkey
     expected = [3 * (4000 * 1e-3 + 1000 * 2e-4 + steps * 11_176_512e-9) for steps in (125, 125, 16, 125)]
     assert found == pytest.approx(expected, rel=1e-9)
     assert asked == [("resnet18", 48, 32), ("resnet18", 48, 64), ("resnet18", 224, 7)]
-    assert calibrate(one, 512, seconds_budget=1) == pytest.approx(1e-3 + 11_176_512e-9 / 32)
 
 
 @pytest.mark.usefixtures("counted_work")
@@ -99,7 +99,7 @@ def test_a_real_trunk_is_dearer_the_larger_its_images() -> None:
     )
     assert 2 * small.validation_seconds < small.training_seconds < large.training_seconds / 5
     # 3.63 x 10^9 operations a frame of 224 x 224 (He et al., 2016: 1.8 x 10^9 multiply-adds); above by the area.
-    assert calibration.calibrate_trunk("resnet18", 224) == pytest.approx(3.63, rel=0.01)
-    assert calibration.calibrate_trunk("resnet18", 448) == pytest.approx(4 * 3.63, rel=0.01)
+    frozen = {size: calibration._timed_trunk("resnet18", size, 1, 0.0).validation_seconds for size in (224, 448)}
+    assert frozen == {224: pytest.approx(3.63, rel=0.01), 448: pytest.approx(4 * 3.63, rel=0.01)}
     with pytest.raises(AssertionError, match="40"):
         estimate_seconds([one], 40, 1000, 5)

@@ -12,7 +12,8 @@ from models import checkpoints
 from models.frames import MISSING, FrameSeries
 from models.networks import NETWORKS, build, build_for
 from models.recipe import Recipe
-from models.training import FoldsInTraining, FoldSplit
+from models.splits import FoldSplit
+from models.training import FoldsInTraining
 from models.trunks import TRUNKS, new_trunk
 from models.windows import cut
 from tests.models.toys import IMAGE_RECIPE, TinyTrunk, image_recipe, toy_frames, toy_splits

@@ -13,7 +13,9 @@ import torch
 from models.ccc import Moments, ccc, frame_moments
 from models.epochs import evaluate, new_adam, predict, train_one_epoch
 from models.networks import NETWORKS, build
-from models.training import Epoch, FoldsInTraining, FoldSplit, Recipe, TrainingDiverged
+from models.recipe import Recipe
+from models.splits import FoldSplit
+from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from models.windows import Series, cut
 from tests.models.toys import NUM_FEATURES, RECIPE, recipe, toy_series, toy_splits
 

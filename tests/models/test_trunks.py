@@ -20,7 +20,6 @@ from models import trunk_weights
 from models.frames import MISSING
 from models.networks import build
 from models.recipe import NORMALISATIONS
-from models.sizes import activation_mib
 from models.training import FoldsInTraining
 from models.trunk_weights import WeightsError, WeightsUnavailable, digest_of, label_of, load_trunk_weights
 from models.trunks import TRUNKS, features_of, frame_features, new_trunk, normalised
@@ -295,22 +294,3 @@ def test_small_maps_are_laid_out_plainly(size: int, first_plain: int) -> None:
     with torch.inference_mode():
         features_of(trunk, torch.zeros(1, size, size, 3, dtype=torch.uint8), "half")
     assert layouts == [number < first_plain for number in range(1, 5)]
-
-
-@pytest.mark.parametrize("size", [48, 64])
-def test_the_memory_of_a_step_is_bounded_closely(size: int) -> None:
-    trunk = new_trunk("resnet18", weights=STATE).train()
-    kept: dict[int, int] = {}
-    parameters = {value.data_ptr() for value in trunk.parameters()}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.data_ptr() not in parameters:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        alive.append(tensor)
-        return tensor
-
-    alive: list[torch.Tensor] = []
-    x = torch.zeros(4, size, size, 3, dtype=torch.uint8)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        features_of(trunk, x, "half")
-    assert 0.5 < sum(kept.values()) / 2**20 / activation_mib(size, 4) < 1.0

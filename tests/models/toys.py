@@ -6,7 +6,8 @@ import numpy as np
 from torch import nn
 
 from models.frames import MISSING, FrameSeries
-from models.training import FoldSplit, Recipe
+from models.recipe import Recipe
+from models.splits import FoldSplit
 from models.windows import Series
 
 NUM_FEATURES = 6
