@@ -316,3 +316,7 @@ def _words(measure: Measure) -> str:
 
 def _cost(cost: Cost) -> str:
     return cost.meaning + (f", {cost.unit}" if cost.unit else "")
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

@@ -19,6 +19,7 @@ from orchestrator.dataset import Dataset
 from orchestrator.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.errors import doing
 from orchestrator.files import write_json
+from orchestrator.json_records import newer_keys
 from orchestrator.launch import Launch
 from orchestrator.plan import Plan, describe
 from orchestrator.plan_file import save_plan
@@ -29,6 +30,7 @@ from orchestrator.results import Outcome
 from orchestrator.run_folder import (
     PLAN_FILE,
     PREDICTIONS_TABLE,
+    RESULT_FILE,
     SCRATCH_FOLDER,
     SUMMARY_FILE,
     TRIALS_FOLDER,
@@ -78,6 +80,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
         session.closing.append(lambda: tracker.close(TRACKING_LOST_SECONDS))
         tracker.start()
         observer = Observer(plan, folder, read_results(folder, uids), tracker.changed)
+        _say_newer(observer)
         conclude = partial(_conclude, plan, dataset, output, observer, tracker, baseline.ridge(dataset))
         ended: SearchEnded | None = None
         try:
@@ -102,6 +105,13 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
         print(f"error: {ended}", file=sys.stderr)
     _print_end(output, content.status)
     return _exit_code(content.status, outcome) if ended is None else ended.exit_code
+
+
+def _say_newer(observer: Observer) -> None:
+    """Say which keys of the results there are a newer version wrote: they are kept and not used."""
+    keys = sorted({key for result in observer.results.values() for key in newer_keys(result)})
+    if keys:
+        observer.say(f"{RESULT_FILE}: keys of a newer version, kept and not used: {', '.join(keys)}")
 
 
 def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, str], observer: Observer) -> str | None:

@@ -186,7 +186,7 @@ def _listed(one: Listed) -> Row:
         cells.ours(run.metrics.get(key), digits=0, source=(run.run_id, key), absent=cells.DASH)
         for key in (f"trials_{word}" for word in TRIAL_COUNTS)
     ]
-    note = cells.plain("reported" if one.reported else one.note)
+    note = cells.plain("; ".join(filter(None, ["reported" if one.reported else "", one.note])))
     return Row(cells=[*map(cells.plain, words), *counts, note], synthetic=run.tags.get("synthetic") == "true")
 
 

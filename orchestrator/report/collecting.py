@@ -8,6 +8,7 @@ from orchestrator import measures
 from orchestrator import tracking_records as records
 from orchestrator.errors import InputError, printable
 from orchestrator.files import JsonObject, read_json
+from orchestrator.json_records import newer_keys
 from orchestrator.measures import number
 from orchestrator.report.evidence import FailedTrial, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
@@ -28,7 +29,7 @@ class Listed:
 
     run: RecordedRun
     reported: bool
-    note: str  # why it is not reported
+    note: str  # why it is not reported; or what of it is not used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
     wanted = {_named(parents, run) for run in runs}
     chosen: dict[str, Search] = {}
     notes: dict[str, str] = {}
+    remarks: dict[str, str] = {}
     taken: dict[tuple[str, str], str] = {}
     for parent in sorted(parents, key=_rank, reverse=True):
         key = (parent.tags.get("method", ""), parent.tags.get("protocol", ""))
@@ -75,10 +77,13 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
         else:
             chosen[parent.run_id] = found
             taken[key] = parent.run_id
+            newer = [] if found.summary is None else sorted(newer_keys(found.summary))
+            remarks[parent.run_id] = f"keys of a newer version, not used: {', '.join(newer)}" if newer else ""
     refused = [printable(f"{run[:8]}: {notes[run]}") for run in sorted(wanted) if run in notes]
     if refused:
         raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
-    listed = [Listed(run=one, reported=one.run_id in chosen, note=notes.get(one.run_id, "")) for one in parents]
+    said = notes | remarks
+    listed = [Listed(run=one, reported=one.run_id in chosen, note=said.get(one.run_id, "")) for one in parents]
     return Collection(searches=_ordered(chosen.values()), listed=listed)
 
 
