@@ -73,7 +73,7 @@ def test_a_toy_hyper_parameter_is_found_everywhere(
     best = json.loads((output / "summary.json").read_text())["best"]["hparams"]["dropout"]
     with (tmp_path / "report" / "table-1.csv").open(newline="") as file:
         found = [row["dropout_ours"] for row in csv.DictReader(file)]
-    assert [value for value in found if value != "not run"] == [f"{best:g}"]
+    assert [float(value) for value in found if value != "not run"] == [best]
 
 
 def test_a_plan_without_it_loads_with_its_uids(program: Path, tmp_path: Path) -> None:
