@@ -25,7 +25,7 @@ from selenium.webdriver import Chrome
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from orchestrator.plan import grid_points  # noqa: E402 - found by the line before
-from orchestrator.tracking import write_missing  # noqa: E402
+from orchestrator.tracking.tracker import write_missing  # noqa: E402
 from tests.browser.conftest import opened_browser, served  # noqa: E402
 from tests.test_tracking import make_plan, make_result, make_summary  # noqa: E402
 from tune_spaces import au  # noqa: E402

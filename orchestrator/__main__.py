@@ -10,7 +10,7 @@ if os.path.realpath(os.curdir) != ROOT:
     sys.path[:] = [one for one in sys.path if os.path.realpath(one or os.curdir) != os.path.realpath(os.curdir)]
 
 from orchestrator.interrupts import take_as_ctrl_c  # noqa: E402 - see above
-from orchestrator.tracking_address import leave_command_line  # noqa: E402
+from orchestrator.tracking.address import leave_command_line  # noqa: E402
 
 leave_command_line()  # before the rest is imported: until then everyone's `ps` shows the command line
 take_as_ctrl_c()

@@ -11,7 +11,7 @@ from orchestrator import options as opt
 from orchestrator.endings import SearchEnded
 from orchestrator.errors import InputError, printable
 from orchestrator.interrupts import take_as_ctrl_c
-from orchestrator.tracking_address import hide_password, leave_command_line
+from orchestrator.tracking.address import hide_password, leave_command_line
 from orchestrator.unforeseen import unforeseen
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
@@ -120,7 +120,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 @click.pass_context
 def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None:
     """Write into MLflow what a run in DIRECTORY left and the store lacks."""
-    from orchestrator.tracking import write_missing
+    from orchestrator.tracking.tracker import write_missing
 
     report = write_missing(directory, tracking_uri)
     click.echo(str(report))
@@ -140,7 +140,7 @@ def report(
     from datetime import datetime
 
     from orchestrator.report.making import make_report
-    from orchestrator.tracking_store import resolve_tracking_uri
+    from orchestrator.tracking.location import resolve_tracking_uri
 
     output = output or Path("runs") / f"report-{datetime.now():%Y%m%d-%H%M%S}"
     made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, force=force)
@@ -156,8 +156,8 @@ def report(
 @click.pass_context
 def ui(ctx: click.Context, tracking_uri: str | None, port: int) -> None:
     """Open the MLflow UI on 127.0.0.1."""
-    from orchestrator.tracking_store import resolve_tracking_uri
-    from orchestrator.tracking_ui import serve_ui
+    from orchestrator.tracking.location import resolve_tracking_uri
+    from orchestrator.tracking.ui import serve_ui
 
     ctx.exit(serve_ui(resolve_tracking_uri(tracking_uri), port))
 

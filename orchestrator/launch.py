@@ -31,9 +31,9 @@ from orchestrator.plan import (
 )
 from orchestrator.plan_file import load_plan, save_plan
 from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
-from orchestrator.tracking_address import hide_arguments
-from orchestrator.tracking_secrets import keep, move_out
-from orchestrator.tracking_store import resolve_tracking_uri
+from orchestrator.tracking.address import hide_arguments
+from orchestrator.tracking.location import resolve_tracking_uri
+from orchestrator.tracking.secrets import keep, move_out
 
 # The embedded corpus of the demo: everybody, for a minute each; ours.
 DEMO_PARTICIPANTS = 23

@@ -39,7 +39,7 @@ from orchestrator.run_folder import (
     trials_folder,
 )
 from orchestrator.run_records import Summary
-from orchestrator.tracking import Tracker, tracking_identity
+from orchestrator.tracking.tracker import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
 CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.records: in a round, or before the first

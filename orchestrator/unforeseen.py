@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import done_when
 from orchestrator.run_folder import LOG_FILE
-from orchestrator.tracking_address import hide_password
+from orchestrator.tracking.address import hide_password
 
 
 def unforeseen(error: BaseException, command: str, run: Path | None) -> str:

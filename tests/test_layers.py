@@ -20,7 +20,7 @@ MAY_IMPORT = {
 }
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
-    "mlflow": {"orchestrator/tracking.py", "orchestrator/tracking_models.py"},
+    "mlflow": {"orchestrator/tracking/tracker.py", "orchestrator/tracking/models.py"},
     "ray": {"orchestrator/cluster.py", "orchestrator/tuning.py", "orchestrator/watching.py", "fed/actors.py"},
     "pandas": {"orchestrator/corpora/"},
     "av": {"orchestrator/corpora/"},
@@ -30,7 +30,7 @@ ONLY_IN = {
         "orchestrator/inference/",
         "orchestrator/frozen.py",
         "orchestrator/preview.py",
-        "orchestrator/tracking_models.py",
+        "orchestrator/tracking/models.py",
         "orchestrator/trunk.py",
         "orchestrator/tuning.py",
     },
@@ -44,7 +44,7 @@ QUICK = (
     "orchestrator.report.making",
     "orchestrator.results",
     "orchestrator.run_records",
-    "orchestrator.tracking_records",
+    "orchestrator.tracking.records",
     "orchestrator.trial_files",
 )
 HEAVY = {"torch", "ray", "mlflow", "pandas", "torchvision", "sklearn", "scipy"}

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import measures, tracking, tracking_views
+from orchestrator import measures
 from orchestrator.measures import FoldMoments, Measure
 from orchestrator.plan_file import load_plan
 from orchestrator.report import beyond_tables
 from orchestrator.report.collecting import collect
 from orchestrator.run_folder import SUMMARY_FILE
 from orchestrator.summary import leaderboard_csv
-from orchestrator.tracking_reader import StoreReader
+from orchestrator.tracking import tracker
+from orchestrator.tracking import views as tracking_views
+from orchestrator.tracking.reader import StoreReader
 from orchestrator.trial_files import read_results
 from tests import golden
 from tests.conftest import ROOT
@@ -60,7 +62,7 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     assert set(KEYS) < set(leaderboard_csv(load_plan(output), results).partition("\n")[0].split(","))
     # Into MLflow and back.
     uri = f"sqlite:///{tmp_path}/store/mlflow.db"
-    assert tracking.write_missing(output, uri).complete
+    assert tracker.write_missing(output, uri).complete
     folder = tmp_path / "read"
     folder.mkdir()
     collection = collect(StoreReader(uri, folder), [], [])

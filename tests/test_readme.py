@@ -178,7 +178,7 @@ def test_a_cluster_that_is_not_there_is_named(workplace: Path, run_command: Run)
 
 def test_the_ui_answers_and_ends_with_ctrl_c(environment: dict[str, str], workplace: Path) -> None:
     address = f"sqlite:///{workplace}/ui.db"
-    from orchestrator.tracking import write_missing
+    from orchestrator.tracking.tracker import write_missing
 
     assert write_missing(workplace / "runs" / "small", address).complete
     port = "5017"

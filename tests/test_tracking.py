@@ -18,10 +18,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator import measures, tracking, tracking_records, tracking_store, tracking_ui
+from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import locked
 from orchestrator.run_records import CURVES
+from orchestrator.tracking import location, records, ui
+from orchestrator.tracking import tracker as tracking
 
 EXPERIMENT = "affect-au"
 UIDS = ("aaa111", "bbb222", "ccc333")
@@ -279,7 +281,7 @@ def test_a_failed_trial_keeps_its_traceback(output: Path, uri: str) -> None:
 
 def test_artifacts_lie_beside_the_database(output: Path, uri: str) -> None:
     tracking.write_missing(output, uri)
-    database = tracking_store.database_path(uri)
+    database = location.database_path(uri)
     assert database is not None
     assert len(list((database.parent / "artifacts").rglob("summary.json"))) == 1
 
@@ -596,7 +598,7 @@ def test_two_searches_may_create_the_same_database(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from orchestrator.tracking import Tracker
+from orchestrator.tracking.tracker import Tracker
 tracker = Tracker(Path({str(outputs[0])!r}), {uri!r}, {EXPERIMENT!r})
 tracker.start()
 report = tracker.close(60.0)
@@ -635,8 +637,8 @@ def test_mlflow_keeps_quiet(uri: str) -> None:
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
     # Asked of the environment: under pytest MLflow's own answer is always "disabled".
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert tracking_ui.ui_environment(uri)["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert tracking_ui.ui_environment(uri)["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ui.ui_environment(uri)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert ui.ui_environment(uri)["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
 def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
@@ -655,7 +657,7 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
     assert tracking.resolve_tracking_uri() == "http://server:5000"
     assert tracking.resolve_tracking_uri("sqlite:////x/a.db") == "sqlite:////x/a.db"
-    monkeypatch.setattr(tracking_store, "__file__", str(tmp_path / "site-packages" / "orchestrator" / "x.py"))
+    monkeypatch.setattr(location, "__file__", str(tmp_path / "site-packages" / "orchestrator" / "x.py"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     expected = f"sqlite:///{tmp_path}/data/affect-orchestrator/mlflow.db"
     assert tracking.default_tracking_uri() == expected
@@ -673,7 +675,7 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_run_names_are_for_people(hparams: dict[str, Any], expected: str) -> None:
-    assert tracking_records.run_name("rnn", hparams) == expected
+    assert records.run_name("rnn", hparams) == expected
 
 
 def test_the_folder_mlflow_has_no_python() -> None:
@@ -689,12 +691,12 @@ def test_the_ui_refuses_what_it_cannot_show(uri: str, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"--port: found 127.0.0.1:{port}"):
-            tracking_ui.serve_ui(uri, port)
+            ui.serve_ui(uri, port)
     with pytest.raises(InputError, match="no database at"):
-        tracking_ui.serve_ui(f"sqlite:///{tmp_path}/none.db", 0)
+        ui.serve_ui(f"sqlite:///{tmp_path}/none.db", 0)
     assert not (tmp_path / "none.db").exists()
     with pytest.raises(InputError, match="this is a server"):
-        tracking_ui.serve_ui("http://server:5000")
+        ui.serve_ui("http://server:5000")
 
 
 def post(address: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -711,7 +713,7 @@ def ui_process(uri: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = f"from orchestrator.tracking_ui import serve_ui; raise SystemExit(serve_ui({uri!r}, {port}))"
+    code = f"from orchestrator.tracking.ui import serve_ui; raise SystemExit(serve_ui({uri!r}, {port}))"
     # A shell's background job, and what it starts, ignores Ctrl-C; here it has to arrive.
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=subprocess.DEVNULL) as process:
@@ -768,7 +770,7 @@ def test_over_http_the_ui_shows_what_was_written_and_takes_more(output: Path, ur
 
 
 def test_importing_the_module_imports_no_mlflow() -> None:
-    code = "import sys, orchestrator.tracking; assert 'mlflow.tracking' not in sys.modules"
+    code = "import sys, orchestrator.tracking.tracker; assert 'mlflow.tracking' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONWARNINGS": "error"})
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import tracking, tracking_limits, tracking_schema, tracking_store, tracking_ui
 from orchestrator.errors import InputError
 from orchestrator.files import locked
 from orchestrator.report.collecting import collect
-from orchestrator.tracking_models import download_model, log_figures
-from orchestrator.tracking_reader import StoreReader
+from orchestrator.tracking import limits as tracking_limits
+from orchestrator.tracking import location, ui
+from orchestrator.tracking import schema as tracking_schema
+from orchestrator.tracking import tracker as tracking
+from orchestrator.tracking.models import download_model, log_figures
+from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
 from tests.misbehaving import RUN_ID, misbehaving
 from tests.test_tracking import (  # noqa: F401 - fixtures
@@ -73,7 +76,7 @@ def test_a_process_ends_also_while_files_drip(command: str, tmp_path: Path, envi
     if command == "predict":
         (tmp_path / "in").mkdir()
         rest = ["--output", str(tmp_path / "out.csv"), "--model", RUN_ID, "--input", str(tmp_path / "in")]
-    code = "import orchestrator.tracking_limits as limits, mlflow.tracking; limits.CALL_SECONDS = 12.0"
+    code = "import orchestrator.tracking.limits as limits, mlflow.tracking; limits.CALL_SECONDS = 12.0"
     code += "; from orchestrator.cli import cli; cli()"
     with misbehaving("drip files", files=files) as server:
         done = subprocess.run(
@@ -231,12 +234,12 @@ def test_a_database_that_is_no_store_of_ours_is_named_and_left_alone(
     spoil: Callable[[Path], None], said: str, output: Path, uri: str, tmp_path: Path
 ) -> None:
     """By `ui`, `report` and `track`: MLflow would change it, or end with a traceback."""
-    database = tracking_store.database_path(uri)
+    database = location.database_path(uri)
     assert database is not None
     spoil(database)
     before = database.read_bytes() if database.is_file() else b""
     with pytest.raises(InputError, match=said):
-        tracking_ui.serve_ui(uri, 0)
+        ui.serve_ui(uri, 0)
     with pytest.raises(InputError, match=said):
         StoreReader(uri, tmp_path)
     with pytest.raises(InputError, match=said):
@@ -253,7 +256,7 @@ def test_the_page_of_a_locked_database_is_refused(uri: str, monkeypatch: pytest.
     with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         with pytest.raises(InputError, match="database is locked"):
-            tracking_ui.serve_ui(uri, 0)
+            ui.serve_ui(uri, 0)
 
 
 def test_the_schema_is_the_installed_mlflows(uri: str) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from orchestrator import launch, tracking, tracking_address, tracking_secrets, tracking_ui
+from orchestrator import launch
 from orchestrator.errors import InputError, printable
-from orchestrator.tracking_address import hide_arguments, hide_password, public_address, remember, whole_address
-from orchestrator.tracking_records import artifact_files
-from orchestrator.tracking_store import resolve_tracking_uri
+from orchestrator.tracking import address as tracking_address
+from orchestrator.tracking import secrets, tracker, ui
+from orchestrator.tracking.address import hide_arguments, hide_password, public_address, remember, whole_address
+from orchestrator.tracking.location import resolve_tracking_uri
+from orchestrator.tracking.records import artifact_files
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
 from tests.misbehaving import misbehaving
 from tests.searching import make_request
@@ -150,12 +152,12 @@ def test_libraries_messages_lose_what_this_process_knows(monkeypatch: pytest.Mon
 def test_what_requests_and_sqlalchemy_say_is_hidden() -> None:
     """The real messages of a server that refuses and of a driver that is not there."""
     address = with_login("http://127.0.0.1:9")
-    client = tracking.open_to_read(remember(address))
+    client = tracker.open_to_read(remember(address))
     with pytest.raises(Exception, match="failed with exception") as failed:
         client.search_experiments()
     assert_clean(hide_password(str(failed.value)))
     with pytest.raises(InputError) as refused:
-        tracking.open_to_read(remember(with_login("mssql+pymssql://h/db")))
+        tracker.open_to_read(remember(with_login("mssql+pymssql://h/db")))
     assert_clean(str(refused.value))
 
 
@@ -192,7 +194,7 @@ def old_run(folder: Path, address: str) -> None:
         make_result(folder, uid)
     summary = make_summary(folder)
     (folder / "summary.json").write_text(json.dumps(summary | {"mlflow": {"tracking_uri": address, "run_id": None}}))
-    (folder / "tracking.json").write_text(json.dumps({"tracking_uri": address, "run_id": None, "children": {}}))
+    (folder / "tracker.json").write_text(json.dumps({"tracking_uri": address, "run_id": None, "children": {}}))
     os.utime(folder / "summary.json", (1e9, 1e9))
 
 
@@ -200,10 +202,10 @@ def test_an_old_runs_login_is_moved_into_a_file_of_its_owner(tmp_path: Path) -> 
     """Whatever the umask; the files keep the rest and their times, and a second time changes nothing."""
     folder, address = tmp_path / "run", with_login("postgresql://h:5432/db")
     old_run(folder, address)
-    before = {name: json.loads((folder / name).read_text()) for name in ("plan.json", "summary.json", "tracking.json")}
+    before = {name: json.loads((folder / name).read_text()) for name in ("plan.json", "summary.json", "tracker.json")}
     umask = os.umask(0)
     try:
-        tracking_secrets.move_out(folder)
+        secrets.move_out(folder)
     finally:
         os.umask(umask)
     public = "postgresql://***@h:5432/db"
@@ -217,23 +219,23 @@ def test_an_old_runs_login_is_moved_into_a_file_of_its_owner(tmp_path: Path) -> 
     assert summary == before["summary.json"] | {"mlflow": {"tracking_uri": public, "run_id": None}}
     assert (folder / "summary.json").stat().st_mtime == 1e9
     stamps = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
-    tracking_secrets.move_out(folder)
+    secrets.move_out(folder)
     assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == stamps
     assert SECRET not in artifact_files(folder)
     tracking_address._whole.clear()
     with pytest.raises(InputError, match="whose log-in is not known"):
         whole_address(public)
-    tracking_secrets.recall(folder)
+    secrets.recall(folder)
     assert make_url(whole_address(public)).password == "zq9/S3@cr#e tA+x"
 
 
 def test_what_the_environment_says_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A password that was changed since: resuming takes no option."""
     old_run(tmp_path, "http://u:before@h:5000")
-    tracking_secrets.move_out(tmp_path)
+    secrets.move_out(tmp_path)
     tracking_address._whole.clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://u:after@h:5000")
-    tracking_secrets.recall(tmp_path)
+    secrets.recall(tmp_path)
     assert whole_address("http://***@h:5000") == "http://u:after@h:5000"
 
 
@@ -242,11 +244,11 @@ def test_a_store_that_was_written_to_has_no_login_in_it(tmp_path: Path, uri: str
     folder = tmp_path / "run"
     with ui_process(uri) as address:
         old_run(folder, with_login(address))
-        report = tracking.write_missing(folder)
+        report = tracker.write_missing(folder)
         assert report.complete, report
         assert_clean(str(report))
         tracking_address._whole.clear()
-        assert tracking.write_missing(folder).present == 3  # by the file alone
+        assert tracker.write_missing(folder).present == 3  # by the file alone
     store = Path(uri.removeprefix("sqlite:///")).parent
     assert (store / "mlflow.db").is_file()
     assert list(store.rglob("plan.json"))
@@ -297,8 +299,8 @@ def test_ps_shows_an_address_without_its_login(tmp_path: Path, environment: dict
     assert f"--tracking-uri\0http://***@{server.address[7:]}\0" in shown
     assert server.headers[0].startswith("Basic ")
     public = remember(with_login("postgresql://h/db"))
-    assert_clean(" ".join(tracking_ui.ui_command(public)))
-    assert tracking_ui.ui_environment(public)["MLFLOW_BACKEND_STORE_URI"] == whole_address(public)
+    assert_clean(" ".join(ui.ui_command(public)))
+    assert ui.ui_environment(public)["MLFLOW_BACKEND_STORE_URI"] == whole_address(public)
 
 
 def test_the_login_is_kept_before_anything_runs(tmp_path: Path, small_corpus: Path) -> None:
@@ -353,7 +355,7 @@ def test_a_login_that_cannot_be_moved_out_is_not_uploaded(full_disk: Disk) -> No
     old_run(full_disk.folder / "run", with_login("http://127.0.0.1:9"))
     full_disk.fill()
     with pytest.raises(InputError, match=r"plan\.json: found a log-in that cannot be moved out .*No space left"):
-        tracking.write_missing(full_disk.folder / "run")
+        tracker.write_missing(full_disk.folder / "run")
     assert load_text(full_disk.folder / "run" / "plan.json")["tracking"]["tracking_uri"].startswith("http://us er:")
     assert not list((full_disk.folder / "run").glob(f"{SECRET}*"))
 

@@ -12,7 +12,7 @@ from orchestrator.inference.exporting import export
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.run_folder import CARD_FILE, EXPORT_RECORD, EXPORTED_MODEL, MODEL_FOLDER
 from orchestrator.run_records import TrialResult
-from orchestrator.tracking_report import one_line
+from orchestrator.tracking.outcome import one_line
 
 
 def export_best(output: Path, best: TrialResult) -> str | None:

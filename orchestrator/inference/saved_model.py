@@ -25,9 +25,9 @@ from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE, MODEL_FOLDER
-from orchestrator.tracking_secrets import recall
-from orchestrator.tracking_store import is_run_id
-from orchestrator.tracking_writer import read_state
+from orchestrator.tracking.location import is_run_id
+from orchestrator.tracking.secrets import recall
+from orchestrator.tracking.writer import read_state
 from orchestrator.trial import make_recipe
 from orchestrator.trunk import TRUNK, Trunk, load_trunk
 from tune_spaces.method import HParams
@@ -123,7 +123,7 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
     """
     run_id = place.removeprefix(RUNS_PREFIX).rstrip("/")
     if is_run_id(run_id) and not Path(place).exists():
-        from orchestrator.tracking_models import download_model
+        from orchestrator.tracking.models import download_model
 
         place_for_it = tempfile.mkdtemp(prefix="affect-model-")
         atexit.register(shutil.rmtree, place_for_it, ignore_errors=True)

@@ -63,8 +63,8 @@ def as_text(model: SavedModel, figures: JsonObject) -> str:
 
 def record(model: SavedModel, figures: JsonObject, tracking_uri: str | None) -> str:
     """Log the medians to the model's run in MLflow; InputError where the run is not known."""
-    from orchestrator.tracking_models import log_figures
-    from orchestrator.tracking_store import resolve_tracking_uri
+    from orchestrator.tracking.location import resolve_tracking_uri
+    from orchestrator.tracking.models import log_figures
 
     if model.run_id is None:
         expected = "a run's folder with tracking.json, or an MLflow run id"

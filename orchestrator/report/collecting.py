@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import measures
-from orchestrator import tracking_records as records
 from orchestrator.errors import InputError, printable
 from orchestrator.files import JsonObject, read_json
 from orchestrator.json_records import newer_keys
@@ -15,7 +14,8 @@ from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
 from orchestrator.results import best_of_networks
 from orchestrator.run_folder import CURVES_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import CURVES, FINISHED, STOPPED, Curve, FoldScore, Summary, TrialResult
-from orchestrator.tracking_reader import RecordedRun, StoreReader
+from orchestrator.tracking import records
+from orchestrator.tracking.reader import RecordedRun, StoreReader
 from tune_spaces.catalogue import method_names
 from tune_spaces.method import HParams, make_hparams
 

@@ -19,7 +19,7 @@ from orchestrator.report.reading import (
     protocol_label,
     summary_of,
 )
-from orchestrator.tracking_reader import RecordedRun
+from orchestrator.tracking.reader import RecordedRun
 from tune_spaces.catalogue import find_method
 
 FRAMES_OF_INFERENCE = (100, 500)

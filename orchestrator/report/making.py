@@ -14,9 +14,9 @@ from orchestrator.report.collecting import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.run_folder import new_folder
-from orchestrator.tracking_address import public_address
-from orchestrator.tracking_reader import StoreReader
-from orchestrator.tracking_store import ARTIFACTS_NAME, database_path
+from orchestrator.tracking.address import public_address
+from orchestrator.tracking.location import ARTIFACTS_NAME, database_path
+from orchestrator.tracking.reader import StoreReader
 
 TITLE = "Affect recognition: our searches beside the paper"
 FAILURES = "failures"  # the one table that is not always there

@@ -22,7 +22,7 @@ from orchestrator.report import making, rendering
 from orchestrator.report.collecting import Collection
 from orchestrator.report.paper_tables import NETWORKS
 from orchestrator.report.reading import methods
-from orchestrator.tracking import write_missing
+from orchestrator.tracking.tracker import write_missing
 from tests.conftest import LEFT_OPEN, Run
 from tests.figures.evidence import make_search, make_summary, make_trial
 

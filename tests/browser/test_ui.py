@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from orchestrator.tracking_ui import DEFAULT_UI_HOST
+from orchestrator.tracking.ui import DEFAULT_UI_HOST
 from tests.browser.conftest import PAGE_SECONDS, Ui
 from tests.conftest import LEFT_OPEN
 

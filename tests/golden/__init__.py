@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator import baseline, launch, summary, tracking_records
+from orchestrator import baseline, launch, summary
 from orchestrator.choices import DataOptions, Request
 from orchestrator.corpora.synthetic import synthesize
 from orchestrator.files import JsonObject, read_json, write_json
@@ -17,6 +17,7 @@ from orchestrator.plan_file import save_plan
 from orchestrator.results import Outcome
 from orchestrator.run_folder import CHECKSUMS_FILE, RESULT_FILE, SUMMARY_FILE, TRIALS_FOLDER
 from orchestrator.run_records import Summary
+from orchestrator.tracking import records
 from orchestrator.trial import TrialRun
 from orchestrator.trial_files import read_results
 
@@ -74,7 +75,7 @@ def run(method: str, folder: Path) -> Path:
 
 def texts(output: Path) -> dict[str, str]:
     """Return the first configuration's result.json, the summary.json, and the MLflow metrics of both."""
-    plan = tracking_records.read_plan(output)
+    plan = records.read_plan(output)
     result, whole = output / TRIALS_FOLDER / plan["trials"][0]["uid"] / RESULT_FILE, output / SUMMARY_FILE
     return {
         RESULT_FILE: result.read_text(),
@@ -86,8 +87,8 @@ def texts(output: Path) -> dict[str, str]:
 def metrics(plan: JsonObject, result: Path, whole: Path) -> str:
     """Return the metrics of a search and of a configuration as text: key, value, step."""
     points = {
-        "search": tracking_records.summary_metrics(Summary.from_json(read_json(whole), whole), 0),
-        "configuration": tracking_records.trial_record(plan, result).metrics,
+        "search": records.summary_metrics(Summary.from_json(read_json(whole), whole), 0),
+        "configuration": records.trial_record(plan, result).metrics,
     }
     found = {kind: sorted([one.key, one.value, one.step] for one in some) for kind, some in points.items()}
     return json.dumps(found, indent=1) + "\n"

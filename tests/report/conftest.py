@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import tracking
+from orchestrator.tracking import tracker
 from tests.conftest import StartRay
 from tests.corpora.writers import content, write_table
 from tests.searching import search
@@ -66,5 +66,5 @@ def odd_store(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -
     (outputs["failed"] / "summary.json").write_text(json.dumps(ended))
     make_plan(outputs["broken-off"], started="2031-01-01T00:00:00+00:00", name="broken-off")
     for output in outputs.values():
-        assert tracking.write_missing(output, uri).problem is None
+        assert tracker.write_missing(output, uri).problem is None
     return Store(uri=uri, outputs=outputs)

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.report import pairs
 from orchestrator.report.collecting import collect
 from orchestrator.report.evidence import Search
-from orchestrator.tracking_reader import StoreReader
+from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN
 from tests.report.conftest import Store
 

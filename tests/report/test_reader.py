@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import tracking_reader
 from orchestrator.report.collecting import collect
-from orchestrator.tracking_reader import StoreReader
+from orchestrator.tracking import reader
+from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN
 from tests.report.conftest import Store
 
@@ -18,7 +18,7 @@ def test_configurations_are_those_of_their_results(
     synthetic_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when they come page by page."""
-    monkeypatch.setattr(tracking_reader, "RUNS_A_PAGE", 1)
+    monkeypatch.setattr(reader, "RUNS_A_PAGE", 1)
     searches = collect(StoreReader(synthetic_store.uri, tmp_path), (), ()).searches
     (search,) = [one for one in searches if one.plan["method"] == "au" and one.plan["protocol"]["name"] == "described"]
     results = {}

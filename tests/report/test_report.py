@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator import paper, tracking
+from orchestrator import paper
 from orchestrator.errors import InputError
 from orchestrator.report import making
 from orchestrator.report.figures import Figure
 from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
+from orchestrator.tracking import tracker
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.report.conftest import FORMULA, NASTY, Store
 from tests.report.page import Page
@@ -65,7 +66,7 @@ def parent_runs(store: Store) -> dict[str, dict[str, Any]]:
     """The summaries of a store's searches, by the id of their run."""
     found = {}
     for output in store.outputs.values():
-        identity = tracking.tracking_identity(output)
+        identity = tracker.tracking_identity(output)
         assert identity is not None
         found[identity["run_id"]] = read_summary(output)
     return found
@@ -83,7 +84,7 @@ def in_summary(summary: dict[str, Any], key: str) -> float:
 
 
 def test_every_number_is_that_of_mlflow_and_of_the_summary(synthetic: Page, synthetic_store: Store) -> None:
-    client, summaries = tracking.open_to_read(synthetic_store.uri), parent_runs(synthetic_store)
+    client, summaries = tracker.open_to_read(synthetic_store.uri), parent_runs(synthetic_store)
     seen: dict[str, set[str]] = {"parent": set(), "metric": set(), "param": set()}
     for cell in synthetic.cells():
         if "data-run" not in cell.attributes:
@@ -183,9 +184,9 @@ def test_inference_is_not_measured_until_it_is(odd_store: Store, tmp_path: Path)
     """What `benchmark inference --record` writes: two metrics and a tag of the search's run."""
     shutil.copytree(odd_store.outputs["odd"].parent, tmp_path / "store", symlinks=True)
     store = Store(uri=f"sqlite:///{tmp_path}/store/mlflow.db", outputs={})
-    identity = tracking.tracking_identity(odd_store.outputs["odd"])
+    identity = tracker.tracking_identity(odd_store.outputs["odd"])
     assert identity is not None
-    client = tracking.open_to_read(store.uri)
+    client = tracker.open_to_read(store.uri)
     for measured in (False, True):
         if measured:
             client.log_metric(identity["run_id"], "inference_seconds_100", 1 / 3)
@@ -299,7 +300,7 @@ def test_figures_are_pictures_without_a_life_of_their_own(
 
 
 def test_named_runs_are_reported_instead_of_the_latest(synthetic_store: Store, tmp_path: Path) -> None:
-    identity = tracking.tracking_identity(synthetic_store.outputs["strict"])
+    identity = tracker.tracking_identity(synthetic_store.outputs["strict"])
     assert identity is not None
     page = write(synthetic_store, tmp_path / "report", runs=(identity["run_id"][:10],))
     notes = [row["note"].text for row in page.tables["searches"].rows if row]
@@ -318,11 +319,11 @@ def test_the_latest_of_a_method_and_protocol_is_reported(odd_store: Store, tmp_p
     shutil.copytree(odd_store.outputs["odd"].parent, store, symlinks=True)
     again = tmp_path / "again"
     shutil.copytree(odd_store.outputs["odd"], again)
-    (again / "tracking.json").unlink()
+    (again / "tracker.json").unlink()
     plan = json.loads((again / "plan.json").read_text())
     (again / "plan.json").write_text(json.dumps(plan | {"started": "2035-01-01T00:00:00+00:00", "name": "again"}))
     uri = f"sqlite:///{store}/mlflow.db"
-    assert tracking.write_missing(again, uri).complete
+    assert tracker.write_missing(again, uri).complete
     page = write(Store(uri=uri, outputs={}), tmp_path / "report")
     notes = {row["name"].text: row for row in page.tables["searches"].rows if row}
     (new,) = [row for name, row in notes.items() if "(again)" in name]
@@ -364,7 +365,7 @@ def test_artifacts_that_are_gone_or_broken_are_said(
     original = odd_store.outputs["odd"].parent
     shutil.copy(original / "mlflow.db", tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    identity = tracking.tracking_identity(odd_store.outputs["odd"])
+    identity = tracker.tracking_identity(odd_store.outputs["odd"])
     assert identity is not None
     artifacts = tmp_path / "artifacts" / identity["run_id"] / "artifacts"
     shutil.copytree(original / "artifacts" / identity["run_id"] / "artifacts", artifacts)
@@ -412,7 +413,7 @@ def test_bad_options_are_named(odd_store: Store, run_inside: Run, tmp_path: Path
 def test_a_report_that_fails_leaves_everything_as_it_was(
     odd_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracking.connect(f"sqlite:///{tmp_path}/empty.db").create_experiment("somebody-else-s")
+    tracker.connect(f"sqlite:///{tmp_path}/empty.db").create_experiment("somebody-else-s")
     stores = ((f"sqlite:///{tmp_path}/none.db", ()), (f"sqlite:///{tmp_path}/empty.db", ()), (odd_store.uri, ("xyz",)))
     own = tmp_path / "own"
     own.mkdir()

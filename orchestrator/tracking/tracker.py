@@ -1,7 +1,7 @@
 """MLflow: the parent run is a search, its child runs are configurations (docs/tracking.md).
 
 One writer, on the driver: what a search's directory has and the store lacks is written, so training never waits for
-a server, and what a server missed is written later by `track DIR`. mlflow is imported here and in tracking_models.py.
+a server, and what a server missed is written later by `track DIR`.
 """
 
 import logging
@@ -13,16 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from orchestrator import tracking_records as records
 from orchestrator.files import JsonObject, locked
 from orchestrator.run_folder import EXPORTED_MODEL, TRACKING_LOCK
-from orchestrator.tracking_address import whole_address
-from orchestrator.tracking_limits import Limit, bounded
-from orchestrator.tracking_records import RunRecord, StoredRun
-from orchestrator.tracking_report import TrackingReport
-from orchestrator.tracking_schema import check_store
-from orchestrator.tracking_secrets import keep, move_out, recall
-from orchestrator.tracking_store import (
+from orchestrator.tracking import records
+from orchestrator.tracking.address import whole_address
+from orchestrator.tracking.limits import Limit, bounded
+from orchestrator.tracking.location import (
     QUIET_ENVIRONMENT,
     SQLITE_PREFIX,
     artifact_location,
@@ -30,8 +26,12 @@ from orchestrator.tracking_store import (
     is_run_id,
     resolve_tracking_uri,
 )
-from orchestrator.tracking_views import experiment_tags
-from orchestrator.tracking_writer import Writer, read_state
+from orchestrator.tracking.outcome import TrackingReport
+from orchestrator.tracking.records import RunRecord, StoredRun
+from orchestrator.tracking.schema import check_store
+from orchestrator.tracking.secrets import keep, move_out, recall
+from orchestrator.tracking.views import experiment_tags
+from orchestrator.tracking.writer import Writer, read_state
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -250,7 +250,7 @@ class _Store:
 
     def log_model(self, run_id: str, folder: Path, made: JsonObject) -> None:
         """Log the exported program in a run's folder as a model of the run."""
-        from orchestrator.tracking_models import log_model
+        from orchestrator.tracking.models import log_model
 
         self._check(num_bytes=(folder / EXPORTED_MODEL).stat().st_size)
         log_model(self._client, self._experiment_id, run_id, folder, made)

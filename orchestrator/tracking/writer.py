@@ -1,6 +1,6 @@
 """Compares a search's directory with what a store has, and writes the difference (docs/tracking.md).
 
-It calls a store through the methods of `Store`, which tracking.py implements with MLflow; no MLflow import here.
+It calls a store through the methods of `Store`, which mlflow_store.py implements; no MLflow import here.
 """
 
 import threading
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator import tracking_records as records
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json, write_json
 from orchestrator.run_folder import PLAN_FILE, SUMMARY_FILE, TRACKING_STATE
 from orchestrator.run_records import Summary
-from orchestrator.tracking_address import public_address
-from orchestrator.tracking_limits import Limit
-from orchestrator.tracking_records import RunRecord, StoredRun
-from orchestrator.tracking_report import TrackingReport, one_line
-from orchestrator.tracking_secrets import keep
-from orchestrator.tracking_store import is_run_id
+from orchestrator.tracking import records
+from orchestrator.tracking.address import public_address
+from orchestrator.tracking.limits import Limit
+from orchestrator.tracking.location import is_run_id
+from orchestrator.tracking.outcome import TrackingReport, one_line
+from orchestrator.tracking.records import RunRecord, StoredRun
+from orchestrator.tracking.secrets import keep
 
 DEFAULT_EXPERIMENT = "affect"
 FAILURES_IN_A_ROW = 2  # then it is the store and not the trial

@@ -1,6 +1,6 @@
 """Runs a command and ends it, and all that it started, when whoever started this program is gone, however that ended.
 
-`python -P tracking_keeper.py COMMAND ...`, in a session of its own. Its standard input is a pipe whose other end only
+`python -P keeper.py COMMAND ...`, in a session of its own. Its standard input is a pipe whose other end only
 the parent holds: a killed parent (`kill -9`) closes it, on Linux and on macOS. Only a keeper that is killed together
 with the parent leaves the command running. Standard library only: it is run as a file.
 """

@@ -1,7 +1,7 @@
 """What a report asks of MLflow: searches, their configurations, artifacts. Nothing is written or created.
 
-Of MLflow it knows the client that orchestrator/tracking.py opens. A store that was copied to another machine keeps
-the addresses of the first one: artifacts are then looked for beside the database.
+Of MLflow it knows the client that client.py opens. A store that was copied to another machine keeps the addresses of
+the first one: artifacts are then looked for beside the database.
 """
 
 import gc
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from orchestrator.errors import InputError, printable
-from orchestrator.tracking_address import hide_password, public_address
-from orchestrator.tracking_limits import Limit, bounded
-from orchestrator.tracking_records import KIND_TAG, PARENT_TAG
-from orchestrator.tracking_store import ARTIFACTS_NAME, database_path, is_run_id
+from orchestrator.tracking.address import hide_password, public_address
+from orchestrator.tracking.limits import Limit, bounded
+from orchestrator.tracking.location import ARTIFACTS_NAME, database_path, is_run_id
+from orchestrator.tracking.records import KIND_TAG, PARENT_TAG
 
 EXPERIMENT_PREFIX = "affect-"
 RUNS_A_PAGE = 1000
@@ -44,12 +44,12 @@ class RecordedRun:
 class StoreReader:
     """An MLflow store, opened for reading; what its transport raises becomes an InputError that names the store.
 
-    Each call ends within the limits of orchestrator/tracking_limits.py.
+    Each call ends within the limits of orchestrator/tracking/limits.py.
     """
 
     def __init__(self, tracking_uri: str, folder: Path) -> None:
         """Open the store at an absolute address; `folder` is where artifacts of a server are downloaded to."""
-        from orchestrator.tracking import open_to_read
+        from orchestrator.tracking.tracker import open_to_read
 
         database = database_path(tracking_uri)
         self._uri, self._folder = tracking_uri, folder

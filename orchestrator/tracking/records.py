@@ -42,7 +42,7 @@ from orchestrator.run_records import (
     Summary,
     TrialResult,
 )
-from orchestrator.tracking_address import hide_password
+from orchestrator.tracking.address import hide_password
 from tune_spaces.method import HParams
 
 ARTIFACT_NAMES = (

@@ -1,6 +1,6 @@
 """Addresses of MLflow stores without their log-ins: parsed at entry, and shown and written with `***` instead.
 
-What a library needs, `whole_address`, is known in this process only; orchestrator/tracking_secrets.py keeps it for
+What a library needs, `whole_address`, is known in this process only; orchestrator/tracking/secrets.py keeps it for
 resuming. `hide_password` over free text is a last net, for messages of libraries. No MLflow import.
 """
 

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from typing import IO
 
-from orchestrator import tracking_keeper
 from orchestrator.errors import InputError, printable
-from orchestrator.tracking_address import URI_VARIABLE, hide_password, public_address, whole_address
-from orchestrator.tracking_limits import bounded
-from orchestrator.tracking_schema import check_store
-from orchestrator.tracking_store import QUIET_ENVIRONMENT, SERVER_SCHEMES, artifact_location
-from orchestrator.tracking_views import addresses
+from orchestrator.tracking import keeper as tracking_keeper
+from orchestrator.tracking.address import URI_VARIABLE, hide_password, public_address, whole_address
+from orchestrator.tracking.limits import bounded
+from orchestrator.tracking.location import QUIET_ENVIRONMENT, SERVER_SCHEMES, artifact_location
+from orchestrator.tracking.schema import check_store
+from orchestrator.tracking.views import addresses
 
 STORE_VARIABLE = "MLFLOW_BACKEND_STORE_URI"  # read by `mlflow ui`
 DEFAULT_UI_PORT = 5000

@@ -1,6 +1,6 @@
 """Where the MLflow store is: the address that is used, the folders beside it, and locks. No MLflow import here.
 
-Addresses go through the program without their log-ins (orchestrator/tracking_address.py).
+Addresses go through the program without their log-ins (orchestrator/tracking/address.py).
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from orchestrator.errors import InputError
-from orchestrator.tracking_address import (
+from orchestrator.tracking.address import (
     HIDDEN,
     URI_VARIABLE,
     hide_password,

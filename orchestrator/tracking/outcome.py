@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.errors import InputError, printable
 from orchestrator.run_folder import PLAN_FILE, TRACKING_STATE
-from orchestrator.tracking_address import hide_password, public_address
+from orchestrator.tracking.address import hide_password, public_address
 
 MESSAGE_CHARACTERS = 300
 

@@ -1,6 +1,6 @@
 """The log-in of a run's MLflow store, kept in the run's folder in a file that only its owner reads.
 
-plan.json, summary.json and tracking.json hold the address without it (orchestrator/tracking_address.py). The file is no
+plan.json, summary.json and tracking.json hold the address without it (orchestrator/tracking/address.py). The file is no
 artifact and belongs to no model.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
 from orchestrator.run_folder import PLAN_FILE, SUMMARY_FILE, TRACKING_SECRET, TRACKING_STATE
-from orchestrator.tracking_address import (
+from orchestrator.tracking.address import (
     HIDDEN,
     hide_arguments,
     is_known,

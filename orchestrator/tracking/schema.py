@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator.errors import InputError
-from orchestrator.tracking_address import hide_password, public_address, whole_address
-from orchestrator.tracking_store import SERVER_SCHEMES, database_path
+from orchestrator.tracking.address import hide_password, public_address, whole_address
+from orchestrator.tracking.location import SERVER_SCHEMES, database_path
 
 MIGRATIONS = "mlflow/store/db_migrations/versions"
 VERSION_TABLE = "alembic_version"
