@@ -20,7 +20,7 @@ MAY_IMPORT = {
 }
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
-    "mlflow": {"orchestrator/tracking/tracker.py", "orchestrator/tracking/models.py"},
+    "mlflow": {"orchestrator/tracking/"},
     "ray": {"orchestrator/cluster.py", "orchestrator/tuning.py", "orchestrator/watching.py", "fed/actors.py"},
     "pandas": {"orchestrator/corpora/"},
     "av": {"orchestrator/corpora/"},

@@ -24,6 +24,8 @@ from orchestrator.files import locked
 from orchestrator.run_records import CURVES
 from orchestrator.tracking import location, records, ui
 from orchestrator.tracking import tracker as tracking
+from orchestrator.tracking import client as store_client
+from orchestrator.tracking.client import connect
 
 EXPERIMENT = "affect-au"
 UIDS = ("aaa111", "bbb222", "ccc333")
@@ -41,7 +43,7 @@ def _no_address_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database; made once, because that takes seconds, and then copied."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    tracking.connect(f"sqlite:///{path}")
+    connect(f"sqlite:///{path}")
     assert path.is_file()
     return path
 
@@ -158,7 +160,7 @@ def output(tmp_path: Path) -> Path:
 
 def runs_in(uri: str, view: int = 1) -> list[Any]:
     """Every run of the experiment; view 1: not deleted, 2: deleted."""
-    client = tracking.connect(uri)
+    client = connect(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     return list(client.search_runs([experiment.experiment_id], run_view_type=view, max_results=1000))
 
@@ -200,7 +202,7 @@ def test_a_finished_search_is_in_the_store_to_the_last_bit(output: Path, uri: st
     assert report.complete, report
     assert (report.written, report.present, report.finished) == (3, 0, True)
     parent, children = split(runs_in(uri))
-    client = tracking.connect(uri)
+    client = connect(uri)
     for uid in UIDS[:2]:
         assert_child_equals(children[uid], read_result(output, uid), client)
         assert children[uid].info.status == "FINISHED"
@@ -255,7 +257,7 @@ def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) 
         assert {name: run.data.metrics[name] for name in sums} == sums
     assert not {*sums, "round_seconds"} & set(other.data.metrics)
     assert "round_seconds" not in parent.data.metrics
-    client = tracking.connect(uri)
+    client = connect(uri)
     expected = {
         "seconds": [1 / 3, 1 / 4, 1 / 5],
         "clients_trained": [7, 6, 5],
@@ -275,7 +277,7 @@ def test_a_failed_trial_keeps_its_traceback(output: Path, uri: str) -> None:
     child = split(runs_in(uri))[1][UIDS[2]]
     assert child.info.status == "FAILED"
     assert child.data.tags["failure"] == "loss is NaN"
-    text = Path(tracking.connect(uri).download_artifacts(child.info.run_id, "traceback.txt")).read_text()
+    text = Path(connect(uri).download_artifacts(child.info.run_id, "traceback.txt")).read_text()
     assert "line 1\nValueError" in text
 
 
@@ -360,7 +362,7 @@ def test_an_interrupted_write_is_completed_once(
     assert report.complete
     _, children = split(runs_in(uri))
     assert sorted(children) == list(UIDS)
-    client = tracking.connect(uri)
+    client = connect(uri)
     for uid in UIDS[:2]:
         assert_child_equals(children[uid], read_result(output, uid), client)
         assert children[uid].info.status == "FINISHED"
@@ -394,7 +396,7 @@ def test_a_run_whose_creation_was_not_acknowledged_is_found(
 
 def test_a_duplicate_that_came_late_is_removed(output: Path, uri: str) -> None:
     tracking.write_missing(output, uri)
-    client = tracking.connect(uri)
+    client = connect(uri)
     child = split(runs_in(uri))[1][UIDS[0]]
     tags = {key: value for key, value in child.data.tags.items() if key != "mlflow.runName"}
     client.create_run(child.info.experiment_id, tags=tags)
@@ -411,7 +413,7 @@ def test_a_trial_taken_up_again_shows_only_its_last_end(output: Path, uri: str) 
     assert tracking.write_missing(output, uri).written == 1
     child = split(runs_in(uri))[1][UIDS[0]]
     assert child.info.status == "FINISHED"
-    assert_child_equals(child, result, tracking.connect(uri))
+    assert_child_equals(child, result, connect(uri))
 
 
 def test_a_broken_trial_file_is_named_and_keeps_no_other_back(output: Path, uri: str) -> None:
@@ -446,7 +448,7 @@ def test_damaged_results_are_not_written_and_keep_no_other_back(output: Path, ur
 def test_a_long_curve_needs_more_than_one_call(output: Path, uri: str) -> None:
     result = make_result(output, UIDS[0], num_epochs=300)  # 1,200 points: above MLflow's limit of 1,000
     assert tracking.write_missing(output, uri).complete
-    assert_child_equals(split(runs_in(uri))[1][UIDS[0]], result, tracking.connect(uri))
+    assert_child_equals(split(runs_in(uri))[1][UIDS[0]], result, connect(uri))
 
 
 def test_live_follows_a_search_and_a_resumed_one_continues_it(tmp_path: Path, uri: str) -> None:
@@ -625,14 +627,14 @@ def test_a_database_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         Path(uri.removeprefix("sqlite:///")).write_bytes(b"half a database")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tracking, "_quiet_mlflow", lambda: stop_half_way)
+    monkeypatch.setattr(store_client, "_quiet_mlflow", lambda: stop_half_way)
     with pytest.raises(KeyboardInterrupt):
-        tracking.connect(f"sqlite:///{database}")
+        connect(f"sqlite:///{database}")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
 
 
 def test_mlflow_keeps_quiet(uri: str) -> None:
-    tracking.connect(uri)
+    connect(uri)
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration", "urllib3.connectionpool"):
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
     # Asked of the environment: under pytest MLflow's own answer is always "disabled".
@@ -650,7 +652,7 @@ def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkout = Path(tracking.__file__).resolve().parent.parent
+    checkout = Path(tracking.__file__).resolve().parents[2]
     assert tracking.resolve_tracking_uri() == f"sqlite:///{checkout}/mlflow/mlflow.db"
     monkeypatch.chdir(tmp_path)
     assert tracking.resolve_tracking_uri("sqlite:///a.db") == f"sqlite:///{tmp_path}/a.db"
@@ -679,7 +681,7 @@ def test_run_names_are_for_people(hparams: dict[str, Any], expected: str) -> Non
 
 
 def test_the_folder_mlflow_has_no_python() -> None:
-    folder = Path(tracking.__file__).resolve().parent.parent / "mlflow"
+    folder = Path(tracking.__file__).resolve().parents[2] / "mlflow"
     assert {"README.md", "compose.yaml", "serve.sh"} <= {path.name for path in folder.iterdir()}
     assert not list(folder.rglob("*.py"))
     subprocess.run(["sh", "-n", str(folder / "serve.sh")], check=True)
@@ -766,7 +768,7 @@ def test_over_http_the_ui_shows_what_was_written_and_takes_more(output: Path, ur
     assert len(runs) == 7
     ours = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == report.run_id]
     by_uid = {run.data.tags["uid"]: run for run in ours}
-    assert_child_equals(by_uid[UIDS[0]], read_result(other, UIDS[0]), tracking.connect(uri))
+    assert_child_equals(by_uid[UIDS[0]], read_result(other, UIDS[0]), connect(uri))
 
 
 def test_importing_the_module_imports_no_mlflow() -> None:
@@ -775,7 +777,7 @@ def test_importing_the_module_imports_no_mlflow() -> None:
 
 
 def test_an_experiment_has_its_views_also_an_old_one(output: Path, uri: str) -> None:
-    client = tracking.connect(uri)
+    client = connect(uri)
     client.create_experiment(EXPERIMENT)  # as an earlier version made it, or somebody by hand
     assert tracking.write_missing(output, uri).complete
     tags = client.get_experiment_by_name(EXPERIMENT).tags

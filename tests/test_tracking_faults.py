@@ -20,6 +20,7 @@ from orchestrator.tracking import limits as tracking_limits
 from orchestrator.tracking import location, ui
 from orchestrator.tracking import schema as tracking_schema
 from orchestrator.tracking import tracker as tracking
+from orchestrator.tracking.client import connect
 from orchestrator.tracking.models import download_model, log_figures
 from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
@@ -44,7 +45,7 @@ ENDS_WITHIN_SECONDS = 60.0  # a deadline, far above what it takes and below what
 
 @pytest.fixture
 def _short_limit(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracking.connect(uri)  # MLflow is imported by now: that is not what is timed
+    connect(uri)  # MLflow is imported by now: that is not what is timed
     monkeypatch.setattr(tracking_limits, "CALL_SECONDS", 3.0)
 
 
@@ -144,7 +145,7 @@ def test_a_stores_texts_do_not_steer_the_terminal(tmp_path: Path, run_command: R
 
 def configurations_in(uri: str) -> list[str]:
     """The uids in the view of all configurations."""
-    client = tracking.connect(uri)
+    client = connect(uri)
     (experiment,) = [one for one in client.search_experiments() if one.name == EXPERIMENT]
     runs = client.search_runs([experiment.experiment_id], "tags.kind = 'configuration'")
     return sorted(run.data.tags["uid"] for run in runs)
@@ -153,7 +154,7 @@ def configurations_in(uri: str) -> list[str]:
 def test_a_deleted_searchs_configurations_are_listed_once(output: Path, uri: str) -> None:
     """The new parent run takes them over; somebody's own runs stay where they are."""
     first = tracking.write_missing(output, uri)
-    client = tracking.connect(uri)
+    client = connect(uri)
     mine = client.create_run(first.experiment_id, tags={"mlflow.parentRunId": first.run_id, "kind": "configuration"})
     children = {run.info.run_id for run in runs_in(uri)} - {first.run_id, mine.info.run_id}
     client.delete_run(first.run_id)
@@ -173,7 +174,7 @@ def test_a_deleted_searchs_configurations_are_listed_once(output: Path, uri: str
 def test_a_restored_search_is_one_search_again(output: Path, uri: str, forgotten: bool) -> None:
     """Also in a store where an earlier version wrote the configurations twice, and without tracking.json."""
     first = tracking.write_missing(output, uri)
-    client = tracking.connect(uri)
+    client = connect(uri)
     client.delete_run(first.run_id)
     for run in runs_in(uri):
         client.delete_run(run.info.run_id)

@@ -19,6 +19,7 @@ from orchestrator.errors import InputError, printable
 from orchestrator.tracking import address as tracking_address
 from orchestrator.tracking import secrets, tracker, ui
 from orchestrator.tracking.address import hide_arguments, hide_password, public_address, remember, whole_address
+from orchestrator.tracking.client import open_to_read
 from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.records import artifact_files
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
@@ -152,12 +153,12 @@ def test_libraries_messages_lose_what_this_process_knows(monkeypatch: pytest.Mon
 def test_what_requests_and_sqlalchemy_say_is_hidden() -> None:
     """The real messages of a server that refuses and of a driver that is not there."""
     address = with_login("http://127.0.0.1:9")
-    client = tracker.open_to_read(remember(address))
+    client = open_to_read(remember(address))
     with pytest.raises(Exception, match="failed with exception") as failed:
         client.search_experiments()
     assert_clean(hide_password(str(failed.value)))
     with pytest.raises(InputError) as refused:
-        tracker.open_to_read(remember(with_login("mssql+pymssql://h/db")))
+        open_to_read(remember(with_login("mssql+pymssql://h/db")))
     assert_clean(str(refused.value))
 
 

@@ -39,7 +39,7 @@ QUIET_ENVIRONMENT = {
 
 def default_folder() -> Path:
     """Return the folder of the default store: the checkout's `mlflow/`, else the user's data directory."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").is_file() and (checkout / "mlflow").is_dir():
         return checkout / "mlflow"
     return user_data_path(APP_NAME)

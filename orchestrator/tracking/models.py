@@ -16,10 +16,10 @@ from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.run_folder import EXPORTED_MODEL
 from orchestrator.tracking.address import public_address
+from orchestrator.tracking.client import open_to_read
 from orchestrator.tracking.limits import Limit, bounded
 from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.outcome import one_line
-from orchestrator.tracking.tracker import open_to_read
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -20,7 +20,7 @@ from orchestrator.tracking.location import ARTIFACTS_NAME, database_path, is_run
 from orchestrator.tracking.records import KIND_TAG, PARENT_TAG
 
 EXPERIMENT_PREFIX = "affect-"
-RUNS_A_PAGE = 1000
+RUNS_PER_PAGE = 1000
 MESSAGE_CHARACTERS = 300
 
 Answer = TypeVar("Answer")
@@ -49,7 +49,7 @@ class StoreReader:
 
     def __init__(self, tracking_uri: str, folder: Path) -> None:
         """Open the store at an absolute address; `folder` is where artifacts of a server are downloaded to."""
-        from orchestrator.tracking.tracker import open_to_read
+        from orchestrator.tracking.client import open_to_read
 
         database = database_path(tracking_uri)
         self._uri, self._folder = tracking_uri, folder
@@ -115,7 +115,7 @@ class StoreReader:
         ids = list(experiments)
 
         def ask(token: str | None) -> Any:
-            return self._client.search_runs(ids, query, max_results=RUNS_A_PAGE, page_token=token)
+            return self._client.search_runs(ids, query, max_results=RUNS_PER_PAGE, page_token=token)
 
         with _uncollected():
             return self._asked(lambda limit: [_recorded(run, experiments) for run in _pages(ask, limit)])

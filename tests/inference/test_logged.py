@@ -13,7 +13,8 @@ import torch
 from models.windows import cut
 from orchestrator.inference import exporting, logged, predicting, timing
 from orchestrator.inference.saved_model import SavedModel, open_model
-from orchestrator.tracking.tracker import connect, tracking_identity, write_missing
+from orchestrator.tracking.client import connect
+from orchestrator.tracking.tracker import tracking_identity, write_missing
 from orchestrator.training_data import make_series
 from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
 from tests.searching import search

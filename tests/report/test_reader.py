@@ -18,7 +18,7 @@ def test_configurations_are_those_of_their_results(
     synthetic_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when they come page by page."""
-    monkeypatch.setattr(reader, "RUNS_A_PAGE", 1)
+    monkeypatch.setattr(reader, "RUNS_PER_PAGE", 1)
     searches = collect(StoreReader(synthetic_store.uri, tmp_path), (), ()).searches
     (search,) = [one for one in searches if one.plan["method"] == "au" and one.plan["protocol"]["name"] == "described"]
     results = {}

@@ -19,6 +19,7 @@ from orchestrator.report import making
 from orchestrator.report.figures import Figure
 from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
 from orchestrator.tracking import tracker
+from orchestrator.tracking.client import connect, open_to_read
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.report.conftest import FORMULA, NASTY, Store
 from tests.report.page import Page
@@ -84,7 +85,7 @@ def in_summary(summary: dict[str, Any], key: str) -> float:
 
 
 def test_every_number_is_that_of_mlflow_and_of_the_summary(synthetic: Page, synthetic_store: Store) -> None:
-    client, summaries = tracker.open_to_read(synthetic_store.uri), parent_runs(synthetic_store)
+    client, summaries = open_to_read(synthetic_store.uri), parent_runs(synthetic_store)
     seen: dict[str, set[str]] = {"parent": set(), "metric": set(), "param": set()}
     for cell in synthetic.cells():
         if "data-run" not in cell.attributes:
@@ -186,7 +187,7 @@ def test_inference_is_not_measured_until_it_is(odd_store: Store, tmp_path: Path)
     store = Store(uri=f"sqlite:///{tmp_path}/store/mlflow.db", outputs={})
     identity = tracker.tracking_identity(odd_store.outputs["odd"])
     assert identity is not None
-    client = tracker.open_to_read(store.uri)
+    client = open_to_read(store.uri)
     for measured in (False, True):
         if measured:
             client.log_metric(identity["run_id"], "inference_seconds_100", 1 / 3)
@@ -413,7 +414,7 @@ def test_bad_options_are_named(odd_store: Store, run_inside: Run, tmp_path: Path
 def test_a_report_that_fails_leaves_everything_as_it_was(
     odd_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracker.connect(f"sqlite:///{tmp_path}/empty.db").create_experiment("somebody-else-s")
+    connect(f"sqlite:///{tmp_path}/empty.db").create_experiment("somebody-else-s")
     stores = ((f"sqlite:///{tmp_path}/none.db", ()), (f"sqlite:///{tmp_path}/empty.db", ()), (odd_store.uri, ("xyz",)))
     own = tmp_path / "own"
     own.mkdir()
