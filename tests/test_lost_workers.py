@@ -19,7 +19,7 @@ UIDS = [trial.uid for trial in PLAN.trials]
 
 
 def finish(folder: Path, uid: str) -> None:
-    write_json(folder / uid / RESULT_FILE, make_result(uid, [0.5, 0.7], [0.25, 0.35]))
+    write_json(folder / uid / RESULT_FILE, make_result(uid, [0.5, 0.7], [0.25, 0.35]).to_json())
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_plans_and_results_load(old: Path, name: str) -> None:
     uids = [trial.uid for trial in plan.trials]
     there = {file.parent.name for file in (old / name / TRIALS_FOLDER).glob("*/result.json")}
     assert there <= set(uids)
-    assert {result["uid"] for result in read_results(old / name / TRIALS_FOLDER, uids)} == there
+    assert {result.uid for result in read_results(old / name / TRIALS_FOLDER, uids)} == there
 
 
 def test_other_versions_than_the_runs_are_said(old: Path, run_inside: Run) -> None:

@@ -22,10 +22,11 @@ from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import locked
 from orchestrator.run_records import CURVES
+from orchestrator.tracking import client as store_client
 from orchestrator.tracking import location, records, ui
 from orchestrator.tracking import tracker as tracking
-from orchestrator.tracking import client as store_client
 from orchestrator.tracking.client import connect
+from tune_spaces.method import make_hparams
 
 EXPERIMENT = "affect-au"
 UIDS = ("aaa111", "bbb222", "ccc333")
@@ -653,31 +654,31 @@ def test_a_directory_without_a_plan_is_refused(tmp_path: Path) -> None:
 
 def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout = Path(tracking.__file__).resolve().parents[2]
-    assert tracking.resolve_tracking_uri() == f"sqlite:///{checkout}/mlflow/mlflow.db"
+    assert location.resolve_tracking_uri() == f"sqlite:///{checkout}/mlflow/mlflow.db"
     monkeypatch.chdir(tmp_path)
-    assert tracking.resolve_tracking_uri("sqlite:///a.db") == f"sqlite:///{tmp_path}/a.db"
+    assert location.resolve_tracking_uri("sqlite:///a.db") == f"sqlite:///{tmp_path}/a.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
-    assert tracking.resolve_tracking_uri() == "http://server:5000"
-    assert tracking.resolve_tracking_uri("sqlite:////x/a.db") == "sqlite:////x/a.db"
-    monkeypatch.setattr(location, "__file__", str(tmp_path / "site-packages" / "orchestrator" / "x.py"))
+    assert location.resolve_tracking_uri() == "http://server:5000"
+    assert location.resolve_tracking_uri("sqlite:////x/a.db") == "sqlite:////x/a.db"
+    monkeypatch.setattr(location, "__file__", str(tmp_path / "site-packages" / "orchestrator" / "tracking" / "x.py"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     expected = f"sqlite:///{tmp_path}/data/affect-orchestrator/mlflow.db"
-    assert tracking.default_tracking_uri() == expected
+    assert location.default_tracking_uri() == expected
     for wrong in ("mlruns", "file:///tmp/mlruns", "sqlite:///:memory:", "sqlite:///", "ftp://x"):
         with pytest.raises(InputError, match="--tracking-uri: found"):
-            tracking.resolve_tracking_uri(wrong)
+            location.resolve_tracking_uri(wrong)
 
 
 @pytest.mark.parametrize(
     ("hparams", "expected"),
     [
-        ({"learning_rate": 5e-4, "hidden_size": 256, "sequence_length": 1000}, "rnn lr=5e-4 h=256 L=1000"),
-        ({"learning_rate": 0.01, "num_layers": 5}, "rnn lr=0.01 x5"),
-        ({"learning_rate": 1.25e-5, "local_epochs": 2}, "rnn lr=1.25e-5 local_epochs=2"),
+        ((5e-4, 256, 1000, 1), "rnn lr=5e-4 h=256 L=1000 x1"),
+        ((0.01, 8, 50, 5), "rnn lr=0.01 h=8 L=50 x5"),
+        ((1.25e-5, 8, 50, 1), "rnn lr=1.25e-5 h=8 L=50 x1"),
     ],
 )
-def test_run_names_are_for_people(hparams: dict[str, Any], expected: str) -> None:
-    assert records.run_name("rnn", hparams) == expected
+def test_run_names_are_for_people(hparams: tuple[float, ...], expected: str) -> None:
+    assert records.run_name("rnn", make_hparams(dict(zip(HPARAMS, hparams, strict=True)))) == expected
 
 
 def test_the_folder_mlflow_has_no_python() -> None:

@@ -195,7 +195,7 @@ def old_run(folder: Path, address: str) -> None:
         make_result(folder, uid)
     summary = make_summary(folder)
     (folder / "summary.json").write_text(json.dumps(summary | {"mlflow": {"tracking_uri": address, "run_id": None}}))
-    (folder / "tracker.json").write_text(json.dumps({"tracking_uri": address, "run_id": None, "children": {}}))
+    (folder / "tracking.json").write_text(json.dumps({"tracking_uri": address, "run_id": None, "children": {}}))
     os.utime(folder / "summary.json", (1e9, 1e9))
 
 
@@ -203,7 +203,7 @@ def test_an_old_runs_login_is_moved_into_a_file_of_its_owner(tmp_path: Path) -> 
     """Whatever the umask; the files keep the rest and their times, and a second time changes nothing."""
     folder, address = tmp_path / "run", with_login("postgresql://h:5432/db")
     old_run(folder, address)
-    before = {name: json.loads((folder / name).read_text()) for name in ("plan.json", "summary.json", "tracker.json")}
+    before = {name: json.loads((folder / name).read_text()) for name in ("plan.json", "summary.json", "tracking.json")}
     umask = os.umask(0)
     try:
         secrets.move_out(folder)

@@ -223,7 +223,11 @@ def _curves(path: Path) -> dict[str, Curve]:
     """Return the curves of curves.json by uid; those that cannot be read are left out."""
     try:
         found = read_json(path)
-        return {one["uid"]: one["curve"] for one in found.values() if isinstance(one["curve"], dict)}
+        return {
+            one["uid"]: {name: tuple(values) for name, values in one["curve"].items()}
+            for one in found.values()
+            if isinstance(one["curve"], dict)
+        }
     except (InputError, AttributeError, KeyError, TypeError):
         return {}
 

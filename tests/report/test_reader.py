@@ -27,7 +27,7 @@ def test_configurations_are_those_of_their_results(
         results[result["uid"]] = result
     assert len(results) == len(search.trials) == 2
     for trial in search.trials:
-        result = results[trial["uid"]]
+        result = results[trial.uid]
         for key in (
             "network",
             "hparams",
@@ -37,15 +37,15 @@ def test_configurations_are_those_of_their_results(
             "ccc_arousal_sd",
             "model_size_mib",
         ):
-            assert trial[key] == result[key], key
-        assert isinstance(trial["hparams"]["hidden_size"], int)
-        for mine, theirs in zip(trial["folds"], result["folds"], strict=True):
-            assert mine == {key: theirs[key] for key in mine}
-            assert set(mine) == {"fold", "selection_loss", "chosen_epoch", "ccc_valence", "ccc_arousal"}
+            assert trial.to_json()[key] == result[key], key
+        assert isinstance(trial.hparams.hidden_size, int)
+        for mine, theirs in zip(trial.folds, result["folds"], strict=True):
+            assert (mine.chosen_epoch, mine.selection_loss) == (theirs["chosen_epoch"], theirs["selection_loss"])
+            assert mine.scores == {key: theirs[key] for key in ("ccc_valence", "ccc_arousal")}
     # Only the best of each network has its curve: from curves.json where the search wrote one, else from the metrics.
-    with_curves = [trial for trial in search.trials if trial["curve"]]
-    assert {trial["network"] for trial in with_curves} == {"rnn", "bigru"}
+    with_curves = [trial for trial in search.trials if trial.curve]
+    assert {trial.network for trial in with_curves} == {"rnn", "bigru"}
     for trial in with_curves:
-        assert {"train_loss", "validation_loss", "ccc_valence", "ccc_arousal"} <= set(trial["curve"])
-        for name, values in trial["curve"].items():
-            assert values == results[trial["uid"]]["curve"][name]
+        assert {"train_loss", "validation_loss", "ccc_valence", "ccc_arousal"} <= set(trial.curve)
+        for name, values in trial.curve.items():
+            assert list(values) == results[trial.uid]["curve"][name]

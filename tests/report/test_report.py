@@ -320,7 +320,7 @@ def test_the_latest_of_a_method_and_protocol_is_reported(odd_store: Store, tmp_p
     shutil.copytree(odd_store.outputs["odd"].parent, store, symlinks=True)
     again = tmp_path / "again"
     shutil.copytree(odd_store.outputs["odd"], again)
-    (again / "tracker.json").unlink()
+    (again / "tracking.json").unlink()
     plan = json.loads((again / "plan.json").read_text())
     (again / "plan.json").write_text(json.dumps(plan | {"started": "2035-01-01T00:00:00+00:00", "name": "again"}))
     uri = f"sqlite:///{store}/mlflow.db"
@@ -357,7 +357,8 @@ def test_a_store_that_was_moved_is_read_whole(odd_store: Store, odd_output: Path
         ("summary.json", '{"best": NaN}', "summary.json cannot be read: summary.json: found NaN"),
         ("summary.json", '{"status": "finished", "best": 3}', "summary.json: best: found 3; expected"),
         ("summary.json", '{"status": "finished", "best": null}', "no configuration finished"),
-        ("plan.json", "[1]", "is not of this project"),
+        ("plan.json", "[1]", "plan.json cannot be read: plan.json: found a JSON list"),
+        ("plan.json", "{}", "is not of this project"),
     ],
 )
 def test_artifacts_that_are_gone_or_broken_are_said(
