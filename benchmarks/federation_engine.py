@@ -17,10 +17,10 @@ import numpy as np
 import ray
 import torch
 
-from fed.actors import in_actors
 from fed.aggregators import ServerState, from_sums
-from fed.calls import Call
 from fed.client import Client, Job, LocalPlan
+from fed.executor import Call
+from fed.executors.ray_actors import in_actors
 from fed.options import Federation
 from fed.updates import Layout, flatten
 from models.recipe import Recipe

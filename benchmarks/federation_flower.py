@@ -128,12 +128,12 @@ def ours(folder: Path) -> None:
     import torch
 
     from benchmarks import flower_task as task
-    from fed.actors import in_actors
     from fed.aggregators import ServerState
-    from fed.calls import Call
     from fed.client import Client, Job, LocalPlan
+    from fed.executor import Call
+    from fed.executors.ray_actors import in_actors
     from fed.options import Federation
-    from fed.steps import Broadcast, aggregated
+    from fed.server_step import Broadcast, aggregated
     from fed.updates import Layout, flatten
     from models.splits import FoldSplit
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fed.exact import ExactSum, mean_of
+from fed.exact_sums import ExactSum, mean_of
 from fed.updates import Floats, Integers, Update
 
 # Ours: the trimmed mean leaves out this share of the values at either end, and at least one of three.

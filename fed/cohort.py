@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fed.calls import Call, Executor
 from fed.client import Client, Description, Job
-from fed.records import ClientFailed
+from fed.executor import Call, Executor
+from fed.round_records import ClientFailed
 from models.splits import FoldSplit
 
 Descriptions = Mapping[str, Description]

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fed import saving
 from fed.aggregators import SUMMED, ServerState
-from fed.calls import REFUSED, Call, Failure, Kind, Start
+from fed.checkpoint import identity, load, save
 from fed.client import Client, ClientState, Job, LocalPlan
 from fed.cohort import Cohort, described
-from fed.in_process import in_process
+from fed.executor import REFUSED, Call, Failure, Kind, Start
+from fed.executors.in_process import in_process
 from fed.options import Federation
-from fed.records import ClientFailed, QuorumLost, Round, paper_seconds
-from fed.steps import Broadcast, Trained, aggregated, pooled, weighted
+from fed.round_records import ClientFailed, QuorumLost, Round, paper_seconds
+from fed.server_step import Broadcast, Trained, aggregated, pooled, weighted
 from fed.updates import Expected, Layout, flatten, unflatten
 from models.ccc import ccc
 from models.epochs import Evaluation
@@ -90,7 +90,7 @@ class FederatedFolds:
         self._best = list(self._states) if recipe.keep == "best" else []
         self._client_states: dict[tuple[int, str], ClientState] = {}
         self._broadcast = Broadcast.of(self._states)
-        self._identity = saving.identity(self._plan, self._cohort, self._descriptions, self.layout)
+        self._identity = identity(self._plan, self._cohort, self._descriptions, self.layout)
 
     @property
     def num_folds(self) -> int:
@@ -159,7 +159,7 @@ class FederatedFolds:
 
     def save(self, folder: Path) -> None:
         """Write all state into one checkpoint, atomically; at any time, always as of the end of a round."""
-        saving.save(
+        save(
             folder,
             identity=self._identity,
             clients=self._cohort.names,
@@ -176,7 +176,7 @@ class FederatedFolds:
         CheckpointError (a ValueError): nothing there, damaged, or of another recipe, federation, seed, split or
         data.
         """
-        found = saving.load(folder, identity=self._identity, clients=self._cohort.names)
+        found = load(folder, identity=self._identity, clients=self._cohort.names)
         self._states, self._best = list(found.states), list(found.best)
         self._client_states = dict(found.client_states)
         self.history, self.rounds = list(found.history), list(found.rounds)

@@ -42,7 +42,7 @@ from orchestrator.run_records import Summary
 from orchestrator.tracking.tracker import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
-CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.records: in a round, or before the first
+CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.round_records: in a round, or before the first
 # What can end a search early; also words of summary.json.
 INTERRUPTED = "interrupted"
 OUT_OF_TIME = "out of time"

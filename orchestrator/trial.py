@@ -16,9 +16,9 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
-from fed.calls import Start
-from fed.in_process import in_process
-from fed.records import ClientFailed, Round
+from fed.executor import Start
+from fed.executors.in_process import in_process
+from fed.round_records import ClientFailed, Round
 from fed.rounds import FederatedFolds
 from models.recipe import Recipe
 from models.scored import Scored

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from ray import tune
 
-from fed.actors import assigned_device, bundles_for, in_actors
-from fed.keeping import Keeper
-from fed.placement import ClusterTooSmall
+from fed.executors.placement import ClusterTooSmall
+from fed.executors.ray_actors import assigned_device, bundles_for, in_actors
+from fed.executors.reuse import Keeper
 from models.memory import keep_freed_memory
 from models.seeds import seed_for
 from models.training import Epoch

@@ -16,7 +16,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from fed.placement import in_words, shortfall
+from fed.executors.placement import in_words, shortfall
 from orchestrator.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.interrupts import asked_to_end
 from orchestrator.progress import Observer

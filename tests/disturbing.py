@@ -16,7 +16,7 @@ from typing import Any
 PATIENCE_SECONDS = 400.0
 POLL_SECONDS = 0.005
 MARK = "AFFECT_TEST_MARK"
-CLIENTS = ("ray::House",)
+CLIENTS = ("ray::ClientProcess",)
 TRIAL = ("ray::TrialTrainable", "ray::ResourceTrainable")  # idle, and at work: Tune wraps it
 
 

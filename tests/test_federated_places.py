@@ -65,7 +65,7 @@ def test_at_a_fifth_of_a_gpu_five_processes_work_at_a_time(records: dict[str, di
 
 
 def test_at_a_twentieth_all_twenty_have_room_at_once(records: dict[str, dict[str, Any]]) -> None:
-    """To start twenty processes with torch takes a minute: how they then work, tests/fed/test_actors.py tells."""
+    """To start twenty processes with torch takes a minute: how they then work, tests/fed/test_ray_actors.py tells."""
     record = records["0.05"]
     assert "20 clients in 20 processes a trial, 0.05 CPUs and 0.05 GPUs each" in record["errors"]
     (group,) = record["groups"]

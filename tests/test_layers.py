@@ -21,7 +21,12 @@ MAY_IMPORT = {
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
-    "ray": {"orchestrator/cluster.py", "orchestrator/tuning.py", "orchestrator/watching.py", "fed/actors.py"},
+    "ray": {
+        "orchestrator/cluster.py",
+        "orchestrator/tuning.py",
+        "orchestrator/watching.py",
+        "fed/executors/ray_actors.py",
+    },
     "pandas": {"orchestrator/corpora/"},
     "av": {"orchestrator/corpora/"},
     "torch": {

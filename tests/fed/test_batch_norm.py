@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fed.client import learn
-from fed.in_process import in_process
+from fed.executors.in_process import in_process
 from fed.rounds import FederatedFolds
 from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit

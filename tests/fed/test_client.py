@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fed.client import Client, Job, LocalPlan, Site, learn
-from fed.in_process import in_process
+from fed.executors.in_process import in_process
 from fed.options import Federation
 from fed.updates import Layout, flatten
 from models.epochs import new_adam

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fed.placement import ClusterTooSmall, bundles, in_words, num_actors, packed, shortfall, span
+from fed.executors.placement import ClusterTooSmall, bundles, in_words, num_actors, packed, shortfall, span
 
 GPU_NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 16.0 * 2**30}
 

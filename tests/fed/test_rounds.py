@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from fed.client import Client
-from fed.in_process import in_process
+from fed.executors.in_process import in_process
 from fed.options import Federation
-from fed.records import ClientFailed, QuorumLost
-from fed.steps import pooled
+from fed.round_records import ClientFailed, QuorumLost
+from fed.server_step import pooled
 from models.ccc import Moments, ccc, frame_moments
 from models.checkpoints import CheckpointError
 from models.epochs import Evaluation
@@ -262,7 +262,7 @@ def test_a_deadline_drops_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += 4.0 if len(folds.history) else 0.0
         return real() + now[0]
 
-    monkeypatch.setattr("fed.in_process.time.monotonic", clock)
+    monkeypatch.setattr("fed.executors.in_process.time.monotonic", clock)
     epochs = folds.epochs()
     next(epochs)
     with pytest.raises(QuorumLost):

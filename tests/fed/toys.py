@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fed.calls import Executor, Start
 from fed.client import Client, LocalPlan, learn
-from fed.in_process import in_process
+from fed.executor import Executor, Start
+from fed.executors.in_process import in_process
 from fed.options import Federation
 from fed.rounds import FederatedFolds
 from fed.updates import Layout, Update

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from fed.aggregators import PartialSum
-from fed.calls import Answer, Call, Executor, of_fold
 from fed.client import Client, LocalPlan, Site
-from fed.working import Done, answer_of, late, settle, task_of, work
+from fed.executor import Answer, Call, Executor, of_fold
+from fed.executors.jobs import Done, answer_of, late, settle, task_of, work
 
 
 def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu") -> Executor:

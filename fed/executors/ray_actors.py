@@ -1,4 +1,4 @@
-"""Clients in Ray actors that live for all rounds and folds: the same bits as `fed.in_process`, on many cores.
+"""Clients in Ray actors that live for all rounds and folds: the same bits as `fed.executors.in_process`, on many cores.
 
 An actor holds some clients' data and one network. The weights of a round are put once; sums are formed in the
 actor. A dead actor is replaced and its clients try again. The only importer of ray in this package.
@@ -14,12 +14,12 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed.calls import FAILED, Answer, Call, Executor, Start, of_fold
 from fed.client import Client, Job, LocalPlan
-from fed.flight import Flight, Reference, Slot, failure_of
-from fed.house import House
-from fed.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, shortfall, span
-from fed.working import Done, Task, late
+from fed.executor import FAILED, Answer, Call, Executor, Start, of_fold
+from fed.executors.client_process import ClientProcess
+from fed.executors.jobs import Done, Task, late
+from fed.executors.pending_call import Flight, Reference, Slot, failure_of
+from fed.executors.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, shortfall, span
 
 # A client under whom an actor has died so often is given up; all ours.
 MAX_TRIES = 3
@@ -220,7 +220,7 @@ class Pool:
         if self._group is not None:
             strategy = PlacementGroupSchedulingStrategy(placement_group=self._group)
         slot.actor = (
-            ray.remote(concurrency_groups={"control": 1})(House)
+            ray.remote(concurrency_groups={"control": 1})(ClientProcess)
             .options(
                 num_cpus=cpus,
                 num_gpus=gpus,

@@ -3,7 +3,7 @@
 import os
 
 
-class Doorman:
+class StandIn:
     def __init__(self, *_: object) -> None:
         pass
 

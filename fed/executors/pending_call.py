@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fed.aggregators import PartialSum
-from fed.calls import FAILED, Answer, Call, Failure, Report
 from fed.client import Job
-from fed.working import Done, answer_of, late
+from fed.executor import FAILED, Answer, Call, Failure, Report
+from fed.executors.jobs import Done, answer_of, late
 
 Reference = Any  # of what an actor will answer; opaque here
 

@@ -1,6 +1,6 @@
 """What the algorithm asks of an executor and what comes back: the one interface between `rounds` and where clients run.
 
-An executor is two functions. `fed.in_process` and `fed.actors` each make one, and give the same bits.
+An executor is two functions. `in_process` and `ray_actors` in fed/executors/ each make one, and give the same bits.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fed.aggregators import SUMMED, PartialSum, added
-from fed.calls import FAILED, LATE, Answer, Call, Failure, Report, Value
 from fed.client import ClientState, Job, Site
+from fed.executor import FAILED, LATE, Answer, Call, Failure, Report, Value
 from fed.updates import Expected, Floats, Integers, admit
 
 

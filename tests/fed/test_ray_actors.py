@@ -15,18 +15,18 @@ import ray
 import torch
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed import actors
-from fed.actors import Pool, bundles_for, check_cluster, in_actors
 from fed.aggregators import PartialSum
-from fed.calls import Executor, Report, Start
 from fed.client import Client, Description, LocalPlan
-from fed.keeping import Keeper
-from fed.placement import ClusterTooSmall
-from fed.records import QuorumLost
+from fed.executor import Executor, Report, Start
+from fed.executors import ray_actors as actors
+from fed.executors.jobs import Done
+from fed.executors.placement import ClusterTooSmall
+from fed.executors.ray_actors import Pool, bundles_for, check_cluster, in_actors
+from fed.executors.reuse import Keeper
+from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds
-from fed.working import Done
 from models.epochs import Evaluation
-from tests.fed.doorman import Doorman
+from tests.fed.stand_in import StandIn
 from tests.fed.test_rounds import planted
 from tests.fed.toys import SERIES, SPLITS, assert_same, federation, learning, misbehaving, trained, write
 from tests.models.toys import recipe
@@ -225,7 +225,7 @@ def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkey
     assert check_cluster(20, **shape) == expected
     assert bundles_for(20, **shape)[1:] == [{"CPU": 0.01, "GPU": gpus}] * expected
     # Twenty processes that need not import torch: only their places matter here.
-    monkeypatch.setattr(actors, "House", Doorman)
+    monkeypatch.setattr(actors, "House", StandIn)
     monkeypatch.setattr(actors, "assigned_device", print)
     people: Any = [SimpleNamespace(name=f"P{i}") for i in range(20)]
     executor = in_actors(**shape)(people, SimpleNamespace())  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from torch import Tensor
 from fed.aggregators import ServerState
 from fed.client import ClientState, LocalPlan
 from fed.cohort import Cohort, Descriptions
-from fed.records import Round, round_from
+from fed.round_records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
 from models.splits import FoldSplit

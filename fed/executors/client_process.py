@@ -8,18 +8,18 @@ from dataclasses import replace
 import torch
 
 from fed.aggregators import PartialSum
-from fed.calls import LATE
 from fed.client import Client, LocalPlan, Site
-from fed.flight import failure_of
+from fed.executor import LATE
+from fed.executors.jobs import Done, Task, settle, work
+from fed.executors.pending_call import failure_of
 from fed.updates import Floats, Integers
-from fed.working import Done, Task, settle, work
 from models.memory import keep_freed_memory, prefer_large_pages
 
 # Here and not in a house: what it is built from may hold tensors already.
 prefer_large_pages()
 
 
-class House:
+class ClientProcess:
     """A site behind a door: jobs run one at a time, sums are handed out beside them, by another thread."""
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fed.exact import BLOCK, MAX_TOTAL, ExactSum, mean_of, nearest_float32
+from fed.exact_sums import BLOCK, MAX_TOTAL, ExactSum, mean_of, nearest_float32
 
 LARGEST = float(np.finfo(np.float32).max)
 FLOATS = st.floats(min_value=-LARGEST, max_value=LARGEST, width=32)

@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 
 from fed.aggregators import SUMMED, ServerState, aggregator_of, from_sums
-from fed.calls import REFUSED, Answer, Failure, Report
 from fed.client import ClientState
+from fed.executor import REFUSED, Answer, Failure, Report
 from fed.updates import Expected, Floats, Integers, Update, admit
 from models.ccc import Moments
 from models.epochs import Evaluation

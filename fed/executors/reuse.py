@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from fed.calls import Executor, Start
 from fed.client import Client, LocalPlan
+from fed.executor import Executor, Start
 
 
 class Keeper:

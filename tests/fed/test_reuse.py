@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from fed.calls import Executor
 from fed.client import Client, LocalPlan
-from fed.in_process import in_process
-from fed.keeping import Keeper
+from fed.executor import Executor
+from fed.executors.in_process import in_process
+from fed.executors.reuse import Keeper
 from models.windows import Series
 from tests.fed.toys import RECIPE, SERIES, assert_same, in_memory, trained
 

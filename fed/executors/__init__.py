@@ -1,0 +1,1 @@
+"""Where a federation's clients run: in this process, or in Ray actors."""
