@@ -21,7 +21,7 @@ from ray import tune
 
 from fed.executors.placement import ClusterTooSmall
 from fed.executors.ray_actors import assigned_device, bundles_for, in_actors
-from fed.executors.reuse import Keeper
+from fed.executors.reuse import ReusedClients
 from models.memory import keep_freed_memory
 from models.seeds import seed_for
 from models.training import Epoch
@@ -139,9 +139,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return {**self.last, "done": True}
 
 
-def _clients(options: SearchOptions) -> Keeper:
+def _clients(options: SearchOptions) -> ReusedClients:
     """Say how a federation's clients are held: by Ray actors in the trial's own placement group."""
-    return Keeper(
+    return ReusedClients(
         in_actors(
             client_actors=options.client_actors,
             cpus_per_client=options.cpus_per_client,

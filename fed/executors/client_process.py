@@ -1,4 +1,4 @@
-"""What lives in a client process: a site, the sums formed there, and a lock between them. No Ray."""
+"""The Ray actor that hosts some clients, without Ray: one job at a time, partial sums returned by a second thread."""
 
 import os
 import threading
@@ -15,12 +15,12 @@ from fed.executors.pending_call import failure_of
 from fed.updates import Floats, Integers
 from models.memory import keep_freed_memory, prefer_large_pages
 
-# Here and not in a house: what it is built from may hold tensors already.
+# Before a ClientProcess is made: what it is made of may hold tensors already.
 prefer_large_pages()
 
 
 class ClientProcess:
-    """A site behind a door: jobs run one at a time, sums are handed out beside them, by another thread."""
+    """Hosts some clients. Jobs run one at a time; a second thread returns partial sums, so a slow client blocks nobody."""
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
         """Take the share of the machine that was assigned; nothing is read yet."""
@@ -32,7 +32,7 @@ class ClientProcess:
         self._taken: set[tuple[int, int]] = set()
 
     def pid(self) -> int:
-        """Answer as soon as there is somebody to answer: with the number of this process."""
+        """Return the number of this process; an answer says that it has started."""
         return os.getpid()
 
     def work(self, task: Task, sent: tuple[Floats, Integers] | None, call: int, summed: str | None) -> Done:
@@ -52,7 +52,7 @@ class ClientProcess:
         return done
 
     def take_sum(self, call: int, fold: int) -> PartialSum | None:
-        """Hand over a fold's sum, also while a late client is still at work; who comes later is not in it."""
+        """Return a fold's sum, also while a late client is still at work; clients that finish later are not in it."""
         with self._lock:
             # What is left of earlier calls, which were broken off, will never be asked for.
             self._sums = {place: total for place, total in self._sums.items() if place[0] == call}
@@ -60,7 +60,7 @@ class ClientProcess:
             return self._sums.pop((call, fold), None)
 
     def take(self, plan: LocalPlan) -> None:
-        """Turn to another configuration of the same clients, whose data stay."""
+        """Switch to another configuration of the same clients; loaded data are kept."""
         with self._lock:
             self._site.take(plan)
             self._sums, self._taken = {}, set()

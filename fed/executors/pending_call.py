@@ -15,7 +15,7 @@ Reference = Any  # of what an actor will answer; opaque here
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Slot:
-    """A place for an actor: who sits there, the actor of the moment, and how often it died for nothing."""
+    """One actor slot: its assigned clients, the current actor, and consecutive deaths without a finished job."""
 
     names: list[str]
     actor: Any = None
@@ -26,7 +26,7 @@ class Slot:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Flight:
+class PendingCall:
     """The state of one call; a slot's sum of a fold counts as in as soon as it is in `sums`, None for no sum."""
 
     call: Call
@@ -107,7 +107,7 @@ class Flight:
 
 
 def failure_of(job: Job, kind: str, reason: str, traceback: str = "") -> Failure:
-    """Say what became of a job."""
+    """Return the outcome of a job."""
     return Failure(fold=job.fold, client=job.client, kind=kind, reason=reason, traceback=traceback)
 
 

@@ -18,7 +18,7 @@ from fed.client import Client, Job, LocalPlan
 from fed.executor import FAILED, Answer, Call, Executor, Start, of_fold
 from fed.executors.client_process import ClientProcess
 from fed.executors.jobs import Done, Task, late
-from fed.executors.pending_call import Flight, Reference, Slot, failure_of
+from fed.executors.pending_call import PendingCall, Reference, Slot, failure_of
 from fed.executors.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, shortfall, span
 
 # A client under whom an actor has died so often is given up; all ours.
@@ -184,7 +184,7 @@ class Pool:
     def run(self, call: Call) -> Iterator[Answer]:
         """Give every fold's answer as soon as it is complete; late clients are dropped at the deadline."""
         self._calls += 1
-        flight = Flight(
+        waiting = PendingCall(
             call=call,
             serial=self._calls,
             sent=self._put(call),
@@ -197,19 +197,19 @@ class Pool:
                 slot.barren_deaths = 0
                 if slot.actor is None:
                     self._create(slot)
-            for jobs in flight.jobs.values():
+            for jobs in waiting.jobs.values():
                 for slot in self._slots:
-                    self._submit(flight, slot, self._ordered(slot, jobs))
-            left = list(flight.jobs)
+                    self._submit(waiting, slot, self._ordered(slot, jobs))
+            left = list(waiting.jobs)
             while left:
-                busy = [] if self._step(flight) else self._break_off(flight)
+                busy = [] if self._step(waiting) else self._break_off(waiting)
                 for slot in busy:
                     _end(slot)  # whoever is still at work would keep the next call waiting
-                for fold in [fold for fold in left if flight.complete(fold)]:
+                for fold in [fold for fold in left if waiting.complete(fold)]:
                     left.remove(fold)
-                    yield flight.answer(fold)
+                    yield waiting.answer(fold)
         finally:
-            for slot, _ in flight.pending.values():
+            for slot, _ in waiting.pending.values():
                 _end(slot)
         if call.kind == "train":
             self._repack()
@@ -248,36 +248,36 @@ class Pool:
         mine = [job for job in jobs if job.client in slot.names]
         return sorted(mine, key=lambda job: (job.client in self._late, -self._seconds.get(job.client, 0.0)))
 
-    def _submit(self, flight: Flight, slot: Slot, jobs: Sequence[Job]) -> None:
-        call = flight.call
+    def _submit(self, waiting: PendingCall, slot: Slot, jobs: Sequence[Job]) -> None:
+        call = waiting.call
         for job in jobs:
             task = Task(kind=call.kind, number=call.number, job=job, state=call.states.get((job.fold, job.client)))
-            reference = slot.actor.work.remote(task, flight.sent, flight.serial, call.summed)
-            flight.pending[reference] = slot, job
+            reference = slot.actor.work.remote(task, waiting.sent, waiting.serial, call.summed)
+            waiting.pending[reference] = slot, job
 
-    def _step(self, flight: Flight) -> bool:
+    def _step(self, waiting: PendingCall) -> bool:
         """Wait for one thing to happen and take note of it; False when the deadline has passed."""
         starting = {slot.starting: slot for slot in self._slots if slot.starting is not None}
-        assert flight.pending or flight.asked, "a call that is not complete, and nothing under way"
-        waited = [*flight.pending, *flight.asked, *starting]
-        until = min([flight.end, *(slot.start_by for slot in starting.values())])
+        assert waiting.pending or waiting.asked, "a call that is not complete, and nothing under way"
+        waited = [*waiting.pending, *waiting.asked, *starting]
+        until = min([waiting.end, *(slot.start_by for slot in starting.values())])
         # At least a glance: something may have arrived on the dot.
         ready, _ = ray.wait(waited, num_returns=1, timeout=max(0.0, until - time.monotonic()))
-        if time.monotonic() >= flight.end:
+        if time.monotonic() >= waiting.end:
             return False
         for reference in ready:
             if reference in starting:
                 starting[reference].starting = None  # if it died instead, its jobs will say so
-            elif reference in flight.asked:
-                self._receive_sum(flight, reference)
-            elif reference in flight.pending:
-                self._receive(flight, reference)
+            elif reference in waiting.asked:
+                self._receive_sum(waiting, reference)
+            elif reference in waiting.pending:
+                self._receive(waiting, reference)
         for slot in starting.values():
             if slot.starting is not None and time.monotonic() >= slot.start_by:
                 if time.monotonic() < slot.wait_by and self._lacks_room():
                     slot.start_by = time.monotonic() + ROOM_LOOK_SECONDS
                 else:
-                    self._give_up(flight, slot, f"no room for its process within {START_SECONDS:g} s")
+                    self._give_up(waiting, slot, f"no room for its process within {START_SECONDS:g} s")
         return True
 
     def _lacks_room(self) -> bool:
@@ -287,85 +287,85 @@ class Pool:
         wanted = [share] * len(self._slots) if self._group is None else self._group.bundle_specs
         return bool(shortfall(wanted, nodes))
 
-    def _receive(self, flight: Flight, reference: Reference) -> None:
-        slot, job = flight.pending[reference]
+    def _receive(self, waiting: PendingCall, reference: Reference) -> None:
+        slot, job = waiting.pending[reference]
         try:
             done: Done = ray.get(reference)
         except RayTaskError as error:
             done = Done(failure=failure_of(job, FAILED, _last_line(error), str(error)))
         except RayError as error:
-            self._replace(flight, slot, error)
+            self._replace(waiting, slot, error)
             return
-        del flight.pending[reference]
+        del waiting.pending[reference]
         slot.barren_deaths = 0
-        flight.finish(job, done)
-        if done.failure is None and flight.call.kind == "train":
+        waiting.finish(job, done)
+        if done.failure is None and waiting.call.kind == "train":
             self._seconds[job.client] = done.value.seconds
             self._late.discard(job.client)
-        self._ask_for_sum(flight, slot, job.fold)
+        self._ask_for_sum(waiting, slot, job.fold)
 
-    def _ask_for_sum(self, flight: Flight, slot: Slot, fold: int) -> None:
-        if flight.wants_sum(slot, fold):
+    def _ask_for_sum(self, waiting: PendingCall, slot: Slot, fold: int) -> None:
+        if waiting.wants_sum(slot, fold):
             beside = slot.actor.take_sum.options(concurrency_group="control")
-            flight.asked[beside.remote(flight.serial, fold)] = slot, fold
+            waiting.asked[beside.remote(waiting.serial, fold)] = slot, fold
 
-    def _receive_sum(self, flight: Flight, reference: Reference) -> None:
-        slot, fold = flight.asked[reference]
+    def _receive_sum(self, waiting: PendingCall, reference: Reference) -> None:
+        slot, fold = waiting.asked[reference]
         try:
             total = ray.get(reference)
         except RayError as error:
-            self._replace(flight, slot, error)
+            self._replace(waiting, slot, error)
             return
-        del flight.asked[reference]
-        flight.sums[fold, id(slot)] = total
+        del waiting.asked[reference]
+        waiting.sums[fold, id(slot)] = total
 
-    def _replace(self, flight: Flight, slot: Slot, error: RayError) -> None:
+    def _replace(self, waiting: PendingCall, slot: Slot, error: RayError) -> None:
         """Put a new actor where one died; its jobs, and those whose sum died with it, are done again."""
         _end(slot)
-        was_at_work = any(owner is slot for owner, _ in flight.pending.values())
-        again = flight.lose(slot)
+        was_at_work = any(owner is slot for owner, _ in waiting.pending.values())
+        again = waiting.lose(slot)
         slot.barren_deaths += 1
         blamed = again[0] if was_at_work else None
         if blamed is not None:
-            flight.deaths[blamed.client] += 1
-            if flight.deaths[blamed.client] >= MAX_TRIES:
+            waiting.deaths[blamed.client] += 1
+            if waiting.deaths[blamed.client] >= MAX_TRIES:
                 again.remove(blamed)
-                flight.fail(blamed, f"its process died {MAX_TRIES} times: {_last_line(error)}", str(error))
+                waiting.fail(blamed, f"its process died {MAX_TRIES} times: {_last_line(error)}", str(error))
         self._create(slot)
-        self._submit(flight, slot, again)
+        self._submit(waiting, slot, again)
         if blamed is not None:
-            self._ask_for_sum(flight, slot, blamed.fold)
+            self._ask_for_sum(waiting, slot, blamed.fold)
         if slot.barren_deaths >= MAX_BARREN_DEATHS:
-            self._give_up(flight, slot, f"its process died {slot.barren_deaths} times in a row: {_last_line(error)}")
+            self._give_up(waiting, slot, f"its process died {slot.barren_deaths} times in a row: {_last_line(error)}")
 
-    def _give_up(self, flight: Flight, slot: Slot, reason: str) -> None:
+    def _give_up(self, waiting: PendingCall, slot: Slot, reason: str) -> None:
         """Fail all that a slot has left to do; the next call tries it afresh."""
         _end(slot)
-        for job in flight.lose(slot):
-            flight.fail(job, reason)
-        for fold in flight.jobs:
-            self._ask_for_sum(flight, slot, fold)
+        for job in waiting.lose(slot):
+            waiting.fail(job, reason)
+        for fold in waiting.jobs:
+            self._ask_for_sum(waiting, slot, fold)
 
-    def _break_off(self, flight: Flight) -> list[Slot]:
+    def _break_off(self, waiting: PendingCall) -> list[Slot]:
         """Drop all who are late, by name; fetch the sums of those who were in time. Gives the slots still at work."""
         busy = []
-        for slot, job in flight.pending.values():
-            flight.finish(job, late(flight.call, job))
+        for slot, job in waiting.pending.values():
+            waiting.finish(job, late(waiting.call, job))
             self._late.add(job.client)
             busy.append(slot)
-        flight.pending = {}
-        for fold in flight.jobs:
+        waiting.pending = {}
+        for fold in waiting.jobs:
             for slot in self._slots:
-                self._ask_for_sum(flight, slot, fold)
-        if flight.asked:
-            ray.wait(list(flight.asked), num_returns=len(flight.asked), timeout=GRACE_SECONDS)
-        for reference, (slot, fold) in flight.asked.items():
+                self._ask_for_sum(waiting, slot, fold)
+        if waiting.asked:
+            ray.wait(list(waiting.asked), num_returns=len(waiting.asked), timeout=GRACE_SECONDS)
+        for reference, (slot, fold) in waiting.asked.items():
             try:
-                flight.sums[fold, id(slot)] = ray.get(reference, timeout=0)
+                waiting.sums[fold, id(slot)] = ray.get(reference, timeout=0)
             except RayError:  # dead, or silent for too long
-                flight.lose_sum(slot, fold)
+                waiting.lose_sum(slot, fold)
                 busy.append(slot)
-        flight.asked = {}
+        waiting.asked = {}
         return busy
 
     def _repack(self) -> None:

@@ -1,4 +1,4 @@
-"""Clients that stay where they are from one trial to the next: processes, and the data they have read."""
+"""Reuse of client processes, with the data that they have read, from one trial to the next."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from fed.client import Client, LocalPlan
 from fed.executor import Executor, Start
 
 
-class Keeper:
+class ReusedClients:
     """Starts an executor as `start` does, and hands the same one out again while the clients stay the same.
 
     A process that imports torch and reads its clients' data takes seconds, which a search would spend anew with every
@@ -20,7 +20,7 @@ class Keeper:
         self._kept: Executor | None = None
 
     def __call__(self, clients: Sequence[Client], plan: LocalPlan) -> Executor:
-        """Give an executor whose `close` leaves everything as it is."""
+        """Return an executor whose `close` leaves everything as it is."""
         if self._kept is not None and self._clients == tuple(clients):
             self._kept.take(plan)
         else:
@@ -29,7 +29,7 @@ class Keeper:
         return Executor(run=self._kept.run, take=self._kept.take, close=lambda: None)
 
     def close(self) -> None:
-        """Give processes and memory back."""
+        """End the processes and free their memory."""
         if self._kept is not None:
             self._kept.close()
         self._kept = None

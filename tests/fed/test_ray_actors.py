@@ -22,7 +22,7 @@ from fed.executors import ray_actors as actors
 from fed.executors.jobs import Done
 from fed.executors.placement import ClusterTooSmall
 from fed.executors.ray_actors import Pool, bundles_for, check_cluster, in_actors
-from fed.executors.reuse import Keeper
+from fed.executors.reuse import ReusedClients
 from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds
 from models.epochs import Evaluation
@@ -87,7 +87,7 @@ def with_pool(clients: list[Client], shape: dict[str, Any], **settings: Any) -> 
 
 def test_processes_stay_for_the_next_configuration_and_the_dead_are_replaced(clients: list[Client]) -> None:
     pools: list[Pool] = []
-    keeper = Keeper(started(in_actors(**TWO), pools))
+    keeper = ReusedClients(started(in_actors(**TWO), pools))
     pids = []
     for chosen in (recipe(epochs=2), recipe(epochs=2, network="bilstm", hidden_size=5, sequence_length=7)):
         assert_same(trained(start=keeper, clients=clients, chosen=chosen), trained(chosen=chosen))

@@ -8,7 +8,7 @@ import pytest
 from fed.client import Client, LocalPlan
 from fed.executor import Executor
 from fed.executors.in_process import in_process
-from fed.executors.reuse import Keeper
+from fed.executors.reuse import ReusedClients
 from models.windows import Series
 from tests.fed.toys import RECIPE, SERIES, assert_same, in_memory, trained
 
@@ -34,7 +34,7 @@ def clients(read: list[str]) -> list[Client]:
 
 
 def test_configurations_follow_one_another_as_if_each_were_the_first(clients: list[Client], read: list[str]) -> None:
-    keeper = Keeper(in_process)
+    keeper = ReusedClients(in_process)
     for aggregator in ("mean", "personalised"):
         for chosen in CONFIGURATIONS:
             settings = {"chosen": chosen, "aggregator": aggregator, "optimiser": "kept"}
@@ -48,7 +48,7 @@ def test_other_clients_take_the_place_of_those_before(clients: list[Client], rea
     def start(people: Sequence[Client], plan: LocalPlan) -> Executor:
         return replace(in_process(people, plan), close=lambda: closed.append(len(people)))
 
-    keeper = Keeper(start)
+    keeper = ReusedClients(start)
     trained(start=keeper, clients=clients)
     assert closed == []
     others = in_memory(SERIES)
