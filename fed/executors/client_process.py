@@ -20,7 +20,7 @@ prefer_large_pages()
 
 
 class ClientProcess:
-    """Hosts some clients. Jobs run one at a time; a second thread returns partial sums, so a slow client blocks nobody."""
+    """Hosts some clients. Jobs run one at a time; a second thread returns partial sums: a slow client blocks nobody."""
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
         """Take the share of the machine that was assigned; nothing is read yet."""
