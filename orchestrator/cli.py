@@ -8,13 +8,13 @@ import click
 
 from orchestrator import cli_models, exit_codes, terminal
 from orchestrator import options as opt
-from orchestrator.endings import SearchEnded
 from orchestrator.errors import InputError, printable
 from orchestrator.interrupts import take_as_ctrl_c
+from orchestrator.search.endings import SearchEnded
 from orchestrator.tracking.address import hide_password, leave_command_line
 from orchestrator.unforeseen import unforeseen
 
-RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
+RUN = "affect-orchestrator.search.run"  # in a context's meta: the folder of the run that is under way
 
 
 class Guarded(click.Group):
@@ -267,7 +267,7 @@ def _show(line: str) -> None:
 
 def _execute(ctx: click.Context, ready: Any) -> None:
     from orchestrator import preview
-    from orchestrator.run import execute
+    from orchestrator.search.run import execute
 
     ctx.meta[RUN] = ready.output
     with ready.claim:

@@ -96,8 +96,8 @@ def ray_cluster() -> Iterator[StartRay]:
     """Starts the local Ray that the searches of one test session share; again, where a test has ended it."""
     import ray
 
-    from orchestrator import cluster
     from orchestrator.plan import SearchOptions
+    from orchestrator.search import cluster
 
     with contextlib.ExitStack() as sessions:
 

@@ -14,8 +14,8 @@ import pytest
 import ray
 from click.testing import CliRunner
 
-from orchestrator import tuning
 from orchestrator.cli import cli
+from orchestrator.search import tune as tuning
 from tests.disturbing import PATIENCE_SECONDS
 
 ONLY_PLACE = "only place"

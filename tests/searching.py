@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator import launch
 from orchestrator.choices import DataOptions, Request
 from orchestrator.plan import SearchOptions
-from orchestrator.run import execute
+from orchestrator.search.run import execute
 from tune_spaces.method import HParams
 
 FAST = {"epochs": 2, "num_folds": 3}

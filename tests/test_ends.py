@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import exit_codes
-from orchestrator.local_ray import MARK
+from orchestrator.search.local_ray import MARK
 from tests.conftest import ROOT, read_summary
 from tests.disturbing import PATIENCE_SECONDS, TRIAL, workers
 

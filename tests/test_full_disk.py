@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator import exit_codes
-from orchestrator.endings import folder_of, unwritable
 from orchestrator.run_folder import FAILURE_FILE
+from orchestrator.search.endings import folder_of, unwritable
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
 pytestmark = LEFT_OPEN

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import watchdog
 from orchestrator.run_folder import FAILURE_FILE
-from orchestrator.watchdog import Patience
-from orchestrator.watching import WORKER_DEATHS
+from orchestrator.search import watchdog
+from orchestrator.search.watch import WORKER_DEATHS
+from orchestrator.search.watchdog import Patience
 from tests.conftest import LEFT_OPEN, Run
 from tests.disturbing import TRIAL, Disturbance, disturbed, workers
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from orchestrator.lifeline import Answering
+from orchestrator.search.lifeline import Answering
 from tests.conftest import ROOT
 
 BEGIN = (

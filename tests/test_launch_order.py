@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import tuning
 from orchestrator.plan import Plan, SearchOptions
-from orchestrator.progress import Observer
+from orchestrator.search import tune as tuning
+from orchestrator.search.progress import Observer
 from tests.records import make_plan
 
 Handed = Callable[..., list[str]]

@@ -22,9 +22,9 @@ MAY_IMPORT = {
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
     "ray": {
-        "orchestrator/cluster.py",
-        "orchestrator/tuning.py",
-        "orchestrator/watching.py",
+        "orchestrator/search/cluster.py",
+        "orchestrator/search/tune.py",
+        "orchestrator/search/watch.py",
         "fed/executors/ray_actors.py",
     },
     "pandas": {"orchestrator/corpora/"},
@@ -37,7 +37,7 @@ ONLY_IN = {
         "orchestrator/preview.py",
         "orchestrator/tracking/models.py",
         "orchestrator/trunk.py",
-        "orchestrator/tuning.py",
+        "orchestrator/search/tune.py",
     },
 }
 # Start at once: these, and all that they import at module level, never reach torch, ray or mlflow.

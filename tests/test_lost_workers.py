@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator import tuning
 from orchestrator.files import read_json, write_json
-from orchestrator.progress import Observer
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
-from orchestrator.watching import WORKER_DEATHS, WORKER_DIED, Halving, Watch
+from orchestrator.search import tune as tuning
+from orchestrator.search.progress import Observer
+from orchestrator.search.watch import WORKER_DEATHS, WORKER_DIED, Halving, Watch
 from tests.records import make_plan, make_result
 
 PLAN = make_plan()

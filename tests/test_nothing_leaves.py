@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from orchestrator import tuning
+from orchestrator.search import tune as tuning
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.video_files import write_picture
 from tests.corpora.writers import three_people, write_folder

@@ -6,9 +6,9 @@ import pytest
 
 from fed.options import Federation
 from orchestrator.files import write_json
-from orchestrator.first_failure import first_failure_told
-from orchestrator.progress import SILENT_SECONDS, Observer
 from orchestrator.run_folder import CHECKPOINT_FOLDER, CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, RESULT_FILE
+from orchestrator.search.failures import first_failure_told
+from orchestrator.search.progress import SILENT_SECONDS, Observer
 from orchestrator.trial_files import tidy
 from tests.records import make_plan, make_result
 

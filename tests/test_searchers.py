@@ -1,8 +1,8 @@
 import pytest
 
 from orchestrator.plan import SearchOptions
-from orchestrator.searchers import GENERATION, OptunaGenerations, StopSearch
-from orchestrator.tuning import VALIDATION_LOSS, _as_ray_searcher
+from orchestrator.search.optuna_search import GENERATION, OptunaGenerations, StopSearch
+from orchestrator.search.tune import VALIDATION_LOSS, _as_ray_searcher
 from tests.records import make_plan, make_result
 
 SIZES = tuple(range(2, 42))

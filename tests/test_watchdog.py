@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.watchdog import Listener, Patience, Shortage, Silence
+from orchestrator.search.watchdog import Listener, Patience, Shortage, Silence
 
 PATIENCE = Patience(factor=10.0, least_seconds=60.0, first_seconds=600.0, kill_factor=2.0)
 

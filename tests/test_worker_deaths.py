@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
-from orchestrator.watching import WORKER_DEATHS
+from orchestrator.search.watch import WORKER_DEATHS
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.disturbing import TRIAL, Disturbance, disturbed
 

@@ -25,10 +25,10 @@ from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE, MODEL_FOLDER
+from orchestrator.search.trial import make_recipe
 from orchestrator.tracking.location import is_run_id
 from orchestrator.tracking.secrets import recall
 from orchestrator.tracking.writer import read_state
-from orchestrator.trial import make_recipe
 from orchestrator.trunk import TRUNK, Trunk, load_trunk
 from tune_spaces.method import HParams
 

@@ -17,8 +17,8 @@ from orchestrator.plan_file import save_plan
 from orchestrator.results import Outcome
 from orchestrator.run_folder import CHECKSUMS_FILE, RESULT_FILE, SUMMARY_FILE, TRIALS_FOLDER
 from orchestrator.run_records import Summary
+from orchestrator.search.trial import TrialRun
 from orchestrator.tracking import records
-from orchestrator.trial import TrialRun
 from orchestrator.trial_files import read_results
 
 FOLDER = Path(__file__).parent

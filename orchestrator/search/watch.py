@@ -17,11 +17,11 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from fed.executors.placement import in_words, shortfall
-from orchestrator.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.interrupts import asked_to_end
-from orchestrator.progress import Observer
 from orchestrator.run_records import Failure, TrialResult
-from orchestrator.watchdog import Listener, Shortage, Silence
+from orchestrator.search.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
+from orchestrator.search.progress import Observer
+from orchestrator.search.watchdog import Listener, Shortage, Silence
 
 VALIDATION_LOSS = "validation_loss"
 ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before

@@ -25,17 +25,19 @@ from fed.executors.reuse import ReusedClients
 from models.memory import keep_freed_memory
 from models.seeds import seed_for
 from models.training import Epoch
-from orchestrator import watchdog
 from orchestrator.dataset import Dataset
-from orchestrator.endings import unwritable
 from orchestrator.errors import InputError
-from orchestrator.first_failure import first_failure_told
 from orchestrator.interrupts import asked_to_end
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
-from orchestrator.progress import Observer
 from orchestrator.run_records import TrialResult
-from orchestrator.searchers import OptunaGenerations, StopSearch
-from orchestrator.trial import TrialRun, make_recipe
+from orchestrator.search import watchdog
+from orchestrator.search.endings import unwritable
+from orchestrator.search.failures import first_failure_told
+from orchestrator.search.optuna_search import OptunaGenerations, StopSearch
+from orchestrator.search.progress import Observer
+from orchestrator.search.trial import TrialRun, make_recipe
+from orchestrator.search.watch import VALIDATION_LOSS, WORKER_DEATHS, Ender, Halving, InOrder, Watch
+from orchestrator.search.watchdog import Listener, Patience, Shortage
 from orchestrator.trial_files import (
     read_failures,
     read_results,
@@ -43,8 +45,6 @@ from orchestrator.trial_files import (
     seal_progress,
     tidy,
 )
-from orchestrator.watchdog import Listener, Patience, Shortage
-from orchestrator.watching import VALIDATION_LOSS, WORKER_DEATHS, Ender, Halving, InOrder, Watch
 
 PLACEMENT_GRACE_SECONDS = 60.0
 REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results

@@ -41,7 +41,7 @@ def train_again(plan: Plan, dataset: Dataset, uids: Collection[str], **places: A
     """Train just these trials, whatever the search would choose."""
     if not uids:
         return
-    from orchestrator import tuning
+    from orchestrator.search import tune as tuning
 
     trials = tuple(trial for trial in plan.trials if trial.uid in uids)
     search = dataclasses.replace(plan.search, search="grid", scheduler="fifo", max_trials=None, hours=None)

@@ -14,16 +14,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from orchestrator import baseline, exit_codes, repair, results, summary
+from orchestrator import baseline, exit_codes, results, summary
 from orchestrator.dataset import Dataset
-from orchestrator.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.errors import doing
 from orchestrator.files import write_json
 from orchestrator.json_records import newer_keys
 from orchestrator.launch import Launch
 from orchestrator.plan import Plan, describe
 from orchestrator.plan_file import save_plan
-from orchestrator.progress import Observer
 from orchestrator.report import figure_files
 from orchestrator.report.evidence import FailedTrial, Search
 from orchestrator.results import Outcome
@@ -39,6 +37,9 @@ from orchestrator.run_folder import (
     trials_folder,
 )
 from orchestrator.run_records import Summary
+from orchestrator.search import repair
+from orchestrator.search.endings import SearchEnded, StorageFull, folder_of, unwritable
+from orchestrator.search.progress import Observer
 from orchestrator.tracking.tracker import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results, set_aside_damaged
 
@@ -65,7 +66,8 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
     if plan.search.address:
         # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    from orchestrator import cluster, tuning
+    from orchestrator.search import cluster
+    from orchestrator.search import tune as tuning
 
     uids = [trial.uid for trial in plan.trials]
     with cluster.ray_session(plan.search, output) as session, _faults_of_storage(output):
@@ -116,7 +118,7 @@ def _say_newer(observer: Observer) -> None:
 
 def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, str], observer: Observer) -> str | None:
     """Train what is left, and again what is lost; return what ended it early: the user, the time, or nothing."""
-    from orchestrator import tuning
+    from orchestrator.search import tune as tuning
 
     folder = observer.trials_folder
     places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}

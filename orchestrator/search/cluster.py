@@ -15,11 +15,11 @@ import ray
 
 from orchestrator.errors import InputError
 from orchestrator.interrupts import take_as_ctrl_c
-from orchestrator.lifeline import Alive, Answering, Lifeline, end_process, kill_marked
-from orchestrator.local_ray import LOOPBACK, MARK, RAYS_PART, environment, temporary_folder, token
 from orchestrator.plan import SearchOptions
 from orchestrator.run_folder import LOG_FILE
 from orchestrator.run_log import errors_into, terminal
+from orchestrator.search.lifeline import Alive, Answering, Lifeline, end_process, kill_marked
+from orchestrator.search.local_ray import LOOPBACK, MARK, RAYS_PART, environment, temporary_folder, token
 
 CONNECT_SECONDS = 5.0
 STORAGE_CHECK_SECONDS = 60.0
