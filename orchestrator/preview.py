@@ -88,7 +88,7 @@ def dry_run(launch: Launch) -> str:
     import torch
 
     from models.calibration import estimate_seconds
-    from orchestrator.search.trial import make_recipe
+    from orchestrator.recipe import make_recipe
 
     plan, dataset = launch.plan, launch.dataset
     trials = plan.trials[: plan.num_planned]

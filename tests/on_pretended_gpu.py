@@ -15,7 +15,7 @@ import ray
 from click.testing import CliRunner
 
 from orchestrator.cli import cli
-from orchestrator.search import tune as tuning
+from orchestrator.search import tune
 from tests.disturbing import PATIENCE_SECONDS
 
 ONLY_PLACE = "only place"
@@ -67,7 +67,7 @@ def main() -> None:
         before = groups()
         with pytest.MonkeyPatch.context() as patch:
             if words[0] == ONLY_PLACE:
-                patch.setattr(tuning, "_run", only_placed)
+                patch.setattr(tune, "_run", only_placed)
             result = CliRunner().invoke(cli, [word for word in words if word != ONLY_PLACE])
         records.append(
             {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.plan import Plan, SearchOptions
-from orchestrator.search import tune as tuning
+from orchestrator.search import tune
 from orchestrator.search.progress import Observer
 from tests.records import make_plan
 
@@ -38,11 +38,11 @@ def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handed:
             def fit(self) -> None:
                 """Train nothing."""
 
-        monkeypatch.setattr(tuning.tune, "Tuner", Taken)
-        monkeypatch.setattr(tuning.tune, "with_parameters", lambda trainable, **_: trainable)
+        monkeypatch.setattr(tune.tune, "Tuner", Taken)
+        monkeypatch.setattr(tune.tune, "with_parameters", lambda trainable, **_: trainable)
         observer = Observer(plan, tmp_path, [], lambda: None)
         places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
-        tuning.search(plan, None, **places, earlier=done or [], observer=observer)  # type: ignore[arg-type]
+        tune.search(plan, None, **places, earlier=done or [], observer=observer)  # type: ignore[arg-type]
         return found[0]
 
     return run

@@ -21,12 +21,7 @@ MAY_IMPORT = {
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
-    "ray": {
-        "orchestrator/search/cluster.py",
-        "orchestrator/search/tune.py",
-        "orchestrator/search/watch.py",
-        "fed/executors/ray_actors.py",
-    },
+    "ray": {"orchestrator/search/", "fed/executors/ray_actors.py"},
     "pandas": {"orchestrator/corpora/"},
     "av": {"orchestrator/corpora/"},
     "torch": {

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.files import read_json, write_json
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
-from orchestrator.search import tune as tuning
+from orchestrator.search import tune
 from orchestrator.search.progress import Observer
 from orchestrator.search.watch import WORKER_DEATHS, WORKER_DIED, Halving, Watch
 from tests.records import make_plan, make_result
@@ -33,11 +33,11 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
             before.append(len(earlier))
             return attempt(len(before))
 
-        monkeypatch.setattr(tuning, "_run", taken)
-        monkeypatch.setattr(tuning.tune, "with_parameters", lambda trainable, **_: trainable)
+        monkeypatch.setattr(tune, "_run", taken)
+        monkeypatch.setattr(tune.tune, "with_parameters", lambda trainable, **_: trainable)
         observer = Observer(PLAN, tmp_path, [], lambda: None)
         places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
-        assert not tuning.search(PLAN, None, **places, earlier=[], observer=observer)  # type: ignore[arg-type]
+        assert not tune.search(PLAN, None, **places, earlier=[], observer=observer)  # type: ignore[arg-type]
         return before
 
     return run
@@ -59,7 +59,7 @@ def test_a_trial_that_is_lost_each_time_has_failed(search: Callable[..., list[in
             finish(tmp_path, uid)
         return UIDS[:1]
 
-    assert len(search(attempt)) == 1 + tuning.WORKER_DEATHS
+    assert len(search(attempt)) == 1 + tune.WORKER_DEATHS
     assert read_json(tmp_path / UIDS[0] / FAILURE_FILE)["message"] == WORKER_DIED
 
 
@@ -70,7 +70,7 @@ def test_a_search_that_was_broken_off_is_not_begun_again(search: Callable[..., l
 def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None:
     observer = Observer(PLAN, tmp_path, [], lambda: None)
     watch = Watch(observer)
-    for uid, deaths in zip(UIDS, (1, 1 + tuning.WORKER_DEATHS), strict=False):
+    for uid, deaths in zip(UIDS, (1, 1 + tune.WORKER_DEATHS), strict=False):
         trial = SimpleNamespace(config={"uid": uid}, num_failures=deaths, get_error=lambda: None)
         watch.on_trial_error(trial=trial)
     assert watch.lost == UIDS[:1]

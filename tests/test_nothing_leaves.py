@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from orchestrator.search import tune as tuning
+from orchestrator.search import tune
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.video_files import write_picture
 from tests.corpora.writers import three_people, write_folder
@@ -76,13 +76,13 @@ def test_planted_marks_stay_with_the_participants(
     method: str, marked: Path, run_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[bytes] = []
-    search = tuning.search
+    search = tune.search
 
     def listened(plan: Any, dataset: Any, **others: Any) -> bool:
         sent.append(cloudpickle.dumps((plan, dataset)))  # what Tune carries to its trials
         return search(plan, dataset, **others)
 
-    monkeypatch.setattr(tuning, "search", listened)
+    monkeypatch.setattr(tune, "search", listened)
     output, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
     store.mkdir()
     images = ("--image-size", SIDE, "--frame-stride", 1, "--backbone", "frozen", "--weights", "none")

@@ -24,8 +24,8 @@ from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_wei
 from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
+from orchestrator.recipe import make_recipe
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE, MODEL_FOLDER
-from orchestrator.search.trial import make_recipe
 from orchestrator.tracking.location import is_run_id
 from orchestrator.tracking.secrets import recall
 from orchestrator.tracking.writer import read_state

@@ -41,8 +41,8 @@ def train_again(plan: Plan, dataset: Dataset, uids: Collection[str], **places: A
     """Train just these trials, whatever the search would choose."""
     if not uids:
         return
-    from orchestrator.search import tune as tuning
+    from orchestrator.search import tune
 
     trials = tuple(trial for trial in plan.trials if trial.uid in uids)
     search = dataclasses.replace(plan.search, search="grid", scheduler="fifo", max_trials=None, hours=None)
-    tuning.search(dataclasses.replace(plan, trials=trials, search=search), dataset, earlier=(), **places)
+    tune.search(dataclasses.replace(plan, trials=trials, search=search), dataset, earlier=(), **places)

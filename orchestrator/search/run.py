@@ -66,15 +66,14 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> int:
     if plan.search.address:
         # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    from orchestrator.search import cluster
-    from orchestrator.search import tune as tuning
+    from orchestrator.search import cluster, tune
 
     uids = [trial.uid for trial in plan.trials]
     with cluster.ray_session(plan.search, output) as session, _faults_of_storage(output):
         folder = trials_folder(output, _shared(plan))
         spoilt = set_aside_damaged(folder, uids)
         if len(read_results(folder, uids)) < plan.num_planned:
-            tuning.reserved(plan, dataset)  # refused before anything is tracked
+            tune.reserved(plan, dataset)  # refused before anything is tracked
         cluster.check_storage(folder, plan.search)
         scratch = emptied(output / SCRATCH_FOLDER)
         claim.keep()
@@ -118,7 +117,7 @@ def _say_newer(observer: Observer) -> None:
 
 def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, str], observer: Observer) -> str | None:
     """Train what is left, and again what is lost; return what ended it early: the user, the time, or nothing."""
-    from orchestrator.search import tune as tuning
+    from orchestrator.search import tune
 
     folder = observer.trials_folder
     places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}
@@ -129,7 +128,7 @@ def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, st
             if plan.search.search == "optuna":  # which would choose another point in the place of a lost one
                 repair.train_again(plan, dataset, spoilt, **places)
             earlier = read_results(folder, [trial.uid for trial in plan.trials])
-            if tuning.search(plan, dataset, earlier=earlier, **places):
+            if tune.search(plan, dataset, earlier=earlier, **places):
                 return OUT_OF_TIME
             repair.complete(plan, dataset, **places)
     except KeyboardInterrupt:

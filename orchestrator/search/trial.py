@@ -4,7 +4,6 @@ A trial's folder holds `checkpoint/` while it runs and `result.json`, `predictio
 `model.safetensors` when it is done.
 """
 
-import dataclasses
 import json
 import shutil
 import time
@@ -20,7 +19,6 @@ from fed.executor import Start
 from fed.executors.in_process import in_process
 from fed.round_records import ClientFailed, Round
 from fed.rounds import FederatedFolds
-from models.recipe import Recipe
 from models.scored import Scored
 from models.training import Epoch, FoldsInTraining
 from orchestrator import measures, scoring
@@ -29,7 +27,7 @@ from orchestrator.dataset import Dataset
 from orchestrator.files import atomic, write_json
 from orchestrator.measures import FoldMoments, PersonMoments
 from orchestrator.plan import Plan, Trial, size_of
-from orchestrator.protocols import Protocol
+from orchestrator.recipe import make_recipe
 from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
     FAILURE_FILE,
@@ -50,34 +48,9 @@ from orchestrator.run_records import (
     TrialResult,
 )
 from orchestrator.trial_files import seal
-from orchestrator.trunk import TRUNK, Trunk
 
 # A checkpoint may cost at most this share of the time spent training since the last one; ours.
 CHECKPOINT_SHARE = 0.05
-
-
-def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) -> Recipe:
-    """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
-    recipe = Recipe(
-        network=trial.network,
-        **dataclasses.asdict(trial.hparams),  # Recipe has a field for each hyper-parameter
-        epochs=protocol.epochs,
-        loss=protocol.loss,
-        target=protocol.target,
-        partial_window=protocol.partial_window,
-        windows_a_step=protocol.windows_a_step,
-        order=protocol.order,
-        keep="last" if protocol.epoch_choice == "last" else "best",
-    )
-    if trunk is None or trunk.frozen:
-        return recipe
-    return dataclasses.replace(
-        recipe,
-        trunk=TRUNK,
-        image_size=trunk.image_size,
-        normalisation=trunk.normalisation,
-        trunk_weights=trunk.label,
-    )
 
 
 def start_training(  # noqa: PLR0913 - the parts of a trial, each given once

@@ -29,13 +29,14 @@ from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.interrupts import asked_to_end
 from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
+from orchestrator.recipe import make_recipe
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
 from orchestrator.search.endings import unwritable
 from orchestrator.search.failures import first_failure_told
 from orchestrator.search.optuna_search import OptunaGenerations, StopSearch
 from orchestrator.search.progress import Observer
-from orchestrator.search.trial import TrialRun, make_recipe
+from orchestrator.search.trial import TrialRun
 from orchestrator.search.watch import VALIDATION_LOSS, WORKER_DEATHS, Ender, Halving, InOrder, Watch
 from orchestrator.search.watchdog import Listener, Patience, Shortage
 from orchestrator.trial_files import (
