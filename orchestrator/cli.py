@@ -14,7 +14,7 @@ from orchestrator.search.endings import SearchEnded
 from orchestrator.tracking.address import hide_password, leave_command_line
 from orchestrator.unforeseen import unforeseen
 
-RUN = "affect-orchestrator.search.run"  # in a context's meta: the folder of the run that is under way
+RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
 
 class Guarded(click.Group):
@@ -267,13 +267,14 @@ def _show(line: str) -> None:
 
 def _execute(ctx: click.Context, ready: Any) -> None:
     from orchestrator import preview
+    from orchestrator.commands.console import present
     from orchestrator.search.run import execute
 
     ctx.meta[RUN] = ready.output
     with ready.claim:
         click.echo(preview.announce(ready.plan, ready.dataset))
         sys.stdout.flush()
-        code = execute(ready)
+        code = present(execute(ready))
     ctx.exit(code)
 
 

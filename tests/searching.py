@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator import launch
 from orchestrator.choices import DataOptions, Request
+from orchestrator.commands.console import present
 from orchestrator.plan import SearchOptions
 from orchestrator.search.run import execute
 from tune_spaces.method import HParams
@@ -41,7 +42,7 @@ def search(data: Path, output: Path, store: str, **changes: Any) -> int:
 def executed(ready: launch.Launch) -> int:
     assert ready.claim is not None
     with ready.claim:
-        return execute(ready)
+        return present(execute(ready))
 
 
 def resumed(output: Path) -> int:

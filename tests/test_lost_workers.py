@@ -11,7 +11,8 @@ from orchestrator.files import read_json, write_json
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
 from orchestrator.search import tune
 from orchestrator.search.progress import Observer
-from orchestrator.search.watch import WORKER_DEATHS, WORKER_DIED, Halving, Watch
+from orchestrator.search.schedulers import Halving
+from orchestrator.search.watch import WORKER_DEATHS, WORKER_DIED, Watch
 from tests.records import make_plan, make_result
 
 PLAN = make_plan()

@@ -1,8 +1,8 @@
 import pytest
 
 from orchestrator.plan import SearchOptions
-from orchestrator.search.optuna_search import GENERATION, OptunaGenerations, StopSearch
-from orchestrator.search.tune import VALIDATION_LOSS, _as_ray_searcher
+from orchestrator.search.optuna_search import GENERATION, OptunaGenerations, StopSearch, as_ray_searcher
+from orchestrator.search.schedulers import VALIDATION_LOSS
 from tests.records import make_plan, make_result
 
 SIZES = tuple(range(2, 42))
@@ -37,7 +37,7 @@ def second_generation(seed: int, best: int) -> list[int]:
     grid = {"learning_rate": (1e-3,), "hidden_size": SIZES, "sequence_length": (10,), "num_layers": (1, 2)}
     plan = make_plan(grid=grid, seed=seed, search=SearchOptions(search="optuna", max_trials=2 * GENERATION))
     layers = {trial.uid: trial.hparams.num_layers for trial in plan.trials}
-    searcher = _as_ray_searcher(OptunaGenerations(plan, {}))
+    searcher = as_ray_searcher(OptunaGenerations(plan, {}))
     for number in range(GENERATION):
         uid = searcher.suggest(str(number))["uid"]
         searcher.on_trial_complete(str(number), {VALIDATION_LOSS: abs(layers[uid] - best) + number / 100})

@@ -6,13 +6,14 @@ workers does not change what is tried. Resuming asks the same questions again an
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.seeds import seed_for
 from orchestrator.errors import InputError
 from orchestrator.plan import Plan
 from orchestrator.run_records import TrialResult
+from orchestrator.search.schedulers import VALIDATION_LOSS
 from tune_spaces.method import HParams, make_hparams
 
 GENERATION = 8  # ours: points asked for at once
@@ -109,3 +110,38 @@ class OptunaGenerations:
     def _unseen(self) -> dict[str, str | float]:
         (network, hparams), _ = next(point for point in self.by_chance if point[1] not in self.seen)
         return {"network": network, **dataclasses.asdict(hparams)}
+
+
+def as_ray_searcher(generations: OptunaGenerations, complain: Callable[[str, Exception], None] | None = None) -> Any:
+    """Give the search its Tune interface; what goes wrong in it ends no trial, and goes to `complain`."""
+    from ray.tune.search import Searcher
+
+    class Adapter(Searcher):  # type: ignore[misc]
+        def suggest(self, trial_id: str) -> Any:
+            try:
+                uid = generations.ask(trial_id)
+            except StopSearch:
+                return Searcher.FINISHED
+            except Exception as error:
+                if complain is None:
+                    raise
+                complain("Optuna suggests nothing further", error)
+                return Searcher.FINISHED
+            return {"uid": uid} if uid else None
+
+        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+            failed = error or not result or result.get("failed", False)
+            try:
+                generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
+            except Exception as problem:
+                if complain is None:
+                    raise
+                complain("while Optuna was told a result", problem)
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing to save: the trials' own results are the state."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """See `save`."""
+
+    return Adapter(metric=VALIDATION_LOSS, mode="min")

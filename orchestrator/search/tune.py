@@ -9,9 +9,8 @@ import dataclasses
 import random
 import sys
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,146 +19,27 @@ import torch
 from ray import tune
 
 from fed.executors.placement import ClusterTooSmall
-from fed.executors.ray_actors import assigned_device, bundles_for, in_actors
-from fed.executors.reuse import ReusedClients
-from models.memory import keep_freed_memory
+from fed.executors.ray_actors import bundles_for
 from models.seeds import seed_for
-from models.training import Epoch
 from orchestrator.dataset import Dataset
 from orchestrator.errors import InputError
 from orchestrator.interrupts import asked_to_end
-from orchestrator.plan import SERVER_CPUS, Plan, SearchOptions, relative_cost
+from orchestrator.plan import SERVER_CPUS, Plan, relative_cost
 from orchestrator.recipe import make_recipe
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
-from orchestrator.search.endings import unwritable
-from orchestrator.search.failures import first_failure_told
-from orchestrator.search.optuna_search import OptunaGenerations, StopSearch
+from orchestrator.search.optuna_search import OptunaGenerations, as_ray_searcher
 from orchestrator.search.progress import Observer
-from orchestrator.search.trial import TrialRun
-from orchestrator.search.watch import VALIDATION_LOSS, WORKER_DEATHS, Ender, Halving, InOrder, Watch
+from orchestrator.search.schedulers import Halving, InOrder
+from orchestrator.search.watch import WORKER_DEATHS, Ender, Watch
 from orchestrator.search.watchdog import Listener, Patience, Shortage
+from orchestrator.search.worker import TrialTrainable
 from orchestrator.trial_files import (
     read_failures,
     read_results,
-    record_failure,
     seal_progress,
     tidy,
 )
-
-PLACEMENT_GRACE_SECONDS = 60.0
-REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results
-
-
-class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """A Tune actor that works through trials; a failing trial is written down, it does not end the actor."""
-
-    def setup(self, config: dict[str, Any], dataset: Dataset, plan: Plan, trials_folder: str) -> None:
-        """Take the first trial; the data set comes from the object store as read-only views."""
-        torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
-        keep_freed_memory()
-        self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
-        self.trials = {trial.uid: trial for trial in plan.trials}
-        # A federation's clients outlive a trial: this process keeps its placement group, too.
-        self.clients = _clients(plan.search)
-        self._take(config["uid"])
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial without a new process."""
-        self._leave()
-        self._take(new_config["uid"])
-        return True
-
-    def cleanup(self) -> None:
-        """Give back what the last trial holds, and the clients' processes."""
-        self._leave()
-        with contextlib.suppress(Exception):
-            self.clients.close()
-
-    def _leave(self) -> None:
-        with contextlib.suppress(Exception):  # what cannot be closed keeps no other trial from its turn
-            if self.run:
-                self.run.close()
-
-    def _take(self, uid: str) -> None:
-        self.uid = uid
-        self.run: TrialRun | None = None
-        self.epochs: Iterator[Epoch] = iter(())
-        self.last: dict[str, Any] = {"uid": uid, "epoch": 0, "trained": 0}
-
-    def step(self) -> dict[str, Any]:
-        """Train for a while and report the last epoch; the last report of a trial says `done`."""
-        try:
-            with first_failure_told(self.trials_folder / self.uid):
-                return self._advance()
-        except Exception as error:
-            return {**self.last, **self._failed(error), "failed": True, "done": True}
-
-    def _failed(self, error: Exception) -> dict[str, Any]:
-        """Leave a record of the failure and begin afresh; return what the driver must be told of it."""
-        told: dict[str, Any] = {}
-        if unwritable(error):
-            # No fault of the configuration: not its failure, and its checkpoint stays.
-            told["unwritable"] = _text(error)
-        else:
-            record = record_failure(self.trials_folder, self.trials[self.uid], error)
-            if record.unwritten is not None:
-                told = {"unrecorded": record.to_json(), "unwritable": record.unwritten}
-        self.cleanup()
-        return told
-
-    def _advance(self) -> dict[str, Any]:
-        if self.run is None:
-            self.run = TrialRun(
-                self.trials[self.uid],
-                self.dataset,
-                self.plan,
-                folder=self.trials_folder / self.uid,
-                device=assigned_device(0.0 if self.plan.federation else self.plan.search.gpus_per_trial),
-                start=self.clients,
-            )
-            self.epochs = self.run.epochs()
-        every_epoch = self.plan.search.scheduler != "fifo"
-        begun = time.monotonic()
-        for epoch in self.epochs:
-            self.last = {
-                "uid": self.uid,
-                "epoch": epoch.number,
-                "trained": epoch.number - self.run.taken_up,
-                VALIDATION_LOSS: _mean(epoch.validation_loss),
-                "ccc_valence": _mean(epoch.ccc_valence),
-                "ccc_arousal": _mean(epoch.ccc_arousal),
-            }
-            if every_epoch and epoch.number < self.plan.protocol.epochs:
-                self.run.write_progress()
-                return dict(self.last)
-            if time.monotonic() - begun >= REPORT_SECONDS and epoch.number < self.plan.protocol.epochs:
-                return dict(self.last)
-        self.run.finish()
-        self.run.close()
-        return {**self.last, "done": True}
-
-
-def _clients(options: SearchOptions) -> ReusedClients:
-    """Say how a federation's clients are held: by Ray actors in the trial's own placement group."""
-    return ReusedClients(
-        in_actors(
-            client_actors=options.client_actors,
-            cpus_per_client=options.cpus_per_client,
-            gpus_per_client=options.gpus_per_client,
-            # The driver says what is missing and ends the search first.
-            wait_seconds=options.wait_for_resources + PLACEMENT_GRACE_SECONDS,
-        )
-    )
-
-
-def _text(error: BaseException) -> str:
-    """Return an error with what it came from, as one text: the exception itself may not survive the way."""
-    return "".join(traceback.format_exception(error))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(sum(values) / len(values))
 
 
 def search(  # noqa: PLR0913 - the parts of a search, each given once
@@ -328,7 +208,7 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
 def _space(plan: Plan, done: set[str], earlier: Sequence[TrialResult], watch: Watch) -> tuple[dict[str, Any], Any, int]:
     if plan.search.search == "optuna":
         searcher = OptunaGenerations(plan, {result.uid: result for result in earlier})
-        return {}, _as_ray_searcher(searcher, watch), plan.num_planned
+        return {}, as_ray_searcher(searcher, watch.complain), plan.num_planned
     left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
     if plan.search.hours:
         # Any order of cost would leave one end of the grid unseen when the time is up.
@@ -337,38 +217,3 @@ def _space(plan: Plan, done: set[str], earlier: Sequence[TrialResult], watch: Wa
         # The longest first: nobody waits at the end for one long trial that began last.
         left.sort(key=lambda trial: -relative_cost(plan, trial))
     return {"uid": tune.grid_search([trial.uid for trial in left])}, None, 1 if left else 0
-
-
-def _as_ray_searcher(generations: OptunaGenerations, watch: Watch | None = None) -> Any:
-    """Give the search its Tune interface; what goes wrong in it ends no trial that runs, and is said by `watch`."""
-    from ray.tune.search import Searcher
-
-    class Adapter(Searcher):  # type: ignore[misc]
-        def suggest(self, trial_id: str) -> Any:
-            try:
-                uid = generations.ask(trial_id)
-            except StopSearch:
-                return Searcher.FINISHED
-            except Exception as error:
-                if watch is None:
-                    raise
-                watch.complain("Optuna suggests nothing further", error)
-                return Searcher.FINISHED
-            return {"uid": uid} if uid else None
-
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            failed = error or not result or result.get("failed", False)
-            try:
-                generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
-            except Exception as problem:
-                if watch is None:
-                    raise
-                watch.complain("while Optuna was told a result", problem)
-
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing to save: the trials' own results are the state."""
-
-        def restore(self, checkpoint_path: str) -> None:
-            """See `save`."""
-
-    return Adapter(metric=VALIDATION_LOSS, mode="min")

@@ -14,18 +14,14 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from fed.executors.placement import in_words, shortfall
 from orchestrator.interrupts import asked_to_end
-from orchestrator.run_records import Failure, TrialResult
+from orchestrator.run_records import Failure
 from orchestrator.search.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
 from orchestrator.search.watchdog import Listener, Shortage, Silence
 
-VALIDATION_LOSS = "validation_loss"
-ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
-ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
 WORKER_DEATHS = 2  # a trial whose process dies is taken up again from its checkpoint so many times
 WORKER_DIED = "the worker process died"
 LOOK_SECONDS = 1.0  # between two looks for silent trials and for missing resources
@@ -251,71 +247,3 @@ class Ender(tune.Stopper):  # type: ignore[misc]
     def stop_all(self) -> bool:
         """Whether the search has to end."""
         return self.watch.ending is not None or asked_to_end()
-
-
-class InOrder(FIFOScheduler):  # type: ignore[misc]
-    """Every trial to its end; shows the watch Tune's controller."""
-
-    def __init__(self, watch: Watch) -> None:
-        """Tell this watch."""
-        super().__init__()
-        self.watch = watch
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """See the class."""
-        self.watch.controller = tune_controller
-        super().on_trial_add(tune_controller, trial)
-
-
-class Halving(ASHAScheduler):  # type: ignore[misc]
-    """ASHA that leaves a result behind for each trial it stops, and knows those of earlier runs."""
-
-    def __init__(self, watch: Watch, epochs: int, earlier: Sequence[TrialResult], leave: Callable[[str], None]) -> None:
-        """`leave` makes a result of the scores so far of a trial that is stopped."""
-        super().__init__(
-            time_attr="epoch",
-            metric=VALIDATION_LOSS,
-            mode="min",
-            max_t=max(epochs, 1),
-            grace_period=min(ASHA_GRACE_EPOCHS, epochs),
-            reduction_factor=ASHA_REDUCTION,
-            stop_last_trials=False,
-        )
-        self.watch, self.leave = watch, leave
-        for result in earlier:
-            self._replay(result)
-
-    def _replay(self, result: TrialResult) -> None:
-        shadow = _Shadow(result.uid)
-        super().on_trial_add(None, shadow)
-        for number, loss in enumerate(result.curve[VALIDATION_LOSS], start=1):
-            super().on_trial_result(None, shadow, {"epoch": number, VALIDATION_LOSS: loss})
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """See `InOrder`."""
-        self.watch.controller = tune_controller
-        super().on_trial_add(tune_controller, trial)
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decide on a trial; one that is stopped has then a result, or is a failed one if it cannot have one."""
-        uid = str(trial.config["uid"])
-        try:
-            decision = str(super().on_trial_result(tune_controller, trial, result))
-        except Exception as error:
-            self.watch.complain("while a trial was compared", error)
-            return str(TrialScheduler.CONTINUE)
-        if decision == TrialScheduler.STOP:
-            try:
-                self.leave(uid)
-            except Exception as error:
-                self.watch.complain("while a trial was stopped", error)
-                if self.watch.observer and not self.watch.ending:
-                    self.watch.observer.died(uid, error)
-        return decision
-
-
-class _Shadow:
-    """Stands in for a trial of an earlier run: ASHA asks for nothing but its id."""
-
-    def __init__(self, trial_id: str) -> None:
-        self.trial_id = trial_id

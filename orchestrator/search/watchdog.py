@@ -1,6 +1,6 @@
 """When a search that says nothing is spoken for: trials that report nothing, and a cluster with too little room.
 
-Tune waits for both for ever and in silence. Only decisions here, no Ray: what is said and done with them is tuning's.
+Tune waits for both for ever and in silence. Only decisions here, no Ray: watch.py says and does what follows.
 """
 
 import time

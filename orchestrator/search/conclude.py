@@ -1,0 +1,115 @@
+"""What a run leaves when its search is over: summary, tables, model, figures, and all of it in MLflow."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import results, summary
+from orchestrator.dataset import Dataset
+from orchestrator.errors import doing
+from orchestrator.files import write_json
+from orchestrator.plan import Plan, describe
+from orchestrator.plan_file import save_plan
+from orchestrator.report import figure_files
+from orchestrator.report.evidence import FailedTrial, Search
+from orchestrator.results import Outcome
+from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
+from orchestrator.run_records import Summary
+from orchestrator.search.endings import SearchEnded
+from orchestrator.search.progress import Observer
+from orchestrator.tracking.tracker import Tracker, tracking_identity
+from orchestrator.trial_files import read_failures, read_results
+
+# What can end a search early; also words of summary.json.
+INTERRUPTED = "interrupted"
+OUT_OF_TIME = "out of time"
+TRACKING_OPEN_SECONDS = 30.0
+TRACKING_CLOSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What came of a run; `remarks` are lines for people, `ended` says why it could not go on."""
+
+    plan: Plan
+    output: Path
+    summary: Summary
+    trials: Outcome
+    remarks: tuple[str, ...] = ()
+    ended: SearchEnded | None = None
+
+
+def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
+    plan: Plan,
+    dataset: Dataset,
+    output: Path,
+    observer: Observer,
+    tracker: Tracker,
+    ridge: Mapping[str, float],
+    end: str | None,
+) -> RunOutcome:
+    """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None."""
+    folder, uids = observer.trials_folder, [trial.uid for trial in plan.trials]
+    with doing("writing the results"):
+        failures = [*read_failures(folder, uids), *observer.unrecorded.values()]
+        outcome = Outcome(results=read_results(folder, uids), failures=failures)
+        status = _status(plan, outcome, end)
+        remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
+        identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
+        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
+        write_json(output / SUMMARY_FILE, content.to_json())
+    figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
+    remarks += filter(None, [_export_model(plan, output, outcome, status)])
+    remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
+    return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
+
+
+def _plan_again(plan: Plan, output: Path) -> list[str]:
+    """Write a plan that has disappeared: without it there is no resuming and no tracking. Return a line if it had."""
+    if (output / PLAN_FILE).is_file():
+        return []
+    save_plan(plan, output)
+    return [f"{output / PLAN_FILE} had disappeared while the run went on, and was written again"]
+
+
+def _as_evidence(plan: Plan, content: Summary, outcome: Outcome, output: Path) -> Search:
+    """Return the search as a report sees it."""
+    predictions = output / PREDICTIONS_TABLE
+    return Search(
+        plan=dataclasses.asdict(plan),
+        summary=content,
+        trials=outcome.results,
+        failures=[
+            FailedTrial(name=f"{one.network} {describe(one.hparams)}", message=one.message) for one in outcome.failures
+        ],
+        predictions=predictions if predictions.is_file() else None,
+    )
+
+
+def _status(plan: Plan, outcome: Outcome, end: str | None) -> str:
+    unfinished = plan.num_planned - len(outcome.results) - len(outcome.failures)
+    if end == INTERRUPTED or (unfinished > 0 and end is None):
+        return INTERRUPTED
+    if unfinished > 0:
+        return OUT_OF_TIME
+    return "some trials failed" if outcome.failures else "finished"
+
+
+def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> str | None:
+    """Export the best model of a search that has ended; return a line where that failed."""
+    best = results.ranking(outcome.results)[:1]
+    if not plan.search.log_model or not best or status not in ("finished", "some trials failed"):
+        return None
+    from orchestrator.inference.logged import export_best
+
+    return export_best(output, best[0])
+
+
+def _wait_for_identity(output: Path, tracker: Tracker) -> dict[str, str] | None:
+    """Return the parent run's ids; waits while a store is being made, but not for one that fails."""
+    deadline = time.monotonic() + TRACKING_OPEN_SECONDS
+    while (identity := tracking_identity(output)) is None and not tracker.problem and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return identity
