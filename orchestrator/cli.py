@@ -86,8 +86,9 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
         _resume(ctx, values["resume"])
         return
     from orchestrator import launch, preview
+    from orchestrator.commands.requests import request
 
-    ready = launch.prepare(_request("tune", values), claim=not values["dry_run"], show=_show)
+    ready = launch.prepare(request("tune", values), claim=not values["dry_run"], show=_show)
     if values["dry_run"]:
         click.echo(preview.dry_run(ready))
         return
@@ -108,10 +109,9 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
     """Train and score the k folds of one configuration."""
     from orchestrator import launch
+    from orchestrator.commands.requests import request
 
-    values["point"] = _point(values)
-    values["networks"] = (values["network"],)
-    _execute(ctx, launch.prepare(_request("evaluate", values), claim=True, show=_show))
+    _execute(ctx, launch.prepare(request("evaluate", values), claim=True, show=_show))
 
 
 @cli.command()
@@ -276,58 +276,6 @@ def _execute(ctx: click.Context, ready: Any) -> None:
         sys.stdout.flush()
         code = present(execute(ready))
     ctx.exit(code)
-
-
-def _request(command: str, values: dict[str, Any]) -> Any:
-    from orchestrator.choices import DataOptions, Request
-
-    return Request(
-        command=command,
-        method=values["method"],
-        preset=values.get("preset"),
-        networks=tuple(values["networks"]),
-        overrides=tuple(values.get("overrides", ())),
-        point=values.get("point"),
-        protocol=values["protocol"],
-        protocol_changes={field: values[field] for field in opt.PROTOCOL_FIELDS},
-        data=DataOptions(
-            path=values["data"],
-            corpus=values["corpus"],
-            identity=values["identity"],
-            features=opt.patterns(values["features"]),
-            frame_rate=values["frame_rate"],
-        ),
-        seed=values["seed"],
-        search=opt.search_options(values),
-        output=values["output"],
-        tracking_uri=values["tracking_uri"],
-        image_changes={field: values[field] for field in opt.IMAGE_FIELDS},
-        federation_changes={field: values[field] for field in opt.FEDERATION_FIELDS},
-    )
-
-
-def _point(values: dict[str, Any]) -> Any:
-    from tune_spaces.catalogue import find_method
-    from tune_spaces.method import hyper_parameters, make_hparams
-
-    known = {one.name: one for one in hyper_parameters()}
-    given = {name: values[name] for name in known if values[name] is not None}
-    flags = {name: f"--{name.replace('_', '-')}" for name in known}
-    if values["published"]:
-        if given:
-            raise InputError.of(
-                "--published",
-                found=f"beside {', '.join(flags[name] for name in given)}",
-                expected="one or the other",
-            )
-        published = find_method(values["method"]).published
-        if values["network"] not in published:
-            raise InputError.of("--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}")
-        return published[values["network"]]
-    missing = [flags[name] for name, one in known.items() if name not in given and one.default is None]
-    if missing:
-        raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all of them")
-    return make_hparams(given)
 
 
 cli_models.register(cli)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from orchestrator.plan import Plan, SearchOptions
+from orchestrator.run_records import TrialResult
 from orchestrator.search import tune
 from orchestrator.search.progress import Observer
-from tests.records import make_plan
+from tests.records import make_plan, make_result
 
 Handed = Callable[..., list[str]]
 LONGEST_FIRST = [  # counted by hand: a layer costs more than all of these weights, then the weights decide
@@ -28,7 +29,7 @@ LONGEST_FIRST = [  # counted by hand: a layer costs more than all of these weigh
 def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handed:
     """Search with Tune's place taken; gives the uids in the order in which Tune would begin them."""
 
-    def run(plan: Plan, *, done: list[dict[str, Any]] | None = None) -> list[str]:
+    def run(plan: Plan, *, done: list[TrialResult] | None = None) -> list[str]:
         found: list[list[str]] = []
 
         class Taken:
@@ -56,7 +57,7 @@ def points_of(plan: Plan, uids: list[str]) -> list[tuple[str, int, int]]:
 def test_the_longest_trial_begins_first(handed: Handed) -> None:
     plan = make_plan()
     assert points_of(plan, handed(plan)) == LONGEST_FIRST
-    done = {"uid": plan.trials[-1].uid}
+    done = make_result(plan.trials[-1].uid, [0.5], [0.5])
     assert points_of(plan, handed(plan, done=[done])) == LONGEST_FIRST[1:]
 
 

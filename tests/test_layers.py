@@ -33,6 +33,7 @@ ONLY_IN = {
         "orchestrator/tracking/models.py",
         "orchestrator/trunk.py",
         "orchestrator/search/tune.py",
+        "orchestrator/search/worker.py",
     },
 }
 # Start at once: these, and all that they import at module level, never reach torch, ray or mlflow.

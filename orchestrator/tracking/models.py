@@ -7,7 +7,7 @@ requirements; the exported program and its MLmodel are therefore laid down as th
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -55,6 +55,34 @@ def download_model(run_id: str, folder: Path, tracking_uri: str | None) -> tuple
     except Exception as error:
         found = f"{MODEL_ARTIFACT}/ of {where} ({one_line(str(error))})"
         raise InputError.of("--model", found=found, expected="artifacts that can be fetched") from error
+
+
+def download_run(run_id: str, folder: Path, names: Sequence[str], tracking_uri: str | None) -> Path:
+    """Fetch those artifacts of a search's parent run into `folder` that it has; the first of `names` it must have.
+
+    InputError as `download_model`.
+    """
+    uri = resolve_tracking_uri(tracking_uri)
+    where = f"run {run_id} in {public_address(uri)}"
+    client = _opened(uri)
+
+    def fetch(limit: Limit) -> bool:
+        there = {one.path: one.file_size or 0 for one in client.list_artifacts(run_id)}
+        for name in names:
+            if name in there:
+                limit.renew(num_bytes=there[name])
+                client.download_artifacts(run_id, name, str(folder))
+        return names[0] in there
+
+    try:
+        whole = bounded(fetch)
+    except TimeoutError as error:
+        raise _no_answer(uri, error) from error
+    except Exception as error:
+        raise InputError.of("load_run", found=f"no {where} ({one_line(str(error))})", expected="a run") from error
+    if not whole:
+        raise InputError.of("load_run", found=f"no {names[0]} in {where}", expected="a search's parent run")
+    return folder
 
 
 def _download(client: "MlflowClient", run_id: str, folder: Path, limit: Limit) -> Path:

@@ -59,7 +59,11 @@ def draw(search: Search) -> Figure | None:
     if missing:
         caption += f" The importance of the hyper-parameters is not drawn: {missing}."
     return Figure(
-        name="hyper-parameters", title="CCC against each hyper-parameter", caption=caption, svg=style.to_svg(drawing)
+        name="hyper-parameters",
+        title="CCC against each hyper-parameter",
+        caption=caption,
+        svg=style.to_svg(drawing),
+        drawing=drawing,
     )
 
 

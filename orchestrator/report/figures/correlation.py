@@ -51,4 +51,5 @@ def draw(search: Search) -> Figure | None:
         caption=f"{counted(trials, search)}. CCC reaches Pearson's correlation (dotted) only where predictions have the"
         " mean and the variance of the gold standard; the distance to it is what scale and level cost.",
         svg=style.to_svg(drawing),
+        drawing=drawing,
     )

@@ -1,6 +1,10 @@
-"""What a figure is to those who show it."""
+"""The rendered figure passed to the report, to a run's folder and to Python."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +18,4 @@ class Figure:
     title: str
     caption: str
     svg: str
+    drawing: "Drawing | None" = field(default=None, compare=False, repr=False)  # the same as matplotlib has it

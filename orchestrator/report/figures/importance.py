@@ -71,6 +71,7 @@ def draw(search: Search) -> Figure | None:
         caption=f"Share of the variance of CCC over {len(trials)} configurations that each main effect explains"
         f" (analysis of variance, epsilon squared). Not explained by main effects: {rests}.",
         svg=style.to_svg(drawing),
+        drawing=drawing,
     )
 
 

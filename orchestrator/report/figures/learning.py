@@ -45,7 +45,7 @@ def draw(search: Search) -> Figure | None:
     style.legend(drawing, handles, [style.plain(network) for network in best])
     caption = "The best configuration of each network: means over the folds"
     caption += ", shaded by one standard deviation over the folds." if spread else "; their spread was not recorded."
-    return Figure(name="learning", title="Learning curves", caption=caption, svg=style.to_svg(drawing))
+    return Figure(name="learning", title="Learning curves", caption=caption, svg=style.to_svg(drawing), drawing=drawing)
 
 
 def _values(curve: Curve, name: str) -> np.ndarray:

@@ -62,6 +62,7 @@ def draw(search: Search) -> Figure | None:
         caption=f"{counted(trials, search)}, a line each; dashed with dots: the one with the least validation loss."
         " Values of the grid are steps, not a scale; both CCC axes have the same scale.",
         svg=style.to_svg(drawing),
+        drawing=drawing,
     )
 
 

@@ -45,7 +45,9 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
     caption += " the cross is the mean."
     if GOLD not in clouds:
         caption += " Prediction only: the labels stayed with the clients of the federation."
-    return Figure(name="plane", title="The valence-arousal plane", caption=caption, svg=style.to_svg(drawing))
+    return Figure(
+        name="plane", title="The valence-arousal plane", caption=caption, svg=style.to_svg(drawing), drawing=drawing
+    )
 
 
 def _points(traces: Sequence[Trace], kind: str) -> np.ndarray:

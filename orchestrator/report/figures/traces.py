@@ -47,6 +47,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
         title="Predictions over time",
         caption=_caption(how, shown, width, any(trace.session for _, trace in chosen)),
         svg=style.to_svg(drawing),
+        drawing=drawing,
     )
 
 

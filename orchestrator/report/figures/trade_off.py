@@ -68,6 +68,7 @@ def draw(searches: Sequence[Search]) -> Figure | None:
         " right and down is dearer and worse. Shape: what the method keeps private by its construction, not a"
         " measurement. Size: one model's MiB.",
         svg=style.to_svg(drawing),
+        drawing=drawing,
     )
 
 

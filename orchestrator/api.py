@@ -1,0 +1,308 @@
+"""The Python interface: what the command line does, as objects and pandas tables; the only supported import surface.
+
+    import orchestrator
+    run = orchestrator.tune("au", data="recordings", network="bigru", set={"hidden_size": [8, 16]}, epochs=20)
+    run.leaderboard()
+
+Options have the command line's names (`--batch-size` is `batch_size`) and its checks: InputError lists all faults.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from orchestrator.corpora.manifest import manifest
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.recording import Corpus as CorpusData
+from orchestrator.errors import InputError, Problem
+from orchestrator.files import JsonObject, read_json
+from orchestrator.run_folder import (
+    CURVES_FILE,
+    LEADERBOARD_FILE,
+    PLAN_FILE,
+    PREDICTIONS_TABLE,
+    SUMMARY_FILE,
+    TRIALS_FOLDER,
+)
+from orchestrator.run_records import FoldScore, PersonScore, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from orchestrator.report.evidence import Search
+
+NOT_HERE = ("help", "resume", "dry_run")  # options of the command line that are functions here
+CLOSE_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Corpus:
+    """Recordings as the product reads them."""
+
+    data: CorpusData
+
+    @property
+    def manifest(self) -> JsonObject:
+        """What is in it, as `data check --json` prints it."""
+        return manifest(self.data)
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """The participants, in the order of the corpus."""
+        return tuple(self.data.participants)
+
+    def frames(self, participant: str | None = None) -> pd.DataFrame:
+        """Return a row per frame: participant, session, time (s), valid, the features, `<dimension>_<rater>`.
+
+        Of one participant or of all. Labels are in [-1, 1]; NaN where a value or a label is missing.
+        """
+        if participant is not None and participant not in self.participants:
+            known = ", ".join(self.participants)
+            raise InputError.of("participant", found=repr(participant), expected=f"one of {known}")
+        tables = []
+        for one in self.data.recordings:
+            if participant is not None and one.participant != participant:
+                continue
+            columns: dict[str, Any] = {
+                "participant": one.participant,
+                "session": one.session,
+                "time": one.time,
+                "valid": one.valid,
+            }
+            columns |= {name: one.features[:, place] for place, name in enumerate(self.data.feature_names)}
+            for d, dimension in enumerate(DIMENSIONS):
+                columns |= {f"{dimension}_{rater}": one.ratings[:, r, d] for r, rater in enumerate(one.raters)}
+            tables.append(pd.DataFrame(columns))
+        return pd.concat(tables, ignore_index=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished or interrupted run: its folder, or what an MLflow store has of it."""
+
+    folder: Path
+    model: str  # what a model is opened by: the run's folder, or its id in MLflow
+
+    @property
+    def plan(self) -> JsonObject:
+        """Everything the run was asked for."""
+        return read_json(self.folder / PLAN_FILE)
+
+    @property
+    def summary(self) -> Summary:
+        """What the run found (docs/outputs.md); `summary.scores["ccc_valence"]`."""
+        path = self.folder / SUMMARY_FILE
+        return Summary.from_json(read_json(path), path)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return every configuration, the best first."""
+        return pd.read_csv(self._file(LEADERBOARD_FILE))
+
+    def folds(self) -> pd.DataFrame:
+        """Return a row per fold of what is reported: its people, epoch, losses and measures."""
+        return pd.DataFrame([_row(fold) for fold in self.summary.folds])
+
+    def participants(self) -> pd.DataFrame:
+        """Return a row per participant: the fold that held them out, and their own scores."""
+        return pd.DataFrame([_row(person) for person in self.summary.participants or ()])
+
+    def predictions(self) -> pd.DataFrame:
+        """Return a row per held-out frame: gold standard, prediction, lowest and highest rater of each dimension."""
+        return pd.read_parquet(self._file(PREDICTIONS_TABLE))
+
+    def curves(self) -> pd.DataFrame:
+        """Return the epochs of each network's best configuration: losses and CCC, means over the folds."""
+        tables = [
+            pd.DataFrame({"network": network, "uid": one["uid"], **one["curve"]}).assign(
+                epoch=lambda table: np.arange(1, len(table) + 1)
+            )
+            for network, one in read_json(self._file(CURVES_FILE)).items()
+        ]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def figure(self, name: str) -> "Figure":
+        """Return one of the run's figures, such as `learning` or `traces`; InputError names those there are."""
+        from orchestrator.report.figures import draw_all
+
+        found = {figure.name.removeprefix(f"{self.plan['method']}-"): figure for figure in draw_all([self._search()])}
+        drawing = found[name].drawing if name in found else None
+        if drawing is None:
+            raise InputError.of("figure", found=repr(name), expected=f"one of {', '.join(found) or 'none, so far'}")
+        return drawing
+
+    def predict(self, source: Path | str, **options: Any) -> pd.DataFrame:
+        """Predict valence and arousal of a table, a video, or a folder of them with the best configuration's models.
+
+        A row per time step: participant, session, time (s), valence, arousal; NaN where there is no valid frame. What
+        the command would print is in `attrs["notes"]`. Options as of `predict`: overlap, smooth, centre, fold, device.
+        """
+        from orchestrator.cli_models import predict as command
+        from orchestrator.inference.writing import COLUMNS
+
+        with TemporaryDirectory() as folder:
+            output = Path(folder) / "predictions.csv"
+            _call(command, {"model": self.model, "input": str(source), "output": output, **options})
+            return pd.read_csv(output, dtype=dict.fromkeys(COLUMNS[:2], str)).fillna({"session": ""})
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise InputError.of(str(self.folder), found=f"no {name}", expected="a run in which something finished")
+        return path
+
+    def _search(self) -> "Search":
+        from orchestrator.plan_file import load_plan
+        from orchestrator.report.evidence import FailedTrial, Search
+        from orchestrator.trial_files import read_failures, read_results
+
+        uids = [trial.uid for trial in load_plan(self.folder).trials]
+        trials, predictions = self.folder / TRIALS_FOLDER, self.folder / PREDICTIONS_TABLE
+        return Search(
+            plan=self.plan,
+            summary=self.summary,
+            trials=read_results(trials, uids),
+            failures=[FailedTrial(name=one.network, message=one.message) for one in read_failures(trials, uids)],
+            predictions=predictions if predictions.is_file() else None,
+        )
+
+
+def _row(record: FoldScore | PersonScore) -> JsonObject:
+    from orchestrator.json_records import to_json
+
+    return {key: value for key, value in to_json(record).items() if key != "moments"}
+
+
+def open_corpus(path: Path | str, **options: Any) -> Corpus:
+    """Read recordings; options as of `data check` (`corpus`, `features`, `frame_rate`, ...)."""
+    from orchestrator.commands.requests import data_options
+    from orchestrator.launch import load_corpus
+
+    values = _values(_command("tune"), {"method": "au", "data": path, **options})
+    return Corpus(data=load_corpus(data_options(values))[0])
+
+
+def tune(method: str, *, data: Path | str | None = None, **options: Any) -> Run:
+    """Search a method's grid; `set` takes a mapping from hyper-parameters to values. Options as of `tune`."""
+    return _run("tune", method, data, options)
+
+
+def evaluate(method: str, *, data: Path | str | None = None, **options: Any) -> Run:
+    """Train and score the k folds of one configuration. Options as of `evaluate`."""
+    return _run("evaluate", method, data, options)
+
+
+def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
+    """Open the folder of a run, or a run of an MLflow store by its id (or `runs:/ID`)."""
+    folder = Path(place)
+    if (folder / PLAN_FILE).is_file():
+        return Run(folder=folder.absolute(), model=str(folder.absolute()))
+    from orchestrator.tracking.location import is_run_id
+    from orchestrator.tracking.models import download_run
+
+    run_id = str(place).removeprefix("runs:/")
+    if not is_run_id(run_id):
+        raise InputError.of("load_run", found=repr(str(place)), expected=f"a folder with {PLAN_FILE}, or a run's id")
+    names = (PLAN_FILE, SUMMARY_FILE, LEADERBOARD_FILE, CURVES_FILE, PREDICTIONS_TABLE)
+    found = download_run(run_id, Path(mkdtemp(prefix="affect-run-")), names, tracking_uri)
+    return Run(folder=found, model=run_id)
+
+
+def _run(command: str, method: str, data: Path | str | None, options: Mapping[str, Any]) -> Run:
+    from orchestrator import launch
+    from orchestrator.commands.requests import request
+    from orchestrator.search.run import execute
+
+    given = {"method": method, **({} if data is None else {"data": data}), **options}
+    ready = launch.prepare(request(command, _values(_command(command), given)), claim=True)
+    assert ready.claim is not None
+    with ready.claim:
+        outcome = execute(ready)
+    if outcome.ended is not None:
+        raise outcome.ended
+    return Run(folder=outcome.output, model=str(outcome.output))
+
+
+def _command(name: str) -> click.Command:
+    from orchestrator.cli import cli
+
+    return cli.commands[name]
+
+
+def _call(command: click.Command, options: Mapping[str, Any]) -> None:
+    """Run a command's function with its options checked."""
+    values = _values(command, options)
+    assert command.callback is not None
+    with click.Context(command):
+        command.callback(**values)
+
+
+def _values(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options of a command as it would have them; InputError lists every unknown or bad one."""
+    context = click.Context(command)
+    by_name = dict(_options(command))
+    problems = [
+        Problem(where=name, found="an unknown option", expected=_near(name, by_name))
+        for name in given
+        if name not in by_name
+    ]
+    words: list[str] = []
+    for name, value in given.items():
+        option = by_name.get(name)
+        if option is None:
+            continue
+        try:
+            option.process_value(context, _as_typed(option, value))
+        except click.ClickException as error:
+            problems.append(Problem(where=name, found=repr(value), expected=error.format_message()))
+        else:
+            words += _words(option, value)
+    if problems:
+        raise InputError(problems)
+    try:
+        with command.make_context(str(command.name), words) as parsed:
+            return dict(parsed.params)
+    except click.ClickException as error:
+        raise InputError.of(
+            str(command.name), found="options that do not fit", expected=error.format_message()
+        ) from error
+
+
+def _words(option: click.Option, value: Any) -> list[str]:
+    """Return an option and its value as typed; nothing for None, which is what it is without the option."""
+    flag, typed = max(option.opts, key=len), _as_typed(option, value)
+    if typed is None:
+        return []
+    if option.is_flag:
+        off = max(option.secondary_opts, key=len, default=None)
+        return [flag] if typed else [off] if off else []
+    return [f"{flag}={one}" for one in (typed if option.multiple else [typed])]
+
+
+def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            longest = max(parameter.opts, key=len)
+            name = longest.lstrip("-").replace("-", "_")
+            if name not in NOT_HERE:
+                yield name, parameter
+
+
+def _near(name: str, known: Mapping[str, click.Option]) -> str:
+    close = difflib.get_close_matches(name, known, CLOSE_NAMES)
+    return f"one of {', '.join(close or sorted(known))}"
+
+
+def _as_typed(option: click.Option, value: Any) -> Any:
+    """Return a Python value as it would be typed: texts, several of them for an option that may be repeated."""
+    if option.multiple:
+        if isinstance(value, Mapping):
+            return [f"{key}={','.join(map(str, np.atleast_1d(one).tolist()))}" for key, one in value.items()]
+        return [str(one) for one in ([value] if isinstance(value, str) else value)]
+    return value if isinstance(value, bool) or value is None else str(value)

@@ -1,0 +1,65 @@
+"""From the options of `tune` and `evaluate`, as parsed, to a request; for the command line and for Python."""
+
+from typing import Any
+
+from orchestrator import options as opt
+from orchestrator.choices import DataOptions, Request
+from orchestrator.errors import InputError
+from tune_spaces.catalogue import find_method
+from tune_spaces.method import HParams, hyper_parameters, make_hparams
+
+Values = dict[str, Any]  # by the options' names, as click has them
+
+
+def request(command: str, values: Values) -> Request:
+    """Return what a command was asked for; InputError if a configuration is not given whole, or twice."""
+    networks = values["networks"] if command == "tune" else (values["network"],)
+    return Request(
+        command=command,
+        method=values["method"],
+        preset=values.get("preset"),
+        networks=tuple(networks),
+        overrides=tuple(values.get("overrides") or ()),
+        point=_point(values) if command == "evaluate" else None,
+        protocol=values["protocol"],
+        protocol_changes={field: values[field] for field in opt.PROTOCOL_FIELDS},
+        data=data_options(values),
+        seed=values["seed"],
+        search=opt.search_options(values),
+        output=values["output"],
+        tracking_uri=values["tracking_uri"],
+        image_changes={field: values[field] for field in opt.IMAGE_FIELDS},
+        federation_changes={field: values[field] for field in opt.FEDERATION_FIELDS},
+    )
+
+
+def data_options(values: Values) -> DataOptions:
+    """Return which recordings, and how they are read."""
+    return DataOptions(
+        path=values["data"],
+        corpus=values["corpus"],
+        identity=values["identity"],
+        features=opt.patterns(values["features"]),
+        frame_rate=values["frame_rate"],
+    )
+
+
+def _point(values: Values) -> HParams:
+    known = {one.name: one for one in hyper_parameters()}
+    given = {name: values[name] for name in known if values[name] is not None}
+    flags = {name: f"--{name.replace('_', '-')}" for name in known}
+    if values["published"]:
+        if given:
+            raise InputError.of(
+                "--published",
+                found=f"beside {', '.join(flags[name] for name in given)}",
+                expected="one or the other",
+            )
+        published = find_method(values["method"]).published
+        if values["network"] not in published:
+            raise InputError.of("--network", found=repr(values["network"]), expected=f"one of {', '.join(published)}")
+        return published[values["network"]]
+    missing = [flags[name] for name, one in known.items() if name not in given and one.default is None]
+    if missing:
+        raise InputError.of("evaluate", found=f"no {', '.join(missing)}", expected="--published, or all of them")
+    return make_hparams(given)

@@ -1,0 +1,103 @@
+"""The Python interface: the tutorial as it stands, and errors that are those of the command line."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import orchestrator
+from orchestrator.errors import InputError
+from tests.conftest import LEFT_OPEN, ROOT, StartRay
+
+TUTORIAL = ROOT / "docs" / "tutorials" / "own_recordings.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def notebook(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The names that the tutorial leaves, run block by block in an empty folder."""
+    ray_cluster()
+    assert len(BLOCKS) == 5
+    names: dict[str, Any] = {"__name__": "tutorial"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.chdir(tmp_path_factory.mktemp("tutorial"))
+        for block in BLOCKS:
+            exec(compile(block, str(TUTORIAL), "exec"), names)
+        names["folder"] = Path.cwd()
+    return names
+
+
+pytestmark = LEFT_OPEN
+
+
+def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, Any]) -> None:
+    run, corpus, folder = notebook["run"], notebook["corpus"], notebook["folder"]
+    assert corpus.participants == tuple(f"P{number}" for number in range(1, 7))
+    frames = corpus.frames("P2")
+    assert list(frames.columns[:4]) == ["participant", "session", "time", "valid"]
+    assert len(frames) == 600
+    assert {"valence_R1", "arousal_R3"} <= set(frames.columns)
+    board = run.leaderboard()
+    assert list(board["network"].sort_values()) == ["bigru", "rnn"]
+    best = board.iloc[0]
+    assert run.summary.best.uid == best["uid"]
+    assert best["ccc_valence"] == pytest.approx(run.summary.scores["ccc_valence"])
+    assert len(run.folds()) == 3
+    assert sorted(run.participants()["participant"]) == list(corpus.participants)
+    curves = run.curves()
+    assert len(curves) == 2 * 5
+    assert list(curves["epoch"][:5]) == [1, 2, 3, 4, 5]
+    assert (folder / "learning.pdf").read_bytes().startswith(b"%PDF")
+    predicted = notebook["predicted"]
+    assert list(predicted.columns) == ["participant", "session", "time", "valence", "arousal"]
+    assert len(predicted) == 600
+    assert np.isfinite(predicted["valence"]).all()
+    assert len(notebook["again"].predictions()) == 6 * 600
+
+
+def test_a_run_is_found_by_its_id(notebook: dict[str, Any]) -> None:
+    run, uri = notebook["run"], f"sqlite:///{notebook['folder']}/mlflow.db"
+    identity = run.summary.mlflow["run_id"]
+    found = orchestrator.load_run(identity, tracking_uri=uri)
+    assert found.summary == run.summary
+    assert found.leaderboard().equals(run.leaderboard())
+
+
+def test_figures_there_are_not_are_named(notebook: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="'spectrum'; expected one of traces, plane, learning"):
+        notebook["run"].figure("spectrum")
+
+
+def test_all_faults_of_the_options_come_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        orchestrator.tune("au", epoch=3, hours=-1, search="best", seed="many")
+    said = [str(problem) for problem in caught.value.problems]
+    assert len(said) == 4
+    assert said[0] == "epoch: found an unknown option; expected one of epochs"
+    assert any(line.startswith("hours: found -1") for line in said)
+    assert any(line.startswith("search: found 'best'") and "grid" in line for line in said)
+    assert any(line.startswith("seed: found 'many'") for line in said)
+
+
+def test_what_the_request_lacks_is_said_as_on_the_command_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        orchestrator.tune("au", data=tmp_path / "nowhere", set={"hidden_size": [0], "depth": [3]})
+    said = "\n".join(str(problem) for problem in caught.value.problems)
+    assert "--set hidden_size: found '0'" in said
+    assert "depth=3" in said
+    with pytest.raises(InputError, match=r"a folder with plan\.json, or a run's id"):
+        orchestrator.load_run(tmp_path)
+
+
+def test_importing_the_package_takes_no_time() -> None:
+    """The version is read when it is asked for, and nothing of the product before anything is used."""
+    listed = "[m for m in sys.modules if m.startswith(('orchestrator', 'pandas', 'click', 'torch'))]"
+    code = f"import sys, orchestrator; orchestrator.__version__; print({listed})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "['orchestrator']\n"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", orchestrator.__version__)
