@@ -59,6 +59,7 @@ def _complain(line: str) -> None:
 
 
 @click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="affect-orchestrator", message="%(package)s %(version)s")
 def cli() -> None:
     """Privacy-preserving affect recognition: search, evaluate, track and compare the paper's methods."""
 

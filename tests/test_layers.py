@@ -22,7 +22,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
     "ray": {"orchestrator/search/", "fed/executors/ray_actors.py"},
-    "pandas": {"orchestrator/corpora/"},
+    "pandas": {"orchestrator/corpora/", "orchestrator/api.py"},
     "av": {"orchestrator/corpora/"},
     "torch": {
         "models/",
