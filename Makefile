@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two files at a time: much of the tests' time is spent waiting for processes to start.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: tune test check faults format clean
+.PHONY: tune test check faults fuzz format clean
 
 tune: $(STAMP)
 	$(BIN)/python -m orchestrator tune --method au
@@ -23,6 +23,11 @@ check: $(STAMP)
 # Every fault of docs/reliability.md, injected for real: at most 15 minutes; as root also full disks.
 faults: $(STAMP)
 	$(PYTEST) -m '' --durations 15 tests/faults $$($(BIN)/python -m tests.faults.table elsewhere)
+
+# Every reader on changed files and on tables of any contents: `make fuzz MINUTES=60`; findings go to runs/fuzz.
+MINUTES ?= 10
+fuzz: $(STAMP)
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m fuzz -rA --show-capture stdout tests/fuzz
 
 format: $(STAMP)
 	$(BIN)/ruff format .

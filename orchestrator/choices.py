@@ -8,6 +8,8 @@ from typing import Any
 
 from fed.options import Federation
 from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
+from orchestrator.corpora.read_options import ReadOptions
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.errors import InputError, Problem
 from orchestrator.gather import Gather
 from orchestrator.plan import ImageOptions, SearchOptions, grid_points, parse_grid_overrides
@@ -24,7 +26,8 @@ class DataOptions:
     corpus: str | None
     identity: float | None = None
     features: tuple[str, ...] = ()  # patterns of the feature columns to learn from; all without one
-    frame_rate: float | None = None  # of frame numbers, for files without times
+    reading: Reading = AS_IT_IS  # what the user said of the files' clocks and sizes
+    options: ReadOptions = field(default_factory=ReadOptions)  # and of what is in them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,26 +171,29 @@ def data() -> None:
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--corpus", type=click.Choice(opt.CORPORA))
-@opt.frame_rate_option
+@opt.reading_options
+@opt.corpus_options
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
-def check(path: Path, corpus: str | None, frame_rate: float | None, as_json: bool) -> None:
+def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
     """Read a corpus and say what is in it, what was dropped and why."""
     import json
 
     from orchestrator.corpora.manifest import manifest, manifest_text
     from orchestrator.corpora.opening import open_corpus
 
-    found = open_corpus(path, corpus=corpus, frame_rate=frame_rate)
+    how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
+    found = open_corpus(path, corpus=corpus, **how)
     click.echo(json.dumps(manifest(found), indent=1, allow_nan=False) if as_json else manifest_text(found))
 
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--corpus", type=click.Choice(opt.CORPORA))
-@opt.frame_rate_option
+@opt.reading_options
+@opt.corpus_options
 @opt.path_option("--out", required=True, help="The Parquet file to write.")
 @opt.force_option
-def convert(path: Path, corpus: str | None, frame_rate: float | None, out: Path, force: bool) -> None:
+def convert(path: Path, corpus: str | None, out: Path, force: bool, **values: Any) -> None:
     """Write any corpus as one `table` file."""
     from orchestrator.corpora import convert as converting
     from orchestrator.corpora.opening import open_corpus
@@ -198,8 +201,25 @@ def convert(path: Path, corpus: str | None, frame_rate: float | None, out: Path,
 
     converting.check_name(out)
     check_output("--out", out, inputs={"PATH": path}, force=force)
-    converting.convert(open_corpus(path, corpus=corpus, frame_rate=frame_rate), out)
+    how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
+    converting.convert(open_corpus(path, corpus=corpus, **how), out)
     click.echo(f"written to {out}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+def template(folder: Path) -> None:
+    """Write a small valid folder of recordings to copy: features, labels, participants.csv, a README."""
+    from orchestrator.corpora.template import write_template
+    from orchestrator.run_folder import new_folder
+
+    try:
+        with new_folder(folder, "DIR"):
+            write_template(folder)
+    except OSError as error:
+        found = f"{folder}: {error.strerror or error}"
+        raise InputError.of("DIR", found=found, expected="a new folder that can be written") from error
+    click.echo(f"written to {folder}: made-up numbers to put yours in the place of; {folder / 'README.md'} says how")
 
 
 @data.command()

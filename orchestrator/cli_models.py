@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from orchestrator import options as opt
+from orchestrator.corpora.read_options import checked_pattern
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
@@ -23,7 +24,8 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @click.command()
 @model_option
 @opt.path_option("--input", "source", required=True, help="Features, a video, or a folder of either.")
-@opt.frame_rate_option
+@opt.reading_options
+@opt.participant_option
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
 @opt.force_option
@@ -60,7 +62,7 @@ def predict(**values: Any) -> None:
             idle_seconds=values["idle"],
             scaling_from=values["scaling_from"],
             device=device,
-            frame_rate=values["frame_rate"],
+            reading=opt.reading(values),
         )
         following.follow(model, values["source"], wanted)
         return
@@ -74,7 +76,8 @@ def predict(**values: Any) -> None:
         centre=values["centre"],
         device=device,
     )
-    given = predicting.read_input(model, values["source"], values["frame_rate"])
+    pattern = checked_pattern(values["participant_pattern"])
+    given = predicting.read_input(model, values["source"], opt.reading(values), pattern)
     predicted = predicting.predict(model, given, wishes)
     writing.write_csv(values["output"], predicted)
     if predicted.synthetic:

@@ -12,6 +12,8 @@ from fed.client import Client
 from orchestrator.corpora.cache import cache_folder, digest_of, read_checked, remove, write_checked, written_to
 from orchestrator.corpora.convert import as_bytes
 from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.read_options import BEFORE
+from orchestrator.corpora.reading import OURS
 from orchestrator.corpora.recording import Corpus, VideoSource
 from orchestrator.errors import InputError
 from orchestrator.files import locked
@@ -35,7 +37,8 @@ class Recipe:
     def __call__(self) -> tuple[AnySeries, ...]:
         """Read the participant's series; InputError if the table is not what it was when the client was made."""
         self._check_table()
-        corpus = open_corpus(self.table, corpus="table")
+        # What the driver chose and wrote is taken as it stands, nothing judged again.
+        corpus = open_corpus(self.table, corpus="table", reading=OURS, options=BEFORE)
         recordings = [
             dataclasses.replace(recording, video=video)
             for recording, video in zip(corpus.recordings, self.videos, strict=True)

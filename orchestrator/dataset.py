@@ -17,6 +17,7 @@ from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator.clients import make_clients
 from orchestrator.corpora.frames import prepare_all
+from orchestrator.corpora.manifest import shares
 from orchestrator.corpora.recording import DIMENSIONS, Corpus
 from orchestrator.errors import InputError, Problem
 from orchestrator.folds import Fold, make_folds
@@ -53,7 +54,9 @@ class Dataset:
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
     num_features: int  # that the recurrent network takes in
     trunk: Trunk | None = None  # what makes them from frames
-    remarks: tuple[str, ...] = ()  # what reading the corpus dropped or noted
+    joined: str = ""  # how much of the features and of the labels met, in words
+    feature_line: str = ""  # which features were chosen and which left out, in words
+    remarks: tuple[str, ...] = ()  # what reading the corpus asked, dropped or noted
     clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
     raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
 
@@ -114,7 +117,8 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
     """
     inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
-    folds = make_folds(corpus.participants, protocol.num_folds, inner_share=inner_share, seed=seed)
+    hint = "; ".join(corpus.questions)
+    folds = make_folds(corpus.participants, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint)
     trunk = load_trunk(images) if images else None
     recordings = corpus.recordings
     if images:
@@ -135,7 +139,9 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         splits=tuple(_split(fold, series, with_statistics=protocol.scaling == "train") for fold in folds),
         num_features=TRUNK_FEATURES if images else len(corpus.feature_names),
         trunk=trunk,
-        remarks=(*(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
+        joined=shares(corpus),
+        feature_line="" if images else corpus.feature_line,
+        remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
         raters=tuple(
             None if federated else raters_of(ratings_of(recording, protocol), one.mask_T2)

@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
+def cut(text: str, most: int = 60) -> str:
+    """Return a file's text short enough for one line of a message."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One fault in the input: where it is (`file:line`, option or participant), what was found, what was expected."""

@@ -20,11 +20,13 @@ class Fold:
     held_out: tuple[str, ...]
 
 
-def make_folds(participants: Sequence[str], k: int, *, inner_share: float = 0.0, seed: int = 0) -> tuple[Fold, ...]:
+def make_folds(
+    participants: Sequence[str], k: int, *, inner_share: float = 0.0, seed: int = 0, hint: str = ""
+) -> tuple[Fold, ...]:
     """Split participants into k runs of neighbours whose sizes differ by at most one, the longer ones first.
 
     With `inner_share` that share of each fold's training participants (at least one) is set apart, drawn by `seed`.
-    Raises InputError where there are too few participants.
+    Raises InputError where there are too few participants; `hint` says why that may be.
     """
     needed = max(k, MIN_FOLDS + (1 if inner_share else 0))
     if k < MIN_FOLDS:
@@ -32,7 +34,7 @@ def make_folds(participants: Sequence[str], k: int, *, inner_share: float = 0.0,
     if len(participants) < needed:
         raise InputError.of(
             "--folds",
-            found=f"{len(participants)} participant(s) for {k} folds",
+            found=f"{len(participants)} participant(s) for {k} folds" + (f" ({hint})" if hint else ""),
             expected=f"at least {needed} participants, or fewer folds: folds never share a person",
         )
     size, longer = divmod(len(participants), k)

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from models.ccc import Moments, ccc
 from orchestrator import prediction_table
 from orchestrator.baseline import fit_ridge
+from orchestrator.corpora.clock import clock_of, time_column
+from orchestrator.corpora.clocks import Seen, check_clock, check_clocks
 from orchestrator.corpora.column_files import read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.frames import align
+from orchestrator.corpora.reading import AS_IT_IS, OURS
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.table import rows_by_recording
+from orchestrator.corpora.time_units import ASSUMED, Unit
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, write_json
@@ -42,6 +46,7 @@ class Predictions:
     prediction: Floats  # (T, 2); NaN where there is none
     gold: Floats  # (T, 2); NaN where there is none
     fold: int | None  # None: the input knows no folds
+    unit: Unit = ASSUMED  # that the file's times were taken for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,30 +128,42 @@ def _read(path: Path) -> tuple[dict[Who, Predictions], bool]:
     if columns is None:
         raise InputError(findings.problems)
     suffix = "_pred" if columns.find("valence_pred") else ""
-    wanted = ("time", *(f"{dimension}{suffix}" for dimension in DIMENSIONS))
-    lacking = [name for name in wanted if columns.find(name) is None]
+    wanted = tuple(f"{dimension}{suffix}" for dimension in DIMENSIONS)
+    lacking = ["time"] * (time_column((*columns.names, *columns.text)) is None)
+    lacking += [name for name in wanted if columns.find(name) is None]
     lacking += ["participant"] * (columns.find_text("participant") is None)
     if lacking:
         expected = "columns participant, session, time, valence, arousal"
         raise InputError.of(columns.header, found=f"no column {', '.join(lacking)}", expected=expected)
-    found = {who: _of_recording(columns, rows, suffix) for who, rows in rows_by_recording(columns).items()}
+    ours = path.is_dir()  # a run's own predictions are in seconds
+    found = {
+        who: _of_recording(columns, rows, suffix, " ".join(filter(None, who)), ours=ours)
+        for who, rows in rows_by_recording(columns).items()
+    }
     return found, is_synthetic(columns)
 
 
-def _of_recording(columns: Columns, rows: NDArray[np.intp], suffix: str) -> Predictions:
+def _of_recording(columns: Columns, rows: NDArray[np.intp], suffix: str, name: str, *, ours: bool) -> Predictions:
     def values(name: str) -> Floats:
         column = columns.find(name)
         return np.full(len(rows), np.nan) if column is None else columns.numbers_of(column)[rows]
 
-    time, folds = values("time"), values("fold")
+    findings, folds = Findings(), values("fold")
+    clock = clock_of(columns, rows, name, findings, reading=OURS if ours else AS_IT_IS)
+    if clock is None:
+        raise InputError(findings.problems)
+    time = clock.time
     faults = np.flatnonzero(~np.isfinite(time) | (np.diff(time, prepend=-np.inf) <= 0))
     if len(faults):
         raise InputError.of(
             columns.where(int(rows[faults[0]])), found=f"time {time[faults[0]]:g}", expected="increasing times"
         )
+    if not check_clock(name, str(columns.path), time, clock.unit, findings):
+        raise InputError(findings.problems)
     fold = int(folds[0]) if np.isfinite(folds).all() else None
     return Predictions(
         time=time,
+        unit=clock.unit,
         prediction=np.stack([values(f"{dimension}{suffix}") for dimension in DIMENSIONS], axis=1),
         gold=np.stack([values(f"{dimension}_gold") for dimension in DIMENSIONS], axis=1),
         fold=fold,
@@ -177,14 +194,17 @@ def _joined(runs: Sequence[Path], inputs: Sequence[Mapping[Who, Predictions]]) -
     for who, base in inputs[0].items():
         gold = np.full((len(base.time), 2), np.nan)
         parts = []
+        name, findings = " ".join(filter(None, who)), Findings()
         for path, own in zip(runs, (one[who] for one in inputs), strict=True):
+            first = Seen(where=str(runs[0]), time=base.time, unit=base.unit)
+            if not check_clocks(name, first, Seen(where=str(path), time=own.time, unit=own.unit), findings):
+                raise InputError(findings.problems)
             index, there = align(own.time, base.time)
             at = np.where(there, index, 0)
             parts.append(np.where(there[:, None], own.prediction[at], np.nan))
             labels = np.where(there[:, None], own.gold[at], np.nan)
             both = np.isfinite(gold) & np.isfinite(labels)
             if own.time.shape == base.time.shape and (np.abs(gold - labels)[both] > SAME_GOLD).any():
-                name = " ".join(filter(None, who))
                 found = f"gold of {name} that differs by up to {np.abs(gold - labels)[both].max():.2f}"
                 raise InputError.of(str(path), found=found, expected="the same labels in all runs")
             gold = np.where(np.isfinite(gold), gold, labels)

@@ -13,7 +13,12 @@ from typing import Any
 
 from orchestrator.choices import DataOptions, Decided, Request, decide
 from orchestrator.corpora.facial_model import IDENTITY_DEFAULT
+from orchestrator.corpora.feature_choice import FeatureChoice
+from orchestrator.corpora.frames import check_seen_as_before
 from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.outline import changed_since, counts_differ, differences, digest_of_files, outline
+from orchestrator.corpora.read_options import RULES
+from orchestrator.corpora.reading import AS_IT_IS, READ_ANEW_IN, Reading
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.synthetic import cached_synthetic
 from orchestrator.dataset import Dataset, make_dataset
@@ -140,7 +145,7 @@ def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset
             federated=decided.method.federated,
             show=show,
         )
-    return refer(corpus, dataset, embedded, decided.request.data.frame_rate), dataset
+    return refer(corpus, dataset, embedded, decided.request.data.reading), dataset
 
 
 def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
@@ -191,16 +196,49 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
     path = _embedded(embedded) if embedded else Path(plan.corpus.path)
     with doing("reading the recordings"):
-        corpus = open_corpus(path, corpus=plan.corpus.kind, features=plan.features, frame_rate=plan.corpus.frame_rate)
-    if corpus.sha256 != plan.corpus.sha256:
-        raise InputError.of(
-            plan.corpus.path,
-            found=f"contents with sha256 {corpus.sha256[:12]}",
-            expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
+        names = plan.corpus.feature_names
+        corpus = open_corpus(
+            path,
+            corpus=plan.corpus.kind,
+            features=plan.features,
+            choice=FeatureChoice(names=names) if names else None,
+            reading=plan.corpus.reading,
+            options=plan.corpus.options,
         )
+    if corpus.sha256 != plan.corpus.sha256:
+        raise _other_contents(plan, corpus)
+    if plan.images is not None and plan.corpus.options.rules < RULES:
+        check_seen_as_before(corpus.recordings)
     federated = plan.federation is not None
     with doing("preparing the recordings"):
         return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
+
+
+def _other_contents(plan: Plan, corpus: Corpus) -> InputError:
+    """Say whether the files were changed or are read otherwise than when the run began, and in what."""
+    then = plan.corpus.read
+    if then is not None:
+        what = differences(then, corpus)
+        read_otherwise = then["version"] != READ_ANEW_IN and then["files"] == digest_of_files(corpus.path)
+        newer = None
+    else:
+        known = ("participants", "features", "longest") if plan.images is None else ("participants", "longest")
+        what = counts_differ(corpus, **{name: getattr(plan.corpus, name) for name in known})
+        newer = changed_since(corpus.path, plan.started)
+        read_otherwise = newer is None
+    begun = plan.versions.get("affect-orchestrator", "an earlier version")
+    if read_otherwise:
+        return InputError.of(
+            plan.corpus.path,
+            found=f"files that are read differently since version {READ_ANEW_IN}: {what}",
+            expected=f"what {begun} read when the run began; go on with that version, or begin a new run",
+        )
+    since = f"; {newer} is newer than the run" if newer else ""
+    return InputError.of(
+        plan.corpus.path,
+        found=f"contents with sha256 {corpus.sha256[:12]}: {what}{since}",
+        expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
+    )
 
 
 def _embedded(parameters: Mapping[str, Any]) -> Path:
@@ -215,9 +253,16 @@ def _embedded(parameters: Mapping[str, Any]) -> Path:
 def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict[str, Any] | None]:
     """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's.
 
+    Of features action units are taken where nothing else was asked for; with `faces`, where none is used, all.
+
     The second value is what the embedded corpus is made with; None for the user's own.
     """
-    how: dict[str, Any] = {"corpus": data.corpus, "features": data.features, "frame_rate": data.frame_rate}
+    how: dict[str, Any] = {
+        "corpus": data.corpus,
+        "choice": FeatureChoice(patterns=data.features, units_only=not faces),
+        "reading": data.reading,
+        "options": data.options,
+    }
     if data.path is not None:
         return open_corpus(data.path, **how), None
     embedded: dict[str, Any] = {
@@ -232,7 +277,7 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
 
 
 def refer(
-    corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None, frame_rate: float | None = None
+    corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None, reading: Reading = AS_IT_IS
 ) -> CorpusReference:
     """Return what a plan remembers of its corpus."""
     return CorpusReference(
@@ -241,7 +286,12 @@ def refer(
         sha256=corpus.sha256,
         synthetic=corpus.synthetic,
         embedded=embedded,
-        frame_rate=frame_rate,
+        frame_rate=reading.frame_rate,
+        time_unit=dict(reading.time_unit) or None,
+        limits=reading.limits.given() or None,
+        read=outline(corpus),
+        options=corpus.options,
+        feature_names=corpus.feature_names,
         participants=len(corpus.participants),
         features=dataset.num_features,
         longest=max(len(series.valid_T) for series in dataset.series),

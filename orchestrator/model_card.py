@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from orchestrator import measures
+from orchestrator.corpora.time_units import common_step
 from orchestrator.dataset import Dataset
 from orchestrator.files import JsonObject
 from orchestrator.plan import Plan
@@ -54,7 +55,8 @@ def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: st
         "scaling": {"kind": plan.protocol.scaling, "folds": statistics},
         "folds": [{"fold": fold.number, "held_out": list(fold.held_out)} for fold in dataset.folds],
         "protocol": dataclasses.asdict(plan.protocol),
-        "corpus": dataclasses.asdict(plan.corpus),
+        # How it was read, for whoever predicts; not what was read, person by person: a card is passed on.
+        "corpus": {key: value for key, value in dataclasses.asdict(plan.corpus).items() if key != "read"},
         "synthetic": plan.corpus.synthetic,
         **{key: best.scores[key] for key in measures.headline_keys()},
         "num_parameters": best.num_parameters,
@@ -68,8 +70,8 @@ def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: st
 
 
 def _hz(dataset: Dataset) -> float:
-    steps = np.concatenate([np.diff(time) for time in dataset.times])
-    return round(1.0 / float(np.median(steps)), 6) if len(steps) else 1.0
+    step = common_step(dataset.times)
+    return 1.0 if step is None else round(1.0 / step, 6)
 
 
 def _labels(dataset: Dataset) -> list[dict[str, list[float]]]:

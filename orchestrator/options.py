@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMISERS
+from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
+from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
 from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS
 from tune_spaces.catalogue import method_names
@@ -76,15 +78,74 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, type=click.Path(path_type=Path), **settings)
 
 
-frame_rate_option = click.option(
-    "--frame-rate", type=ABOVE_ZERO, metavar="HZ", help="Frames a second of tables with frame numbers and no times."
+class TimeUnits(click.ParamType[dict[str, str]]):
+    """A unit of time for all files, or for those of features or annotations: `ms`, `annotations=ms`."""
+
+    name = "UNIT or SIDE=UNIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Return units by side."""
+        units: dict[str, str] = {}
+        for one in str(value).split(","):
+            side, _, unit = one.strip().rpartition("=")
+            sides = SIDES if not side else [known for known in SIDES if known == side]
+            if unit not in UNITS or not sides or (units.keys() & set(sides)):
+                names = f"{', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
+                self.fail(f"{value!r} is none of {names}", param, ctx)
+            units |= dict.fromkeys(sides, unit)
+        return units
+
+
+reading_options = _all(
+    click.option(
+        "--frame-rate",
+        type=ABOVE_ZERO,
+        metavar="HZ",
+        help="Frames a second of tables with frame numbers and no times.",
+    ),
+    click.option(
+        UNIT_OPTION,
+        type=TimeUnits(),
+        metavar="UNIT",
+        help="Of times: s, ms, us, ns or min; or features=ms,annotations=s.",
+    ),
+    click.option("--max-columns", type=POSITIVE, help=f"Of one file; {Limits().columns:,} if not given."),
+    click.option("--max-rows", type=POSITIVE, help=f"Of one file; {Limits().rows:,} if not given."),
+    click.option("--max-field", type=POSITIVE, help=f"Characters of a field; {Limits().field:,} if not given."),
+    click.option("--max-mib", type=POSITIVE, help=f"Memory for one file; {Limits().mib:,} if not given."),
+)
+LIMIT_FIELDS = ("columns", "rows", "field", "mib")
+
+
+def reading(values: dict[str, Any]) -> Reading:
+    """Collect what was said about the files from a command's parsed options."""
+    given = {name: values[f"max_{name}"] for name in LIMIT_FIELDS if values[f"max_{name}"] is not None}
+    return Reading(frame_rate=values["frame_rate"], time_unit=values["time_unit"] or {}, limits=Limits(**given))
+
+
+participant_option = click.option(
+    "--participant-pattern",
+    metavar="REGEX",
+    help="Whose a file is: group participant (or 1), and session, in its name without suffix.",
+)
+
+corpus_options = _all(
+    participant_option,
+    click.option("--label-range", metavar="LOW,HIGH", help="The ends of the raters' scale; it is mapped to -1 and 1."),
+    click.option("--raters", multiple=True, metavar="PATTERN", help="Only these columns are raters; repeatable."),
 )
 
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
     click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
-    frame_rate_option,
-    click.option("--features", multiple=True, metavar="PATTERN", help="Only these columns, such as AU*_r; repeatable."),
+    reading_options,
+    corpus_options,
+    click.option(
+        "--features",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only these columns, such as AU*_r; repeatable. Without it action units where there are any; '*' is all.",
+    ),
     click.option("--identity", type=Finite(0, 1), help="Embedded corpus: how much of a person shows."),
 )
 
@@ -171,6 +232,15 @@ force_option = click.option("--force", is_flag=True, help="Replace what is there
 def patterns(given: Sequence[str]) -> tuple[str, ...]:
     """Split what was given to --features at its commas."""
     return tuple(dict.fromkeys(one.strip() for text in given for one in text.split(",") if one.strip()))
+
+
+def read_options(options: dict[str, Any]) -> ReadOptions:
+    """Collect how a corpus is read from a command's parsed options; InputError for those that cannot be."""
+    return ReadOptions(
+        participant_pattern=checked_pattern(options.get("participant_pattern")),
+        label_range=parsed_range(options.get("label_range")),
+        raters=patterns(options.get("raters", ())),
+    )
 
 
 def search_options(options: dict[str, Any]) -> SearchOptions:

@@ -13,6 +13,8 @@ from typing import Any
 from fed.options import Federation
 from models.seeds import seed_for
 from models.sizes import model_size_mib, num_parameters
+from orchestrator.corpora.read_options import BEFORE, ReadOptions
+from orchestrator.corpora.reading import UNBOUNDED, Limits, Reading
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import JsonObject
 from orchestrator.protocols import Protocol
@@ -51,6 +53,21 @@ class CorpusReference:
     longest: int  # frames of the longest recording
     embedded: JsonObject | None = None  # what the embedded corpus is made with
     frame_rate: float | None = None  # that the user gave for files with frame numbers and no times
+    options: ReadOptions = BEFORE  # what else the user said of the files, and the rules by which they were read
+    feature_names: tuple[str, ...] = ()  # that were chosen; of an older plan none is written: all
+    time_unit: Mapping[str, str] | None = None  # that the user gave, of features and annotations
+    limits: Mapping[str, int] | None = None  # of one file, where the user gave others than the defaults
+    read: Mapping[str, Any] | None = None  # what was read (`corpora.outline`); None: of before clocks were compared
+
+    @property
+    def reading(self) -> Reading:
+        """How the corpus is read again."""
+        return Reading(
+            frame_rate=self.frame_rate,
+            time_unit=self.time_unit or {},
+            limits=UNBOUNDED if self.read is None else Limits(**self.limits or {}),
+            believed=self.read is None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

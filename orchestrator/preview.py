@@ -25,6 +25,8 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     lines += [
         f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
         f" {dataset.num_frames} frames, {corpus.features} features, {corpus.path}",
+        *([f"features  {dataset.feature_line}"] if dataset.feature_line else []),
+        *([f"joined    {dataset.joined}"] if dataset.joined else []),
         f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
         f" {protocol.windows_a_step} windows a step {protocol.order}, seed {plan.seed}",

@@ -30,6 +30,8 @@ from orchestrator.run_records import FINISHED, Best, FoldScore, Summary, TrialCo
 from orchestrator.trial_files import read_artefact
 from tune_spaces.method import hyper_parameters
 
+FILES_KEPT = ("frame_rate", "time_unit", "limits")  # of what the user said of the files
+
 
 def build(  # noqa: PLR0913 - what a summary is made of
     plan: Plan,
@@ -55,7 +57,11 @@ def build(  # noqa: PLR0913 - what a summary is made of
         protocol_fields=dataclasses.asdict(plan.protocol),
         optimistic=plan.protocol.optimistic,
         synthetic=plan.corpus.synthetic,
-        corpus={key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", "frame_rate")},
+        corpus={
+            **{key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", *FILES_KEPT)},
+            "options": dataclasses.asdict(plan.corpus.options),
+            "features": list(plan.corpus.feature_names),
+        },
         features=plan.features,
         seed=plan.seed,
         best=None

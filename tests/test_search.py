@@ -60,7 +60,8 @@ def test_summary_has_the_documented_keys(finished: Path) -> None:
     assert summary.keys() >= SUMMARY_KEYS
     assert summary["status"] == "finished"
     assert summary["trials"] == {"planned": 4, "finished": 4, "failed": 0, "stopped": 0}
-    assert set(summary["corpus"]) == {"kind", "path", "sha256", "frame_rate"}
+    kept = {"kind", "path", "sha256", "frame_rate", "time_unit", "limits", "options", "features"}
+    assert set(summary["corpus"]) == kept
     assert set(summary["best"]) >= {"network", "hparams", "uid"}
     assert set(summary["mlflow"]) == {"tracking_uri", "experiment_id", "run_id"}
     assert all(summary["mlflow"].values())

@@ -40,7 +40,8 @@ def data_options(values: Values) -> DataOptions:
         corpus=values["corpus"],
         identity=values["identity"],
         features=opt.patterns(values["features"]),
-        frame_rate=values["frame_rate"],
+        reading=opt.reading(values),
+        options=opt.read_options(values),
     )
 
 

@@ -6,6 +6,9 @@ Names are made canonical (AU01); values are never rescaled: a tool's range is de
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from orchestrator.corpora.time_names import unit_of_name
 
 TIMES_IN_SECONDS = (
     "time",
@@ -75,11 +78,17 @@ TOOLS = (  # the first whose marks are all there
 )
 
 
+def is_bookkeeping(name: str) -> bool:
+    """Whether a column is a row's address or quality by its name, times with a unit such as `Time (ms)` among them."""
+    return name.lower() in BOOKKEEPING or unit_of_name(name) is not None
+
+
 def tool_of(names: Sequence[str]) -> Tool:
     """Recognise the program that wrote a file by its columns; `PLAIN` where none is known."""
     return next(tool for tool in TOOLS if tool.marks <= set(names))
 
 
+@lru_cache(maxsize=1 << 16)  # a table of many people asks for each of them
 def canonical_name(name: str, tool: Tool) -> str:
     """Give a feature its canonical name: AU01, AU01_delta, AU01_c (present or not); others keep theirs."""
     bare = name.removeprefix(_RECOLA_PREFIX)
@@ -92,9 +101,15 @@ def canonical_name(name: str, tool: Tool) -> str:
     return unit + ("_c" if presence else "") + delta
 
 
-def why_no_feature(name: str, tool: Tool) -> str | None:
-    """Say why a column is no feature ("" for bookkeeping); None where it is one."""
-    if name.lower() in BOOKKEEPING:
+@lru_cache(maxsize=1 << 16)
+def why_no_feature(name: str) -> str | None:
+    """Say why a column is no feature whatever is asked for ("" for bookkeeping); None where it may be one."""
+    if is_bookkeeping(name):
         return ""
-    patterns = _NOT_FEATURES if tool is PLAIN else (*_NOT_FEATURES, *_NOT_ACTIONS)
+    return next((why for pattern, why in _NOT_FEATURES if pattern.fullmatch(name)), None)
+
+
+def why_no_action(name: str, tool: Tool) -> str | None:
+    """Say why a column is a feature only if somebody asks for it; None where it is one by itself."""
+    patterns = () if tool is PLAIN else _NOT_ACTIONS
     return next((why for pattern, why in patterns if pattern.fullmatch(name)), None)

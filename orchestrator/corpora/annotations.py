@@ -3,7 +3,6 @@
 Shapes: N label samples, R raters. Times are in seconds, labels in [-1, 1].
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.action_units import BOOKKEEPING
-from orchestrator.corpora.checks import check_labels, check_times
-from orchestrator.corpora.clock import times_of
+from orchestrator.corpora.checks import check_labels, check_times, on_scale
+from orchestrator.corpora.clock import clock_of
 from orchestrator.corpora.column_files import read_columns
-from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.rater_columns import DIMENSION_PREFIX, raters_of_file
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.time_units import ASSUMED, Unit
 
 GOLD = "gold"  # the one rater of a corpus that ships only a gold standard
-_DIMENSION = re.compile(rf"^({'|'.join(DIMENSIONS)})_(?=.)", re.IGNORECASE)
 _GOLD_SPELLINGS = ("goldstandard", "gold_standard", "gold", *DIMENSIONS)
 
 
@@ -32,17 +31,19 @@ class Annotation:
     raters: tuple[str, ...]
     time: NDArray[np.float64]  # (N,) strictly increasing
     labels: NDArray[np.float64]  # (N, R); NaN where a rater has no label
+    unit: Unit = ASSUMED  # that the file's times were taken for
 
 
 def read_annotations(
-    files: Mapping[str, Path], name: str, findings: Findings, *, frame_rate: float | None = None
+    files: Mapping[str, Path], name: str, findings: Findings, *, reading: Reading = AS_IT_IS
 ) -> dict[str, Annotation] | None:
     """Read a recording's valence and arousal files, given by dimension; None with problems in `findings`.
 
-    Both must have the same raters. `frame_rate` is that of frame numbers in files without times.
+    Both must have the same raters. `reading` is what the user said of the files.
     """
     both = {
-        dimension: read_annotation(files[dimension], name, findings, frame_rate=frame_rate) for dimension in DIMENSIONS
+        dimension: read_annotation(files[dimension], name, findings, dimension=dimension, reading=reading)
+        for dimension in DIMENSIONS
     }
     read = {dimension: one for dimension, one in both.items() if one is not None}
     if len(read) < len(both):
@@ -60,39 +61,27 @@ def read_annotations(
     return read if complete else None
 
 
-def read_annotation(path: Path, name: str, findings: Findings, *, frame_rate: float | None = None) -> Annotation | None:
+def read_annotation(
+    path: Path, name: str, findings: Findings, *, dimension: str, reading: Reading = AS_IT_IS
+) -> Annotation | None:
     """Read one file of labels; None with problems in `findings`. A gold standard is one rater called gold."""
-    columns = read_columns(path, findings)
+    columns = read_columns(path, findings, limits=reading.limits)
     if columns is None:
         return None
     rows = np.arange(len(columns))
-    time = times_of(columns, rows, name, findings, frame_rate=frame_rate)
-    raters = _raters(columns, findings)
-    if time is None or raters is None or not check_times(columns, rows, time, findings):
+    clock = clock_of(columns, rows, name, findings, reading=reading, side="annotations")
+    raters = raters_of_file(columns, dimension, findings)
+    if clock is None or raters is None or not check_times(columns, rows, clock.time, findings):
         return None
     if not check_labels(columns, rows, raters, findings):
         return None
-    picked = np.array([columns.names.index(rater) for rater in raters], dtype=np.intp)
-    names = tuple(_DIMENSION.sub("", rater) for rater in raters)  # some repeat the file's dimension
+    picked = columns.indices(raters)
+    names = tuple(DIMENSION_PREFIX.sub("", rater) for rater in raters)  # some repeat the file's dimension
     single = len(raters) == 1 and raters[0].lower() in _GOLD_SPELLINGS
     return Annotation(
         where=str(path),
         raters=(GOLD,) if single else names,
-        time=time,
-        labels=columns.numbers[:, picked],
+        time=clock.time,
+        labels=on_scale(columns.numbers[:, picked], findings),
+        unit=clock.unit,
     )
-
-
-def _raters(columns: Columns, findings: Findings) -> tuple[str, ...] | None:
-    raters = tuple(name for name in columns.names if name.lower() not in BOOKKEEPING)
-    texts = [name for name in columns.text if name.lower() not in BOOKKEEPING]
-    for name in texts:
-        row = next((row for row, entry in enumerate(columns.text[name]) if entry), 0)
-        found = f"{columns.text[name][row]!r} in column {name}"
-        findings.problem(columns.where(row), found=found, expected="a finite number")
-    if texts:
-        return None
-    if not raters:
-        findings.problem(columns.header, found="no column of a rater", expected="a time and one column a rater")
-        return None
-    return raters

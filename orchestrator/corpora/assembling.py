@@ -4,34 +4,30 @@ Shapes: T feature frames of a recording, F features, R raters, 2 = valence and a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.annotations import Annotation
 from orchestrator.corpora.checks import check_people, fingerprint
+from orchestrator.corpora.clocks import agree
+from orchestrator.corpora.feature_choice import FeatureChoice, chosen_features
 from orchestrator.corpora.findings import Findings, shortened
-from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, step_of
-from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording, VideoSource
+from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, used
+from orchestrator.corpora.judgement import AS_IN_THE_PAPER, judged_features, judged_raters, origin_of
+from orchestrator.corpora.participants import ask_about
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.recording import DIMENSIONS, Corpus, Recording
+from orchestrator.corpora.source import Source
+from orchestrator.corpora.time_units import common_step
 from orchestrator.corpora.tracks import Track, any_synthetic
 from orchestrator.errors import InputError, Problem
 
 FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
+SAME_AS_WHOLE = 5e-4  # ours, relative: so near to a whole number a rate is that number
+NEAR_THE_MEDIAN = 0.5  # ours, relative: a step of twice the median is a frame that is missing
 SAME_RATE = 0.01  # relative; rates that differ by more are worth a remark
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What a reader hands over for one recording: its features and its labels, each on its own clock."""
-
-    participant: str
-    session: str
-    track: Track
-    annotations: Mapping[str, Annotation]  # by dimension, both with the same raters
-    video: VideoSource | None = None
 
 
 def assemble(  # noqa: PLR0913 - what a reader hands over
@@ -41,26 +37,37 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     findings: Findings,
     *,
     synthetic: bool = False,
-    patterns: Sequence[str] = (),
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Corpus:
     """Make the corpus out of its recordings; InputError with every problem found in any file.
 
     `kind` is the format's name. Features are those that all recordings have, in the first one's order; raters
-    are all that occur; with `patterns` only features that match one of them. Left out, with the reason: recordings
-    without a label or without a usable frame.
+    are all that occur; of both only what the columns' judges and the user's choice leave. Left out, with the reason:
+    recordings without a label or without a usable frame.
     """
-    names = _chosen(_common_features(sources, path, findings), patterns, findings)
-    raters = tuple(dict.fromkeys(rater for source in sources for rater in _raters_of(source)))
+    origin = origin_of(source.track for source in sources) or kind
+    every = judged_features(_common_features(sources, path, findings), sources, origin, findings)
+    names, line = chosen_features(every, _originals(sources), _choice(findings, origin), findings)
+    raters = judged_raters(sources, findings)
     recordings: list[Recording] = []
     joined: dict[str, float] = {}
+    labels_used: dict[str, float] = {}
     for source in sources:
+        if not agree(source.track, source.annotations, findings, reading):
+            continue
         recording = _recording(source, names, raters, findings)
         if recording is None:
             continue
         recordings.append(recording)
         joined[recording.name] = round(float(_labelled(recording.ratings).mean()), 6)
-        _notes_on(recording, joined[recording.name], findings)
+        labels_used[recording.name] = round(_labels_used(source), 6)
+        _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
     check_people(recordings, findings)
+    if findings.options.label_range is not None:
+        findings.note("labels mapped from {:g} to {:g} to -1 to 1".format(*findings.options.label_range))
+    if origin not in AS_IN_THE_PAPER:
+        ask_about([(one.participant, one.session) for one in recordings], findings)
     if findings.problems:
         raise InputError(findings.problems)
     if not recordings:
@@ -76,6 +83,13 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         dropped=findings.dropped,
         notes=findings.notes,
         joined=joined,
+        labels_used=labels_used,
+        questions=findings.questions,
+        origin=origin,
+        options=findings.options,
+        feature_line=line,
+        all_features=every,
+        attributes=attributes or {},
     )
 
 
@@ -95,15 +109,18 @@ def _common_features(sources: Sequence[Source], path: Path, findings: Findings) 
     return names
 
 
-def _chosen(names: tuple[str, ...], patterns: Sequence[str], findings: Findings) -> tuple[str, ...]:
-    """Keep the features that match a pattern; a pattern without any is a problem."""
-    if not patterns or not names:
-        return names
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            expected = f"patterns of the features there are: {shortened(names)}"
-            findings.problem("--features", found=f"{pattern}, which matches none", expected=expected)
-    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+def _choice(findings: Findings, origin: str) -> FeatureChoice:
+    """Give what is wanted; of RECOLA's features, the paper's 40, all where nobody chose."""
+    choice = findings.choice or FeatureChoice()
+    return replace(choice, units_only=False) if origin in AS_IN_THE_PAPER else choice
+
+
+def _originals(sources: Sequence[Source]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for track in (source.track for source in sources):
+        for name, original in zip(track.names, track.originals, strict=True):
+            found.setdefault(name, set()).add(original)
+    return found
 
 
 def _present(track: Track) -> list[str]:
@@ -117,8 +134,10 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     ratings = np.full((len(track.time), len(raters), len(DIMENSIONS)), np.nan, dtype=np.float32)
     for index, dimension in enumerate(DIMENSIONS):
         annotation = source.annotations[dimension]
-        columns = [raters.index(rater) for rater in annotation.raters]
-        ratings[:, columns, index] = np.clip(join(track.time, annotation.time, annotation.labels), -1.0, 1.0)
+        own = [rater for rater in annotation.raters if rater in raters]
+        labels = annotation.labels[:, [annotation.raters.index(rater) for rater in own]]
+        columns = [raters.index(rater) for rater in own]
+        ratings[:, columns, index] = np.clip(join(track.time, annotation.time, labels), -1.0, 1.0)
     lacking = [rater for rater in raters if rater not in _raters_of(source)]
     if lacking:
         findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
@@ -127,7 +146,8 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     if np.isnan(track.features).all():  # such a file has no say in the common features
         findings.drop(f"recording {track.name}", "no frame with a usable face")
         return None
-    features = track.features[:, [track.names.index(name) for name in names]]
+    places = {name: index for index, name in enumerate(track.names)}
+    features = track.features[:, [places[name] for name in names]]
     valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
     if not (valid & _labelled(ratings)).any():
         why = "no frame with both features and labels" if valid.any() else "no frame with all features"
@@ -157,8 +177,8 @@ def _overlaps(source: Source, ratings: NDArray[np.float32], findings: Findings) 
             empty = False
             findings.problem(
                 annotation.where,
-                found=f"labels of {track.name} from {times[0]:g} to {times[-1]:g} s",
-                expected=f"labels in the time of the features, {track.time[0]:g} to {track.time[-1]:g} s",
+                found=f"labels of {track.name} from {times[0]:.10g} to {times[-1]:.10g} s",
+                expected=f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s",
             )
             break
     if empty:
@@ -173,9 +193,23 @@ def _without_gaps(track: Track, features: NDArray[np.float32], findings: Finding
     return filled
 
 
-def _notes_on(recording: Recording, share: float, findings: Findings) -> None:
+def _labels_used(source: Source) -> float:
+    """Return the share of a recording's label samples, of both dimensions, that lie on its frames or between them."""
+    flags = [
+        used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)]) for one in source.annotations.values()
+    ]
+    every = np.concatenate(flags)
+    return float(every.mean()) if len(every) else 0.0
+
+
+def _notes_on(recording: Recording, share: float, share_of_labels: float, findings: Findings) -> None:
     if share < FEW_LABELS:
         findings.note(f"labels on less than {FEW_LABELS:.0%} of the frames", recording=recording.name)
+    if share_of_labels < FEW_LABELS:
+        findings.note(
+            f"less than {FEW_LABELS:.0%} of the labels used: the others are in no frame's time",
+            recording=recording.name,
+        )
     if len(recording.time) == 1:
         findings.note("one row only", recording=recording.name)
         return
@@ -192,19 +226,25 @@ def _notes_on(recording: Recording, share: float, findings: Findings) -> None:
 
 
 def _rate(recordings: Sequence[Recording], findings: Findings) -> float:
-    steps = [np.diff(recording.time) for recording in recordings]
-    every = np.concatenate(steps)
-    if not len(every):
+    step = common_step([recording.time for recording in recordings])
+    if step is None:
         findings.note("no recording has two rows: the rate is unknown and taken as 1 a second")
         return 1.0
-    step = float(np.median(every))
     for recording in recordings:
-        own = step_of(recording.time)
+        own = common_step([recording.time])
         if own is not None and abs(own - step) > SAME_RATE * step:
             findings.note(
                 f"another rate than {1.0 / step:g} frames a second, which most have", recording=recording.name
             )
-    return round(1.0 / step, 6)
+    hz = 1.0 / step
+    whole = round(hz)  # times that are rounded to ms make 29.997 of 30; 29.97 is another rate
+    return float(whole) if abs(hz - whole) <= SAME_AS_WHOLE * hz else round(hz, 6)
+
+
+def _usual_step(steps: NDArray[np.float64]) -> float:
+    """Seconds between frames: the mean of the steps near the median, as files round times (0.033, 0.067 ...)."""
+    median = float(np.median(steps))
+    return float(np.mean(steps[np.abs(steps - median) <= NEAR_THE_MEDIAN * median]))
 
 
 def _labelled(ratings: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -5,11 +5,12 @@ The individual ratings are read where they are there, else the gold standard as 
 
 from pathlib import Path
 
-from orchestrator.corpora.assembling import Source
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.source import Source
 from orchestrator.corpora.videos import find_videos, with_videos
 
 INDIVIDUAL = "ratings_individual"
@@ -35,7 +36,7 @@ def has_features(path: Path) -> bool:
     return any(_nested(path, name) for name in FEATURES)
 
 
-def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
+def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[Source]:
     """Read every labelled recording of the package at `path`; faults go to `findings`."""
     features = feature_files(path, findings)
     labels = _labels(path, findings)
@@ -46,7 +47,7 @@ def read(path: Path, findings: Findings, frame_rate: float | None = None) -> lis
             findings.drop(f"recording {name}", "the challenge's test set has no labels")
             del features[name]
     videos = find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings)
-    return with_videos(pair(features, labels, findings, frame_rate=frame_rate), videos)
+    return with_videos(pair(features, labels, findings, reading=reading), videos)
 
 
 def feature_files(path: Path, findings: Findings) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.columns import Columns
-from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.findings import LABELS, Findings
 from orchestrator.corpora.recording import Recording
 
 RANGE_TOLERANCE = 1e-6  # a label of 1 that went through float32 is still in [-1, 1]
@@ -30,18 +30,29 @@ def check_times(columns: Columns, rows: NDArray[np.intp], time: NDArray[np.float
 
 
 def check_labels(columns: Columns, rows: NDArray[np.intp], names: Sequence[str], findings: Findings) -> bool:
-    """Whether the labels in these columns and rows lie in [-1, 1]; else it is a problem."""
-    values = columns.numbers[np.ix_(rows, np.array([columns.names.index(name) for name in names], dtype=np.intp))]
-    outside = np.argwhere(np.abs(values) > 1.0 + RANGE_TOLERANCE)
-    if not len(outside):
+    """Whether the labels in these columns and rows lie on their scale; else it is a problem, one for all files."""
+    values = columns.numbers[np.ix_(rows, columns.indices(names))]
+    there = values[np.isfinite(values)]
+    if not there.size:
         return True
-    row, column = outside[0]
-    findings.problem(
-        columns.where(int(rows[row])),
-        found=f"{values[row, column]:g} in column {names[column]}{_more(outside)}",
-        expected="labels in [-1, 1]",
-    )
-    return False
+    low, high = findings.options.label_range or LABELS
+    slack = RANGE_TOLERANCE * (high - low) / (LABELS[1] - LABELS[0])
+    outside = np.argwhere((values < low - slack) | (values > high + slack))
+    fault = None
+    if len(outside):
+        row, column = outside[0]
+        found = f"{values[row, column]:g} in column {names[column]}{_more(outside)}"
+        fault = (columns.where(int(rows[row])), found)
+    findings.saw_labels(float(there.min()), float(there.max()), fault)
+    return fault is None
+
+
+def on_scale(labels: NDArray[np.float64], findings: Findings) -> NDArray[np.float64]:
+    """Map labels of any shape from the scale that the user named to [-1, 1]; the same without one."""
+    if findings.options.label_range is None:
+        return labels
+    low, high = findings.options.label_range
+    return (labels - low) * ((LABELS[1] - LABELS[0]) / (high - low)) + LABELS[0]
 
 
 def check_people(recordings: Sequence[Recording], findings: Findings) -> None:

@@ -3,12 +3,14 @@
 Shapes: N rows of the file, C columns of numbers.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from orchestrator.corpora.packed import read_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,13 @@ class Columns:
     text: Mapping[str, tuple[str, ...]]  # N entries each, "" where missing
     lines_before: int | None  # lines above the first row; None where rows are not lines (Parquet)
     metadata: Mapping[str, str]  # of the file as a whole (Parquet, ARFF)
+    lines: NDArray[np.intp] | None = None  # (N,) of each row, where reading has counted them
+    _spelled: Mapping[str, str] = field(init=False, repr=False, compare=False)  # of names in lower case
+    exact_times: frozenset[str] = frozenset()  # columns in seconds by their type (Parquet's times)
+
+    def __post_init__(self) -> None:
+        """Look the names up once: a table of many people asks for each of them."""
+        object.__setattr__(self, "_spelled", {name.lower(): name for name in reversed(self.names)})
 
     def __len__(self) -> int:
         """N, the number of rows."""
@@ -30,6 +39,8 @@ class Columns:
         """Say where a row stands: `file:line`, or `file: row n` (from 1) in a binary file. Slow."""
         if self.lines_before is None:
             return f"{self.path}: row {row + 1}"
+        if self.lines is not None:
+            return f"{self.path}:{self.lines[row]}"
         return f"{self.path}:{_line_of(self.path, self.lines_before, row)}"
 
     @property
@@ -39,13 +50,17 @@ class Columns:
 
     def find(self, *names: str) -> str | None:
         """Give the first of these names (in any case) that a column of numbers has, as the file spells it."""
-        spelled = {name.lower(): name for name in reversed(self.names)}
-        return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
+        return next((self._spelled[name.lower()] for name in names if name.lower() in self._spelled), None)
 
     def find_text(self, *names: str) -> str | None:
         """The same among the columns of text."""
         spelled = {name.lower(): name for name in self.text}
         return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
+
+    def indices(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Give the places of columns of numbers, as many as `names`."""
+        places = {name: index for index, name in enumerate(self.names)}
+        return np.array([places[name] for name in names], dtype=np.intp)
 
     def numbers_of(self, name: str) -> NDArray[np.float64]:
         """Give one column of numbers, (N,)."""
@@ -60,7 +75,7 @@ def without_comments(data: bytes, path: Path) -> bytes:
 
 
 def _line_of(path: Path, lines_before: int, row: int) -> int:
-    lines = without_comments(path.read_bytes(), path).splitlines()
+    lines = without_comments(read_bytes(path), path).splitlines()
     filled = (number for number, line in enumerate(lines[lines_before:], lines_before + 1) if line.strip())
     for index, number in enumerate(filled):
         if index == row:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from orchestrator.corpora.recording import DIMENSIONS, Corpus
+from orchestrator.corpora.tracks import JUDGED, JUDGED_KEY, ORIGIN_KEY
 from orchestrator.errors import InputError
 from orchestrator.files import atomic
 
@@ -19,7 +20,8 @@ def convert(corpus: Corpus, out: Path) -> None:
     """Write the corpus to `out` (.parquet); a kill leaves the old file or the new one.
 
     Columns: participant, session, time, features, valid, valence_<rater>, arousal_<rater>; for generated data
-    synthetic, as in the file's metadata. InputError if `out` does not end so or cannot be written.
+    synthetic, as in the file's metadata, which also says that times are seconds.
+    InputError if `out` does not end so or cannot be written.
     """
     check_name(out)
     table = _table(corpus)
@@ -63,4 +65,5 @@ def _table(corpus: Corpus) -> pa.Table:
     if corpus.synthetic:
         columns["synthetic"] = pa.array(np.ones(sum(rows), dtype=bool))
     table = pa.table(columns)
-    return table.replace_schema_metadata({"synthetic": "true" if corpus.synthetic else "false"})
+    said = {"synthetic": "true" if corpus.synthetic else "false", "time_unit": "s"}
+    return table.replace_schema_metadata({**said, JUDGED_KEY: JUDGED, ORIGIN_KEY: corpus.origin})

@@ -1,5 +1,7 @@
 """Frames out of a video file (PyAV) or a folder of PNG or JPEG frames, one at a time, in the order of their times.
 
+They come as they are to be seen: turned, with square pixels (pictures.py).
+
 Shapes: H x W a frame as it was filmed, S the side of the square that is kept.
 """
 
@@ -18,6 +20,16 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.frame_rate import RATE_FILE, rate_of_file
+from orchestrator.corpora.pictures import (
+    UPRIGHT,
+    Turn,
+    as_seen,
+    check_flat,
+    picture_stream,
+    pixel_shape,
+    turn_of_frame,
+    turn_of_image,
+)
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.corpora.videos import lacking_allowed
 from orchestrator.errors import InputError
@@ -58,6 +70,22 @@ def content_hash(source: VideoSource) -> str:
     return total.hexdigest()
 
 
+def how_seen(source: VideoSource) -> str | None:
+    """Say what is done to the first picture of a video or folder so that it is as it is to be seen; None: nothing."""
+    if source.path.is_dir():
+        files = _image_files(source.path)
+        return None if all(turn_of_image(one.read_bytes(), one) == UPRIGHT for one in files) else "they are turned"
+    with _readable(source.path), av.open(str(source.path)) as container:
+        stream = picture_stream(container, source.path)
+        frame = next(container.decode(stream), None)
+        if stream.index != container.streams.video[0].index:
+            return "another stream of the file is taken"
+        if pixel_shape(stream.sample_aspect_ratio, str(source.path)) != 1:
+            return "their pixels are made square"
+        upright = frame is None or turn_of_frame(frame, str(source.path)) == UPRIGHT
+        return None if upright else "they are turned"
+
+
 class Squares:
     """Turns frames into squares: the middle of each, scaled by FFmpeg. Keeps its scaler from frame to frame."""
 
@@ -91,8 +119,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Turn FFmpeg's errors into one that names the file."""
     try:
         yield
-    except av.FFmpegError as error:
-        found = f"no readable video ({error.strerror or error})"
+    except (av.FFmpegError, ValueError) as error:  # ValueError: names in it that are no UTF-8
+        found = f"no readable video ({getattr(error, 'strerror', None) or error})"
         raise InputError.of(str(path), found=found, expected="a whole video that FFmpeg can decode") from error
 
 
@@ -100,9 +128,9 @@ def _decode_video(path: Path) -> Iterator[tuple[float, Any]]:
     with _readable(path):
         container = av.open(str(path))
     with container:
-        if not container.streams.video:
-            raise InputError.of(str(path), found="no video in it", expected="a file with a video stream")
-        stream = container.streams.video[0]
+        stream = picture_stream(container, path)
+        shape = pixel_shape(stream.sample_aspect_ratio, str(path))
+        turn: Turn | None = None
         size = (stream.codec_context.width, stream.codec_context.height)
         check_size(path, *size)
         stream.codec_context.thread_count = 1  # recordings are decoded side by side; more would only get in the way
@@ -116,7 +144,14 @@ def _decode_video(path: Path) -> Iterator[tuple[float, Any]]:
             if frame.is_corrupt:
                 raise InputError.of(f"{path}: frame {count + 1}", found="a damaged picture", expected="a whole video")
             _check_same_size(f"{path}: frame {count + 1}", (frame.width, frame.height), size)
-            yield (_seconds(frame, count, stream) - start), frame
+            check_flat(frame, f"{path}: frame {count + 1}")
+            own = turn_of_frame(frame, f"{path}: frame {count + 1}")
+            turn = own if turn is None else turn
+            if own != turn:
+                raise InputError.of(
+                    f"{path}: frame {count + 1}", found="a picture turned in another way", expected="one way for all"
+                )
+            yield (_seconds(frame, count, stream) - start), as_seen(frame, turn, shape)
             count += 1
             _check_count(path, count)
         if not count:
@@ -130,8 +165,8 @@ def _decode_video(path: Path) -> Iterator[tuple[float, Any]]:
 def _readable_from(path: Path, count: int) -> Iterator[None]:
     try:
         yield
-    except av.FFmpegError as error:
-        found = f"{error.strerror or error} after {count} frames"
+    except (av.FFmpegError, ValueError) as error:
+        found = f"{getattr(error, 'strerror', None) or error} after {count} frames"
         raise InputError.of(str(path), found=found, expected="a whole video that FFmpeg can decode") from error
 
 
@@ -200,8 +235,9 @@ def _decode_image(file: Path) -> Any:
     decoder = av.CodecContext.create(codec, "r")
     decoder.options = {"max_pixels": str(MAX_SIDE**2)}
     decoder.thread_count = 1  # else the picture comes out some calls later
+    data = file.read_bytes()
     try:
-        frames = decoder.decode(av.Packet(file.read_bytes()))
+        frames = decoder.decode(av.Packet(data))
     except (av.FFmpegError, ValueError) as error:
         found = f"no readable picture ({getattr(error, 'strerror', None) or error})"
         expected = f"a whole {codec.upper()} picture of at most {MAX_SIDE} x {MAX_SIDE}"
@@ -209,7 +245,7 @@ def _decode_image(file: Path) -> Any:
     if len(frames) != 1 or frames[0].is_corrupt:
         found = "a damaged picture" if frames else "no picture"
         raise InputError.of(str(file), found=found, expected="a whole picture")
-    return frames[0]
+    return as_seen(frames[0], turn_of_image(data, file), pixel_shape(decoder.sample_aspect_ratio, str(file)))
 
 
 def check_size(path: Path, width: int, height: int) -> None:

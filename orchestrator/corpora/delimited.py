@@ -1,14 +1,15 @@
-"""Columns from delimited text: a fast look by Arrow, and a slow one that knows the line of every fault.
+"""Columns from delimited text: a fast look by Arrow, and a slow one (`delimited_rows`) that knows every fault's line.
 
-The separator (`;` `,` or tab) is found in the header; names lose the blanks around them.
+The separator (`;` `,` or tab, or that of a line `sep=;` as Excel writes it) is found in the header; names lose the
+blanks around them.
 """
 
 import codecs
-import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,65 +17,41 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from orchestrator.corpora.columns import Columns
-from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.delimited_rows import (
+    MISSING,
+    NUMBER,
+    Body,
+    fields_of,
+    has_number,
+    looks_like_number,
+    slow_look,
+)
+from orchestrator.corpora.findings import Findings, shortened
+from orchestrator.corpora.reading import Limits
+from orchestrator.corpora.text_bytes import BYTES_A_MIB, read_text_bytes, refuse_size
 from orchestrator.csv_text import unprotected_column
-from orchestrator.errors import Problem
+from orchestrator.errors import cut
 
 SEPARATORS = (";", "\t", ",")
-MISSING = frozenset(
-    "|?|NaN|nan|NAN|-nan|-NaN|nan(ind)|-nan(ind)|NA|N/A|n/a|#N/A|<NA>|null|NULL|None".split("|")  # noqa: SIM905
-)
-FAULTS_SHOWN = 5  # of one file; the others are counted
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+BYTES_A_NUMBER = 8
+_SAYS_SEPARATOR = re.compile(rb'\s*"?sep=([!-/:-@\[-`{-~\t])"?\s*', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """The rows of a text file: everything below its header."""
-
-    path: Path
-    rows: bytes
-    lines_before: int
-    names: tuple[str, ...]
-    separator: str
-    quote: str
-    text: frozenset[str]  # columns known to hold text
-
-
-def read_text_bytes(path: Path, findings: Findings) -> bytes | None:
-    """Read a UTF-8 file without its byte order mark, or None and a problem."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        findings.problem(path, found=error.strerror or error, expected="a readable file")
-        return None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        findings.problem(f"{path}:1", found="UTF-16 text", expected="UTF-8 text")
-        return None
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if not data.strip():
-        findings.problem(f"{path}:1", found="an empty file", expected="a header and at least one row")
-        return None
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        findings.problem(f"{path}:{line}", found=f"byte 0x{data[error.start]:02x}", expected="UTF-8 text")
-        return None
-    return data
-
-
-def read_delimited(path: Path, findings: Findings, *, text: frozenset[str] = frozenset()) -> Columns | None:
+def read_delimited(
+    path: Path, findings: Findings, *, text: frozenset[str] = frozenset(), limits: Limits | None = None
+) -> Columns | None:
     """Read a delimited file with one header line; None with problems in `findings` where it is broken.
 
     `text` names (in lower case) the columns that hold text even where they look like numbers.
     """
-    data = read_text_bytes(path, findings)
+    limits = limits or Limits()
+    data = read_text_bytes(path, findings, limits)
     if data is None:
         return None
-    lines_before, start = _after_header(data)
-    header = header_of(path, data[:start], lines_before, findings)
+    first = data[: data.find(b"\n") + 1]
+    said = separator_said(first)
+    number, begin, start = _header(data, int(said is not None), len(first) if said else 0)
+    header = header_of(path, data[begin:start], number, findings, separator=said, limits=limits)
     if header is None:
         return None
     known = frozenset(name for name in header.names if name.lower() in text)
@@ -88,69 +65,105 @@ def _with_names_as_they_were(columns: Columns, known: frozenset[str]) -> Columns
     return replace(columns, text={**columns.text, **undone})
 
 
-def header_of(path: Path, line: bytes, number: int, findings: Findings) -> Body | None:
+def header_of(  # noqa: PLR0913 - a line, where it stands and how it is read
+    path: Path,
+    line: bytes,
+    number: int,
+    findings: Findings,
+    *,
+    separator: str | None = None,
+    limits: Limits | None = None,
+) -> Body | None:
     """Read the line of names, the file's line `number`, as a body without rows; None and a problem for numbers."""
-    header = line.decode(errors="replace").strip()
-    separator = max(SEPARATORS, key=header.count)
-    names = tuple(name.strip() for name in next(csv.reader([header], delimiter=separator)))
-    if all(_NUMBER.fullmatch(name) for name in names):
-        findings.problem(f"{path}:{number}", found="numbers", expected="a header with the columns' names")
+    limits = limits or Limits()
+    header = line.decode(errors="replace").lstrip("\ufeff").rstrip()
+    separator = separator or max(SEPARATORS, key=header.strip().count)
+    header = header.strip(" \n") if separator == "\t" else header.strip()  # a tab begins an unnamed first column
+    names = tuple(name.strip().strip("\ufeff") for name in fields_of(header, separator, '"')[0])
+    where = f"{path}:{number}"
+    if all(NUMBER.fullmatch(name) for name in names):
+        findings.problem(where, found="numbers", expected="a header with the columns' names")
         return None
-    return Body(path=path, rows=b"", lines_before=number, names=names, separator=separator, quote='"', text=frozenset())
+    if not check_names(where, names, findings, limits):
+        return None
+    return Body(
+        path=path,
+        rows=b"",
+        lines_before=number,
+        names=names,
+        separator=separator,
+        quote='"',
+        text=frozenset(),
+        limits=limits,
+    )
+
+
+def check_names(where: str, names: Sequence[str], findings: Findings, limits: Limits) -> bool:
+    """Whether there are not too many columns, none too long a name and each once; else it is a problem."""
+    if len(names) > limits.columns:
+        expected = f"at most {limits.columns:,} (--max-columns)"
+        findings.problem(where, found=f"{len(names):,} columns", expected=expected)
+        return False
+    if max(map(len, names), default=0) > limits.field:
+        expected = f"at most {limits.field:,} characters of a field (--max-field)"
+        findings.problem(where, found=f"a name of {max(map(len, names)):,} characters", expected=expected)
+        return False
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
+    if twice:
+        found = f"column {shortened(map(cut, twice))} twice"
+        findings.problem(where, found=found, expected="each column once")
+    return not twice
 
 
 def read_body(body: Body, findings: Findings) -> Columns | None:
     """Read the rows below a header. A column without any number is a column of text."""
     where = f"{body.path}:{body.lines_before}"
-    twice = sorted({name for name in body.names if name and body.names.count(name) > 1})
-    if twice:
-        findings.problem(where, found=f"column {', '.join(twice)} twice", expected="each column once")
-        return None
     if not body.rows.strip():
         findings.problem(where, found="no row below the header", expected="at least one row")
         return None
+    num_rows = body.rows.count(b"\n") + (not body.rows.endswith(b"\n"))
+    if num_rows > body.limits.rows:
+        expected = f"at most {body.limits.rows:,} (--max-rows)"
+        findings.problem(body.path, found=f"{num_rows:,} rows", expected=expected)
+        return None
+    needed = num_rows * len(body.names) * BYTES_A_NUMBER / BYTES_A_MIB
+    if needed > body.limits.mib:
+        found = f"{num_rows:,} rows of {len(body.names):,} columns, {needed:,.0f} MiB"
+        refuse_size(body.path, found, findings, body.limits)
+        return None
     columns = _fast_look(body)
-    return columns if columns is not None else _slow_look(body, findings)
+    return columns if columns is not None else slow_look(body, findings)
 
 
-def looks_like_number(field: str) -> bool:
-    """Whether a field is a number, or would be one but for a decimal comma."""
-    return bool(_NUMBER.fullmatch(field) or _DECIMAL_COMMA.fullmatch(field))
+def separator_said(line: bytes) -> str | None:
+    """Return the separator that a file's first line says in Excel's way, `sep=;`; None where it says none."""
+    match = _SAYS_SEPARATOR.fullmatch(line.removeprefix(codecs.BOM_UTF8)) if len(line) < 20 else None
+    return match[1].decode() if match else None
 
 
-def text_fault(where: str, name: str, field: str) -> Problem:
-    """Make the problem of text in a column of numbers."""
-    hint = " with a decimal point (this looks like a decimal comma)" if _DECIMAL_COMMA.fullmatch(field) else ""
-    return Problem(where=where, found=f"{field!r} in column {name}", expected=f"a finite number{hint}")
-
-
-def report(faults: Sequence[Problem], findings: Findings) -> None:
-    """Add the first faults of one file, and say how many more there are."""
-    findings.problems.extend(faults[:FAULTS_SHOWN])
-    if len(faults) > FAULTS_SHOWN:
-        last = findings.problems.pop()
-        more = f"{last.found} (and {len(faults) - FAULTS_SHOWN} more such faults in this file)"
-        findings.problem(last.where, found=more, expected=last.expected)
-
-
-def _after_header(data: bytes) -> tuple[int, int]:
-    """Lines up to and with the header (the first line that is not blank), and the byte after it."""
-    start = 0
-    for number, line in enumerate(io.BytesIO(data), 1):
+def _header(data: bytes, lines_before: int, start: int) -> tuple[int, int, int]:
+    """Return the header's line (the first that is not blank, from `start`), its first byte and the one after it."""
+    stream = io.BytesIO(data)
+    stream.seek(start)
+    for number, line in enumerate(stream, lines_before + 1):
         start += len(line)
         if line.strip():
-            return number, start
-    return 0, start
-
-
-def _fields(line: str, body: Body) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line], delimiter=body.separator, quotechar=body.quote))]
+            return number, start - len(line), start
+    return lines_before, start, start
 
 
 def _fast_look(body: Body) -> Columns | None:
     """Read by Arrow, or give None where anything at all is unusual."""
+    longest, odd = 0, False
+    quote = body.quote.encode()
+    quoted = quote in body.rows
+    for line in io.BytesIO(body.rows):
+        longest = max(longest, len(line))
+        odd = odd or (quoted and line.count(quote) % 2 == 1)
+    if longest > body.limits.field or odd:
+        return None  # Arrow would take the lines up to the next quotation mark for one field
     first = next(line for line in io.BytesIO(body.rows) if line.strip()).decode()
-    fields = _fields(first, body)
+    fields = [field.strip() for field in fields_of(first.strip("\n"), body.separator, body.quote)[0]]
     if len(fields) != len(body.names):
         return None
     begins = {
@@ -161,23 +174,13 @@ def _fast_look(body: Body) -> Columns | None:
     text = body.text | begins
     # An unnamed column needs a name of its own here; it is left out below.
     names = [name or f"\x00{index}" for index, name in enumerate(body.names)]
-    try:
-        table = arrow_csv.read_csv(
-            pa.py_buffer(body.rows),
-            read_options=arrow_csv.ReadOptions(column_names=names),
-            parse_options=arrow_csv.ParseOptions(delimiter=body.separator, quote_char=body.quote),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() if name in text else pa.float64() for name in names},
-                null_values=sorted(MISSING),
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid:
+    table = _by_arrow(body, names, text)
+    if table is None:
         return None
     texts = {
         name: tuple((entry or "").strip() for entry in table.column(name).to_pylist()) for name in names if name in text
     }
-    if any(_has_number(entries) for name, entries in texts.items() if name not in body.text):
+    if any(has_number(entries) for name, entries in texts.items() if name not in body.text):
         return None
     numeric = [name for name in names if name not in text and not name.startswith("\x00")]
     numbers = np.empty((table.num_rows, len(numeric)))
@@ -195,61 +198,17 @@ def _fast_look(body: Body) -> Columns | None:
     )
 
 
-def _has_number(entries: Sequence[str]) -> bool:
-    return any(looks_like_number(entry) for entry in entries)
-
-
-def _slow_look(body: Body, findings: Findings) -> Columns | None:
-    """Read line by line; every fault is found with its line."""
-    lines = body.rows.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    filled = [(number, line) for number, line in enumerate(lines, body.lines_before + 1) if line.strip()]
-    faults: list[Problem] = []
-    rows: list[list[str]] = []
-    for number, line in filled:
-        fields = _fields(line, body)
-        if len(fields) == len(body.names):
-            rows.append(fields)
-            continue
-        cut = " (the file ends in the middle of a row)" if number == filled[-1][0] and not faults else ""
-        faults.append(
-            Problem(
-                where=f"{body.path}:{number}",
-                found=f"{len(fields)} values{cut}",
-                expected=f"{len(body.names)} values, one for each column",
-            )
+def _by_arrow(body: Body, names: list[str], text: frozenset[str]) -> pa.Table | None:
+    try:
+        return arrow_csv.read_csv(
+            pa.py_buffer(body.rows),
+            read_options=arrow_csv.ReadOptions(column_names=names),
+            parse_options=arrow_csv.ParseOptions(delimiter=body.separator, quote_char=body.quote),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={name: pa.string() if name in text else pa.float64() for name in names},
+                null_values=sorted(MISSING),
+                strings_can_be_null=True,
+            ),
         )
-    if faults:
-        report(faults, findings)
+    except (pa.ArrowException, ValueError):
         return None
-    return _convert(body, [number for number, _ in filled], rows, findings)
-
-
-def _convert(body: Body, lines: list[int], rows: list[list[str]], findings: Findings) -> Columns | None:
-    columns = dict(zip(body.names, zip(*rows, strict=True), strict=True))
-    texts = {
-        name: tuple("" if field in MISSING else field for field in fields)
-        for name, fields in columns.items()
-        if name in body.text or not (_has_number(fields) or all(field in MISSING for field in fields))
-    }
-    numeric = [name for name in body.names if name and name not in texts]
-    numbers = np.full((len(rows), len(numeric)), np.nan)
-    faults: list[tuple[int, Problem]] = []
-    for index, name in enumerate(numeric):
-        for row, field in enumerate(columns[name]):
-            if field in MISSING:
-                continue
-            if _NUMBER.fullmatch(field) and np.isfinite(float(field)):
-                numbers[row, index] = float(field)
-            else:
-                faults.append((row, text_fault(f"{body.path}:{lines[row]}", name, field)))
-    if faults:
-        report([fault for _, fault in sorted(faults, key=lambda pair: pair[0])], findings)
-        return None
-    return Columns(
-        path=body.path,
-        names=tuple(numeric),
-        numbers=numbers,
-        text={name: entries for name, entries in texts.items() if name},
-        lines_before=body.lines_before,
-        metadata={},
-    )

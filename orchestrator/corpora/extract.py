@@ -23,6 +23,7 @@ import av
 from orchestrator.corpora.frame_rate import VIDEO_SUFFIXES
 from orchestrator.corpora.places import SYNTHETIC_MARKERS, is_marked_synthetic
 from orchestrator.errors import InputError, Problem
+from orchestrator.extras import install_command
 from orchestrator.files import write_text
 
 ToolName = Literal["openface", "py-feat"]
@@ -165,7 +166,7 @@ def _py_feat(executable: str | None) -> _Tool:
         raise InputError.of(
             "--tool py-feat",
             found=f"no Py-Feat in {executable or 'this Python'}",
-            expected="pip install 'affect-orchestrator[py-feat]'",
+            expected=install_command("py-feat"),
         )
 
     def command(video: Path, folder: Path) -> Sequence[str]:

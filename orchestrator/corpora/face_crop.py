@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from orchestrator.corpora.decoding import Image, decode
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.errors import InputError
+from orchestrator.extras import install_command
 
 Boxes = NDArray[np.float64]
 
@@ -27,7 +28,6 @@ MIN_NEIGHBOURS = 5  # detections that must agree; OpenCV's default is 3, which s
 MARGIN = 1.2  # the cascade's box ends at the brows and the lips' rim; chin and raised brows belong to the face
 MEDIAN_FRAMES = 25  # window of the running median: a second at 25 frames a second
 CASCADE = "haarcascade_frontalface_default.xml"
-INSTALL = "pip install 'affect-orchestrator[faces]' (OpenCV 4: opencv-python-headless<5)"
 
 
 def check_installed() -> None:
@@ -106,15 +106,21 @@ def _largest_face(frame: Any, cascade: Any, reformatter: VideoReformatter) -> tu
     return (x + w / 2) / scale, (y + h / 2) / scale, MARGIN * max(w, h) / scale
 
 
+def _how_to_install() -> str:
+    return f"{install_command('faces')} (OpenCV 4: opencv-python-headless<5)"
+
+
 def _cascade() -> Any:
     try:
         cv2: Any = importlib.import_module("cv2")
     except ImportError as error:
-        raise InputError.of("--face-crop haar", found="no OpenCV", expected=INSTALL) from error
+        raise InputError.of("--face-crop haar", found="no OpenCV", expected=_how_to_install()) from error
     if not hasattr(cv2, "CascadeClassifier") or not hasattr(cv2, "data"):
-        raise InputError.of("--face-crop haar", found=f"OpenCV {cv2.__version__} without cascades", expected=INSTALL)
+        raise InputError.of(
+            "--face-crop haar", found=f"OpenCV {cv2.__version__} without cascades", expected=_how_to_install()
+        )
     file = Path(cv2.data.haarcascades) / CASCADE
     cascade = cv2.CascadeClassifier(str(file))
     if cascade.empty():
-        raise InputError.of("--face-crop haar", found=f"no cascade at {file}", expected=INSTALL)
+        raise InputError.of("--face-crop haar", found=f"no cascade at {file}", expected=_how_to_install())
     return cascade

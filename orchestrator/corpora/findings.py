@@ -1,27 +1,55 @@
 """What reading finds besides the data: faults, things left out, things to know."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from orchestrator.corpora.read_options import RANGE_OPTION, ReadOptions
 from orchestrator.corpora.recording import Dropped
 from orchestrator.errors import Problem
 
+if TYPE_CHECKING:
+    from orchestrator.corpora.feature_choice import FeatureChoice
+
+LABELS = (-1.0, 1.0)  # the scale of labels and predictions
 NAMES_SHOWN = 5  # of the recordings that share one remark
+_PLACE = re.compile(r"(:\d+|: row \d+|: participant .+)$", re.DOTALL)  # in a file
 
 
 @dataclass(slots=True)
 class Findings:
-    """Gathered over all files of a corpus, so that a user sees everything at once."""
+    """Gathered over all files of a corpus, so that a user sees everything at once: one line a file and kind.
 
-    problems: list[Problem] = field(default_factory=list)
+    With how the files are to be read, so that every reader has it at hand.
+    """
+
+    options: ReadOptions = field(default_factory=ReadOptions)
+    choice: "FeatureChoice | None" = None  # of features; None: all of them
+    _faults: dict[Hashable, list[Problem]] = field(default_factory=dict)
     _dropped: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _notes: dict[str, list[str]] = field(default_factory=dict)
+    _questions: dict[str, None] = field(default_factory=dict)
+    _labels: tuple[float, float] | None = None  # the least and the greatest so far
+    _off_scale: list[tuple[str, str]] = field(default_factory=list)  # where and what, of files whose labels are
 
-    def problem(self, where: object, *, found: object, expected: str) -> None:
-        """Add a fault at `file:line`, a file or a participant; a file of many people may show one many times."""
+    def problem(self, where: object, *, found: object, expected: str, kind: Hashable = None) -> None:
+        """Add a fault at `file:line`, a file or a participant.
+
+        Faults of one place in a file are of one kind where the same was expected; a `kind` says it for all files.
+        Of each kind the first is shown, and how many more there are.
+        """
         problem = Problem(where=str(where), found=str(found), expected=expected)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        file = _PLACE.sub("", problem.where)
+        alike = kind if kind is not None else (file, expected) if file != problem.where else problem
+        known = self._faults.setdefault(alike, [])
+        if problem not in known[:NAMES_SHOWN]:
+            known.append(problem)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Every kind of fault once, in the order in which they were found."""
+        return [_counted(alike) for alike in self._faults.values()]
 
     def drop(self, what: str, why: str, *, recording: str = "") -> None:
         """Say that something was left out; the same remark about many recordings is shown once."""
@@ -30,6 +58,41 @@ class Findings:
     def note(self, text: str, *, recording: str = "") -> None:
         """Say something that a user should know although nothing was left out."""
         self._notes.setdefault(text, []).extend([recording] if recording else [])
+
+    def saw_labels(self, low: float, high: float, fault: tuple[str, str] | None) -> None:
+        """Take note of a file's labels. `fault`, where and what, is of a file whose labels leave their scale.
+
+        All such files make one problem: it is the scale that is wrong, not each of them.
+        """
+        self._labels = (min(low, (self._labels or (low, high))[0]), max(high, (self._labels or (low, high))[1]))
+        self._off_scale += [fault] if fault else []
+        problem = self._problem_of_labels()
+        if problem is not None:
+            self._faults["labels"] = [problem]
+
+    def _problem_of_labels(self) -> Problem | None:
+        if not self._off_scale or self._labels is None:
+            return None
+        where, found = self._off_scale[0]
+        low, high = self._labels
+        files = f", in {len(self._off_scale)} files" if len(self._off_scale) > 1 else ""
+        if self.options.label_range is not None:
+            ends = "[{:g}, {:g}]".format(*self.options.label_range)
+            expected = f"labels in {ends}, as {RANGE_OPTION} says"
+        else:
+            expected = (
+                f"labels in [-1, 1], or {RANGE_OPTION} LOW,HIGH with the ends of the raters' scale, as 1,9 or 0,100"
+            )
+        return Problem(where=where, found=f"{found}; labels from {low:g} to {high:g}{files}", expected=expected)
+
+    def ask(self, text: str) -> None:
+        """Say what only the user knows and a wrong guess would spoil; shown before all else."""
+        self._questions[text] = None
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What the user is asked."""
+        return tuple(self._questions)
 
     @property
     def dropped(self) -> tuple[Dropped, ...]:
@@ -47,6 +110,21 @@ def shortened(names: Iterable[str]) -> str:
     every = tuple(names)
     more = len(every) - NAMES_SHOWN
     return ", ".join(every[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _counted(alike: list[Problem]) -> Problem:
+    first, *others = alike
+    if not others:
+        return first
+    places = dict.fromkeys(_place(one, first) for one in others)
+    return replace(first, found=f"{first.found} (and {len(others)} more like it: {shortened(places)})")
+
+
+def _place(one: Problem, first: Problem) -> str:
+    """Say where a fault is beside another: a place in the same file without the file's name."""
+    file = _PLACE.sub("", first.where)
+    inside = one.where.removeprefix(file).removeprefix(":").strip() if one.where.startswith(file) else one.where
+    return f"line {inside}" if inside.isdigit() else inside or one.where
 
 
 def _listing(names: list[str]) -> str:

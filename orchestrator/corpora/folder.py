@@ -1,20 +1,32 @@
 """One's own files: `features/<participant>[_<session>]` by any tool beside `annotations/{valence,arousal}/`.
 
-Feature files are CSV, Parquet or ARFF; label files have the same names, a time and one column a rater. What
-follows a name's last underscore is the session. `videos/` may hold a video or a folder of frames of each name,
-`timings/` tables with the frames' times.
+Feature files are CSV, Parquet or ARFF; label files have the same names, a time and one column a rater. Whose file it
+is: participants.py. `videos/` may hold a video or a folder of frames of each name, `timings/` tables with the frames'
+times.
 """
 
 from pathlib import Path
 
-from orchestrator.corpora.assembling import Source
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.frame_rate import VIDEOS_FOLDER
+from orchestrator.corpora.packed import name_of
 from orchestrator.corpora.pairing import pair
-from orchestrator.corpora.places import files_by_name, inside
+from orchestrator.corpora.participants import WAYS_OUT, ids_for, read_people
+from orchestrator.corpora.places import (
+    NO_RECORDINGS,
+    OF_THE_CORPUS,
+    SYNTHETIC_MARKERS,
+    files_by_name,
+    inside,
+    pass_over,
+)
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.source import Source
 from orchestrator.corpora.videos import find_videos, with_videos
+from orchestrator.errors import cut
 
+KNOWN_FOLDERS = ("features", "annotations", VIDEOS_FOLDER, "timings")
 LOOKS_LIKE = "a folder with features/ and annotations/valence/ and annotations/arousal/"
 
 
@@ -23,7 +35,7 @@ def find(path: Path) -> bool:
     return path.is_dir() and (path / "features").is_dir() and (path / "annotations").is_dir()
 
 
-def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
+def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[Source]:
     """Read every recording of the folder at `path`; faults go to `findings`."""
     features = inside(path, "features")
     annotations = inside(path, "annotations")
@@ -34,14 +46,36 @@ def read(path: Path, findings: Findings, frame_rate: float | None = None) -> lis
             findings.problem(path, found=f"no folder {name}", expected=LOOKS_LIKE)
     if features is None or findings.problems:
         return []
+    people = read_people(path, findings)
+    _name_unknown(path, annotations, findings)
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    sources = pair(files_by_name(features, findings), by_dimension, findings, ids=ids_of, frame_rate=frame_rate)
-    if len(sources) > 1 and len({source.participant for source in sources}) == 1:
-        findings.note(f"all files are sessions of one participant, {sources[0].participant}")
+    ids = ids_for(findings, people)
+    files = files_by_name(features, findings)
+    sources = pair(files, by_dimension, findings, ids=ids, reading=reading)
+    for name in [name for name in people.by_file if name not in {*files, *by_dimension[DIMENSIONS[0]]}]:
+        findings.note(f"participants.csv names file {cut(name)}, which is not there")
+    _check_twice(sources, findings)
     return with_videos(sources, find_videos(inside(path, VIDEOS_FOLDER), inside(path, "timings"), findings))
 
 
-def ids_of(name: str) -> tuple[str, str]:
-    """Split a file's name without suffix into participant and session, which follows the last underscore."""
-    participant, _, session = name.rpartition("_")
-    return (participant, session) if participant else (name, "")
+def _check_twice(sources: list[Source], findings: Findings) -> None:
+    """Make it a problem where two files are one session of one participant."""
+    seen: dict[tuple[str, str], Source] = {}
+    for source in sources:
+        first = seen.setdefault((source.participant, source.session), source)
+        if first is not source:
+            found = f"participant {source.participant}, session {source.session or 'none'}, like {first.track.where}"
+            findings.problem(source.track.where, found=found, expected=f"one file a session; {WAYS_OUT}")
+
+
+def _name_unknown(path: Path, annotations: Path | None, findings: Findings) -> None:
+    """Name what lies in the corpus's own folders and is not looked at."""
+    if not findings.options.current:
+        return
+    for folder, known in ((path, KNOWN_FOLDERS), (annotations, DIMENSIONS)):
+        for one in sorted(folder.iterdir()) if folder else ():
+            if one.name.startswith(".") or one.name in {*OF_THE_CORPUS, *SYNTHETIC_MARKERS}:
+                continue
+            if one.name in known or (one.is_file() and name_of(one).lower() in NO_RECORDINGS):
+                continue
+            pass_over(one, f"beside {' and '.join(known[:2])}: not read", findings)

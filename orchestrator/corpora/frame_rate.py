@@ -8,10 +8,15 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.packed import name_of
 
 OPTION = "--frame-rate"
 RATE_FILE = "hz.txt"
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v"),
+    *(".mts", ".m2ts", ".ts", ".3gp", ".flv", ".ogv", ".vob"),
+)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 VIDEOS_FOLDER = "videos"  # of one's own corpus, beside its features/
 
 
@@ -55,7 +60,7 @@ def rate_of_video(columns: Columns, rows: NDArray[np.intp]) -> FrameRate | None:
     column = columns.find_text("input")
     entries = (columns.text[column][row] for row in rows) if column is not None else ()
     named = Path(next(filter(None, entries), "").replace("\\", "/")).name  # a path of any system
-    names = [named, *(columns.path.stem + suffix for suffix in VIDEO_SUFFIXES)]
+    names = [named, *(name_of(columns.path) + suffix for suffix in VIDEO_SUFFIXES)]
     for folder in (columns.path.parent, columns.path.parent.parent / VIDEOS_FOLDER):
         for video in (folder / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES):
             hz = _mean_rate(video) if video.is_file() else None
@@ -68,9 +73,11 @@ def _mean_rate(video: Path) -> float | None:
     """Frames a second of a video; None for what is none: a table does not depend on it."""
     import av  # a quarter of what reading a corpus imports, and few tables need it
 
+    from orchestrator.corpora.pictures import picture_stream
+
     try:
         with av.open(str(video)) as container:
-            rate = container.streams.video[0].average_rate if container.streams.video else None
-    except (av.FFmpegError, OSError, ValueError):
+            rate = picture_stream(container, video).average_rate
+    except (av.FFmpegError, OSError, ValueError):  # an InputError is a ValueError
         return None
     return float(rate) if rate else None

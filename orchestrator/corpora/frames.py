@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora import face_crop as cropping
 from orchestrator.corpora.cache import cache_folder, remove, written_to
-from orchestrator.corpora.decoding import Image, Squares, content_hash, decode
+from orchestrator.corpora.decoding import Image, Squares, content_hash, decode, how_seen
 from orchestrator.corpora.joining import DEFAULT_STEP_SECONDS, SAME_TIME_SECONDS, step_of
 from orchestrator.corpora.recording import Recording, VideoSource
 from orchestrator.corpora.videos import read_timings
@@ -30,7 +30,7 @@ from orchestrator.files import locked
 
 FaceCrop = Literal["none", "haar"]
 
-STORE_VERSION = 1  # to be raised whenever other bytes come out: the cache is keyed by it
+STORE_VERSION = 2  # to be raised whenever other bytes come out: the cache is keyed by it
 MIN_IMAGE_SIZE = 16
 MAX_IMAGE_SIZE = 1024
 
@@ -122,6 +122,24 @@ def open_frames(
                 remove(leftover)
             _write_store(path, source, image_size, face_crop)
         return frames or load_frames(path)
+
+
+def check_seen_as_before(recordings: Sequence[Recording]) -> None:
+    """Refuse videos whose pictures earlier versions took otherwise: lying, squeezed, from another stream (InputError).
+
+    A run of those versions has results of such pictures; new ones would be of others.
+    """
+    problems = [
+        Problem(
+            where=str(one.video.path),
+            found=f"pictures that are read differently since: {why}",
+            expected="a new run; results of two ways of reading do not mix",
+        )
+        for one in recordings
+        if one.video is not None and (why := how_seen(one.video)) is not None
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def prepare_all(

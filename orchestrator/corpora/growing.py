@@ -1,4 +1,4 @@
-"""A table of one face that is still being written, OpenFace's: its new rows as soon as they are whole.
+"""A table that is still being written, OpenFace's: the new rows of one face as soon as they are whole.
 
 Shapes: N new rows, F features.
 """
@@ -13,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.action_units import FACE_IDS, canonical_name, tool_of
+from orchestrator.corpora.clock import IN_MILLISECONDS_BY_NAME, clock_of, time_column
+from orchestrator.corpora.clocks import settled
 from orchestrator.corpora.columns import Columns
-from orchestrator.corpora.delimited import Body, header_of, read_body
+from orchestrator.corpora.delimited import header_of, read_body, separator_said
+from orchestrator.corpora.delimited_rows import Body
+from orchestrator.corpora.feature_choice import FeatureChoice
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.tracks import is_synthetic, make_track
+from orchestrator.corpora.followed_face import FollowedFace, Part
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.text_bytes import check_text, with_line_feeds
+from orchestrator.corpora.time_units import MIN_STEPS, in_seconds
+from orchestrator.corpora.tracks import Track, is_synthetic, make_track
 from orchestrator.errors import InputError
 
 MOST_BYTES = 1 << 20  # ours: read at once, so that a long file is no long wait; a row has some 10,000
@@ -30,17 +38,19 @@ class Rows:
     features: NDArray[np.float32]  # (N, F); NaN where a value is missing
     valid: NDArray[np.bool_]  # (N,) a face, and no value missing
     synthetic: bool  # the table says so
+    notes: tuple[str, ...] = ()  # on the face that is followed
+    begins: bool = False  # another face is followed from here on
 
 
 class GrowingTable:
     """Reads on where it stopped; a half-written last line waits until it is whole."""
 
-    def __init__(self, path: Path, wanted: Sequence[str], frame_rate: float | None = None) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str], reading: Reading = AS_IT_IS) -> None:
         """Open a file whose columns hold the features `wanted`, by their canonical names.
 
-        `frame_rate` is that of frame numbers in a file without times.
+        `reading` is what the user said of the file.
         """
-        self.path, self.wanted, self._frame_rate = path, tuple(wanted), frame_rate
+        self.path, self.wanted, self._reading = path, tuple(wanted), reading
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -49,8 +59,14 @@ class GrowingTable:
         self._rest = b""
         self._header: Body | None = None
         self._lines = 0  # whole lines read
-        self._face: float | None = None
+        self._face = FollowedFace()
+        self._ready: list[Rows] = []
+        self._held = 0  # whole rows at the end that wait for the rest of their frame
         self._last = -np.inf
+        self._unit = "s"  # of the times as they come: that of the model's training, where they do not look like seconds
+        self._first_times = np.zeros(0)  # until there are enough to look at their steps
+        self._returned = False  # what was read ended with a carriage return, which a line feed may follow
+        self._separator: str | None = None  # as a line `sep=;` says it
 
     def __enter__(self) -> "GrowingTable":
         """Nothing more; the file is open."""
@@ -68,7 +84,9 @@ class GrowingTable:
         InputError: the file was replaced, cut off or removed, lacks a feature, or holds what is no such table.
         """
         self._check_same_file()
-        whole, newline, self._rest = (self._rest + self._file.read(MOST_BYTES)).rpartition(b"\n")
+        if self._ready:
+            return self._ready.pop(0)
+        whole, newline, self._rest = (self._rest + self._read_on()).rpartition(b"\n")
         if len(self._rest) > MOST_BYTES:
             found = f"a line of more than {MOST_BYTES:,} bytes"
             raise InputError.of(f"{self.path}:{self._lines + 1}", found=found, expected="a row of a table")
@@ -79,7 +97,24 @@ class GrowingTable:
         filled = b"".join(lines)
         if self._header is None or not filled.strip():
             return None
-        return self._rows(filled, before)
+        findings = Findings()
+        if not check_text(self.path, filled, findings, lines_before=before):
+            raise InputError(findings.problems)
+        self._ready += self._rows(filled, before)
+        if self._held:  # read again with what comes behind them
+            filled_lines = [index for index, line in enumerate(lines) if line.strip()]
+            first = filled_lines[-self._held]
+            self._rest = b"".join(lines[first:]) + self._rest
+            self._lines -= len(lines) - first
+            self._held = 0
+        return self._ready.pop(0) if self._ready else None
+
+    def _read_on(self) -> bytes:
+        """Read bytes that were not there before, their line ends made line feeds."""
+        read = self._file.read(MOST_BYTES)
+        whole = read.removeprefix(b"\n") if self._returned else read  # the line had its end already
+        self._returned = read.endswith(b"\r") if read else self._returned
+        return with_line_feeds(whole)
 
     def _check_numbers(self, columns: Columns) -> None:
         """Refuse text where numbers belong: of a few rows, a column of text alone looks like one that is meant so."""
@@ -105,43 +140,92 @@ class GrowingTable:
 
     def _take_header(self, lines: list[bytes]) -> list[bytes]:
         for number, line in enumerate(lines, 1):
-            if line.strip():
-                findings = Findings()
-                self._header = header_of(self.path, line, number, findings)
+            said = separator_said(line) if number == 1 and not self._lines else None
+            if said:
+                self._separator = said
+            elif line.strip():
+                findings, where = Findings(), self._lines + number
+                separator, limits = self._separator, self._reading.limits
+                self._header = header_of(self.path, line, where, findings, separator=separator, limits=limits)
                 if self._header is None:
                     raise InputError(findings.problems)
-                self._lines = number
+                self._lines = where
                 return lines[number:]
         self._lines += len(lines)
         return []
 
-    def _rows(self, text: bytes, lines_before: int) -> Rows | None:
+    def _rows(self, text: bytes, lines_before: int) -> list[Rows]:
         assert self._header is not None
-        findings = Findings()
+        findings = Findings(choice=FeatureChoice(names=self.wanted))
         columns = read_body(replace(self._header, rows=text, lines_before=lines_before), findings)
         if columns is None:
             raise InputError(findings.problems)
         self._check_numbers(columns)
-        rows = np.arange(len(columns))
+        if self._must_wait(columns):
+            self._held = len(columns)
+            return []
         identity = columns.find(*FACE_IDS)
-        if identity is not None:  # the first face that was there is the one that is followed
-            ids = columns.numbers_of(identity)
-            self._face = float(ids[0]) if self._face is None else self._face
-            rows = rows[ids == self._face]
-            if not len(rows):
-                return None
-        where, rate = str(self.path), self._frame_rate
-        track = make_track(columns, rows, self.path.stem, findings, frame_rate=rate, where=where, shares_file=True)
+        if identity is None:
+            return [self._rows_of(columns, Part.whole(len(columns)), findings)]
+        rows = np.arange(len(columns))
+        clock = clock_of(columns, rows, self.path.stem, findings, reading=self._reading)
+        if clock is None:
+            raise InputError(findings.problems)
+        kept = np.array([name != identity for name in columns.names])
+        names = tuple(name for name in columns.names if name != identity)
+        one_face = replace(columns, names=names, numbers=columns.numbers[:, kept])
+        parts, self._held = self._face.parts(columns.numbers_of(identity), in_seconds(clock.time, self._unit))
+        return [self._rows_of(one_face, part, findings) for part in parts]
+
+    def _rows_of(self, columns: Columns, part: Part, findings: Findings) -> Rows:
+        where, reading, shown = str(self.path), self._reading, np.array(part.shown)
+        rows, name = np.array(part.rows, dtype=np.intp), self.path.stem
+        track = make_track(columns, rows, name, findings, reading=reading, where=where, shares_file=True)
         if track is None:
             raise InputError(findings.problems)
-        lacking = [name for name in self.wanted if name not in track.names]
+        places = {name: index for index, name in enumerate(track.names)}
+        lacking = [name for name in self.wanted if name not in places]
         if lacking:
             expected = f"the {len(self.wanted)} features that the model was trained on"
             raise InputError.of(str(self.path), found=f"no feature {', '.join(lacking)}", expected=expected)
+        track = self._in_seconds(track, findings)
         if track.time[0] <= self._last:
             found = f"time {track.time[0]:g} after {self._last:g}"
             raise InputError.of(columns.where(int(track.rows[0])), found=found, expected="increasing times")
         self._last = float(track.time[-1])
-        features = track.features[:, [track.names.index(name) for name in self.wanted]]
-        valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
-        return Rows(time=track.time, features=features, valid=valid, synthetic=is_synthetic(columns))
+        features = track.features[:, [places[name] for name in self.wanted]]
+        features[~shown] = np.nan
+        return Rows(
+            time=track.time,
+            features=features,
+            valid=np.asarray(track.valid & ~np.isnan(features).any(axis=1)),
+            synthetic=is_synthetic(columns),
+            notes=tuple(part.notes),
+            begins=part.begins,
+        )
+
+    def _must_wait(self, columns: Columns) -> bool:
+        """Whether the unit of time shows in the steps alone, and there is none yet (LibreFace)."""
+        column = time_column(columns.names)
+        if column is None or column.lower() != IN_MILLISECONDS_BY_NAME or self._reading.time_unit:
+            return False
+        if len(columns) < 2:
+            return True
+        clock = clock_of(columns, np.arange(len(columns)), self.path.stem, Findings(), reading=self._reading)
+        if clock is not None:  # rows that come one by one have no step
+            self._reading = replace(self._reading, time_unit={"features": clock.unit.name})
+        return False
+
+    def _in_seconds(self, track: Track, findings: Findings) -> Track:
+        """Look at the unit of time as soon as there are steps to look at; InputError where it is in doubt.
+
+        What is in the unit of the model's training is converted from then on.
+        """
+        if len(self._first_times) <= MIN_STEPS:
+            known = np.concatenate([self._first_times, track.time])[: 10 * MIN_STEPS]
+            self._first_times = known
+            sure = settled(replace(track, time=known), findings, self._reading)
+            if sure is None:
+                raise InputError(findings.problems)
+            self._unit = sure.unit.name if sure.unit != track.unit else "s"
+        return replace(track, time=in_seconds(track.time, self._unit))

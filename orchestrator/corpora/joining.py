@@ -40,6 +40,25 @@ def join(time: Times, label_time: Times, labels: NDArray[np.floating]) -> Floats
     return joined
 
 
+def used(time: Times, label_time: Times) -> NDArray[np.bool_]:
+    """Say which label samples at `label_time` (N,) count for some frame at `time` (T,): (N,).
+
+    Those within half a feature frame of one, and, where labels are sparser, the neighbours that a frame lies between.
+    """
+    if not len(label_time) or not len(time):
+        return np.zeros(len(label_time), dtype=bool)
+    label_step = step_of(label_time) or step_of(time) or DEFAULT_STEP_SECONDS
+    feature_step = step_of(time) or label_step
+    dense = label_step <= feature_step * SAME_RATE
+    reach = (feature_step / 2 if dense else 0.0) + SAME_TIME_SECONDS
+    met = _any_between(time, label_time - reach, label_time + reach)
+    if not dense and len(label_time) > 1:
+        follows = _any_between(time, label_time[:-1] + SAME_TIME_SECONDS, label_time[1:] - SAME_TIME_SECONDS)
+        met[:-1] |= follows
+        met[1:] |= follows
+    return met
+
+
 def step_of(time: Times) -> float | None:
     """Median seconds between samples (N,); None for fewer than two."""
     return float(np.median(np.diff(time))) if len(time) > 1 else None
@@ -61,6 +80,10 @@ def bridged(time: Times, features: Floats) -> Floats:
             holes, time[there], features[there, column].astype(np.float64), BRIDGED_SECONDS
         )
     return filled
+
+
+def _any_between(time: Times, first: Times, last: Times) -> NDArray[np.bool_]:
+    return np.asarray(np.searchsorted(time, last, side="right") > np.searchsorted(time, first, side="left"))
 
 
 def _nearest(time: Times, times: Times, values: Times, within: float) -> Times:

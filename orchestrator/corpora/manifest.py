@@ -6,7 +6,10 @@ Shapes: T feature frames, F features, R raters, 2 = valence and arousal.
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.findings import shortened
+from orchestrator.corpora.column_kinds import is_unit
+from orchestrator.corpora.feature_choice import FEATURES_OPTION
+from orchestrator.corpora.judgement import AS_IN_THE_PAPER
+from orchestrator.corpora.names import listed
 from orchestrator.corpora.recording import DIMENSIONS, Corpus
 from orchestrator.files import JsonObject
 from orchestrator.gold_standard import nan_mean, pairwise_agreement
@@ -41,13 +44,17 @@ def manifest(corpus: Corpus) -> JsonObject:
         "seconds": round(sum(float(one.time[-1] - one.time[0]) for one in corpus.recordings), 6),
         "hz": corpus.hz,
         "feature_names": list(corpus.feature_names),
+        "action_units": [name for name in corpus.feature_names if is_unit(name)],
         "raters": list(raters),
         "missing_percent": {"features": _percent(missing_features), "labels": _percent(np.isnan(ratings))},
         "invalid_percent": _percent(~valid),
         "joined_percent": {name: round(100.0 * share, 4) for name, share in corpus.joined.items()},
+        "labels_used_percent": {name: round(100.0 * share, 4) for name, share in corpus.labels_used.items()},
         "labels": dimensions,
         "dropped": [{"what": one.what, "why": one.why} for one in corpus.dropped],
         "notes": list(corpus.notes),
+        "questions": list(corpus.questions),
+        "attributes": {person: dict(own) for person, own in corpus.attributes.items()},
         "recordings": [
             {"participant": one.participant, "session": one.session, "rows": len(one.time)} for one in corpus.recordings
         ],
@@ -58,23 +65,64 @@ def manifest_text(corpus: Corpus) -> str:
     """Render the manifest as lines of plain text for a terminal."""
     facts = manifest(corpus)
     span, missing = facts["rows_per_session"], facts["missing_percent"]
-    joined = list(facts["joined_percent"].values())
     lines = [
         f"{facts['path']}",
         f"  format         {facts['format']}{' (synthetic)' if facts['synthetic'] else ''}",
         f"  participants   {facts['participants']} with {facts['sessions']} sessions",
-        f"  rows           {facts['rows']}, {span['min']} to {span['max']} a session, {facts['hz']:g} Hz",
-        f"  features       {len(facts['feature_names'])}: {shortened(facts['feature_names'])}",
+        f"  rows           {facts['rows']}, {_span(span['min'], span['max'])} a session, {facts['hz']:g} Hz",
+        *_features_text(corpus),
         f"  raters         {len(facts['raters'])}: {', '.join(facts['raters'])}",
         f"  missing        {missing['features']:.2f} % of feature values, "
         f"{missing['labels']:.2f} % of labels; {facts['invalid_percent']:.2f} % of rows invalid",
-        f"  joined         {min(joined):.2f} to {max(joined):.2f} % of a session's rows have a label",
+        f"  joined         {shares(corpus)}",
         *(_dimension_text(name, facts["labels"][name]) for name in DIMENSIONS),
         f"  sha256         {facts['sha256']}",
+        *_attributes_text(corpus),
+        *(_listing("asked", facts["questions"]) if facts["questions"] else ()),
         *_listing("dropped", [f"{one['what']}: {one['why']}" for one in facts["dropped"]]),
         *_listing("notes", facts["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _span(least: float, most: float) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
+def _features_text(corpus: Corpus) -> list[str]:
+    """All features, unusual ones by name; and which of them --method au learns from."""
+    names = corpus.feature_names
+    units = [name for name in names if is_unit(name)]
+    lines = [f"{len(names)}: {listed(names)}"]
+    if corpus.feature_line:
+        lines.append(corpus.feature_line)
+    elif corpus.origin in AS_IN_THE_PAPER or not units:
+        lines.append("--method au learns from all of them")
+    elif len(units) < len(names):
+        others = listed(name for name in names if name not in units)
+        lines.append(f"--method au learns from the {len(units)} action units; {FEATURES_OPTION} takes others: {others}")
+    return _listing("features", lines)
+
+
+def _attributes_text(corpus: Corpus) -> list[str]:
+    """The attributes of participants.csv with the number of people that have one."""
+    people = [own for person, own in corpus.attributes.items() if person in corpus.participants]
+    names = dict.fromkeys(name for own in people for name in own)
+    if not names:
+        return []
+    known = (f"{name} of {sum(name in own for own in people)}" for name in names)
+    return _listing("attributes", [f"{', '.join(known)} of {len(corpus.participants)} participants"])
+
+
+def shares(corpus: Corpus) -> str:
+    """Say how much of the features and of the labels met, in the session with the least and the most."""
+    if not corpus.joined or not corpus.labels_used:
+        return ""
+    texts = [
+        f"{100 * min(some.values()):.2f} to {100 * max(some.values()):.2f} % of a session's {what}"
+        for some, what in ((corpus.joined, "rows have a label"), (corpus.labels_used, "labels are used"))
+    ]
+    return "; ".join(texts)
 
 
 def _dimension(labels: NDArray[np.float32], agreement: NDArray[np.float64], raters: tuple[str, ...]) -> JsonObject:

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from orchestrator.corpora.column_files import READ_BY_SUFFIX
+from orchestrator.corpora.column_files import READ_BEFORE, READABLE, begins_as_table, is_readable
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.frame_rate import RATE_FILE
+from orchestrator.corpora.names import composed
+from orchestrator.corpora.packed import name_of, suffix_of
 
 SYNTHETIC_MARKERS = ("SYNTHETIC.txt", "synthetic.json")
+NO_RECORDINGS = frozenset({"readme", "synthetic", "license", "licence"})  # names that describe a corpus
+OF_THE_CORPUS = frozenset({RATE_FILE, "participants.csv", "participants.tsv", "Thumbs.db", "desktop.ini"})
+COUNTED_FILES = 1000  # of a folder that is not read; beyond it "and more" is enough
 MAX_DOUBLED = 3  # folders of the same name inside each other
 
 
@@ -44,20 +50,49 @@ def is_marked_synthetic(path: Path) -> bool:
 def files_by_name(folder: Path | None, findings: Findings) -> dict[str, Path]:
     """Give the readable files of a folder by their names without suffix, sorted with numbers as numbers.
 
-    Two files of one name and different suffixes are a problem: nothing says which one is meant.
+    Names are in the Unicode form NFC. What is not read is named among what was left out. Two files of one name and
+    different suffixes are a problem: nothing says which one is meant.
     """
     files: dict[str, Path] = {}
     if folder is None:
         return files
-    every = [one for one in folder.iterdir() if one.is_file() and not one.name.startswith(".")]
+    every = [one for one in folder.iterdir() if not one.name.startswith(".")]
     for file in sorted(every, key=lambda one: (_natural(one.stem), one.suffix)):
-        if file.suffix.lower() not in READ_BY_SUFFIX or file.stem.lower() in {"readme", "synthetic"}:
+        if not findings.options.current:
+            if not file.is_file() or file.suffix.lower() not in READ_BEFORE:
+                continue
+            name = file.stem
+        else:
+            name = composed(name_of(file))
+        if name.lower() in NO_RECORDINGS or file.name in OF_THE_CORPUS:
             continue
-        if file.stem in files:
-            findings.problem(file, found=f"{file.name} beside {files[file.stem].name}", expected="one file a recording")
+        why = why_passed_over(file)
+        if why:
+            pass_over(file, why, findings)
             continue
-        files[file.stem] = file
+        if name in files:
+            findings.problem(file, found=f"{file.name} beside {files[name].name}", expected="one file a recording")
+            continue
+        files[name] = file
     return files
+
+
+def why_passed_over(path: Path) -> str | None:
+    """Say why a file or folder beside tables is not read; None for a table."""
+    if path.is_dir():
+        held = sum(1 for _ in zip(path.rglob("*"), range(COUNTED_FILES), strict=False))
+        return f"a folder in a folder is not read ({held}{'+' if held == COUNTED_FILES else ''} in it)"
+    if not is_readable(path):
+        return f"suffix {path.suffix or 'none'} is not read; {', '.join(READABLE)} are"
+    if suffix_of(path) == ".txt" and not begins_as_table(path):
+        return "no table: its first line names neither a time nor a frame"
+    return None
+
+
+def pass_over(path: Path, why: str, findings: Findings) -> None:
+    """Name a file or folder among what was left out, with the folder it lies in."""
+    kind = "folder" if path.is_dir() else "file"
+    findings.drop(f"{kind} {path.parent.name}/{path.name}", why)
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:

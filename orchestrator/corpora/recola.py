@@ -6,11 +6,12 @@ where `RECOLA-Video-recordings/` lies beside them, with `RECOLA-Video-timings/`,
 
 from pathlib import Path
 
-from orchestrator.corpora.assembling import Source
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.pairing import pair
 from orchestrator.corpora.places import files_by_name, inside
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.source import Source
 from orchestrator.corpora.videos import find_videos, with_videos
 
 LOOKS_LIKE = "a folder with RECOLA-Annotation/ and RECOLA-Video-features/"
@@ -26,7 +27,7 @@ def find(path: Path) -> bool:
     return path.is_dir() and (path / ANNOTATION).is_dir()
 
 
-def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
+def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[Source]:
     """Read every recording of the tree at `path`; faults go to `findings`."""
     annotation = inside(path, ANNOTATION)
     behaviour = annotation and inside(annotation, BEHAVIOUR)
@@ -39,5 +40,5 @@ def read(path: Path, findings: Findings, frame_rate: float | None = None) -> lis
     if findings.problems:
         return []
     by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
-    sources = pair(files_by_name(features, findings), by_dimension, findings, frame_rate=frame_rate)
+    sources = pair(files_by_name(features, findings), by_dimension, findings, reading=reading)
     return with_videos(sources, find_videos(inside(path, VIDEOS), inside(path, TIMINGS), findings))

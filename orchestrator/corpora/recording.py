@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.corpora.read_options import ReadOptions
+
 DIMENSIONS = ("valence", "arousal")
 
 
@@ -62,6 +64,13 @@ class Corpus:
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()  # worth knowing though nothing was left out: constant labels, bridged gaps ...
     joined: Mapping[str, float] = field(default_factory=dict)  # recording name -> share of frames with a label
+    labels_used: Mapping[str, float] = field(default_factory=dict)  # recording name -> share of labels that met a frame
+    questions: tuple[str, ...] = ()  # what only the user knows: may two ids be one person?
+    origin: str = ""  # the format that the contents first had, where `data convert` has written them
+    options: ReadOptions = field(default_factory=ReadOptions)  # by which it was read
+    feature_line: str = ""  # which features were chosen and which left out, in words
+    all_features: tuple[str, ...] = ()  # those there are, of which `feature_names` were chosen
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of participants.csv, by participant
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -11,28 +11,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.action_units import BOOKKEEPING, tool_of
+from orchestrator.corpora.action_units import is_bookkeeping, tool_of
 from orchestrator.corpora.annotations import GOLD, Annotation
-from orchestrator.corpora.assembling import Source
-from orchestrator.corpora.checks import check_labels
-from orchestrator.corpora.column_files import read_columns
+from orchestrator.corpora.checks import check_labels, on_scale
+from orchestrator.corpora.column_files import is_readable, read_columns
 from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.packed import suffix_of
+from orchestrator.corpora.participants import person_of
+from orchestrator.corpora.rater_columns import DIMENSION_PREFIX, raters_of_table
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.corpora.tracks import Track, make_track
+from orchestrator.corpora.source import Source
+from orchestrator.corpora.tracks import Track, is_as_written, make_track
 
 LOOKS_LIKE = "a .parquet or .csv file with the columns participant, time, features and labels"
-SUFFIXES = (".parquet", ".csv", ".tsv")
+SUFFIXES = (".parquet", ".csv", ".tsv", ".txt")
 
 
 def find(path: Path) -> bool:
     """Whether the path is a file that may hold a table."""
-    return path.is_file() and path.suffix.lower() in SUFFIXES
+    return path.is_file() and is_readable(path) and suffix_of(path) in SUFFIXES
 
 
-def read(path: Path, findings: Findings, frame_rate: float | None = None) -> list[Source]:
+def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[Source]:
     """Read every recording of the table at `path`; faults go to `findings`."""
-    columns = read_columns(path, findings, text=frozenset(["participant", "session"]))
+    columns = read_columns(path, findings, text=frozenset(["participant", "session"]), limits=reading.limits)
     if columns is None:
         return []
     columns = _without_empty(columns, findings)
@@ -51,11 +55,12 @@ def read(path: Path, findings: Findings, frame_rate: float | None = None) -> lis
     for (person, session), rows in rows_by_recording(columns).items():
         name = f"{person}_{session}" if session else person
         where = f"{path}: participant {name}"
-        track = make_track(features, rows, name, findings, frame_rate=frame_rate, where=where, shares_file=True)
+        track = make_track(features, rows, name, findings, reading=reading, where=where, shares_file=True)
         if track is None:
             continue
-        annotations = {dimension: _annotation(columns, names, track) for dimension, names in raters.items()}
-        sources.append(Source(participant=person, session=session, track=track, annotations=annotations))
+        annotations = {dimension: _annotation(columns, names, track, findings) for dimension, names in raters.items()}
+        who, when = person_of(person, session, findings)
+        sources.append(Source(participant=who, session=when, track=track, annotations=annotations))
     return sources
 
 
@@ -65,7 +70,7 @@ def _without_empty(columns: Columns, findings: Findings) -> Columns:
     names = [
         name
         for name, one in zip(columns.names, empty, strict=True)
-        if one and name.partition("_")[0] not in DIMENSIONS and name.lower() not in BOOKKEEPING
+        if one and name.partition("_")[0] not in DIMENSIONS and not is_bookkeeping(name)
     ]
     for name in names:
         findings.drop(f"column {name}", "without a single value")
@@ -75,19 +80,21 @@ def _without_empty(columns: Columns, findings: Findings) -> Columns:
 def _without(columns: Columns, names: Sequence[str]) -> Columns:
     if not names:
         return columns
-    kept = np.array([name not in names for name in columns.names], dtype=np.bool_)
-    left = tuple(name for name in columns.names if name not in names)
+    gone = set(names)
+    kept = np.array([name not in gone for name in columns.names], dtype=np.bool_)
+    left = tuple(name for name in columns.names if name not in gone)
     return replace(columns, names=left, numbers=columns.numbers[:, kept])
 
 
-def _annotation(columns: Columns, names: Sequence[str], track: Track) -> Annotation:
+def _annotation(columns: Columns, names: Sequence[str], track: Track, findings: Findings) -> Annotation:
     """One dimension's labels in the rows of a track, on the track's own clock."""
-    picked = np.array([columns.names.index(name) for name in names], dtype=np.intp)
+    picked = columns.indices(names)
     return Annotation(
         where=track.where,
         raters=tuple(_rater_of(name) for name in names),
         time=track.time,
-        labels=columns.numbers[np.ix_(track.rows, picked)],
+        labels=on_scale(columns.numbers[np.ix_(track.rows, picked)], findings),
+        unit=track.unit,
     )
 
 
@@ -117,6 +124,13 @@ def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
             column = names.pop("")
             why = f"an estimate of {machine}, not a label" if machine else "the raters' own labels are read"
             findings.drop(f"column {column}", why)
+    judged = {} if is_as_written(columns) else raters_of_table(found, findings)
+    for rater, why in judged.items():
+        both = [_column(dimension, rater) for dimension, names in found.items() if names.pop(rater, None)]
+        findings.drop(f"column {', '.join(both)}", why)
+    for text in columns.text:
+        if DIMENSION_PREFIX.match(text) or text in DIMENSIONS:
+            findings.drop(f"column {text}", "text, no labels")
     first, second = (list(found[dimension]) for dimension in DIMENSIONS)
     if not first and not second:
         expected = "labels valence and arousal, or valence_<rater> and arousal_<rater>"

@@ -3,6 +3,7 @@
 Shapes: N rows of the file, T frames of the recording, F features. Times are in seconds.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,19 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora import action_units
 from orchestrator.corpora.checks import check_times
-from orchestrator.corpora.clock import has_times, times_of
+from orchestrator.corpora.clock import clock_of, has_times
 from orchestrator.corpora.column_files import read_columns
+from orchestrator.corpora.column_kinds import A_LABEL, BY_NAME, counts_by_name, is_unit, labels_by_name
 from orchestrator.corpora.columns import Columns
-from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.frame_rate import OPTION
+from orchestrator.corpora.names import listed
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.time_units import ASSUMED, Unit
+
+# In the metadata of tables that `data convert` writes: what is in them was chosen, and is not judged again.
+JUDGED_KEY, JUDGED = "columns", "judged"
+ORIGIN_KEY = "origin"  # and the format that they came from
 
 Rows = NDArray[np.intp]
 
@@ -31,20 +40,22 @@ class Track:
     rows: Rows  # (T,) the rows of `columns` that are the frames
     time: NDArray[np.float64]  # (T,) strictly increasing
     names: tuple[str, ...]  # F canonical names
+    originals: tuple[str, ...]  # F, as the file spells them
     features: NDArray[np.float32]  # (T, F); NaN where missing or without a face
     valid: NDArray[np.bool_]  # (T,) a face was there; says nothing yet about missing values
+    unit: Unit = ASSUMED  # that the file's times were taken for
     shares_file: bool = False  # with other recordings: a feature without a value here may have some there
 
 
-def read_track(path: Path, name: str, findings: Findings, *, frame_rate: float | None = None) -> Track | None:
+def read_track(path: Path, name: str, findings: Findings, *, reading: Reading = AS_IT_IS) -> Track | None:
     """Read a file with the features of one recording; None with problems in `findings` where that fails.
 
-    `frame_rate` is the rate of the frame numbers that the user gave, for files that have no times.
+    `reading` is what the user said of the files.
     """
-    columns = read_columns(path, findings)
+    columns = read_columns(path, findings, limits=reading.limits)
     if columns is None:
         return None
-    return make_track(columns, np.arange(len(columns)), name, findings, frame_rate=frame_rate, where=str(path))
+    return make_track(columns, np.arange(len(columns)), name, findings, reading=reading, where=str(path))
 
 
 def make_track(  # noqa: PLR0913
@@ -54,17 +65,17 @@ def make_track(  # noqa: PLR0913
     findings: Findings,
     *,
     where: str,
-    frame_rate: float | None = None,
+    reading: Reading = AS_IT_IS,
     shares_file: bool = False,
 ) -> Track | None:
     """Take one recording out of a file's rows: one face, its times, features and validity."""
     tool = action_units.tool_of((*columns.names, *columns.text))
     rows = _one_face(columns, rows, name, findings)
-    time = times_of(columns, rows, name, findings, frame_rate=frame_rate)
-    if frame_rate is not None and has_times(columns):
-        findings.note(f"{OPTION} {frame_rate:g} is not used: the file has times", recording=name)
+    clock = clock_of(columns, rows, name, findings, reading=reading)
+    if reading.frame_rate is not None and has_times(columns):
+        findings.note(f"{OPTION} {reading.frame_rate:g} is not used: the file has times", recording=name)
     names = _feature_columns(columns, tool, name, findings)
-    if time is None or not check_times(columns, rows, time, findings) or not names:
+    if clock is None or not check_times(columns, rows, clock.time, findings) or not names:
         return None
     features = _values(columns, rows, list(names), findings)
     if features is None:
@@ -79,8 +90,10 @@ def make_track(  # noqa: PLR0913
         where=where,
         columns=columns,
         rows=rows,
-        time=time,
+        time=clock.time,
+        unit=clock.unit,
         names=canonical,
+        originals=tuple(names),
         features=features,
         valid=valid,
         shares_file=shares_file,
@@ -90,34 +103,78 @@ def make_track(  # noqa: PLR0913
 def _feature_columns(columns: Columns, tool: action_units.Tool, name: str, findings: Findings) -> dict[str, str]:
     """Columns that are features with their canonical names; none with a problem where two mean the same."""
     for one in columns.text:
-        if action_units.why_no_feature(one, tool) is None:
+        if action_units.why_no_feature(one) is None:
             findings.drop(f"column {one}", "text, not numbers", recording=name)
-    features: dict[str, str] = {}
-    groups: dict[str, list[str]] = {}
+    ordinary: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     for one in columns.names:
-        why = action_units.why_no_feature(one, tool)
+        why = action_units.why_no_feature(one)
         if why is None:
-            features[one] = action_units.canonical_name(one, tool)
+            why = action_units.why_no_action(one, tool) or _why_by_name(one, tool, columns, findings)
+            if why is None:
+                ordinary[one] = action_units.canonical_name(one, tool)
+            else:
+                hidden[one] = why
         elif why:
-            groups.setdefault(why, []).append(one)
-    for why, dropped in groups.items():
-        shown = ", ".join(dropped) if len(dropped) <= 4 else f"{dropped[0]} .. {dropped[-1]} ({len(dropped)})"
-        findings.drop(f"column {shown}", why, recording=name)
+            hidden[one] = why
+    features = _with_hidden(ordinary, hidden, tool, columns, findings)
+    for why in dict.fromkeys(hidden.values()):
+        dropped = [one for one, own in hidden.items() if own == why and one not in features]
+        if dropped:
+            findings.drop(f"column {_shown(dropped, why)}", why, recording=name)
     if not features:
         findings.problem(columns.header, found="no column of features", expected="a numeric feature")
-    canonical = list(features.values())
-    twice = [one for one, unit in features.items() if canonical.count(unit) > 1]
+    often = Counter(features.values())
+    twice = [one for one, unit in features.items() if often[unit] > 1]
     if twice:
-        found = f"columns {', '.join(twice)}"
-        expected = f"one for {', '.join(dict.fromkeys(features[one] for one in twice))}"
+        found = f"columns {shortened(twice)}"
+        expected = f"one for {shortened(dict.fromkeys(features[one] for one in twice))}"
         findings.problem(columns.header, found=found, expected=expected)
         return {}
     return features
 
 
+def _shown(dropped: list[str], why: str) -> str:
+    """List what was left out: of what a tool always writes the ends, of anything else every name."""
+    if why not in {BY_NAME, A_LABEL} and len(dropped) > 4:
+        return f"{dropped[0]} .. {dropped[-1]} ({len(dropped)})"
+    return listed(dropped)
+
+
+def _why_by_name(one: str, tool: action_units.Tool, columns: Columns, findings: Findings) -> str | None:
+    judged = findings.options.current and not is_as_written(columns)
+    if not judged or is_unit(action_units.canonical_name(one, tool)):
+        return None
+    if labels_by_name(one):
+        return A_LABEL
+    return BY_NAME if counts_by_name(one) else None
+
+
+def _with_hidden(
+    ordinary: dict[str, str],
+    hidden: dict[str, str],
+    tool: action_units.Tool,
+    columns: Columns,
+    findings: Findings,
+) -> dict[str, str]:
+    """Add the columns that are no features by themselves and asked for, in the file's order."""
+    choice = findings.choice
+    if choice is None:
+        return ordinary
+    canonical = {one: action_units.canonical_name(one, tool) for one in columns.names}
+    allowed = {one: canonical[one] for one in hidden if action_units.why_no_feature(one) is None}
+    taken = choice.hidden(allowed, ordinary)
+    return {one: canonical[one] for one in columns.names if one in ordinary or one in taken}
+
+
+def is_as_written(columns: Columns) -> bool:
+    """Whether a file of ours says that its columns were judged before it was written."""
+    return columns.metadata.get(JUDGED_KEY) == JUDGED
+
+
 def _values(columns: Columns, rows: Rows, names: list[str], findings: Findings) -> NDArray[np.float32] | None:
     """Features (T, F) of these rows and columns; None with a problem where one is too large."""
-    values = columns.numbers[np.ix_(rows, np.array([columns.names.index(one) for one in names], dtype=np.intp))]
+    values = columns.numbers[np.ix_(rows, columns.indices(names))]
     huge = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
     if len(huge):
         row, column = huge[0]

@@ -4,27 +4,35 @@ A file is a table of one person in any tool's columns, a table of many (`partici
 RECOLA or AVEC tree, one's own corpus, or just files. Shapes: T frames, F features.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from orchestrator.corpora import avec, recola, table
-from orchestrator.corpora.column_files import READ_BY_SUFFIX, read_columns
+from orchestrator.corpora.clocks import settled
+from orchestrator.corpora.column_files import READABLE, read_columns
 from orchestrator.corpora.decoding import IMAGE_CODECS
+from orchestrator.corpora.feature_choice import FeatureChoice
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.folder import ids_of
 from orchestrator.corpora.frame_rate import OPTION, VIDEO_SUFFIXES, VIDEOS_FOLDER
 from orchestrator.corpora.frames import FaceCrop, open_frames
 from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged
+from orchestrator.corpora.names import composed
+from orchestrator.corpora.packed import name_of
+from orchestrator.corpora.participants import Ids, People, ids_for, person_of, read_people, whole_name
 from orchestrator.corpora.places import files_by_name, inside, is_marked_synthetic, roots
+from orchestrator.corpora.read_options import ReadOptions
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Recording, VideoSource
 from orchestrator.corpora.tracks import Track, any_synthetic, make_track, read_track
 from orchestrator.corpora.videos import find_videos
 from orchestrator.errors import InputError
 
 NO_RATER = ""
+UNREAD = ("file ", "folder ")  # how what was passed over is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,33 +44,48 @@ class Unlabelled:
     synthetic: bool
 
 
-def read_feature_files(path: Path, features: Sequence[str], frame_rate: float | None = None) -> Unlabelled:
+def read_feature_files(
+    path: Path, features: Sequence[str], reading: Reading = AS_IT_IS, options: ReadOptions | None = None
+) -> Unlabelled:
     """Read features in the order of `features`, canonical names, whatever the order of the files' columns.
 
     InputError with every problem of every file: unreadable, without times, or lacking one of the features; a column
     without a single value counts as lacking. Frames without a face, or with a value missing, are not valid.
     """
-    findings = Findings()
+    findings = Findings(options=options or ReadOptions(), choice=FeatureChoice(names=tuple(features)))
     recordings: list[Recording] = []
-    tracks = _tracks(path, findings, frame_rate)
+    with _readable(path):
+        tracks = _tracks(path, findings, reading)
     for (participant, session), track in tracks:
-        found = _recording(track, participant, session, features, findings)
+        sure = settled(track, findings, reading)
+        found = sure and _recording(sure, participant, session, features, findings)
         recordings += [found] if found else []
-    read = _finished(path, recordings, findings, f"files with features ({', '.join(READ_BY_SUFFIX)})")
+    read = _finished(path, recordings, findings, f"files with features ({', '.join(READABLE)})")
     return replace(read, synthetic=read.synthetic or any_synthetic(track for _, track in tracks))
 
 
-def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop, frame_rate: float | None = None) -> Unlabelled:
+def read_videos(
+    path: Path,
+    *,
+    image_size: int,
+    face_crop: FaceCrop,
+    reading: Reading = AS_IT_IS,
+    options: ReadOptions | None = None,
+) -> Unlabelled:
     """Read the times of videos, decoded into the cache; of a corpus's tree those of its features, as in training.
 
     InputError: no video, or one that cannot be decoded.
     """
-    findings = Findings()
+    findings = Findings(options=options or ReadOptions())
     recordings = []
-    for (participant, session), video, track in _videos(path, findings, frame_rate):
+    with _readable(path):
+        videos = _videos(path, findings, reading)
+    for (participant, session), video, track in videos:
         if track is None:
-            if frame_rate is not None:
-                findings.note(f"{OPTION} {frame_rate:g} is not used: the frames have times", recording=video.path.name)
+            if reading.frame_rate is not None:
+                findings.note(
+                    f"{OPTION} {reading.frame_rate:g} is not used: the frames have times", recording=video.path.name
+                )
             frames = open_frames(video, image_size=image_size, face_crop=face_crop)
             time = np.unique(frames.time)
         else:
@@ -72,41 +95,68 @@ def read_videos(path: Path, *, image_size: int, face_crop: FaceCrop, frame_rate:
     return _finished(path, recordings, findings, f"videos ({', '.join(VIDEO_SUFFIXES)}) or folders of frames")
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into an error that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or path)
+        raise InputError.of(where, found=error.strerror or error, expected="readable recordings") from error
+
+
 def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, expected: str) -> Unlabelled:
     if not findings.problems and not recordings:
         findings.problem(path, found="nothing to predict for", expected=expected)
     if findings.problems:
         raise InputError(findings.problems)
-    return Unlabelled(recordings=tuple(recordings), notes=findings.notes, synthetic=is_marked_synthetic(path))
+    passed_over = [f"left out {one.what}: {one.why}" for one in findings.dropped if one.what.startswith(UNREAD)]
+    notes = (*findings.questions, *findings.notes, *passed_over)
+    return Unlabelled(recordings=tuple(recordings), notes=notes, synthetic=is_marked_synthetic(path))
 
 
-def _tracks(path: Path, findings: Findings, frame_rate: float | None) -> list[tuple[tuple[str, str], Track]]:
+def _tracks(path: Path, findings: Findings, reading: Reading) -> list[tuple[tuple[str, str], Track]]:
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a file or a folder of recordings")
         return []
     if path.is_dir():
         files, by_tree = _feature_files(path, findings)
-        ids = (lambda name: (name, "")) if by_tree else ids_of
-        named = [(ids(name), read_track(file, name, findings, frame_rate=frame_rate)) for name, file in files.items()]
+        ids = _ids(path, findings, by_tree=by_tree)
+        named = [(ids(name), read_track(file, name, findings, reading=reading)) for name, file in files.items()]
         return [(who, track) for who, track in named if track is not None]
     if path.suffix.lower() in VIDEO_SUFFIXES:
         expected = "a table of its features, which the model was trained on (`data extract` makes one)"
         findings.problem(path, found="a video", expected=expected)
         return []
-    columns = read_columns(path, findings, text=frozenset(["participant", "session"]))
+    columns = read_columns(path, findings, text=frozenset(["participant", "session"]), limits=reading.limits)
     if columns is None:
         return []
     if columns.find_text("participant") is None:
         rows = np.arange(len(columns))
-        track = make_track(columns, rows, path.stem, findings, frame_rate=frame_rate, where=str(path))
-        return [(ids_of(path.stem), track)] if track else []
+        name = composed(name_of(path))
+        track = make_track(columns, rows, name, findings, reading=reading, where=str(path))
+        return [(_ids(path, findings)(name), track)] if track else []
     tracks = []
     for who, rows in table.rows_by_recording(columns).items():
         name = "_".join(filter(None, who))
         where = f"{path}: participant {name}"
-        track = make_track(columns, rows, name, findings, frame_rate=frame_rate, where=where, shares_file=True)
-        tracks += [(who, track)] if track else []
+        track = make_track(columns, rows, name, findings, reading=reading, where=where, shares_file=True)
+        tracks += [(person_of(*who, findings), track)] if track else []
     return tracks
+
+
+def person_of_file(path: Path, options: ReadOptions) -> str:
+    """Name the participant whose file this is by its name, as in training."""
+    return _ids(path, Findings(options=options))(composed(name_of(path)))[0]
+
+
+def _ids(path: Path, findings: Findings, *, by_tree: bool = False) -> Ids:
+    """Give the rule by which names are people: as in training, with the participants.csv of the corpus at `path`."""
+    if by_tree:
+        return ids_for(findings, default=whole_name)
+    folders = roots(path) if path.is_dir() else (path.parent.parent,)  # of features/P1.csv
+    people = next((one for one in (read_people(root, findings) for root in folders) if one != People()), None)
+    return ids_for(findings, people)
 
 
 def _feature_files(path: Path, findings: Findings) -> tuple[Mapping[str, Path], bool]:
@@ -124,7 +174,7 @@ def _feature_files(path: Path, findings: Findings) -> tuple[Mapping[str, Path], 
 
 
 def _videos(
-    path: Path, findings: Findings, frame_rate: float | None
+    path: Path, findings: Findings, reading: Reading
 ) -> list[tuple[tuple[str, str], VideoSource, Track | None]]:
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a video, or a folder of videos or of frames")
@@ -134,7 +184,8 @@ def _videos(
         findings.problem(path, found=f"suffix {path.suffix!r}", expected=expected)
         return []
     if path.is_file() or any(one.suffix.lower() in IMAGE_CODECS for one in path.iterdir()):
-        return [(ids_of(path.stem if path.is_file() else path.name), VideoSource(path=path), None)]
+        name = composed(path.stem if path.is_file() else path.name)
+        return [(_ids(path, findings)(name), VideoSource(path=path), None)]
     for root in roots(path):
         for videos, timings, by_tree in (
             (recola.VIDEOS, recola.TIMINGS, True),
@@ -145,17 +196,17 @@ def _videos(
             if inner is not None:
                 found = find_videos(inner, inside(root, timings), findings)
                 files = _feature_files(path, findings)[0]
-                return [
-                    ((name, "") if by_tree else ids_of(name), video, _clock(files, name, findings, frame_rate))
-                    for name, video in found.items()
-                ]
-    return [(ids_of(name), video, None) for name, video in find_videos(path, None, findings).items()]
+                ids = _ids(path, findings, by_tree=by_tree)
+                return [(ids(name), video, _clock(files, name, findings, reading)) for name, video in found.items()]
+    ids = _ids(path, findings)
+    return [(ids(name), video, None) for name, video in find_videos(path, None, findings).items()]
 
 
-def _clock(files: Mapping[str, Path], name: str, findings: Findings, frame_rate: float | None) -> Track | None:
+def _clock(files: Mapping[str, Path], name: str, findings: Findings, reading: Reading) -> Track | None:
     if name not in files:
         return None
-    return read_track(files[name], name, findings, frame_rate=frame_rate)
+    track = read_track(files[name], name, findings, reading=reading)
+    return track and settled(track, findings, reading)
 
 
 def _recording(
@@ -164,13 +215,15 @@ def _recording(
     empty = np.asarray(np.isnan(track.features).all(axis=0))
     no_face = bool(empty.all()) or track.shares_file
     present = [name for name, nothing in zip(track.names, empty, strict=True) if no_face or not nothing]
-    lacking = [name for name in wanted if name not in present]
+    places = {name: index for index, name in enumerate(track.names)}
+    there = set(present)
+    lacking = [name for name in wanted if name not in there]
     if lacking:
         found = f"no feature {', '.join(lacking)}"
         expected = f"the {len(wanted)} features that the model was trained on"
         findings.problem(track.where, found=found, expected=expected)
         return None
-    order = [track.names.index(name) for name in wanted]
+    order = [places[name] for name in wanted]
     if order != sorted(order):
         findings.note("columns in another order than in training: put in order by their names", recording=track.name)
     features = track.features[:, order]

@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.action_units import TIMES_IN_MILLISECONDS, TIMES_IN_SECONDS
-from orchestrator.corpora.assembling import Source
+from orchestrator.corpora.clock import clock_of, time_column
+from orchestrator.corpora.clocks import check_clock
 from orchestrator.corpora.delimited import read_delimited
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.frame_rate import VIDEO_SUFFIXES
+from orchestrator.corpora.frame_rate import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from orchestrator.corpora.names import composed
+from orchestrator.corpora.packed import name_of, suffix_of
+from orchestrator.corpora.places import NO_RECORDINGS, OF_THE_CORPUS, pass_over
 from orchestrator.corpora.recording import VideoSource
-from orchestrator.errors import InputError
+from orchestrator.corpora.source import Source
+from orchestrator.errors import InputError, cut
 
 # Decoders, and those who write timings, differ on a video's last frames; what lacks more is not whole.
 FRAMES_LACKING_ALLOWED = 2
@@ -33,20 +37,38 @@ def find_videos(folder: Path | None, timings: Path | None, findings: Findings) -
     if folder is None:
         return found
     for path in sorted(one for one in folder.iterdir() if not one.name.startswith(".")):
-        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
+        name = composed(path.stem if path.is_file() else path.name)
+        why = _why_no_video(path)
+        if why:
+            if findings.options.current and name.lower() not in NO_RECORDINGS and path.name not in OF_THE_CORPUS:
+                pass_over(path, why, findings)
             continue
-        name = path.stem if path.is_file() else path.name
         if name in found:
             findings.note(f"two videos of one name: {found[name].path.name} is used, {path.name} is not")
             continue
-        table = timings / f"{name}.csv" if timings else None
-        found[name] = VideoSource(path=path, timings=table if table and table.is_file() else None)
+        found[name] = VideoSource(path=path, timings=_timings_of(name, timings))
     return found
+
+
+def _why_no_video(path: Path) -> str | None:
+    if path.is_file():
+        known = path.suffix.lower() in VIDEO_SUFFIXES
+        return None if known else f"suffix {path.suffix or 'none'} is no video's that is read"
+    frames = any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
+    inner = any(one.is_dir() for one in path.iterdir())
+    return "a folder in a folder is not read: it holds no frames" if inner and not frames else None
+
+
+def _timings_of(name: str, timings: Path | None) -> Path | None:
+    for path in sorted(timings.iterdir()) if timings and timings.is_dir() else ():
+        if composed(name_of(path)) == name and suffix_of(path) == ".csv":
+            return path
+    return None
 
 
 def with_videos(sources: Sequence[Source], videos: Mapping[str, VideoSource]) -> list[Source]:
     """Name each recording's video, where there is one of the same name."""
-    return [replace(source, video=videos.get(source.track.name)) for source in sources]
+    return [replace(source, video=videos.get(composed(source.track.name))) for source in sources]
 
 
 def read_timings(path: Path, num_frames: int) -> NDArray[np.float64]:
@@ -60,14 +82,13 @@ def read_timings(path: Path, num_frames: int) -> NDArray[np.float64]:
     columns = read_delimited(path, findings)
     if columns is None:
         raise InputError(findings.problems)
-    seconds, milliseconds = columns.find(*TIMES_IN_SECONDS), columns.find(*TIMES_IN_MILLISECONDS)
-    if seconds is not None:
-        time = columns.numbers_of(seconds)
-    elif milliseconds is not None:
-        time = columns.numbers_of(milliseconds) / 1000.0
-    else:
-        found = f"columns {', '.join((*columns.names, *columns.text)[:6])}"
+    if time_column((*columns.names, *columns.text)) is None:
+        found = f"columns {', '.join(map(cut, (*columns.names, *columns.text)[:6]))}"
         raise InputError.of(columns.header, found=found, expected="a column `time in seconds`")
+    clock = clock_of(columns, np.arange(len(columns)), path.stem, findings)
+    if clock is None or not check_clock(path.stem, str(path), clock.time, clock.unit, findings):
+        raise InputError(findings.problems)
+    time = clock.time
     faults = np.flatnonzero(~np.isfinite(time))
     if len(faults):
         raise InputError.of(columns.where(int(faults[0])), found="no time", expected="a time in every row")

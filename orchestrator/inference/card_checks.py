@@ -15,6 +15,7 @@ from models.recipe import Recipe
 from models.shapes import count, state_shapes
 from models.sizes import CELLS, TRUNK_FEATURES
 from orchestrator.corpora.frames import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from orchestrator.corpora.read_options import options_of_card
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.plan import ImageOptions
@@ -44,6 +45,7 @@ def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None
     needed = protocol.scaling == "train" and not trained_trunk
     _check(not needed or None not in scaling["folds"], "scaling by the training people without their statistics")
     _check_labels(card.get("labels"), len(folds))
+    _check_reading(card)
     for key in ("method", "ccc_valence", "ccc_arousal", "synthetic", "corpus"):
         card[key]
 
@@ -90,6 +92,13 @@ def _check_images(card: JsonObject, images: ImageOptions) -> None:
     trunk = card.get("trunk")
     if trunk is not None or images.backbone == "trained":
         _check(_are([trunk["label"], trunk["normalisation"]], str), "a trunk whose label or normalisation is no word")  # type: ignore[index]
+
+
+def _check_reading(card: JsonObject) -> None:
+    try:
+        options_of_card(card)
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 def _num_features(card: JsonObject, images: ImageOptions | None) -> int:

@@ -20,6 +20,7 @@ from models.exportable import ExportableNetwork
 from models.splits import FoldSplit
 from models.trunks import features_of, new_trunk
 from orchestrator.errors import InputError
+from orchestrator.extras import install_command
 from orchestrator.files import write_bytes
 from orchestrator.frozen import FROZEN_SEED
 from orchestrator.inference.saved_model import SavedModel
@@ -30,7 +31,6 @@ TRACED = (2, 5)  # windows and frames that the graph is traced with
 FRESH = ((3, 11), (1, 1), (5, 32))  # others that the exported model is compared on
 CARD_KEY = "card"
 CARD_JSON = "card.json"
-EXTRA = "the extra `export`: pip install 'affect-orchestrator[export]'"
 
 Runner = Callable[[Tensor], Tensor]
 
@@ -51,7 +51,11 @@ def check_available(kind: str) -> None:
     """Say what to install where ONNX cannot be written or checked (InputError)."""
     lacking = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if kind == "onnx" and lacking:
-        raise InputError.of("--format", found=f"onnx, without {', '.join(lacking)}", expected=EXTRA)
+        raise InputError.of(
+            "--format",
+            found=f"onnx, without {', '.join(lacking)}",
+            expected=f"the extra `export`: {install_command('export')}",
+        )
 
 
 def export(model: SavedModel, kind: str, output: Path, *, fold: int | None = None) -> Exported:

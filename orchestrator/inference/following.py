@@ -23,9 +23,11 @@ from models.networks import AffectNetwork
 from models.sizes import cell_of
 from orchestrator.corpora.growing import GrowingTable, Rows
 from orchestrator.corpora.places import is_marked_synthetic
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.unlabelled import person_of_file, read_feature_files
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import SYNTHETIC_LINE
+from orchestrator.inference.predicting import reading_for
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.inference.writing import number, seconds
 from orchestrator.training_data import statistics
@@ -50,12 +52,12 @@ class Following:
     idle_seconds: float
     scaling_from: Path | None
     device: str
-    frame_rate: float | None = None  # of frame numbers, for files without times
+    reading: Reading = AS_IT_IS  # what the user said of the file
 
 
 def check_source(path: Path) -> None:
     """Refuse what does not grow row by row (InputError)."""
-    if path.is_dir() or path.suffix.lower() not in (".csv", ".tsv"):
+    if path.is_dir() or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise InputError.of("--input", found=str(path), expected="with --follow a CSV file that is being written")
 
 
@@ -66,8 +68,9 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     used so, and anything amiss with the file.
     """
     model.check_fold(wanted.fold)
-    folds = model.folds_for(path.stem.rpartition("_")[0] or path.stem, wanted.fold)
-    scaler = _scaler(model, wanted)
+    folds = model.folds_for(person_of_file(path, model.read_options), wanted.fold)
+    reading = reading_for(model, wanted.reading)
+    scaler = _scaler(model, wanted, reading)
     ahead = _look_ahead(model, wanted)
     networks = [model.network(fold).to(wanted.device) for fold in folds]
     which = "1 fold model" if len(folds) == 1 else f"the mean of {len(folds)} fold models"
@@ -76,9 +79,13 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     if synthetic:
         print(SYNTHETIC_LINE, file=sys.stderr)
     end = End()
-    stream = Stream(model, folds, networks, scaler, ahead, wanted.device, end.check)
+
+    def begun(scaler: Scaler) -> Stream:
+        return Stream(model, folds, networks, scaler, ahead, wanted.device, end.check)
+
+    stream = begun(scaler)
     try:
-        with end.by_signals(), GrowingTable(path, model.card["features"], wanted.frame_rate) as table:
+        with end.by_signals(), GrowingTable(path, model.card["features"], reading) as table:
             show(HEADER)
             last = time.monotonic()
             while not end.told and time.monotonic() - last < wanted.idle_seconds:
@@ -89,6 +96,11 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
                 if rows.synthetic and not synthetic:
                     synthetic = True
                     print(SYNTHETIC_LINE, file=sys.stderr)
+                for note in rows.notes:
+                    print(note, file=sys.stderr)
+                if rows.begins:  # maybe another person: what was seen of the first one says nothing of this one
+                    _print(stream.finish(), ahead, show, end)
+                    stream = begun(_scaler(model, wanted, reading))
                 _print(stream.add(rows, time.monotonic()), ahead, show, end)
                 last = time.monotonic()  # of a long file more is there to be read
             _print(stream.finish(), ahead, show, end)
@@ -328,7 +340,7 @@ class Scaler:
         return mean, np.where(still, 1.0, np.sqrt(variance))
 
 
-def _scaler(model: SavedModel, wanted: Following) -> Scaler:
+def _scaler(model: SavedModel, wanted: Following, reading: Reading) -> Scaler:
     if model.images is not None:
         raise InputError.of("--follow", found="a model of images", expected="a model of features")
     kind = model.protocol.scaling
@@ -339,7 +351,7 @@ def _scaler(model: SavedModel, wanted: Following) -> Scaler:
         return Scaler("by the training people" if kind == "train" else "none", running=False)
     if wanted.scaling_from is None:
         return Scaler("by the frames seen so far: the first ones mean little (--scaling-from FILE)", running=True)
-    earlier = read_feature_files(wanted.scaling_from, model.card["features"], wanted.frame_rate)
+    earlier = read_feature_files(wanted.scaling_from, model.card["features"], reading, model.read_options)
     known = [one.features[np.isfinite(one.features).all(axis=1)] for one in earlier.recordings]
     if not sum(map(len, known)):
         raise InputError.of("--scaling-from", found="no valid frame", expected="an earlier recording of the person")

@@ -15,7 +15,9 @@ from models.epochs import predict as predict_windows
 from models.splits import scaled
 from models.windows import Series, Windows, cut, merge
 from orchestrator.corpora.findings import shortened
+from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.recording import Recording
+from orchestrator.corpora.time_units import typical_step
 from orchestrator.corpora.unlabelled import Unlabelled, read_feature_files, read_videos
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
@@ -56,15 +58,30 @@ class Predicted:
     synthetic: bool
 
 
-def read_input(model: SavedModel, path: Path, frame_rate: float | None = None) -> Unlabelled:
+def read_input(
+    model: SavedModel, path: Path, given: Reading = AS_IT_IS, participant_pattern: str | None = None
+) -> Unlabelled:
     """Read what a model predicts from: its features by name, or videos at its size.
 
-    `frame_rate` is that of frame numbers in files without times.
+    `given` is what the user said of the files' clocks. Names are read as the card says, by which it also knows the
+    people that it was trained on; with `participant_pattern` they are people by that.
     """
+    reading, options = reading_for(model, given), model.read_options
+    if participant_pattern is not None:
+        options = dataclasses.replace(options, participant_pattern=participant_pattern)
     if model.images is None:
-        return read_feature_files(path, model.card["features"], frame_rate)
+        return read_feature_files(path, model.card["features"], reading, options)
     size, crop = model.images.image_size, crop_of(model.images)
-    return read_videos(path, image_size=size, face_crop=crop, frame_rate=frame_rate)
+    return read_videos(path, image_size=size, face_crop=crop, reading=reading, options=options)
+
+
+def reading_for(model: SavedModel, given: Reading) -> Reading:
+    """Add to what the user said how the model's training files were read, for clocks whose unit is in doubt."""
+    if given.time_unit and "features" not in given.time_unit:
+        found = f"a unit of {', '.join(given.time_unit)}"
+        raise InputError.of(UNIT_OPTION, found=found, expected="a unit of features: nothing else is read here")
+    trained = (model.card["corpus"].get("time_unit") or {}).get("features", "")
+    return dataclasses.replace(given, trained_unit=trained, trained_hz=float(model.card.get("hz") or 0.0))
 
 
 def predict(model: SavedModel, given: Unlabelled, wishes: Wishes) -> Predicted:
@@ -166,13 +183,16 @@ def _lines(
     if others and wishes.fold is None:
         lines.append(f"models    {_some(others)}: not of the corpus, the mean of {model.num_folds} fold models")
     if wishes.fold is not None:
-        seen = [one for one in people if one not in model.card["folds"][wishes.fold]["held_out"]]
-        known = [one for one in seen if any(one in fold["held_out"] for fold in model.card["folds"])]
+        seen = [one for one in people if wishes.fold not in model.unseen_by(one)]
+        known = [one for one in seen if model.unseen_by(one)]
         note = f"; it was TRAINED on {_some(known)}" if known else ""
         lines.append(f"models    {_some(list(people))}: fold {wishes.fold}{note}")
     if given.synthetic:
         lines.append("input     SYNTHETIC recordings: they say nothing about people")
     lines += [*_rates(model, recordings), *(f"note      {note}" for note in given.notes)]
+    if model.read_options.label_range is not None:
+        ends = "{:g} to {:g}".format(*model.read_options.label_range)
+        lines.append(f"labels    were from {ends} in training and mapped: predictions are from -1 to 1")
     scaling = model.protocol.scaling
     if scaling == "participant" and not model.recipe.trunk:
         lines.append("scaling   by each person's own mean and deviation over the frames given")
@@ -184,7 +204,7 @@ def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
     by_rate: dict[float, list[str]] = {}
     for one in recordings:
         if trained and len(one.time) > 1:
-            hz = float(1.0 / np.median(np.diff(one.time)))
+            hz = 1.0 / typical_step(np.diff(one.time))
             if abs(hz - trained) > SAME_RATE * trained:
                 by_rate.setdefault(round(hz, 2), []).append(one.name)
     return [

@@ -18,6 +18,8 @@ from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
 from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
+from orchestrator.corpora.names import composed
+from orchestrator.corpora.read_options import ReadOptions, options_of_card
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json, sha256_of
 from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights
@@ -66,6 +68,11 @@ class SavedModel:
         return f"{self.recipe.network} on {self.card['method']}, {self.num_folds} fold models{note}"
 
     @property
+    def read_options(self) -> ReadOptions:
+        """How the recordings that it was trained on were read."""
+        return options_of_card(self.card)
+
+    @property
     def frozen(self) -> bool:
         """Tell whether a trunk that no fold has trained computes the features."""
         return self.images is not None and self.images.backbone == "frozen"
@@ -96,8 +103,12 @@ class SavedModel:
         """Choose who predicts a person: the fold that never saw them, or for a stranger all folds together."""
         if fold is not None:
             return (fold,)
-        unseen = [k for k, one in enumerate(self.card["folds"]) if participant in one["held_out"]]
-        return tuple(unseen) or tuple(range(self.num_folds))
+        return self.unseen_by(participant) or tuple(range(self.num_folds))
+
+    def unseen_by(self, participant: str) -> tuple[int, ...]:
+        """Give the folds that held a person out; none for a stranger. Two Unicode forms of a name are one person."""
+        name = composed(participant)
+        return tuple(k for k, one in enumerate(self.card["folds"]) if name in map(composed, one["held_out"]))
 
     def check_fold(self, fold: int | None) -> None:
         """Refuse a fold that is not there (InputError)."""

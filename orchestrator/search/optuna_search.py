@@ -11,6 +11,7 @@ from typing import Any
 
 from models.seeds import seed_for
 from orchestrator.errors import InputError
+from orchestrator.extras import install_command
 from orchestrator.plan import Plan
 from orchestrator.run_records import TrialResult
 from orchestrator.search.schedulers import VALIDATION_LOSS
@@ -35,7 +36,7 @@ class OptunaGenerations:
             raise InputError.of(
                 "--search",
                 found="optuna, which is not installed",
-                expected="pip install 'affect-orchestrator[optuna]'",
+                expected=install_command("optuna"),
             ) from error
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna

@@ -263,5 +263,5 @@ def test_py_feat_is_driven_too(videos, tmp_path, monkeypatch):
 
 def test_without_py_feat_its_extra_is_named(videos, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    with pytest.raises(InputError, match=r"pip install 'affect-orchestrator\[py-feat\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.*\[py-feat\]'"):
         extract(videos, tmp_path / "out", tool="py-feat")

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.manifest import manifest
 from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tracks import Track, read_track
 from orchestrator.corpora.unlabelled import read_feature_files, read_videos
@@ -22,12 +23,12 @@ FRAMES = {"frame": [*range(NUM_ROWS)]}
 OLD_PY_FEAT = {**FRAMES, "FaceScore": [0.99] * NUM_ROWS, "input": ["/home/ada/clips/001.mp4"] * NUM_ROWS}
 
 
-def read(path: Path, **options: float | None) -> tuple[Track | None, Findings]:
+def read(path: Path, **options: float) -> tuple[Track | None, Findings]:
     findings = Findings()
-    return read_track(path, "P1", findings, **options), findings
+    return read_track(path, "P1", findings, reading=Reading(**options)), findings
 
 
-def hz_of(path: Path, **options: float | None) -> float:
+def hz_of(path: Path, **options: float) -> float:
     track, findings = read(path, **options)
     assert track is not None, findings.problems
     return 1.0 / float(np.median(np.diff(track.time)))
@@ -43,7 +44,7 @@ def table(tmp_path: Path) -> Path:
 def test_old_py_feat_is_read_with_a_rate(tmp_path: Path, header: Sequence[str]) -> None:
     write_tool(tmp_path / "features" / "P1.csv", header, OLD_PY_FEAT)
     write_labels(tmp_path, "P1")
-    corpus = open_corpus(tmp_path, frame_rate=30.0)
+    corpus = open_corpus(tmp_path, reading=Reading(frame_rate=30.0))
     assert set(corpus.feature_names) == {"Pitch", "Roll", "Yaw", *tools.PY_FEAT_UNITS, *tools.EMOTIONS}
     np.testing.assert_allclose(corpus.recordings[0].time, np.arange(NUM_ROWS) / 30)
     assert "times from frame numbers at 30 frames a second: --frame-rate [P1]" in manifest(corpus)["notes"]
@@ -141,17 +142,19 @@ def test_a_table_of_many_people_and_their_labels_by_frame(tmp_path: Path) -> Non
     path = write_csv(tmp_path / "long.csv", ("participant", "frame", "AU01", "valence", "arousal"), rows)
     with pytest.raises(InputError, match=r"only frame numbers.*--frame-rate HZ, or a file hz\.txt"):
         open_corpus(path)
-    assert open_corpus(path, frame_rate=10.0).hz == 10.0
+    assert open_corpus(path, reading=Reading(frame_rate=10.0)).hz == 10.0
     (tmp_path / "hz.txt").write_text("5")
     assert open_corpus(path).hz == 5.0
-    assert [one.time[-1] for one in read_feature_files(path, ("AU01",), 10.0).recordings] == pytest.approx([4.9, 4.9])
+    assert [
+        one.time[-1] for one in read_feature_files(path, ("AU01",), Reading(frame_rate=10.0)).recordings
+    ] == pytest.approx([4.9, 4.9])
 
 
 @pytest.mark.parametrize("write", [write_recola, write_avec])
 def test_every_tree_takes_the_rate(tmp_path: Path, write: object) -> None:
     assert callable(write)
     root = write(tmp_path / "tree", three_people(num_rows=60))
-    corpus: Corpus = open_corpus(root, frame_rate=7.0)
+    corpus: Corpus = open_corpus(root, reading=Reading(frame_rate=7.0))
     assert any(note.startswith("--frame-rate 7 is not used: the file has times") for note in corpus.notes)
 
 
@@ -160,7 +163,7 @@ def test_labels_by_frame_number_take_the_same_rate(table: Path) -> None:
     for dimension in ("valence", "arousal"):
         rows = [[frame, 0.01 * frame] for frame in range(NUM_ROWS)]
         write_csv(root / "annotations" / dimension / "P1.csv", ("frame", "r1"), rows)
-    corpus = open_corpus(root, frame_rate=30.0)
+    corpus = open_corpus(root, reading=Reading(frame_rate=30.0))
     np.testing.assert_allclose(corpus.recordings[0].ratings[:, 0, 0], 0.01 * np.arange(NUM_ROWS), atol=1e-6)
 
 
@@ -179,8 +182,8 @@ def test_videos_for_a_model_of_images_have_the_times_of_their_tables(
 ) -> None:
     monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
     video = write_video(tmp_path / "videos" / "P1.mp4", coded(4), hz=25)
-    (of_table,) = read_videos(tmp_path, image_size=48, face_crop="none", frame_rate=10.0).recordings
+    (of_table,) = read_videos(tmp_path, image_size=48, face_crop="none", reading=Reading(frame_rate=10.0)).recordings
     np.testing.assert_allclose(of_table.time, np.arange(NUM_ROWS) / 10)
-    alone = read_videos(video, image_size=48, face_crop="none", frame_rate=10.0)
+    alone = read_videos(video, image_size=48, face_crop="none", reading=Reading(frame_rate=10.0))
     np.testing.assert_allclose(alone.recordings[0].time, np.arange(4) / 25, atol=1e-6)
     assert alone.notes == ("--frame-rate 10 is not used: the frames have times [P1.mp4]",)

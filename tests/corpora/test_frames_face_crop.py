@@ -108,7 +108,7 @@ def test_a_box_over_the_edge_is_moved_inside():
 
 def test_without_opencv_the_error_says_how_to_get_it(video, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(InputError, match=r"--face-crop haar: found no OpenCV; .*affect-orchestrator\[faces\]"):
+    with pytest.raises(InputError, match=r"--face-crop haar: found no OpenCV; .*pip install .*\[faces\]"):
         open_frames(video, image_size=48, face_crop="haar", cache=tmp_path)
     assert open_frames(video, image_size=48, cache=tmp_path).valid.all()
 

@@ -135,7 +135,9 @@ def test_several_sessions(tmp_path: Path) -> None:
 def test_names_that_may_mean_one_person_are_noted(tmp_path: Path) -> None:
     corpus = open_corpus(write_folder(tmp_path / "folder", [content("sub_01"), content("sub_02")]))
     assert corpus.participants == ("sub",)
-    assert "all files are sessions of one participant, sub" in corpus.notes
+    (question,) = corpus.questions
+    assert question.startswith("all files are sessions of one participant, sub (sessions 01, 02): what follows")
+    assert "--participant-pattern" in question
 
 
 def test_missing_files_are_dropped_with_why(tmp_path: Path) -> None:
@@ -348,7 +350,7 @@ def test_convert_replaces_whole_files(tmp_path: Path) -> None:
 def test_sound_files_need_no_slow_look(tmp_path: Path, writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look that knows lines takes ten times as long as Arrow; it is for faults only."""
     path = WRITERS[writer](tmp_path, [with_holes(one) for one in three_people()])
-    monkeypatch.setattr(delimited, "_slow_look", None)
+    monkeypatch.setattr(delimited, "slow_look", None)
     assert len(open_corpus(path).recordings) == 3
 
 

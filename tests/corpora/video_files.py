@@ -1,5 +1,7 @@
 """Small videos and pictures with known contents, written by PyAV."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -76,3 +78,33 @@ def open_all(recordings: Sequence[Recording], *, image_size: int, cache: Path | 
     """Open every recording's frames by the recordings' names, in their order."""
     found = {step.recording: step.frames for step in prepare_all(recordings, image_size=image_size, cache=cache)}
     return {recording.name: found[recording.name] for recording in recordings}
+
+
+def marked() -> Image:
+    """A dark picture, bright at its upper left, half bright at its upper right."""
+    image = grey(20, 64, 48)
+    image[:16, :16] = 230
+    image[:16, -16:] = 130
+    return image
+
+
+def exif(orientation: int, order: str = "<") -> bytes:
+    """A directory of EXIF with the orientation alone."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return mark + struct.pack(f"{order}IH", 8, 1) + entry + bytes(4)
+
+
+def turned_photograph(path: Path, orientation: int, order: str = "<") -> Path:
+    """A PNG or JPEG of `marked` whose EXIF says how it is turned; `order` is that of its bytes."""
+    write_picture(path, marked())
+    data = path.read_bytes()
+    tiff = exif(orientation, order)
+    if path.suffix == ".png":
+        chunk = struct.pack(">I", len(tiff)) + b"eXIf" + tiff
+        chunk += struct.pack(">I", zlib.crc32(b"eXIf" + tiff))
+        path.write_bytes(data[:33] + chunk + data[33:])  # behind IHDR
+    else:
+        body = b"Exif\0\0" + tiff
+        path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:])
+    return path

@@ -148,6 +148,28 @@ def test_a_person_s_scaling_is_what_was_seen_so_far_or_an_earlier_recording(
     assert np.abs(apart[:, 1:3] - same[:, 1:3]).max() > 1e-3
 
 
+def test_another_face_is_said_and_followed_as_if_it_began(
+    make_model: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_table(tmp_path / "own.parquet", three_people(num_rows=60), synthetic=False)
+    folder = make_model(own, network="rnn")
+    names = open_model(str(folder)).card["features"]
+    header, *rows = lines_of(names, num_rows=120)
+    path, second = tmp_path / "live.csv", tmp_path / "second.csv"
+    path.write_text("".join([header, *rows[:60], *(row.replace(",0,", ",1,", 1) for row in rows[60:])]))
+    second.write_text("".join([header, *rows[85:]]))
+    found = followed(folder, path)
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if line.startswith("face ")] == [
+        "face 0 is gone at 2.4 s and face 1 is there: nothing is predicted;"
+        " if it stays away for 1 s, that one is followed",
+        "face 1 is followed from 3.4 s on, as if the recording began there",
+    ]
+    assert len(found) == 120
+    assert np.flatnonzero(np.isnan(found[:, 1])).tolist() == [*range(60, 85)]
+    np.testing.assert_allclose(found[85:, :3], followed(folder, second)[:, :3], atol=1e-6)
+
+
 def test_a_half_written_line_waits(tmp_path: Path) -> None:
     lines = lines_of(["AU01_r", "AU12_r"], num_rows=3)
     path = tmp_path / "live.csv"

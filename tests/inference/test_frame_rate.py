@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.choices import DataOptions
+from orchestrator.corpora.reading import Reading
 from orchestrator.errors import InputError
 from orchestrator.launch import prepare, reopen
 from orchestrator.plan_file import load_plan
@@ -37,7 +38,7 @@ def test_the_rate_is_the_corpus_s_and_a_resumed_run_reads_it_again(own: Path, st
         prepare(request, claim=False)
     at = {}
     for hz in (30.0, 25.0):
-        data = DataOptions(path=own, corpus=None, frame_rate=hz)
+        data = DataOptions(path=own, corpus=None, reading=Reading(frame_rate=hz))
         at[hz] = prepare(replace(request, output=tmp_path / f"{hz:g}", data=data), claim=True)
     assert at[30.0].plan.corpus.sha256 != at[25.0].plan.corpus.sha256
     assert not {one.uid for one in at[30.0].plan.trials} & {one.uid for one in at[25.0].plan.trials}

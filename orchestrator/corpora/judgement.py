@@ -1,0 +1,96 @@
+"""Features and raters of a corpus, judged by their values in all recordings: what only counts, or never moves, is none.
+
+Shapes: N label samples, R raters, 2 = valence and arousal.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from orchestrator.corpora.column_kinds import CONSTANT, Values, is_unit, why_no_action
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.names import listed
+from orchestrator.corpora.read_options import RATERS_OPTION
+from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.corpora.source import Source
+from orchestrator.corpora.tracks import ORIGIN_KEY, Track, is_as_written
+
+AS_IN_THE_PAPER = ("recola", "avec")  # formats whose features are the paper's, whatever their values
+
+
+def origin_of(tracks: Iterable[Track]) -> str:
+    """Give the format that a table of ours says its contents came from; "" where none says so."""
+    return next((track.columns.metadata.get(ORIGIN_KEY, "") for track in tracks), "")
+
+
+def judged_features(
+    names: tuple[str, ...], sources: Sequence[Source], origin: str, findings: Findings
+) -> tuple[str, ...]:
+    """Leave out, with the reason, features that are no action by their values; units that never move are noted.
+
+    What the user asked for stays, as does everything where nothing else would be left.
+    """
+    tracks = [source.track for source in sources]
+    if (
+        not findings.options.current
+        or origin in AS_IN_THE_PAPER
+        or any(is_as_written(track.columns) for track in tracks)
+    ):
+        return names
+    spelled = [dict(zip(track.names, track.originals, strict=True)) for track in tracks]
+    places = [dict(zip(one.originals, one.columns.indices(one.originals), strict=True)) for one in tracks]
+
+    def values_of(name: str) -> list[Values]:
+        # As the file has them: float32 would round the steps of large counts.
+        every = zip(tracks, spelled, places, strict=True)
+        return [track.columns.numbers[track.rows, at[own[name]]] for track, own, at in every if name in own]
+
+    reasons = {name: why for name in names if (why := why_no_action(values_of(name))) is not None}
+    still = [name for name, why in reasons.items() if is_unit(name) and why == CONSTANT]
+    if still:
+        findings.note(f"never moves: {listed(still)}")
+    unlikely = {name: why for name, why in reasons.items() if not is_unit(name)}
+    choice = findings.choice
+    if choice is not None and (choice.names or choice.patterns):
+        asked = {name for name in unlikely if choice.asks_for(name, {one[name] for one in spelled if name in one})}
+        for name in asked:
+            findings.note(f"feature {name} was asked for: it {unlikely[name]}")
+        unlikely = {name: why for name, why in unlikely.items() if name not in asked}
+    if len(unlikely) == len(names):
+        for name, why in unlikely.items():
+            findings.note(f"feature {name} {why}; kept, as there is no other")
+        return names
+    for why in dict.fromkeys(unlikely.values()):
+        findings.drop(f"feature {listed(name for name, own in unlikely.items() if own == why)}", why)
+    return tuple(name for name in names if name not in unlikely)
+
+
+def judged_raters(sources: Sequence[Source], findings: Findings) -> tuple[str, ...]:
+    """Give all raters; those without a label, or with the same one everywhere, are left out if others move."""
+    raters = tuple(dict.fromkeys(rater for source in sources for rater in source.annotations[DIMENSIONS[0]].raters))
+    if not findings.options.current or findings.options.raters:
+        return raters
+    spans = {rater: _span(rater, sources) for rater in raters}
+    moving = [rater for rater, span in spans.items() if span is not None and span[0] < span[1]]
+    if not moving:
+        return raters
+    for rater, span in spans.items():
+        if span is None:
+            findings.drop(f"rater {rater}", "without a single label")
+        elif rater not in moving:
+            findings.drop(f"rater {rater}", f"the label is {span[0]:g} everywhere; {RATERS_OPTION} takes the column")
+    return tuple(moving)
+
+
+def _span(rater: str, sources: Sequence[Source]) -> tuple[float, float] | None:
+    """The least and the greatest label of a rater in both dimensions of all recordings."""
+    lows, highs = [], []
+    for source in sources:
+        for annotation in source.annotations.values():
+            if rater in annotation.raters:
+                labels = annotation.labels[:, annotation.raters.index(rater)]
+                labels = labels[np.isfinite(labels)]
+                if len(labels):
+                    lows.append(float(labels.min()))
+                    highs.append(float(labels.max()))
+    return (min(lows), max(highs)) if lows else None
