@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two files at a time: much of the tests' time is spent waiting for processes to start.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: tune test check faults fuzz format clean
+.PHONY: tune test check faults fuzz mutants format clean
 
 tune: $(STAMP)
 	$(BIN)/python -m orchestrator tune --method au
@@ -28,6 +28,11 @@ faults: $(STAMP)
 MINUTES ?= 10
 fuzz: $(STAMP)
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m fuzz -rA --show-capture stdout tests/fuzz
+
+# Each small change of the code that makes scores must make its tests fail: about half an hour of one core. Fewer:
+# make mutants MUTANTS='--only ccc --sample 20'
+mutants: $(STAMP)
+	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

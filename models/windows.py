@@ -7,6 +7,7 @@ image's side, 2 = valence and arousal.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from models.frames import FrameRows, FrameSeries, rows_of
 from models.sizes import TRUNK_FEATURES
 
 PARTIAL_WINDOWS = ("pad", "drop")
+JOININGS = ("mean", "tapered")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -217,22 +219,51 @@ def _features(series: Sequence[Series], places: Sequence[tuple[int, int, int]], 
 
 
 def merge(
-    predictions_WL2: Tensor, windows: Windows, index_W: Tensor, series: Sequence[int]
+    predictions_WL2: Tensor, windows: Windows, index_W: Tensor, series: Sequence[int], *, joining: str = "mean"
 ) -> list[NDArray[np.float32]]:
     """Put predictions for the windows `index_W` back into traces (T, 2), one for each of `series`.
 
-    Where windows overlap their predictions are averaged; frames that no window covers are NaN.
+    Frames that no window covers are NaN. Where windows overlap their predictions are averaged: with `joining` "mean"
+    alike, so that a trace steps where a window begins or ends; "tapered" with weights that fall towards the ends of a
+    window inside its series (a series' own ends keep theirs), so that it does not. Without overlap both are the
+    predictions themselves, bit for bit. ValueError: unknown `joining`.
     """
+    if joining not in JOININGS:
+        raise ValueError(f"unknown joining {joining!r}: expected one of {', '.join(JOININGS)}")
     assert len(predictions_WL2) == len(index_W), "one prediction a window"
     sums = {index: np.zeros((windows.num_frames[index], 2)) for index in dict.fromkeys(series)}
     counts = {index: np.zeros((len(sum_T2), 1)) for index, sum_T2 in sums.items()}
     prediction_WL2 = predictions_WL2.detach().cpu().numpy()
-    for row, window in enumerate(index_W.tolist()):
-        index, start, real = (int(of_W[window]) for of_W in (windows.series_W, windows.start_W, windows.length_W))
-        sums[index][start : start + real] += prediction_WL2[row, :real]
-        counts[index][start : start + real] += 1
+    places = [
+        tuple(int(of_W[window]) for of_W in (windows.series_W, windows.start_W, windows.length_W))
+        for window in index_W.tolist()
+    ]
+    tapered = joining == "tapered" and _overlap(places)
+    for row, (index, start, real) in enumerate(places):
+        weight_L1 = _taper(start, real, windows.num_frames[index]) if tapered else 1.0
+        sums[index][start : start + real] += prediction_WL2[row, :real] * weight_L1
+        counts[index][start : start + real] += weight_L1
     traces = {
-        index: np.where(counts[index] > 0, sum_T2 / np.maximum(counts[index], 1), np.nan).astype(np.float32)
+        index: np.where(counts[index] > 0, sum_T2 / np.where(counts[index] > 0, counts[index], 1.0), np.nan).astype(
+            np.float32
+        )
         for index, sum_T2 in sums.items()
     }
     return [traces[index] for index in series]
+
+
+def _overlap(places: Sequence[tuple[int, ...]]) -> bool:
+    ordered = sorted(places)
+    return any(
+        index == other and start + real > following for (index, start, real), (other, following, _) in pairwise(ordered)
+    )
+
+
+def _taper(start: int, real: int, num_frames: int) -> NDArray[np.float64]:
+    """Weights (L, 1) of a window's frames: their distance to its nearer end, which an end of the series is not."""
+    place = np.arange(real, dtype=np.float64)
+    before = np.full(real, np.inf) if start == 0 else place + 1
+    after = np.full(real, np.inf) if start + real == num_frames else real - place
+    weight = np.minimum(before, after)
+    # A window that is the whole series has no inner end.
+    return np.where(np.isfinite(weight), weight, 1.0)[:, None]

@@ -28,6 +28,7 @@ STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's 
 # Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9
+DECIDES_KEY = "decides"  # metadata of a field: False if it decides no result of a trial and is in no uid
 DEFAULT_WAIT_FOR_RESOURCES = 600.0  # seconds, once the cluster has become too small for a trial; ours
 
 
@@ -255,8 +256,14 @@ def _hashed(kind: type[Any], values: JsonObject) -> JsonObject:
 
     Such a field is declared with `field(default=..., metadata={LATER_KEY: True})`, by the key's text in other packages.
     """
-    later = {one.name: one.default for one in dataclasses.fields(kind) if one.metadata.get(LATER_KEY)}
-    return {name: value for name, value in values.items() if name not in later or value != later[name]}
+    fields = {one.name: one for one in dataclasses.fields(kind)}
+    later = {name: one.default for name, one in fields.items() if one.metadata.get(LATER_KEY)}
+    outside = {name for name, one in fields.items() if not one.metadata.get(DECIDES_KEY, True)}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in outside and (name not in later or value != later[name])
+    }
 
 
 def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tuple[Trial, ...]:

@@ -1,6 +1,6 @@
 """The three named ways to run the paper's experiment; each choice is a field (paper, IV.D; docs/protocols.md)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PAPER_EPOCHS = 100  # section IV.D
 PAPER_FOLDS = 8  # section IV.D
@@ -29,6 +29,9 @@ class Protocol:
     order: str  # shuffled | in-order
     epoch_choice: str  # last | best-on-held-out | best-on-inner
     optimistic: bool  # the reported fold chose something
+    # mean | tapered: how a model's predictions of overlapping windows become a trace. Training and scores have windows
+    # that do not overlap, so it decides no result and is in no uid.
+    joining: str = field(default="mean", metadata={"later": True, "decides": False})
 
 
 DESCRIBED = Protocol(
@@ -46,6 +49,7 @@ DESCRIBED = Protocol(
     order=DEFAULT_ORDER,
     epoch_choice="last",
     optimistic=False,
+    joining="tapered",
 )
 
 # The authors' code: one window a step, a target a window, the best epoch chosen on the fold that is reported.
@@ -64,6 +68,7 @@ PUBLISHED = Protocol(
     order="in-order",
     epoch_choice="best-on-held-out",
     optimistic=True,
+    joining="tapered",
 )
 
 STRICT = Protocol(
@@ -81,6 +86,7 @@ STRICT = Protocol(
     order=DEFAULT_ORDER,
     epoch_choice="best-on-inner",
     optimistic=False,
+    joining="tapered",
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in (DESCRIBED, PUBLISHED, STRICT)}

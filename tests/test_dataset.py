@@ -122,6 +122,20 @@ def test_ridge_finds_a_linear_law_on_unseen_people_and_never_sees_them() -> None
     assert abs(nothing["ccc_valence"]) < 0.3
 
 
+def test_ridge_learns_from_the_other_people_alone() -> None:
+    """Valence follows a feature up in three people and down in three: those who are held out contradict the others.
+
+    A fit on everybody finds no slope and scores about 0, one on the held-out people alone scores about 0.6.
+    """
+    corpus = make_corpus()
+    turned = [
+        dataclasses.replace(one, features=one.features * np.float32(sign))
+        for one, sign in zip(corpus.recordings, (1, 1, -1, -1, 1, -1), strict=True)
+    ]
+    scores = ridge(make_dataset(dataclasses.replace(corpus, recordings=tuple(turned)), THREE_FOLDS, seed=0))
+    assert scores["ccc_valence"] < -0.3
+
+
 def test_a_bridged_gap_goes_in_and_stays_outside_the_score() -> None:
     corpus = make_corpus()
     bridged = []

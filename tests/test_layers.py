@@ -40,6 +40,11 @@ ONLY_IN = {
 QUICK = (
     "orchestrator.cli",
     "orchestrator.corpora.opening",
+    "orchestrator.evaluation.agreement",
+    "orchestrator.evaluation.baselines",
+    "orchestrator.evaluation.label_variance",
+    "orchestrator.evaluation.paired",
+    "orchestrator.evaluation.selection_correction",
     "orchestrator.plan",
     "orchestrator.report.figures",
     "orchestrator.report.making",

@@ -6,7 +6,7 @@ import pytest
 from fed.options import Federation
 from orchestrator import plan as planning
 from orchestrator.errors import InputError
-from orchestrator.plan import grid_points, make_trials, parse_grid_overrides
+from orchestrator.plan import decisive, grid_points, make_trials, parse_grid_overrides
 from orchestrator.protocols import DESCRIBED, PUBLISHED
 from tests.records import CORPUS, SMALL_GRID, make_plan
 from tune_spaces import au
@@ -104,3 +104,12 @@ def test_random_search_draws_by_seed_without_replacement() -> None:
     assert once == again != other
     assert len({trial.uid for trial in once}) == 4
     assert set(planning.choose_random(trials, None, 0)) == set(trials)
+
+
+def test_how_predictions_are_joined_is_in_no_uid() -> None:
+    """It decides no result of a trial; `label_decimals` does."""
+    protocol = dataclasses.replace(DESCRIBED, joining="mean")
+    assert decisive(protocol, 0, None, None) == decisive(DESCRIBED, 0, None, None)
+    assert "joining" not in decisive(DESCRIBED, 0, None, None)["protocol"]
+    rounded = dataclasses.replace(DESCRIBED, label_decimals=2)
+    assert decisive(rounded, 0, None, None) != decisive(DESCRIBED, 0, None, None)

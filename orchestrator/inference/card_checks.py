@@ -14,6 +14,7 @@ from pathlib import Path
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
 from models.sizes import CELLS, TRUNK_FEATURES
+from models.windows import JOININGS
 from orchestrator.corpora.frames import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from orchestrator.corpora.read_options import options_of_card
 from orchestrator.errors import InputError
@@ -59,6 +60,8 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
     for name in ("name", "gold", "scaling", "loss", "target", "partial_window", "order", "epoch_choice"):
         value = getattr(protocol, name)
         _check(isinstance(value, str), f"protocol's {name} {_shown(value)}, expected a word")
+    joining = protocol.joining
+    _check(joining in JOININGS, f"protocol's joining {_shown(joining)}, expected one of {', '.join(JOININGS)}")
     delay = protocol.label_delay_seconds
     _check(_is_number(delay), f"label_delay_seconds {_shown(delay)}, expected a number")
     hz = card.get("hz")

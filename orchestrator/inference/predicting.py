@@ -143,7 +143,8 @@ def _by_fold(
     network = model.network(fold).to(device)
     index_W = windows.of_series(indices)
     view = windows if model.recipe.trunk else scaled(windows, fold, model.split(fold))
-    return merge(predict_windows(network, view, index_W), windows, index_W, indices)
+    predicted_WL2 = predict_windows(network, view, index_W)
+    return merge(predicted_WL2, windows, index_W, indices, joining=model.protocol.joining)
 
 
 def smoothed(time: NDArray[np.float64], trace: NDArray[np.floating], seconds: float) -> NDArray[np.float64]:

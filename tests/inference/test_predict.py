@@ -1,6 +1,7 @@
 """Files and videos in, one trace a recording out; what a model cannot use is named."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -131,26 +132,43 @@ def test_missing_features_are_named_and_never_filled(make_model: Make, tmp_path:
         predicted(folder, empty)
 
 
-def test_overlapping_windows_are_averaged(small_corpus: Path, make_model: Make) -> None:
+@pytest.mark.parametrize("joining", ["mean", "tapered"])
+def test_overlapping_windows_are_averaged(small_corpus: Path, make_model: Make, joining: str) -> None:
+    """With weights that fall towards the ends of a window; alike for models whose card says so, or nothing."""
     folder = make_model(small_corpus)
     model = open_model(str(folder))
+    assert model.protocol.joining == "tapered"
+    model = dataclasses.replace(model, protocol=dataclasses.replace(model.protocol, joining=joining))
     given = predicting.read_input(model, small_corpus)
     half = predicting.predict(model, given, Wishes(overlap=0.5)).traces[0]
     (fold,) = half.folds
     series = make_series(given.recordings, model.protocol, None)[:1]
-    parts: list[list[np.ndarray]] = [[] for _ in half.time]
+    total, weights = np.zeros((len(half.time), 2)), np.zeros((len(half.time), 1))
     for start in range(0, len(half.time) - LENGTH + 1, LENGTH // 2):
         one = np.asarray(series[0].features_TF)[None, start : start + LENGTH]
         with torch.inference_mode():
             prediction = model.network(fold)(torch.from_numpy(one))[0].numpy()
-        for offset in range(LENGTH):
-            parts[start + offset].append(prediction[offset])
-    covered = np.array([len(part) for part in parts])
-    assert set(covered[LENGTH // 2 : -LENGTH]) == {2}
-    valid = np.isfinite(half.prediction).all(1) & (covered > 0)
+        place = np.arange(LENGTH)
+        weight = np.minimum(place + 1 if start else LENGTH, LENGTH - place) if joining == "tapered" else np.ones(LENGTH)
+        total[start : start + LENGTH] += weight[:, None] * prediction
+        weights[start : start + LENGTH, 0] += weight
+    valid = np.isfinite(half.prediction).all(1) & (weights[:, 0] > 0)
     valid[-LENGTH:] = False  # where the last window ends with the recording
-    expected = np.stack([np.mean(part, axis=0) for part, ok in zip(parts, valid, strict=True) if ok])
-    np.testing.assert_allclose(half.prediction[valid], expected, atol=1e-6)
+    assert valid.sum() > LENGTH
+    np.testing.assert_allclose(half.prediction[valid], (total / np.maximum(weights, 1))[valid], atol=1e-6)
+
+
+def test_a_card_of_before_smooth_joining_averages_alike(small_corpus: Path, make_model: Make) -> None:
+    folder = make_model(small_corpus)
+    card = folder / "card.json"
+    content = json.loads(card.read_text())
+    del content["protocol"]["joining"]
+    card.write_text(json.dumps(content))
+    assert open_model(str(folder)).protocol.joining == "mean"
+    content["protocol"]["joining"] = "glued"
+    card.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"joining .*glued.*mean, tapered"):
+        open_model(str(folder))
 
 
 def test_smoothing_and_centring(small_corpus: Path, make_model: Make) -> None:

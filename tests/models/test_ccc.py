@@ -134,3 +134,13 @@ def test_window_moments_are_those_of_the_means() -> None:
         assert found.to_list() == pytest.approx(expected.to_list(), abs=1e-14)
     none = np.zeros((0, 2))
     assert window_moments(none, none, none.astype(np.bool_), 4) == (Moments.zero(), Moments.zero())
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounding_never_leads_beyond_one(sign: float) -> None:
+    found = Moments.from_list([4, 0.0, 0.0, 1.0, 1.0, sign * (1.0 + 1e-9), 0.0])
+    assert ccc(found) == pearson(found) == sign
+
+
+def test_errors_without_frames_are_zero() -> None:
+    assert mse(Moments.zero()) == mae(Moments.zero()) == 0.0

@@ -97,3 +97,59 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         cut([good], 5, partial="repeat")
     with pytest.raises(ValueError, match=r"no series"):
         cut([], 5)
+
+
+def joined(prediction_of_frame: np.ndarray, length: int, step: int, *, edge: float, joining: str) -> np.ndarray:
+    """Join windows whose predictions are off by `edge` at their first frame, falling to nothing at their last."""
+    num_frames = len(prediction_of_frame)
+    windows = cut([replace(plain(num_frames), gold_T2=np.zeros((num_frames, 2), np.float32))], length, step=step)
+    predicted = torch.zeros(len(windows.start_W), length, 2)
+    off = torch.linspace(edge, 0.0, length)[:, None]
+    for row, start in enumerate(windows.start_W.tolist()):
+        predicted[row] = torch.from_numpy(prediction_of_frame[start : start + length, None]) + off
+    index = torch.arange(len(windows.start_W))
+    return merge(predicted, windows, index, (0,), joining=joining)[0][:, 0]
+
+
+def test_tapered_windows_leave_no_step_at_their_borders() -> None:
+    """As large as anywhere else; averaged alike, the trace steps by half of what a window is off at its beginning."""
+    smooth = np.sin(np.arange(300) / 20).astype(np.float32)
+    borders = range(100, 200, 50)
+    steps = {
+        joining: np.abs(np.diff(joined(smooth, 100, 50, edge=0.3, joining=joining)) - np.diff(smooth))
+        for joining in ("mean", "tapered")
+    }
+    elsewhere = np.delete(steps["mean"], [border - 1 for border in range(50, 300, 50)]).max()
+    assert min(steps["mean"][border - 1] for border in borders) > 0.07 > 5 * elsewhere
+    assert steps["tapered"].max() < 2 * elsewhere
+
+
+def test_a_series_own_ends_keep_their_weight() -> None:
+    """Where one window lies alone its prediction is the trace; near an end of the series the window that ends there
+    wins."""
+    flat = np.zeros(30, np.float32)
+    windows = cut([replace(plain(30), gold_T2=np.zeros((30, 2), np.float32))], 20, step=10)
+    predicted = torch.stack([torch.full((20, 2), 1.0), torch.full((20, 2), 3.0)])
+    (trace,) = merge(predicted, windows, torch.arange(2), (0,), joining="tapered")
+    assert trace[:10, 0].tolist() == [1.0] * 10
+    assert trace[20:, 0].tolist() == [3.0] * 10
+    # Frame 10 + j: the first window is 10 - j frames from its end, the second j + 1 from its beginning.
+    expected = [(1.0 * (10 - j) + 3.0 * (j + 1)) / 11 for j in range(10)]
+    assert trace[10:20, 0] == pytest.approx(np.array(expected), abs=1e-6)
+    assert (joined(flat, 30, 10, edge=0.5, joining="tapered") == joined(flat, 30, 30, edge=0.5, joining="mean")).all()
+
+
+@pytest.mark.parametrize("length", [7, 10, 23])
+def test_without_overlap_both_joinings_are_the_predictions_bit_for_bit(length: int) -> None:
+    series = [plain(23, "P0"), plain(40, "P1"), plain(3, "P2")]
+    windows = cut(series, length)
+    index = torch.arange(len(windows.length_W))
+    predicted = torch.randn(len(index), length, 2, generator=torch.Generator().manual_seed(0))
+    one, other = (merge(predicted, windows, index, (0, 1, 2), joining=joining) for joining in ("mean", "tapered"))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_joining_nobody_knows_is_refused() -> None:
+    windows = cut([plain(5)], 5)
+    with pytest.raises(ValueError, match=r"'sum'.*mean, tapered"):
+        merge(windows.gold_WL2, windows, torch.arange(1), (0,), joining="sum")

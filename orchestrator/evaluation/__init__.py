@@ -1,0 +1,1 @@
+"""What scores are worth: intervals, paired comparisons, correction for selection, raters, baselines."""

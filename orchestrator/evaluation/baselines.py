@@ -1,0 +1,219 @@
+# ruff: noqa: N802 - shape suffixes, by the legend below
+"""What a recurrent network has to beat: simple predictors on the same folds, people and frames.
+
+Each sees the training people of a fold only and leaves what a trial leaves of the held-out ones: traces, and the
+moments of frames and of window means by person. None is of the paper. Shapes: T frames of a recording, F features, N
+rows of training, M made features, 2 = valence and arousal.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ccc import Moments, frame_moments, window_moments
+from orchestrator.evaluation.windowed import of_person, of_windows
+
+Array = NDArray[np.float64]
+DIMENSIONS = ("valence", "arousal")
+ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen by cross-validation among the training rows
+# Ours: bounds the time of what makes many columns. Neighbouring frames say nearly the same: evenly taken ones lose
+# little.
+MAX_ROWS = 10_000
+BOOSTING = {"max_iter": 100, "learning_rate": 0.1, "early_stopping": False, "random_state": 0}  # ours
+
+
+class Labelled(Protocol):
+    """A recording's features, labels, and which frames count: `models.windows.Series` without torch.
+
+    `features_TF` 0 where a frame is invalid, `gold_T2` NaN without a label, `mask_T2` true where both are there.
+    """
+
+    @property
+    def participant(self) -> str:
+        """Whose recording."""
+
+    @property
+    def features_TF(self) -> NDArray[np.float32]:
+        """Features."""
+
+    @property
+    def valid_T(self) -> NDArray[np.bool_]:
+        """Frames with features."""
+
+    @property
+    def gold_T2(self) -> NDArray[np.float32]:
+        """Gold standard."""
+
+    @property
+    def mask_T2(self) -> NDArray[np.bool_]:
+        """Frames that are scored."""
+
+
+class Split(Protocol):
+    """Which series a fold trains on and holds out, by index: `models.splits.FoldSplit` without torch."""
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """Training series."""
+
+    @property
+    def held_out(self) -> tuple[int, ...]:
+        """Reported series."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldOut:
+    """One fold: traces (T, 2) by index of the series, and moments by person and dimension."""
+
+    traces: Mapping[int, NDArray[np.float32]]
+    frames: Mapping[str, Mapping[str, Moments]]
+    windows: Mapping[str, Mapping[str, Moments]]
+
+
+Fit = Callable[[Array, Array], Callable[[Array], Array]]  # rows (N, M), gold (N,) -> a predictor of (T, M)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A named predictor: what it makes of a recording's features, and how it is fitted on them.
+
+    `own_scale`: it sees features as they were measured, since scaling by participant would take away what it looks at.
+    """
+
+    name: str
+    title: str
+    features: str  # none | frames | windows | person
+    fit: Fit
+    own_scale: bool = False
+
+
+def fit_mean(rows: Array, gold: Array) -> Callable[[Array], Array]:
+    """Predict the training frames' mean label everywhere; 0 without one."""
+    del rows
+    value = float(gold.mean()) if len(gold) else 0.0
+    return lambda features: np.full(len(features), value)
+
+
+def fit_ridge(rows: Array, gold: Array) -> Callable[[Array], Array]:
+    """Fit ridge regression on standardised columns, the penalty by generalised cross-validation among the rows."""
+    if len(rows) < 2:
+        return fit_mean(rows, gold)
+    from sklearn.linear_model import RidgeCV
+
+    mean, sd = rows.mean(axis=0), rows.std(axis=0)
+    sd = np.where(sd > 1e-7 * np.abs(mean), sd, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # near-singular columns at the smallest penalties are what penalties are for
+        model = RidgeCV(alphas=ALPHAS).fit((rows - mean) / sd, gold)
+    coefficients, bias = np.asarray(model.coef_), float(model.intercept_)
+    return lambda features: np.asarray((features - mean) / sd @ coefficients + bias)
+
+
+def fit_boosting(rows: Array, gold: Array) -> Callable[[Array], Array]:
+    """Fit gradient-boosted trees on binned columns; by one thread, so that equal rows give equal bits everywhere."""
+    if len(rows) < 2:
+        return fit_mean(rows, gold)
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        model: Any = HistGradientBoostingRegressor(**BOOSTING).fit(rows, gold)
+    return lambda features: np.asarray(model.predict(features))
+
+
+BASELINES: Mapping[str, Baseline] = {
+    one.name: one
+    for one in (
+        Baseline(name="mean", title="mean of the training people", features="none", fit=fit_mean),
+        Baseline(name="ridge", title="ridge on frames", features="frames", fit=fit_ridge),
+        Baseline(name="ridge-windows", title="ridge on windows of 1, 4, 10 s", features="windows", fit=fit_ridge),
+        Baseline(
+            name="ridge-person",
+            title="ridge with a person's mean, minimum, maximum",
+            features="person",
+            fit=fit_ridge,
+            own_scale=True,
+        ),
+        Baseline(
+            name="boosting-person",
+            title="gradient boosting with a person's mean, minimum, maximum",
+            features="person",
+            fit=fit_boosting,
+            own_scale=True,
+        ),
+    )
+}
+
+
+def run_baseline(
+    baseline: Baseline,
+    series: Sequence[Labelled],
+    times: Sequence[NDArray[np.float64]],
+    splits: Sequence[Split],
+    *,
+    window_length: int,
+) -> list[HeldOut]:
+    """Fit and predict fold by fold; `times` (T,) of every series are in seconds, `window_length` in frames.
+
+    Of images give the series of a frozen trunk's features (`orchestrator.frozen`). A fold without a labelled training
+    frame of a dimension predicts 0 there.
+    """
+    made = features_of(baseline.features, series, times)
+    folds = []
+    for split in splits:
+        most = None if baseline.features in ("none", "frames") else MAX_ROWS
+        predictors = [baseline.fit(*_rows(series, made, split.train, d, most)) for d in range(len(DIMENSIONS))]
+        traces = {
+            index: np.stack([predict(made[index]) for predict in predictors], axis=1).astype(np.float32)
+            for index in split.held_out
+        }
+        folds.append(held_out(series, traces, window_length))
+    return folds
+
+
+def features_of(kind: str, series: Sequence[Labelled], times: Sequence[NDArray[np.float64]]) -> list[Array]:
+    """Make what a baseline looks at (T, M) of every series."""
+    if kind == "none":
+        return [np.zeros((len(one.valid_T), 0)) for one in series]
+    plain = [one.features_TF.astype(np.float64) for one in series]
+    if kind == "frames":
+        return plain
+    valid = [one.valid_T for one in series]
+    if kind == "windows":
+        return [of_windows(*one) for one in zip(plain, valid, times, strict=True)]
+    assert kind == "person", kind
+    return of_person([one.participant for one in series], plain, valid)
+
+
+def held_out(series: Sequence[Labelled], traces: Mapping[int, NDArray[np.float32]], window_length: int) -> HeldOut:
+    """Compare traces with the gold standard: moments by person over all of a person's series."""
+    frames: dict[str, dict[str, Moments]] = {}
+    windows: dict[str, dict[str, Moments]] = {}
+    for index, trace in traces.items():
+        one = series[index]
+        of_frames = frame_moments(trace, one.gold_T2, one.mask_T2)
+        of_means = window_moments(trace, one.gold_T2, one.mask_T2, window_length)
+        for people, moments in ((frames, of_frames), (windows, of_means)):
+            person = people.setdefault(one.participant, dict.fromkeys(DIMENSIONS, Moments.zero()))
+            for dimension, part in zip(DIMENSIONS, moments, strict=True):
+                person[dimension] = person[dimension] + part
+    return HeldOut(traces=dict(traces), frames=frames, windows=windows)
+
+
+def _rows(
+    series: Sequence[Labelled], made: Sequence[Array], train: Sequence[int], dimension: int, most: int | None
+) -> tuple[Array, Array]:
+    """Take the labelled training frames of a dimension, at most so many of them, evenly from all."""
+    counts = [int(series[index].mask_T2[:, dimension].sum()) for index in train]
+    step = 1 if most is None else max(1, -(-sum(counts) // most))
+    rows, gold, seen = [], [], 0
+    for index, count in zip(train, counts, strict=True):
+        labelled = np.flatnonzero(series[index].mask_T2[:, dimension])[-seen % step :: step]
+        rows.append(made[index][labelled])
+        gold.append(series[index].gold_T2[labelled, dimension].astype(np.float64))
+        seen += count
+    return np.concatenate(rows), np.concatenate(gold)
