@@ -57,11 +57,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
         protocol_fields=dataclasses.asdict(plan.protocol),
         optimistic=plan.protocol.optimistic,
         synthetic=plan.corpus.synthetic,
-        corpus={
-            **{key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", *FILES_KEPT)},
-            "options": dataclasses.asdict(plan.corpus.options),
-            "features": list(plan.corpus.feature_names),
-        },
+        corpus=_corpus(plan),
         features=plan.features,
         seed=plan.seed,
         best=None
@@ -93,6 +89,14 @@ def _reported(result: TrialResult, k: int) -> FoldScore:
     fold = result.folds[k]
     scores = {key: fold.scores[key] for key in measures.fold_keys() if key in fold.scores}
     return replace(fold, uid=result.uid, scores=scores, moments=None)
+
+
+def _corpus(plan: Plan) -> JsonObject:
+    return {
+        **{key: getattr(plan.corpus, key) for key in ("kind", "path", "sha256", *FILES_KEPT)},
+        "options": dataclasses.asdict(plan.corpus.options),
+        "features": list(plan.corpus.feature_names),
+    }
 
 
 def write_outputs(

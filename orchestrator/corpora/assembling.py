@@ -64,8 +64,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         labels_used[recording.name] = round(_labels_used(source), 6)
         _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
     check_people(recordings, findings)
-    if findings.options.label_range is not None:
-        findings.note("labels mapped from {:g} to {:g} to -1 to 1".format(*findings.options.label_range))
+    _note_scale(findings)
     if origin not in AS_IN_THE_PAPER:
         ask_about([(one.participant, one.session) for one in recordings], findings)
     if findings.problems:
@@ -91,6 +90,11 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         all_features=every,
         attributes=attributes or {},
     )
+
+
+def _note_scale(findings: Findings) -> None:
+    if findings.options.label_range is not None:
+        findings.note("labels mapped from {:g} to {:g} to -1 to 1".format(*findings.options.label_range))
 
 
 def _common_features(sources: Sequence[Source], path: Path, findings: Findings) -> tuple[str, ...]:
