@@ -9,7 +9,7 @@ import numpy as np
 
 from models.ccc import frame_moments
 from models.windows import Series
-from orchestrator import scoring
+from orchestrator import measures, scoring
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset
 from orchestrator.measures import FoldMoments, PersonMoments, of_fold
@@ -43,7 +43,7 @@ def ridge(dataset: Dataset) -> dict[str, float]:
         frames = {person: scoring.merge(parts) for person, parts in people.items()}
         folds.append(FoldScore(fold=k, scores=of_fold(FoldMoments(frames=frames, windows=frames))))
     means = scoring.over_folds(folds)
-    return {key: means[key] for key in ("ccc_valence", "ccc_arousal")}
+    return {key: float(means[key] or 0.0) for key in measures.headline_keys()}
 
 
 def _fit(

@@ -144,7 +144,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
         raters=tuple(
-            None if federated else raters_of(ratings_of(recording, protocol), one.mask_T2)
+            None if federated else raters_of(recording.raters, ratings_of(recording, protocol), one.mask_T2)
             for recording, one in zip(recordings, series, strict=True)
         ),
     )

@@ -5,16 +5,16 @@ the functions below, never through a copy of their own. No torch, no scipy, no M
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from models.ccc import Moments, ccc, is_constant, mae, mse, pearson
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.intervals import Interval, participant_interval, pooled_interval
+from orchestrator.evaluation.participants import has_constant_gold, participant_mean
 
 PersonMoments = Mapping[str, Moments]  # dimension -> moments
-Value = float | int | bool
+Value = float | int | bool | None  # None: there is no such value, as of a person whose gold standard is constant
 
 SPREAD, LOW, HIGH = "sd", "low", "high"  # suffixes of a measure's keys
 HIGHER, LOWER = "higher", "lower"
@@ -25,7 +25,7 @@ class FoldMoments:
     """What the measures of one fold are computed from: its held-out people's moments, of frames and of windows."""
 
     frames: Mapping[str, PersonMoments]
-    windows: Mapping[str, PersonMoments]
+    windows: Mapping[str, PersonMoments] | None  # None: of a result that is older than they
 
     def pooled(self, dimension: str) -> Moments:
         """Add up the moments of all frames."""
@@ -33,7 +33,11 @@ class FoldMoments:
 
     def pooled_windows(self, dimension: str) -> Moments:
         """Add up the moments of all windows' means."""
+        assert self.windows is not None, "an older result is not scored anew"
         return _sum(self.windows, dimension)
+
+
+Folds = Sequence[FoldMoments]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +55,11 @@ class Measure:
     better: str | None  # higher | lower; None: a fact, neither good nor bad
     of_fold: Callable[[FoldMoments, str], Value] | None
     over_folds: tuple[str, ...] = ("mean",)
+    interval: Callable[[Folds, str], Interval | None] | None = None  # over the people of all folds
+    of_person: Callable[[Moments], Value] | None = None  # of one participant's frames, for `participants`
     unit: str = ""  # of labels in [-1, 1]: none
     null: str = "nothing finished"  # when a summary has null
     headline: bool = False  # in the leaderboard, the UI's columns, and a metric per fold in MLflow
-    of_people: bool = False  # also of each participant on their own, in `participants` of the summary
     column: str | None = None  # key of its column in the report's table of measures; None: not in it
     heading: str = ""
     group: str = ""
@@ -65,10 +70,15 @@ def _sum(people: Mapping[str, PersonMoments], dimension: str) -> Moments:
     return sum((person[dimension] for person in people.values()), Moments.zero())
 
 
-def _participant_mean(fold: FoldMoments, dimension: str) -> float:
-    """Average the participants' own CCC; people whose trace has no spread have none and are left out."""
-    values = [ccc(person[dimension]) for person in fold.frames.values() if not is_constant(person[dimension])]
-    return float(np.mean(values)) if values else 0.0
+def _of_dimension(folds: Folds, dimension: str) -> list[dict[str, Moments]]:
+    return [{name: person[dimension] for name, person in fold.frames.items()} for fold in folds]
+
+
+def _window_interval(folds: Folds, dimension: str) -> Interval | None:
+    windows = [fold.windows for fold in folds]
+    if None in windows:
+        return None
+    return pooled_interval([{name: own[dimension] for name, own in (one or {}).items()} for one in windows])
 
 
 MEASURES: tuple[Measure, ...] = (
@@ -80,8 +90,9 @@ MEASURES: tuple[Measure, ...] = (
         better=HIGHER,
         of_fold=lambda fold, dimension: ccc(fold.pooled(dimension)),
         over_folds=("mean", "sd", "interval"),
+        interval=lambda folds, dimension: pooled_interval(_of_dimension(folds, dimension)),
+        of_person=lambda moments: None if has_constant_gold(moments) else ccc(moments),
         headline=True,
-        of_people=True,
         column="frame",
         heading="CCC",
         group="of frames",
@@ -93,6 +104,8 @@ MEASURES: tuple[Measure, ...] = (
         level="window",
         better=HIGHER,
         of_fold=lambda fold, dimension: ccc(fold.pooled_windows(dimension)),
+        over_folds=("mean", "interval"),
+        interval=_window_interval,
         column="window",
         heading="CCC",
         group="of windows",
@@ -101,10 +114,12 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         key="ccc_participant",
         title="CCC of participants",
-        meaning="mean of the participants' own CCC",
+        meaning="mean of the participants' own CCC; a constant prediction counts 0, a constant gold standard has none",
         level="participant",
         better=HIGHER,
-        of_fold=_participant_mean,
+        of_fold=lambda fold, dimension: participant_mean({p: m[dimension] for p, m in fold.frames.items()}),
+        over_folds=("mean", "interval"),
+        interval=lambda folds, dimension: participant_interval(_of_dimension(folds, dimension)),
         column="participant",
         heading="CCC",
         group="of participants",
@@ -152,16 +167,18 @@ MEASURES: tuple[Measure, ...] = (
         better=None,
         of_fold=lambda fold, dimension: fold.pooled(dimension).n,
         over_folds=(),
+        of_person=lambda moments: moments.n,
         unit="frames",
-        of_people=True,
     ),
     Measure(
         key="ccc_corrected",
         title="CCC, selection-corrected",
-        meaning="CCC by frame, corrected for selection ([protocols.md](protocols.md))",
+        meaning="CCC by frame, corrected for the choice of the configuration ([statistics.md](statistics.md))",
         level="frame",
         better=HIGHER,
         of_fold=None,
+        over_folds=("mean", "interval"),
+        null="nothing was selected, or by the reported folds' epochs too",
     ),
 )
 
@@ -236,7 +253,7 @@ def _score_keys(measure: Measure) -> Iterator[str]:
 
 def people_keys() -> tuple[str, ...]:
     """Return the keys of what is measured of each participant on their own."""
-    return tuple(key for measure in MEASURES if measure.of_people for key in keys(measure))
+    return tuple(key for measure in MEASURES if measure.of_person for key in keys(measure))
 
 
 def headlines() -> tuple[Measure, ...]:
@@ -276,13 +293,28 @@ def of_fold(moments: FoldMoments) -> dict[str, Value]:
 
 def of_person(frames: PersonMoments) -> dict[str, Value]:
     """Compute what is measured of one participant, from the moments of their own frames, measure by measure."""
-    alone = FoldMoments(frames={"": frames}, windows={})
     return {
-        f"{measure.key}_{dimension}": measure.of_fold(alone, dimension)
+        f"{measure.key}_{dimension}": measure.of_person(frames[dimension])
         for measure in MEASURES
-        if measure.of_people and measure.of_fold
+        if measure.of_person
         for dimension in DIMENSIONS
     }
+
+
+def intervals(folds: Folds) -> dict[str, Interval]:
+    """Compute the 95 % interval over participants of every measure that has one, by the keys of the means."""
+    found = {
+        f"{measure.key}_{dimension}": measure.interval(folds, dimension)
+        for measure in MEASURES
+        if measure.interval
+        for dimension in DIMENSIONS
+    }
+    return {key: interval for key, interval in found.items() if interval is not None}
+
+
+def ends(intervals_of: Mapping[str, Interval]) -> dict[str, Value]:
+    """Return both ends of intervals by the keys that files have them under."""
+    return {f"{key}_{end}": getattr(interval, end) for key, interval in intervals_of.items() for end in (LOW, HIGH)}
 
 
 def documentation() -> str:
@@ -304,11 +336,12 @@ def _words(measure: Measure) -> str:
     if measure.better:
         parts.append(f"{measure.better} is better")
     if not measure.over_folds:
-        parts.append("per fold and participant only" if measure.of_people else "per fold only")
+        parts.append("per fold and participant only" if measure.of_person else "per fold only")
     elif measure.of_fold is None:
-        parts.append(f"of the whole run; null if {measure.null}")
+        ends_too = ", 95 % interval over participants" if "interval" in measure.over_folds else ""
+        parts.append(f"of the whole run{ends_too}; null if {measure.null}")
     else:
-        ways = {"mean": "mean over the folds", "sd": "standard deviation over them (dividing by k)"}
+        ways = {"mean": "mean over the folds", "sd": "standard deviation over them (dividing by k - 1)"}
         ways["interval"] = "95 % interval over participants"
         parts.append(f"per fold; {', '.join(ways[way] for way in measure.over_folds)}; null if {measure.null}")
     return "; ".join(parts)

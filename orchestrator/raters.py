@@ -25,9 +25,12 @@ class Raters:
     low_T2: Floats
     high_T2: Floats
     against_others: tuple[tuple[Moments, Moments], ...]  # R pairs: valence, arousal
+    names: tuple[str, ...]
+    ratings_TR2: Floats
+    scored_T2: NDArray[np.bool_]  # the frames that a prediction is scored on
 
 
-def raters_of(ratings_TR2: Floats, scored_T2: NDArray[np.bool_]) -> Raters:
+def raters_of(names: tuple[str, ...], ratings_TR2: Floats, scored_T2: NDArray[np.bool_]) -> Raters:
     """Summarise one recording's labels; the moments run over the frames that a prediction is scored on."""
     there = np.isfinite(ratings_TR2)
     low = np.where(there, ratings_TR2, np.inf).min(axis=1)
@@ -36,6 +39,9 @@ def raters_of(ratings_TR2: Floats, scored_T2: NDArray[np.bool_]) -> Raters:
     return Raters(
         low_T2=np.where(labelled, low, np.nan).astype(np.float32),
         high_T2=np.where(labelled, high, np.nan).astype(np.float32),
+        names=names,
+        ratings_TR2=ratings_TR2,
+        scored_T2=scored_T2,
         against_others=tuple(_against_others(ratings_TR2, scored_T2, rater) for rater in range(ratings_TR2.shape[1])),
     )
 

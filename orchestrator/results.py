@@ -7,10 +7,12 @@ import numpy as np
 
 from orchestrator import measures
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.intervals import Interval
+from orchestrator.evaluation.selection_correction import CHOICES, bbc_cv
 from orchestrator.measures import Value
 from orchestrator.protocols import Protocol
 from orchestrator.run_records import FINISHED, Failure, PersonScore, TrialResult
-from orchestrator.scoring import bootstrap, over_folds
+from orchestrator.scoring import over_folds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +43,28 @@ def nested(protocol: Protocol) -> bool:
 
 
 def chosen_by_fold(results: Sequence[TrialResult], protocol: Protocol) -> list[TrialResult]:
-    """Return for each fold the configuration that was chosen without that fold's held-out people.
-
-    With an inner split the fold's own inner loss decides; otherwise the mean validation loss of the other folds.
-    """
+    """Return for each fold of a nested protocol the configuration of the least inner loss, which never saw the fold."""
+    assert nested(protocol), protocol.name
     ranked = ranking(results)
     if not ranked:
         return []
     losses = np.array([[fold.selection_loss for fold in result.folds] for result in ranked])
-    if not nested(protocol):
-        num_folds = losses.shape[1]
-        losses = (losses.sum(axis=1, keepdims=True) - losses) / (num_folds - 1)
     return [ranked[int(index)] for index in losses.argmin(axis=0)]
 
 
-def corrected(results: Sequence[TrialResult], protocol: Protocol) -> dict[str, float]:
-    """Return the mean CCC over folds when each fold is scored by the configuration of `chosen_by_fold`."""
-    means = over_folds([result.folds[k] for k, result in enumerate(chosen_by_fold(results, protocol))])
-    return {f"ccc_corrected_{dimension}": means[f"ccc_{dimension}"] for dimension in DIMENSIONS}
+def corrected(results: Sequence[TrialResult], protocol: Protocol, *, seed: int) -> dict[str, Interval]:
+    """Return the CCC of the best configuration corrected for its choice, by `ccc_corrected_<dimension>` (BBC-CV).
+
+    Empty if nothing was selected, or if the reported folds chose something else too: in `published` the epoch, in
+    `strict` each fold's own configuration by other people, so that nothing is left to correct.
+    """
+    finished = [[fold.people().frames for fold in result.folds] for result in ranking(results)]
+    if nested(protocol) or not finished:
+        return {}
+    chosen_too = protocol.epoch_choice == "best-on-held-out"
+    loss = protocol.loss if protocol.loss in CHOICES else "mse"
+    found = bbc_cv(finished, loss=loss, dimensions=DIMENSIONS, seed=seed, epoch_chosen_on_reported=chosen_too)
+    return {f"ccc_corrected_{dimension}": one.interval for dimension, one in (found or {}).items()}
 
 
 def reported_by_fold(results: Sequence[TrialResult], protocol: Protocol) -> list[TrialResult]:
@@ -80,11 +86,18 @@ def reported_people(results: Sequence[TrialResult], protocol: Protocol) -> tuple
     return tuple(
         PersonScore(participant=person, fold=k, scores=measures.of_person(moments))
         for k, result in enumerate(reported_by_fold(results, protocol))
-        for person, moments in result.folds[k].people().items()
+        for person, moments in result.folds[k].people().frames.items()
     )
 
 
-def reported_scores(results: Sequence[TrialResult], protocol: Protocol, *, seed: int) -> dict[str, Value]:
-    """Return the mean scores over the folds of what is reported, with the interval over participants."""
+def reported_scores(
+    results: Sequence[TrialResult], protocol: Protocol, *, seed: int
+) -> tuple[dict[str, Value], dict[str, Interval]]:
+    """Return what is reported: means over the folds with the ends of their intervals, and the intervals themselves."""
     folds = [result.folds[k] for k, result in enumerate(reported_by_fold(results, protocol))]
-    return {**over_folds(folds), **bootstrap([fold.people() for fold in folds], seed=seed)} if folds else {}
+    if not folds:
+        return {}, {}
+    intervals = measures.intervals([fold.people() for fold in folds])
+    after = corrected(results, protocol, seed=seed)
+    scores = {**over_folds(folds), **{key: one.estimate for key, one in after.items()}}
+    return {**scores, **measures.ends({**intervals, **after})}, {**intervals, **after}

@@ -13,7 +13,7 @@ from models.ccc import Moments
 from orchestrator import json_records, measures
 from orchestrator.files import JsonObject
 from orchestrator.json_records import KEYS, OPTIONAL
-from orchestrator.measures import PersonMoments, Value
+from orchestrator.measures import FoldMoments, PersonMoments, Value
 from tune_spaces.method import HParams
 
 CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")  # of each epoch, means over the folds
@@ -22,14 +22,31 @@ METRIC = "metric"  # metadata of a field: its key in MLflow
 
 Curve = Mapping[str, tuple[float | None, ...]]  # fold means of each epoch; under `<name>_sd` their spread
 Newer = Mapping[str, object]
+Sums = Mapping[str, Mapping[str, tuple[float | int, ...]]]  # person -> dimension -> the sums of Moments
+
+
+def _people(sums: Sums) -> dict[str, PersonMoments]:
+    return {
+        person: {dimension: Moments.from_list(own) for dimension, own in of_person.items()}
+        for person, of_person in sums.items()
+    }
+
+
+def sums_of(people: Mapping[str, PersonMoments]) -> Sums:
+    """Return moments as a file has them."""
+    return {
+        person: {dimension: tuple(moments.to_list()) for dimension, moments in of_person.items()}
+        for person, of_person in people.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldScore:
     """What a configuration is worth on the held-out people of one fold; losses of the epoch that was chosen.
 
-    `moments` has by participant and dimension the sums of models.ccc.Moments. A summary has `uid`, the configuration
-    that the fold reports, and no moments; a report from MLflow has neither, nor participants.
+    `moments` has by participant and dimension the sums of models.ccc.Moments over frames, `window_moments` over the
+    means of windows (None: of a result that is older than they). A summary has `uid`, the configuration that the fold
+    reports, and no moments; a report from MLflow has neither, nor participants.
     """
 
     uid: str | None = field(default=None, metadata={OPTIONAL: "uid"})
@@ -39,17 +56,14 @@ class FoldScore:
     selection_loss: float | None = None
     train_loss: float | None = None
     scores: Mapping[str, Value] = field(default_factory=dict, metadata={KEYS: measures.fold_keys})
-    moments: Mapping[str, Mapping[str, tuple[float | int, ...]]] | None = field(
-        default=None, metadata={OPTIONAL: "moments"}
-    )
+    moments: Sums | None = field(default=None, metadata={OPTIONAL: "moments"})
+    window_moments: Sums | None = field(default=None, metadata={OPTIONAL: "window_moments"})
     newer: Newer = field(default_factory=dict)
 
-    def people(self) -> dict[str, PersonMoments]:
-        """Return the moments of each held-out participant's frames."""
-        return {
-            person: {dimension: Moments.from_list(sums) for dimension, sums in of_person.items()}
-            for person, of_person in (self.moments or {}).items()
-        }
+    def people(self) -> FoldMoments:
+        """Return the moments of each held-out participant's frames and windows."""
+        windows = None if self.window_moments is None else _people(self.window_moments)
+        return FoldMoments(frames=_people(self.moments or {}), windows=windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +131,12 @@ class TrialResult:
     ended: str | None = None
     newer: Newer = field(default_factory=dict)
 
+    def score(self, key: str) -> float:
+        """Return one of the scores that every finished configuration has."""
+        value = self.scores[key]
+        assert value is not None, (self.uid, key)
+        return float(value)
+
     @classmethod
     def from_json(cls, raw: object, source: Path | str) -> Self:
         """Return the result in a JSON object; InputError names `source` and the damaged field."""
@@ -148,6 +168,42 @@ class Failure:
     def to_json(self) -> JsonObject:
         """Return the content of `failure.json`."""
         return json_records.to_json(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalFacts:
+    """How a 95 % interval over participants was made (docs/statistics.md)."""
+
+    method: str
+    standard_error: float
+    degrees_of_freedom: float
+    people: int
+    folds: int
+    conservative: bool  # covers more than 97 % in simulations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its 95 % interval over participants."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaterFacts:
+    """How far the raters agree in one dimension (docs/statistics.md); None where a figure has no meaning.
+
+    `ceiling` is what a prediction's CCC with the gold standard can reach: the root of the reliability of the mean.
+    """
+
+    raters: int
+    people: int
+    ceiling: Estimate | None
+    icc_single: Estimate | None
+    icc_mean: Estimate | None
+    alpha: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +257,12 @@ class Summary:
     features: tuple[str, ...] = ()
     seed: int | None = None
     best: Best | None
-    scores: Mapping[str, Value | None] = field(default_factory=dict, metadata={KEYS: measures.score_keys})
+    scores: Mapping[str, Value] = field(default_factory=dict, metadata={KEYS: measures.score_keys})
+    # How each interval was made, by the key of its score; None: of a search before that was recorded.
+    intervals: Mapping[str, IntervalFacts] | None = field(default=None, metadata={OPTIONAL: "intervals"})
     baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     rater_agreement: Mapping[str, float] | None = None
+    raters: Mapping[str, RaterFacts] | None = field(default=None, metadata={OPTIONAL: "raters"})
     folds: tuple[FoldScore, ...] = ()
     participants: tuple[PersonScore, ...] | None = None  # None: of a search before they were recorded
     training_seconds: float | None = None

@@ -10,9 +10,13 @@ import numpy as np
 import safetensors.numpy
 
 from orchestrator import measures, model_card, prediction_table, results
+from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.csv_text import protected
 from orchestrator.dataset import Dataset, Outline
 from orchestrator.errors import InputError
+from orchestrator.evaluation.agreement import Rated
+from orchestrator.evaluation.agreement import agreement as described_raters
+from orchestrator.evaluation.intervals import Interval
 from orchestrator.files import JsonObject, write_bytes, write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.raters import agreement
@@ -26,7 +30,17 @@ from orchestrator.run_folder import (
     PREDICTIONS_FILE,
     PREDICTIONS_TABLE,
 )
-from orchestrator.run_records import FINISHED, Best, FoldScore, Summary, TrialCounts, TrialResult
+from orchestrator.run_records import (
+    FINISHED,
+    Best,
+    Estimate,
+    FoldScore,
+    IntervalFacts,
+    RaterFacts,
+    Summary,
+    TrialCounts,
+    TrialResult,
+)
 from orchestrator.trial_files import read_artefact
 from tune_spaces.method import hyper_parameters
 
@@ -46,9 +60,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
     found = outcome.results
     ranked = results.ranking(found)
     best = ranked[0] if ranked else None
-    score = results.reported_scores(found, plan.protocol, seed=plan.seed)
-    if ranked:
-        score |= results.corrected(found, plan.protocol)
+    score, intervals = results.reported_scores(found, plan.protocol, seed=plan.seed)
     return Summary(
         status=status,
         command=plan.command,
@@ -64,8 +76,20 @@ def build(  # noqa: PLR0913 - what a summary is made of
         if best is None
         else Best(network=best.network, hparams=best.hparams, uid=best.uid, loss=best.selection_loss),
         scores={key: score.get(key) for key in measures.score_keys()},
+        intervals={
+            key: IntervalFacts(
+                method=one.method,
+                standard_error=one.standard_error,
+                degrees_of_freedom=float(one.degrees_of_freedom),
+                people=one.num_people,
+                folds=one.num_folds,
+                conservative=one.conservative,
+            )
+            for key, one in intervals.items()
+        },
         baseline={"ridge": dict(ridge)},
         rater_agreement=agreement(dataset.raters, [split.held_out for split in dataset.splits]),
+        raters=_raters(dataset),
         folds=tuple(_reported(result, k) for k, result in enumerate(results.reported_by_fold(found, plan.protocol))),
         participants=results.reported_people(found, plan.protocol),
         training_seconds=best.training_seconds if best else None,
@@ -84,11 +108,43 @@ def build(  # noqa: PLR0913 - what a summary is made of
     )
 
 
+def _raters(dataset: Dataset) -> dict[str, RaterFacts] | None:
+    """Describe the raters by dimension; None with one rater, and for federations, whose labels never meet."""
+    people = [fold.held_out for fold in dataset.folds]
+    found = {}
+    for d, dimension in enumerate(DIMENSIONS):
+        rated = [
+            Rated(
+                participant=series.participant,
+                raters=one.names,
+                ratings_TR=one.ratings_TR2[:, :, d],
+                scored_T=one.scored_T2[:, d],
+            )
+            for series, one in zip(dataset.series, dataset.raters, strict=True)
+            if one is not None
+        ]
+        described = described_raters(rated, people) if rated else None
+        if described is not None:
+            found[dimension] = RaterFacts(
+                raters=described.num_raters,
+                people=described.num_people,
+                ceiling=_estimate(described.ceiling),
+                icc_single=_estimate(described.icc_single),
+                icc_mean=_estimate(described.icc_mean),
+                alpha=_estimate(described.alpha),
+            )
+    return found or None
+
+
+def _estimate(interval: Interval | None) -> Estimate | None:
+    return None if interval is None else Estimate(value=interval.estimate, low=interval.low, high=interval.high)
+
+
 def _reported(result: TrialResult, k: int) -> FoldScore:
     """Return a fold as the summary has it: with the configuration it is of, measure by measure, without moments."""
     fold = result.folds[k]
     scores = {key: fold.scores[key] for key in measures.fold_keys() if key in fold.scores}
-    return replace(fold, uid=result.uid, scores=scores, moments=None)
+    return replace(fold, uid=result.uid, scores=scores, moments=None, window_moments=None)
 
 
 def _corpus(plan: Plan) -> JsonObject:

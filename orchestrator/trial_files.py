@@ -123,7 +123,7 @@ def read_result(folder: Path) -> TrialResult:
         raise InputError.of(str(file), found=error.strerror or str(error), expected="a readable file") from error
     _check_sum(folder, RESULT_FILE, content)
     result = TrialResult.from_json(parse_json(content, file), file)
-    lacking = [key for key in measures.headline_keys() if key not in result.scores]
+    lacking = [key for key in measures.headline_keys() if result.scores.get(key) is None]
     if lacking:
         raise InputError.of(f"{file}: {lacking[0]}", found="nothing", expected="a trial's result, with its scores")
     if result.uid != folder.name:

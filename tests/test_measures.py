@@ -37,7 +37,7 @@ TOY = Measure(
     of_fold=bias,
     over_folds=("mean", "sd"),
     headline=True,
-    of_people=True,
+    of_person=lambda moments: (moments.sum_x - moments.sum_y) / moments.n,
     column="bias",
     heading="bias",
 )
@@ -51,7 +51,7 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     # Computed, averaged over the folds, kept per person.
     (first, *_) = results = read_results(output / "trials", [trial.uid for trial in load_plan(output).trials])
     for key in KEYS:
-        sums = first.folds[0].people()
+        sums = first.folds[0].people().frames
         moments = [of_person[key.removeprefix("bias_")] for of_person in sums.values()]
         whole = sum(moments[1:], moments[0])
         assert first.folds[0].scores[key] == pytest.approx((whole.sum_x - whole.sum_y) / whole.n)

@@ -22,7 +22,7 @@ def raw(name: str) -> dict[str, Any]:
     [
         (("uid",), 3, "uid: found 3"),
         (("selection_loss",), "0.1", 'selection_loss: found "0.1"'),
-        (("ccc_valence",), None, "ccc_valence: found null"),
+        (("ccc_valence",), [0.1], "ccc_valence: found [0.1]"),
         (("folds", 1, "ccc_arousal"), "high", 'folds.1.ccc_arousal: found "high"'),
         (("folds", 0, "moments"), [1], "folds.0.moments: found [1]"),
         (("hparams", "hidden_size"), 8.5, "hparams.hidden_size: found 8.5"),

@@ -181,7 +181,7 @@ def assert_child_equals(run: Any, result: dict[str, Any], client: Any) -> None:
     """Every number of the result is in the run, to the last bit."""
     metrics = run.data.metrics
     names = [name for name in (*measures.score_keys(), *(cost.key for cost in measures.COSTS)) if name in result]
-    assert len(names) == 22
+    assert len(names) == 30
     assert {name: metrics[name] for name in names} == {name: result[name] for name in names}
     assert metrics["validation_loss"] == result["selection_loss"]
     assert metrics["training_minutes"] == result["training_seconds"] / 60

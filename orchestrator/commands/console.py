@@ -89,13 +89,15 @@ def _with_spread(result: TrialResult, key: str) -> str:
 def _print_score(console: "Console", summary: Summary) -> None:
     scores = summary.scores
     for dimension in DIMENSIONS:
-        console.print(
-            f"{dimension:8} CCC {scores[f'ccc_{dimension}']:.3f} (± {scores[f'ccc_{dimension}_sd']:.3f} over folds,"
-            f" 95 % interval over participants {scores[f'ccc_{dimension}_low']:.3f}"
-            f" to {scores[f'ccc_{dimension}_high']:.3f}),"
-            f" of window means {scores[f'ccc_window_{dimension}']:.3f},"
-            f" selection-corrected {scores[f'ccc_corrected_{dimension}']:.3f}"
-        )
+        key = f"ccc_{dimension}"
+        spread = scores.get(f"{key}_{measures.SPREAD}")
+        over = "" if spread is None else f" (± {spread:.3f} over folds)"
+        parts = [
+            f"{dimension:8} CCC {scores[key]:.3f}{over}, {_interval(summary, key)}",
+            f"of window means {scores[f'ccc_window_{dimension}']:.3f}",
+            _corrected(summary, f"ccc_corrected_{dimension}"),
+        ]
+        console.print(", ".join(parts))
     federation = summary.federation
     if federation and federation.own_ccc_valence is not None:
         console.print(
@@ -108,6 +110,31 @@ def _print_score(console: "Console", summary: Summary) -> None:
     console.print(
         f"ridge    CCC valence {ridge['ccc_valence']:.3f}, arousal {ridge['ccc_arousal']:.3f} on the same folds"
     )
+
+
+def _interval(summary: Summary, key: str) -> str:
+    """Return the 95 % interval over participants in words, or that there is none."""
+    low, high = (summary.scores.get(f"{key}_{end}") for end in (measures.LOW, measures.HIGH))
+    if low is None or high is None:
+        return "too few people for an interval"
+    facts = (summary.intervals or {}).get(key)
+    word = " (conservative)" if facts is not None and facts.conservative else ""
+    return f"95 % interval over participants {low:.3f} to {high:.3f}{word}"
+
+
+def _corrected(summary: Summary, key: str) -> str:
+    """Return the score corrected for the choice of the configuration, or why there is none."""
+    value = summary.scores.get(key)
+    if value is not None:
+        return f"corrected for selection {value:.3f} ({_interval(summary, key)})"
+    finished = summary.trials.finished if summary.trials else 0
+    if finished < 2:
+        return "nothing was selected"
+    if summary.protocol_fields.get("epoch_choice") == "best-on-held-out":
+        return "not corrected for selection: the reported folds chose the epochs"
+    if summary.protocol_fields.get("epoch_choice") == "best-on-inner":
+        return "chosen by people who are not reported"
+    return "too few people to correct for selection"
 
 
 def _print_failures(console: "Console", failures: Sequence[Failure]) -> None:

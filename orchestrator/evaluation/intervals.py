@@ -250,7 +250,7 @@ def make_interval(
         num_people=num_people,
         num_folds=num_folds,
         method=spread.method,
-        conservative=conservative or widened,
+        conservative=bool(conservative or widened),
     )
 
 

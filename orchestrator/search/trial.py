@@ -46,6 +46,7 @@ from orchestrator.run_records import (
     FoldScore,
     RoundRecord,
     TrialResult,
+    sums_of,
 )
 from orchestrator.trial_files import seal
 
@@ -159,8 +160,7 @@ class TrialRun:
         history = self.training.history
         trunk = self.dataset.trunk is not None
         parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk)
-        people = [fold.people() for fold in folds]
-        interval = scoring.bootstrap(people, seed=self.plan.seed) if status == FINISHED else {}
+        ends = measures.ends(measures.intervals([fold.people() for fold in folds])) if status == FINISHED else {}
         result = TrialResult(
             uid=self.trial.uid,
             network=self.trial.network,
@@ -173,8 +173,8 @@ class TrialRun:
             training_seconds=sum(epoch.seconds for epoch in history),
             num_parameters=parameters,
             model_size_mib=size_mib,
-            selection_loss=float(np.mean([fold.selection_loss for fold in folds])),
-            scores={**scoring.over_folds(folds), **interval},
+            selection_loss=float(np.mean([fold.selection_loss or 0.0 for fold in folds])),
+            scores={**scoring.over_folds(folds), **ends},
             folds=tuple(folds),
             curve=_curve(history),
             federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
@@ -205,20 +205,18 @@ class TrialRun:
             selection_loss=self.training.history[chosen - 1].validation_loss[k],
             train_loss=self.training.history[chosen - 1].train_loss[k],
             scores=measures.of_fold(moments),
-            moments={
-                person: {dimension: tuple(sums.to_list()) for dimension, sums in of_person.items()}
-                for person, of_person in moments.frames.items()
-            },
+            moments=sums_of(moments.frames),
+            window_moments=sums_of(moments.windows or {}),
         )
 
 
 def _curve(history: list[Epoch]) -> Curve:
-    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k)."""
+    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k - 1)."""
     curve: dict[str, tuple[float, ...]] = {}
     for key in CURVES:
         rows = [getattr(epoch, key) for epoch in history]
         curve[key] = tuple(float(np.mean(row)) for row in rows)
-        curve[f"{key}_{measures.SPREAD}"] = tuple(float(np.std(row)) for row in rows)
+        curve[f"{key}_{measures.SPREAD}"] = tuple(float(np.std(row, ddof=1)) for row in rows)
     return curve
 
 

@@ -93,7 +93,7 @@ def _spots(trials: Sequence[TrialResult], key: str, values: Sequence[Any], score
     offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(names)) if len(names) > 1 else [0.0]
     scores: dict[tuple[str, Any], list[float]] = {}
     for trial in trials:
-        scores.setdefault((trial.network, value_of(trial, key)), []).append(trial.scores[score])
+        scores.setdefault((trial.network, value_of(trial, key)), []).append(trial.score(score))
     return {
         name: [
             (place + float(offset), scores[name, value])

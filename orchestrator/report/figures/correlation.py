@@ -24,14 +24,14 @@ def draw(search: Search) -> Figure | None:
     appearance = style.looks(networks(trials))
     drawing, axes = style.panels(1, len(DIMENSIONS), height_mm=56, heading=heading(search), sharey=True, sharex=True)
     keys = [f"{measure}_{dimension}" for measure in ("pearson", "ccc") for dimension in DIMENSIONS]
-    limits = style.limits_of([trial.scores[key] for trial in trials for key in keys], least=0.0, most=0.2)
+    limits = style.limits_of([trial.score(key) for trial in trials for key in keys], least=0.0, most=0.2)
     for panel, dimension in zip(axes[0], DIMENSIONS, strict=True):
         panel.plot(limits, limits, color=style.GREY, linewidth=0.6, linestyle=":")
         for network, look in appearance.items():
             mine = [trial for trial in trials if trial.network == network]
             panel.plot(
-                [trial.scores[f"pearson_{dimension}"] for trial in mine],
-                [trial.scores[f"ccc_{dimension}"] for trial in mine],
+                [trial.score(f"pearson_{dimension}") for trial in mine],
+                [trial.score(f"ccc_{dimension}") for trial in mine],
                 linestyle="none",
                 marker=look.marker,
                 markerfacecolor="none",

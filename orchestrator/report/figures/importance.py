@@ -33,7 +33,7 @@ def why_not(trials: Sequence[TrialResult]) -> str | None:
         return f"{len(trials)} finished configurations, at least {FEWEST_TRIALS} are needed"
     if len(trials) < num_effects + 2:
         return f"{len(trials)} finished configurations for {num_effects} effects"
-    if any(_constant([trial.scores[f"ccc_{dimension}"] for trial in trials]) for dimension in DIMENSIONS):
+    if any(_constant([trial.score(f"ccc_{dimension}") for trial in trials]) for dimension in DIMENSIONS):
         return "every configuration has the same CCC"
     return None
 
@@ -77,7 +77,7 @@ def draw(search: Search) -> Figure | None:
 
 def explained(trials: Sequence[TrialResult], keys: dict[str, list[Any]], score: str) -> dict[str, float]:
     """Return each key's share of the variance of `score`, between 0 and 1."""
-    scores = np.array([trial.scores[score] for trial in trials], dtype=np.float64)
+    scores = np.array([trial.score(score) for trial in trials], dtype=np.float64)
     indicators = {
         key: np.array([[value_of(trial, key) == value for value in values[1:]] for trial in trials], dtype=np.float64)
         for key, values in keys.items()

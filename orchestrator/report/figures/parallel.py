@@ -36,9 +36,9 @@ def draw(search: Search) -> Figure | None:
         return None
     drawing, axes = style.panels(1, 1, height_mm=80, heading=heading(search))
     panel = axes[0, 0]
-    low, high = style.limits_of([trial.scores[key] for trial in trials for key in CCC_KEYS], least=0.0, most=0.1)
+    low, high = style.limits_of([trial.score(key) for trial in trials for key in CCC_KEYS], least=0.0, most=0.1)
     points = np.array([_line(trial, keys, low, high) for trial in trials])  # trials, axes
-    means = np.array([np.mean([trial.scores[key] for key in CCC_KEYS]) for trial in trials])
+    means = np.array([np.mean([trial.score(key) for key in CCC_KEYS]) for trial in trials])
     order = np.argsort(means, kind="stable")
     norm = Normalize(float(means.min()), float(means.max()) + 1e-9)
     segments = [np.column_stack([np.arange(points.shape[1]), points[i]]) for i in order]
@@ -69,7 +69,7 @@ def draw(search: Search) -> Figure | None:
 def _line(trial: TrialResult, keys: dict[str, list[Any]], low: float, high: float) -> list[float]:
     """Return the heights, 0 to 1, at which a configuration crosses the axes."""
     steps = [values.index(value_of(trial, key)) / (len(values) - 1) for key, values in keys.items()]
-    return [*steps, *((trial.scores[key] - low) / (high - low) for key in CCC_KEYS)]
+    return [*steps, *((trial.score(key) - low) / (high - low) for key in CCC_KEYS)]
 
 
 def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> None:

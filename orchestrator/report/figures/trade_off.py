@@ -97,12 +97,12 @@ def _spread(trial: TrialResult, dimension: str) -> float:
 
 
 def _ends(trial: TrialResult, dimension: str) -> tuple[float, float]:
-    score, spread = trial.scores[f"ccc_{dimension}"], _spread(trial, dimension)
+    score, spread = trial.score(f"ccc_{dimension}"), _spread(trial, dimension)
     return score - spread, score + spread
 
 
 def _point(panel: Any, search: Search, trial: TrialResult, dimension: str, colour: str) -> None:
-    x, y = _minutes(trial), trial.scores[f"ccc_{dimension}"]
+    x, y = _minutes(trial), trial.score(f"ccc_{dimension}")
     panel.errorbar(
         x,
         y,
