@@ -140,6 +140,7 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
         annotation = source.annotations[dimension]
         own = [rater for rater in annotation.raters if rater in raters]
         labels = annotation.labels[:, [annotation.raters.index(rater) for rater in own]]
+        labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
         columns = [raters.index(rater) for rater in own]
         ratings[:, columns, index] = np.clip(join(track.time, annotation.time, labels), -1.0, 1.0)
     lacking = [rater for rater in raters if rater not in _raters_of(source)]

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.corpora.read_options import RANGE_OPTION, ReadOptions
 from orchestrator.corpora.recording import Dropped
-from orchestrator.errors import Problem
+from orchestrator.errors import Problem, cut
 
 if TYPE_CHECKING:
     from orchestrator.corpora.feature_choice import FeatureChoice
 
 LABELS = (-1.0, 1.0)  # the scale of labels and predictions
 NAMES_SHOWN = 5  # of the recordings that share one remark
+LONGEST = 1_000  # ours: characters of a part of a message; names in files may be as long as the file
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLACE = re.compile(r"(:\d+|: row \d+|: participant .+)$", re.DOTALL)  # in a file
 
 
@@ -39,7 +41,7 @@ class Findings:
         Faults of one place in a file are of one kind where the same was expected; a `kind` says it for all files.
         Of each kind the first is shown, and how many more there are.
         """
-        problem = Problem(where=str(where), found=str(found), expected=expected)
+        problem = Problem(where=_line(where), found=_line(found), expected=_line(expected))
         file = _PLACE.sub("", problem.where)
         alike = kind if kind is not None else (file, expected) if file != problem.where else problem
         known = self._faults.setdefault(alike, [])
@@ -110,6 +112,11 @@ def shortened(names: Iterable[str]) -> str:
     every = tuple(names)
     more = len(every) - NAMES_SHOWN
     return ", ".join(every[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _line(text: object) -> str:
+    """Return a text that may repeat a file's as one line of bounded length."""
+    return cut(_BREAKS.sub(lambda found: f"\\x{ord(found.group()):02x}", str(text)), LONGEST)
 
 
 def _counted(alike: list[Problem]) -> Problem:

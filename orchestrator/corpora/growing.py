@@ -25,7 +25,7 @@ from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.text_bytes import check_text, with_line_feeds
 from orchestrator.corpora.time_units import MIN_STEPS, in_seconds
 from orchestrator.corpora.tracks import Track, is_synthetic, make_track
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, cut
 
 MOST_BYTES = 1 << 20  # ours: read at once, so that a long file is no long wait; a row has some 10,000
 
@@ -123,7 +123,7 @@ class GrowingTable:
             if canonical_name(name, tool) in self.wanted:
                 row = next(row for row, entry in enumerate(entries) if entry)
                 raise InputError.of(
-                    columns.where(row), found=f"{entries[row]!r} in column {name}", expected="a finite number"
+                    columns.where(row), found=f"{cut(entries[row])!r} in column {cut(name)}", expected="a finite number"
                 )
 
     def _check_same_file(self) -> None:

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.unlabelled import read_feature_files
-from tests.corpora.own_files import refused, table_lines, write_lines
+from tests.corpora.own_files import refused, table_lines, write_lines, write_own
 
 LINES = table_lines()
 SEMICOLONS = table_lines(separator=";")
@@ -79,6 +79,32 @@ def test_faults_of_one_kind_are_one_line_a_file(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "t.csv", [LINES[0], *rows])
     (line,) = refused("data", "check", path).splitlines()
     assert "more such faults in this file: line 3, 4, 5, 6, 7 ...)" in line
+
+
+@pytest.mark.parametrize("entry", ["x" * 5000, "a\u2028b", "a\x0bb"])
+def test_what_a_file_says_is_one_short_line(tmp_path: Path, entry: str) -> None:
+    """In columns of raters, of numbers, and in their names."""
+    root = write_own(tmp_path / "own")
+    path = root / "annotations" / "arousal" / "P1.csv"
+    path.write_text(path.read_text().replace("r1;r2", "r1;r2;note").replace(";0.", f";{entry};0.", 1))
+    rows = [f"{line};{entry}" if n else line for n, line in enumerate(path.read_text().splitlines())]
+    write_lines(path, rows)
+    assert len(refused("data", "check", root)) < 2000
+    wide = table(**{f"AU\n{entry}": pa.array(["0.5", "x"] * 30)})
+    parquet.write_table(wide, tmp_path / "t.parquet")
+    (line,) = refused("data", "check", tmp_path / "t.parquet").splitlines()
+    assert len(line) < 500
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_label_that_no_float_holds_is_refused_without_a_warning(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    if suffix == ".csv":
+        write_lines(path, [LINES[0], LINES[1].rsplit(",", 1)[0] + ",1e300", *LINES[2:]])
+    else:
+        parquet.write_table(table(arousal=[1e300] + [0.0] * 59), path)
+    assert "found 1e+300 in column arousal" in refused("data", "check", path)
 
 
 def table(**columns: object) -> pa.Table:
