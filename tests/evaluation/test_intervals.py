@@ -194,3 +194,54 @@ def test_the_simulation_would_find_the_bootstrap_that_counts_every_fold_once() -
     truth = intervals.fold_values(draw(generator, world, 3000, 8)[0], fold, measure=POOLED).mean()
     sums = draw(generator, world, 300, 8)[0]
     assert covered(old_bootstrap(generator, sums, fold, draws=200), truth) < 0.86
+
+
+def test_the_error_of_weighted_people_by_hand() -> None:
+    """Squares about a weighted mean hold the share 1 - 2 sum w^3 / sum w^2 + sum w^2 of the variance."""
+    (parts,) = made(4, 3)
+    own = np.array([ccc(m) for fold in parts for m in fold.values()])
+    weight = np.array([1 / (3 * len(fold)) for fold in parts for _ in fold])
+    squares = (weight**2 * (own - weight @ own) ** 2).sum()
+    share = 1 - 2 * (weight**3).sum() / (weight**2).sum() + (weight**2).sum()
+    found = intervals.participant_interval(parts)
+    assert found is not None
+    assert found.standard_error == pytest.approx(np.sqrt(squares / share))
+
+
+def test_participants_of_other_folds_are_left_out_of_both() -> None:
+    first, second = made(6, 3, runs=2)
+    moved = [dict(list(fold.items())[:1]) for fold in second] + [dict(list(fold.items())[1:]) for fold in second]
+    found = intervals.difference_interval(first, moved, measure=PARTICIPANT)
+    assert found is not None
+
+    def score(folds: list[Fold], without: str) -> float:
+        kept = [[ccc(m) for p, m in fold.items() if p != without] for fold in folds]
+        return float(np.mean([np.mean(fold) for fold in kept if fold]))
+
+    left_out = np.array([score(first, p) - score(moved, p) for fold in first for p in fold])
+    assert found.standard_error == pytest.approx(np.sqrt(5 / 6 * ((left_out - left_out.mean()) ** 2).sum()))
+    half = stats.t.ppf(0.975, 5) * found.standard_error
+    assert (found.low, found.high) == pytest.approx((found.estimate - half, found.estimate + half))
+
+
+@pytest.mark.parametrize("skew", [-1.5, 0.0, 1.2])
+def test_each_end_is_the_outer_one_of_fishers_and_halls(skew: float) -> None:
+    def ends(estimate: float, error: float) -> tuple[float, float]:
+        spread = intervals.Spread(
+            estimate=np.asarray(estimate),
+            standard_error=np.asarray(error),
+            degrees_of_freedom=7,
+            method="",
+            skewness=np.asarray(skew),
+        )
+        low, high = intervals.limits(spread, limited=True)
+        return float(low), float(high)
+
+    quantile, a = stats.t.ppf(0.975, 7), skew / np.sqrt(8)
+    inverse = [q if not skew else 3 / a * (np.cbrt(1 + a * (q - a / 6)) - 1) for q in (quantile, -quantile)]
+    fisher = np.tanh(np.arctanh(0.5) + np.array([-1, 1]) * quantile * 0.05 / 0.75)
+    low, high = ends(0.5, 0.05)
+    assert low == pytest.approx(min(fisher[0], 0.5 - inverse[0] * 0.05))
+    assert high == pytest.approx(max(fisher[1], 0.5 - inverse[1] * 0.05))
+    assert ends(0.9, 0.9)[1] <= 1.0
+    assert ends(-0.9, 0.9)[0] >= -1.0

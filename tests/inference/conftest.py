@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from orchestrator.plan import ImageOptions
 from orchestrator.protocols import DESCRIBED, Protocol
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE
 from tests.records import make_plan, make_result
+from tune_spaces.method import HParams
 
 LENGTH = 20
 FOLDS = 2
@@ -53,8 +55,8 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
         plan = make_plan(protocol=protocol, images=images, corpus=refer(corpus, dataset, None))
         result = make_result("a" * 12, [0.1] * FOLDS, [0.5] * FOLDS)
         length = LENGTH if images is None else 4
-        hparams = {"learning_rate": 1e-3, "hidden_size": 6, "sequence_length": length, "num_layers": 2}
-        best = {**result, "network": network, "hparams": hparams}
+        hparams = HParams(learning_rate=1e-3, hidden_size=6, sequence_length=length, num_layers=2)
+        best = replace(result, network=network, hparams=hparams)
         trunk = "resnet18" if images and images.backbone == "trained" else None
         weights = {}
         for fold in range(FOLDS):
