@@ -132,10 +132,17 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 @click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
 @click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated. Else all affect-*.")
 @click.option("--run", "runs", multiple=True, metavar="ID", help="Only this search; may be repeated.")
+@click.option("--corpus", metavar="SHA256|NAME", help="Of these recordings; else those of most finished searches.")
 @opt.path_option("--output", help="The folder to write; new, under runs/ if not given.")
 @opt.force_option
-def report(
-    tracking_uri: str | None, experiments: tuple[str, ...], runs: tuple[str, ...], output: Path | None, force: bool
+def report(  # noqa: PLR0913 - one parameter an option
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    runs: tuple[str, ...],
+    *,
+    corpus: str | None,
+    output: Path | None,
+    force: bool,
 ) -> None:
     """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV."""
     from datetime import datetime
@@ -144,10 +151,15 @@ def report(
     from orchestrator.tracking.location import resolve_tracking_uri
 
     output = output or Path("runs") / f"report-{datetime.now():%Y%m%d-%H%M%S}"
-    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, force=force)
+    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, corpus=corpus, force=force)
     for one in made.listed:
-        if one.note:
+        if one.note and not one.reported:
             click.echo(printable(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}"), err=True)
+    if made.corpus is not None:
+        click.echo(printable(f"corpus: {made.corpus.title}"))
+    if made.others:
+        others = "; ".join(one.title for one in made.others)
+        click.echo(printable(f"other corpora in the store (--corpus chooses one): {others}"))
     click.echo(f"{len(made.searches)} searches reported; written to {output / 'report.html'}")
 
 

@@ -9,6 +9,15 @@ from orchestrator.errors import InputError, printable
 from orchestrator.files import JsonObject, read_json
 from orchestrator.json_records import newer_keys
 from orchestrator.measures import number
+from orchestrator.report import selection
+from orchestrator.report.corpora import (
+    OPTION,
+    SHOWN,
+    RecordedCorpus,
+    corpora_of,
+    named_corpus,
+    sha256_of_run,
+)
 from orchestrator.report.evidence import FailedTrial, Search
 from orchestrator.report.reading import PREFERRED_PROTOCOLS, methods
 from orchestrator.results import best_of_networks
@@ -34,10 +43,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """What a report is made of; the searches in the order of the paper's tables."""
+    """What a report is made of: searches of one corpus in the order of the paper's tables, and what else there is."""
 
     searches: Sequence[Search]
     listed: Sequence[Listed]
+    corpus: RecordedCorpus | None = None
+    others: Sequence[RecordedCorpus] = ()  # corpora of the store that the report is not about
 
     @property
     def runs(self) -> dict[str, RecordedRun]:
@@ -45,11 +56,14 @@ class Collection:
         return {one.run.run_id: one.run for one in self.listed}
 
 
-def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]) -> Collection:
-    """Read the searches to report: the latest finished one of each method and protocol, or those named by `runs`.
+def collect(
+    reader: StoreReader, experiments: Sequence[str], runs: Sequence[str], corpus: str | None = None
+) -> Collection:
+    """Read the searches to report: of one corpus the best of each method, network and protocol, or those in `runs`.
 
-    Raises InputError for an unknown experiment or run, for a named run that cannot be reported, and for a store
-    without any search.
+    The corpus is the one that `corpus` names or that the runs are of, else the one of most finished searches.
+    Raises InputError for an unknown experiment, run or corpus, for a named run that cannot be reported, for named runs
+    of two corpora, and for a store without any search.
     """
     known = reader.experiments(experiments)
     parents = reader.searches(known)
@@ -59,32 +73,77 @@ def collect(reader: StoreReader, experiments: Sequence[str], runs: Sequence[str]
             "--experiment", found=f"no search in {there}", expected="a search: run `tune`, or `track DIR`"
         )
     wanted = {_named(parents, run) for run in runs}
+    corpora = corpora_of(parents, _is_finished)
+    candidates = corpora if corpus is None else [named_corpus(corpora, corpus)]
+    if wanted:
+        candidates = [_corpus_of(parents, wanted, corpora, candidates)]
     chosen: dict[str, Search] = {}
     notes: dict[str, str] = {}
-    remarks: dict[str, str] = {}
-    taken: dict[tuple[str, str], str] = {}
-    for parent in sorted(parents, key=_rank, reverse=True):
-        key = (parent.tags.get("method", ""), parent.tags.get("protocol", ""))
-        reason = _unfit(parent)
-        if reason:
+    about = candidates[0]
+    for candidate in candidates:  # the next one only where nothing of a corpus can be read
+        own = [one for one in parents if sha256_of_run(one) == candidate.sha256]
+        chosen, said = _chosen(reader, own, known, wanted)
+        notes |= said
+        if chosen:
+            about = candidate
+            break
+    refused = [printable(f"{run[:8]}: {notes.get(run)}") for run in sorted(wanted - chosen.keys())]
+    if refused:
+        raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
+    listed = [_listed(one, chosen, notes, about) for one in parents]
+    others = [one for one in corpora if one is not about]
+    return Collection(searches=_ordered(chosen.values()), listed=listed, corpus=about, others=others)
+
+
+def _is_finished(run: RecordedRun) -> bool:
+    return run.status == "FINISHED" and _unfit(run) is None
+
+
+def _corpus_of(
+    parents: Sequence[RecordedRun],
+    wanted: set[str],
+    corpora: Sequence[RecordedCorpus],
+    candidates: Sequence[RecordedCorpus],
+) -> RecordedCorpus:
+    """Return the one corpus of the named runs."""
+    sums = {sha256_of_run(one) for one in parents if one.run_id in wanted}
+    found = [one for one in corpora if one.sha256 in sums]
+    if len(found) == 1 and found[0] in candidates:
+        return found[0]
+    words = "; ".join(one.title for one in found)
+    expected = f"searches of {candidates[0].title}, as {OPTION} says" if len(found) == 1 else "searches of one corpus"
+    raise InputError.of("--run", found=printable(f"searches of {words}"), expected=printable(expected))
+
+
+def _chosen(
+    reader: StoreReader, parents: Sequence[RecordedRun], known: Mapping[str, str], wanted: set[str]
+) -> tuple[dict[str, Search], dict[str, str]]:
+    """Return the searches of a corpus that are reported, by run id, and notes on these and others."""
+    notes: dict[str, str] = {}
+    found: list[Search] = []
+    for parent in parents:
+        if reason := _unfit(parent):
             notes[parent.run_id] = reason
         elif wanted and parent.run_id not in wanted:
             notes[parent.run_id] = "not asked for"
-        elif not wanted and key in taken:
-            notes[parent.run_id] = f"{taken[key][:8]} is reported for this method and protocol"
-        elif isinstance(found := _search(reader, parent, known), str):
-            notes[parent.run_id] = found
+        elif isinstance(search := _search(reader, parent, known), str):
+            notes[parent.run_id] = search
         else:
-            chosen[parent.run_id] = found
-            taken[key] = parent.run_id
-            newer = [] if found.summary is None else sorted(newer_keys(found.summary))
-            remarks[parent.run_id] = f"keys of a newer version, not used: {', '.join(newer)}" if newer else ""
-    refused = [printable(f"{run[:8]}: {notes[run]}") for run in sorted(wanted) if run in notes]
-    if refused:
-        raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
-    said = notes | remarks
-    listed = [Listed(run=one, reported=one.run_id in chosen, note=said.get(one.run_id, "")) for one in parents]
-    return Collection(searches=_ordered(chosen.values()), listed=listed)
+            found.append(search)
+    selected, why = selection.select_named(found) if wanted else selection.select(found)
+    chosen = {str(one.run_id): replace(one, trials=_with_curves(reader, one, parents)) for one in selected}
+    for run_id, one in chosen.items():
+        newer = [] if one.summary is None else sorted(newer_keys(one.summary))
+        if newer:
+            words = f"keys of a newer version, not used: {', '.join(newer)}"
+            why[run_id] = "; ".join(filter(None, [why.get(run_id), words]))
+    return chosen, notes | why
+
+
+def _listed(run: RecordedRun, chosen: Mapping[str, Search], notes: Mapping[str, str], corpus: RecordedCorpus) -> Listed:
+    other = None if sha256_of_run(run) == corpus.sha256 else f"of another corpus than {corpus.sha256[:SHOWN]}"
+    note = notes.get(run.run_id) or _unfit(run) or other or ""
+    return Listed(run=run, reported=run.run_id in chosen, note=note)
 
 
 def _named(parents: Sequence[RecordedRun], given: str) -> str:
@@ -93,12 +152,6 @@ def _named(parents: Sequence[RecordedRun], given: str) -> str:
         return found[0]
     known = ", ".join(one.run_id[:8] for one in parents)
     raise InputError.of("--run", found=repr(given), expected=f"the run id of one search; here are {known}")
-
-
-def _rank(run: RecordedRun) -> tuple[bool, bool, bool, int]:
-    """Order searches: real recordings before synthetic ones, whole searches before points, ended ones, the latest."""
-    real = run.tags.get("synthetic") != "true"
-    return real, run.params.get("command") != "evaluate", run.status == "FINISHED", run.start_ms
 
 
 def _unfit(parent: RecordedRun) -> str | None:
@@ -123,7 +176,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         except InputError as error:
             return f"{name} cannot be read: {_within(error, path)}"
     plan = documents[PLAN_FILE]
-    if problem := _fault(plan, parent.tags["method"]):
+    if problem := _fault(plan, parent):
         return problem
     try:
         summary = Summary.from_json(documents[SUMMARY_FILE], SUMMARY_FILE)
@@ -136,7 +189,7 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
     return Search(
         plan=plan,
         summary=summary,
-        trials=_with_curves(reader, parent, trials),
+        trials=[*trials.values()],
         run_ids={trial.uid: run_id for run_id, trial in trials.items()},
         failures=[_failure(child) for child in children if child.status == "FAILED"],
         predictions=reader.artifact(parent, PREDICTIONS_TABLE),
@@ -149,12 +202,13 @@ def _within(error: InputError, path: Path) -> str:
     return str(error).replace(str(path), path.name)
 
 
-def _fault(plan: JsonObject, method: str) -> str | None:
+def _fault(plan: JsonObject, run: RecordedRun) -> str | None:
     """Say what a report needs of a plan and it lacks."""
     try:
-        fine = plan["method"] == method and isinstance(plan["corpus"]["synthetic"], bool)
+        fine = plan["method"] == run.tags["method"] and isinstance(plan["corpus"]["synthetic"], bool)
         fine = fine and all(isinstance(plan[key], dict) for key in ("corpus", "protocol"))
         fine = fine and all(isinstance(text, str) for text in (plan["protocol"]["name"], plan["corpus"]["sha256"]))
+        fine = fine and plan["corpus"]["sha256"] == sha256_of_run(run)
     except (KeyError, TypeError):
         return f"{PLAN_FILE} is not of this project"
     return None if fine else f"{PLAN_FILE} does not fit the run's tags"
@@ -208,14 +262,17 @@ def _failure(child: RecordedRun) -> FailedTrial:
     return FailedTrial(name=child.name or child.params.get("network", ""), message=child.tags.get("failure", ""))
 
 
-def _with_curves(reader: StoreReader, parent: RecordedRun, trials: Mapping[str, TrialResult]) -> list[TrialResult]:
+def _with_curves(reader: StoreReader, search: Search, parents: Sequence[RecordedRun]) -> list[TrialResult]:
     """Add the epoch curve of each network's best configuration, from curves.json, else from its run's metrics."""
+    parent = next(one for one in parents if one.run_id == search.run_id)
     path = reader.artifact(parent, CURVES_FILE)
     recorded = _curves(path) if path else {}
-    best = {trial.uid for trial in best_of_networks([*trials.values()]).values()}
+    best = {trial.uid for trial in best_of_networks(search.trials).values()}
     return [
-        replace(trial, curve=recorded.get(trial.uid) or _history(reader, run_id)) if trial.uid in best else trial
-        for run_id, trial in trials.items()
+        replace(trial, curve=recorded.get(trial.uid) or _history(reader, search.run_ids[trial.uid]))
+        if trial.uid in best
+        else trial
+        for trial in search.trials
     ]
 
 

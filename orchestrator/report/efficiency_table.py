@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from orchestrator import paper
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.report import cells
+from orchestrator.report.blocks import headline
 from orchestrator.report.cells import Cell, Column, Row, Table
 from orchestrator.report.evidence import Search
-from orchestrator.report.paper_tables import DIFFERENCE, OURS, THEIRS, triple
+from orchestrator.report.paper_tables import DIFFERENCE, OURS, THEIRS, WHICH_CCC, triple
 from orchestrator.report.reading import (
+    LEVELS,
     best_of,
     command_for,
     from_summary,
-    headline,
-    is_comparable,
     method_name,
     methods,
+    papers_measure,
     protocol_label,
     summary_of,
 )
@@ -44,14 +45,15 @@ def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun]) -> Tabl
         lines = [*_scores(search, theirs), *_training(method, search, theirs)]
         lines += [_size(search, theirs), *_inference(_run_of(search, runs), theirs)]
         for quantity, own, value, digits in lines:
-            compared = triple(own, value, digits=digits, comparable=is_comparable(search))
+            compared = triple(own, value, digits=digits, search=search)
             rows.append(Row(cells=[name, cells.plain(quantity), *compared], synthetic=_fake(search)))
     return Table(
         name="table-3",
         title="Table III: efficiency",
         caption="The best configuration of each method, in the protocol named; training of all folds. The paper's "
         "formula divides the clients' training times by their number (section IV.D). MiB of one model with float32 "
-        "numbers. Privacy is a word in the paper; here it is measured or not.",
+        "numbers. Privacy is a word in the paper; here it is measured or not. "
+        f"{WHICH_CCC}",
         columns=[
             Column(key="method", heading="Method", numeric=False),
             Column(key="quantity", heading="Quantity", numeric=False),
@@ -86,8 +88,10 @@ def _scores(search: Search | None, theirs: paper.Efficiency | None) -> list[Line
         notes = (
             ("arousal-of-images",) if theirs is not None and (theirs.method, dimension) == ("images", "arousal") else ()
         )
-        own = from_summary(search, f"ccc_{dimension}")
-        lines.append((f"{dimension.capitalize()} CCC", own, cells.paper(value, notes=notes), 3))
+        key = papers_measure(search)
+        own = from_summary(search, f"{key}_{dimension}")
+        of = "" if search is None else f" of {LEVELS[key]}"
+        lines.append((f"{dimension.capitalize()} CCC{of}", own, cells.paper(value, notes=notes), 3))
     return lines
 
 

@@ -30,6 +30,7 @@ class Search:
     predictions: Path | None = None  # the table predictions.parquet
     run_id: str | None = None  # the parent run in MLflow
     run_ids: Mapping[str, str] = field(default_factory=dict)  # those of the configurations, by uid
+    apart: bool = False  # has rows of its own, also where another search agrees with it in every field
 
     @property
     def synthetic(self) -> bool:

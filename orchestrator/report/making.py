@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from orchestrator.errors import InputError
 from orchestrator.files import write_text
 from orchestrator.output_checks import check_output_folder
-from orchestrator.report import beyond_tables, efficiency_table, pairs, paper_tables
+from orchestrator.report import beyond_tables, efficiency_table, optimism_table, pairs, paper_tables
+from orchestrator.report.blocks import leads
 from orchestrator.report.collecting import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
@@ -24,18 +25,25 @@ TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "c
 FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILURES))}
 
 
-def make_report(
-    tracking_uri: str, experiments: Sequence[str], runs: Sequence[str], output: Path, *, force: bool = False
+def make_report(  # noqa: PLR0913 - the options of `report`
+    tracking_uri: str,
+    experiments: Sequence[str],
+    runs: Sequence[str],
+    output: Path,
+    *,
+    corpus: str | None = None,
+    force: bool = False,
 ) -> Collection:
-    """Write the report of a store's searches into `output` and return what it is about.
+    """Write the report of a store's searches of one corpus into `output` and return what it is about.
 
-    Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment or run, an
-    output folder in the store's own, or with something in it but an earlier report that `force` lets it replace.
+    Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment, run or
+    corpus, an output folder in the store's own, or with something in it but an earlier report that `force` lets it
+    replace.
     """
     check_output_folder("--output", output, inputs=_store_of(tracking_uri))
     with _claimed(output, force=force):
         with TemporaryDirectory(prefix="report-") as folder:
-            collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs)
+            collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs, corpus)
             content = by_file(compose(collection, tracking_uri))
         _write(output, content)
     return collection
@@ -49,15 +57,16 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         paper_tables.table_2(searches),
         efficiency_table.table_3(searches, collection.runs),
         paper_tables.table_4(searches),
-        beyond_tables.optimism(searches),
+        optimism_table.optimism(searches),
         beyond_tables.measures(searches),
-        pairs.comparisons(searches),
+        pairs.comparisons(leads(searches)),
         beyond_tables.listing(collection.listed),
     ]
     failures = beyond_tables.failures(searches)
     facts = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("MLflow store", public_address(tracking_uri)),
+        *_corpus_facts(collection),
         ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
         ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
     ]
@@ -67,8 +76,18 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         title=TITLE,
         facts=facts,
         tables=[*tables, *([] if failures is None else [failures])],
-        figures=draw_all(searches),
+        figures=draw_all(leads(searches)),
     )
+
+
+def _corpus_facts(collection: Collection) -> list[tuple[str, str]]:
+    if collection.corpus is None:
+        return []
+    facts = [("Corpus", collection.corpus.title)]
+    if collection.others:
+        words = "; ".join(f"{one.title}, finished searches: {one.searches}" for one in collection.others)
+        facts.append(("Other corpora in the store", f"{words}. --corpus chooses one"))
+    return facts
 
 
 def _store_of(tracking_uri: str) -> dict[str, Path | None]:

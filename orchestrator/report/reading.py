@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from orchestrator.report.cells import Cell
 from orchestrator.report.evidence import Search
 from orchestrator.results import chosen_by_fold, nested, ranking
 from orchestrator.run_records import Best, Summary, TrialResult
+from orchestrator.tracking.records import summary_status
 from tune_spaces.catalogue import find_method, method_names
 
 PREFERRED_PROTOCOLS = ("described", "published", "strict")  # where a table has room for one: the paper's text first
@@ -28,6 +29,10 @@ LABELLED = {
     "loss": "loss {}",
     "windows_a_step": "{} windows a step",
 }
+SAID = ("name", "optimistic")  # of a label, in their own way
+PAPERS_KINDS = ("recola", "avec")  # of corpora: RECOLA itself, and the part of it that AVEC hands out
+FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
+LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}
 
 
 def methods() -> list[str]:
@@ -48,29 +53,36 @@ def protocol_of(search: Search) -> Protocol | None:
         return None
 
 
+def changes(search: Search) -> list[str]:
+    """Return in words each field of the protocol that is not the named protocol's own."""
+    given = search.plan["protocol"]
+    usual = PROTOCOLS.get(str(given["name"]))
+    if usual is None:
+        return []
+    # A plan that was made before a field was there has been run by the field's default.
+    later = {one.name: one.default for one in fields(Protocol) if one.default is not MISSING}
+    words = []
+    for one in fields(Protocol):
+        value = given.get(one.name, later.get(one.name, getattr(usual, one.name)))
+        decides = one.metadata.get("decides", True) and one.name not in SAID
+        if decides and value != getattr(usual, one.name):
+            words.append(LABELLED.get(one.name, f"{one.name.replace('_', ' ')} {{}}").format(value))
+    return words
+
+
 def protocol_label(search: Search) -> str:
     """Return the protocol's name, what was changed in it, and whether it is optimistic."""
-    fields = search.plan["protocol"]
-    name = str(fields["name"])
-    usual = PROTOCOLS.get(name)
-    parts = [name]
-    for key, words in LABELLED.items():
-        if usual is not None and key in fields and fields[key] != getattr(usual, key):
-            parts.append(words.format(fields[key]))
-    if fields.get("optimistic"):
+    parts = [str(search.plan["protocol"]["name"]), *changes(search)]
+    if search.plan["protocol"].get("optimistic"):
         parts.append("optimistic")
+    if search.apart:
+        parts.append(f"run {str(search.run_id)[:8]}")
     return ", ".join(parts)
 
 
 def of_method(searches: Sequence[Search], method: str) -> list[Search]:
     """Return the searches of a method."""
     return [one for one in searches if one.plan["method"] == method]
-
-
-def headline(searches: Sequence[Search], method: str) -> Search | None:
-    """Return the one search that stands for a method: `described` before `published` before `strict`."""
-    own = {one.plan["protocol"]["name"]: one for one in reversed(of_method(searches, method))}
-    return next((own[name] for name in PREFERRED_PROTOCOLS if name in own), next(iter(own.values()), None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +94,7 @@ class NetworkBest:
     """
 
     trial: TrialResult
-    scores: Mapping[str, float | None]  # by the keys of the headlines and their spreads
+    scores: Mapping[str, float | None]  # by the keys of the headlines, their spreads, and of CCC of window means
     run_id: str | None
     num_finished: int
 
@@ -92,7 +104,7 @@ def best_of_network(search: Search, network: str) -> NetworkBest | None:
     ranked = ranking([trial for trial in search.trials if trial.network == network])
     if not ranked:
         return None
-    keys = measures.listed_keys()
+    keys = (*measures.listed_keys(), *measures.keys(measures.measure_of(WINDOW_CCC)))
     scores = {key: number(ranked[0].scores.get(key)) for key in keys}
     run_id = search.run_ids.get(ranked[0].uid)
     protocol = protocol_of(search)
@@ -169,3 +181,38 @@ def from_summary(search: Search | None, key: str, *, digits: int = cells.CCC_DIG
 def is_comparable(search: Search | None) -> bool:
     """Tell whether a difference to the paper means something: the corpus is of people."""
     return search is None or not search.synthetic
+
+
+def is_of_papers_kind(search: Search | None) -> bool:
+    """Tell whether the recordings are in the form of RECOLA or AVEC, whose people the paper's numbers are of."""
+    return search is None or search.plan["corpus"].get("kind") in PAPERS_KINDS
+
+
+def papers_measure(search: Search | None) -> str:
+    """Return the measure that a protocol's CCC in the paper is of.
+
+    A target of window means is the published code's way, which reports the CCC of window means (docs/protocols.md).
+    """
+    given = {} if search is None else search.plan["protocol"]
+    by_window = given.get("target") == "window-mean" or given.get("name") == "published"
+    return WINDOW_CCC if by_window else FRAME_CCC
+
+
+def ended_by_itself(search: Search) -> bool:
+    """Tell whether a search was neither interrupted nor out of time."""
+    return search.summary is not None and summary_status(search.summary) == "FINISHED"
+
+
+def finished_configurations(search: Search) -> int:
+    """Return how many configurations the choice of the best was among."""
+    return len(ranking(search.trials))
+
+
+def no_correction(search: Search) -> str | None:
+    """Say in a word or two why no score is corrected for selection; None where a correction is valid."""
+    given = search.plan["protocol"]
+    if given.get("epoch_choice", "last") == "best-on-inner":
+        return "not needed"
+    if given.get("optimistic") or given.get("epoch_choice", "last") != "last":
+        return "not valid"
+    return "nothing selected" if finished_configurations(search) < 2 else None

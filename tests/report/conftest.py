@@ -9,6 +9,7 @@ import pytest
 from orchestrator.tracking import tracker
 from tests.conftest import StartRay
 from tests.corpora.writers import content, write_table
+from tests.report.made_runs import make_three_corpora
 from tests.searching import search
 from tests.test_tracking import make_failure, make_plan, write_trial
 
@@ -68,3 +69,12 @@ def odd_store(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -
     for output in outputs.values():
         assert tracker.write_missing(output, uri).problem is None
     return Store(uri=uri, outputs=outputs)
+
+
+@pytest.fixture(scope="session")
+def three_corpora(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a store that holds three corpora; made without training."""
+    folder = tmp_path_factory.mktemp("three-corpora")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    make_three_corpora(folder, uri)
+    return uri

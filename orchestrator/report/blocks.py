@@ -1,0 +1,96 @@
+"""Searches of one method whose protocols agree in every field: which stands for a network, and which for all."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+
+from orchestrator.protocols import Protocol
+from orchestrator.report.evidence import Search
+from orchestrator.report.reading import (
+    PREFERRED_PROTOCOLS,
+    NetworkBest,
+    best_of,
+    best_of_network,
+    changes,
+    ended_by_itself,
+    of_method,
+)
+
+_FIELDS = fields(Protocol)
+_DEFAULTS = {one.name: one.default for one in _FIELDS if one.default is not MISSING}
+_UNDECISIVE = {one.name for one in _FIELDS if not one.metadata.get("decides", True)}
+
+
+def protocol_fields(search: Search) -> dict[str, object]:
+    """Return the fields that decide a result; those that an older plan does not have, as it was run."""
+    known = {**_DEFAULTS, **search.plan["protocol"]}
+    return {key: value for key, value in known.items() if key not in _UNDECISIVE}
+
+
+def same_key(search: Search, *, but: Iterable[str] = ()) -> str:
+    """Return what two searches of one method and of equal protocol fields share; without the fields in `but`."""
+    found = {key: value for key, value in protocol_fields(search).items() if key not in set(but)}
+    return json.dumps([search.plan["method"], found], sort_keys=True, default=str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One or more searches of equal protocol fields, which together are a block of rows."""
+
+    searches: Sequence[Search]
+
+    @property
+    def lead(self) -> Search:
+        """The search of the least validation loss; one that ended by itself goes before one that did not."""
+        return max(self.searches, key=lambda one: _rank(one, best_of(one).loss))
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name."""
+        return str(self.lead.plan["protocol"]["name"])
+
+    def best(self, network: str) -> tuple[Search, NetworkBest] | None:
+        """Return the search that has a network's best configuration, and it; None where no search has the network."""
+        found = [(one, best) for one in self.searches if (best := best_of_network(one, network)) is not None]
+        return max(found, key=lambda pair: _rank(pair[0], pair[1].trial.selection_loss), default=None)
+
+
+def _rank(search: Search, loss: float) -> tuple[bool, float, bool, str]:
+    """Order searches, the best last: ended by itself, least loss, a whole search, the latest."""
+    plan = search.plan
+    return ended_by_itself(search), -loss, plan.get("command") != "evaluate", str(plan.get("started"))
+
+
+def blocks(searches: Sequence[Search]) -> list[Block]:
+    """Return the blocks in the order of the searches; searches that were named one by one are not put together."""
+    groups: dict[str, list[Search]] = {}
+    for search in searches:
+        own = f" {search.run_id}" if search.apart else ""
+        groups.setdefault(same_key(search) + own, []).append(search)
+    return [Block(searches=group) for group in groups.values()]
+
+
+def leads(searches: Sequence[Search]) -> list[Search]:
+    """Return the search that stands for each block."""
+    return [block.lead for block in blocks(searches)]
+
+
+def headline(searches: Sequence[Search], method: str) -> Search | None:
+    """Return the one search that stands for a method.
+
+    `described` goes before `published` before `strict`, and of one of them the search with the fewest changed fields.
+    """
+
+    def place(search: Search) -> tuple[int, int, float]:
+        name = str(search.plan["protocol"]["name"])
+        known = PREFERRED_PROTOCOLS.index(name) if name in PREFERRED_PROTOCOLS else len(PREFERRED_PROTOCOLS)
+        return known, len(changes(search)), -epochs(search)
+
+    return min(leads(of_method(searches, method)), key=place, default=None)
+
+
+def epochs(search: Search) -> float:
+    """Return the epochs of a search's protocol; 0 where its plan does not say."""
+    found: Mapping[str, object] = search.plan["protocol"]
+    value = found.get("epochs")
+    return float(value) if isinstance(value, int | float) else 0.0
