@@ -71,6 +71,7 @@ def decide(request: Request, gather: Gather) -> Decided:
     protocol = _protocol(request, method, preset_name)
     gather.run(lambda: _check_strict(request, protocol))
     gather.run(lambda: _check_features(request, method))
+    gather.run(lambda: _check_both(request, method))
     points = gather.run(lambda: _points(request, method, preset_name, gather))
     federation = gather.run(lambda: _federation(request, method))
     return Decided(
@@ -96,8 +97,8 @@ def _check_strict(request: Request, protocol: Protocol) -> None:
     if request.search.search == "optuna":
         found = "optuna, which chooses configurations by all folds' people"
         problems.append(Problem(where="--search", found=found, expected=f"grid or random {expected}"))
-    if protocol.scaling == "participant":
-        found = "participant, which measures the held-out people"
+    if protocol.scaling in ("participant", "both"):
+        found = f"{protocol.scaling}, which measures the held-out people"
         problems.append(Problem(where="--scaling", found=found, expected=f"train or none {expected}"))
     if problems:
         raise InputError(problems)
@@ -106,6 +107,19 @@ def _check_strict(request: Request, protocol: Protocol) -> None:
 def _check_features(request: Request, method: Method) -> None:
     if request.data.features and method.features == "frames":
         raise InputError.of("--features", found=f"beside --method {method.name}", expected="a method on features, au")
+
+
+def _check_both(request: Request, method: Method) -> None:
+    """Refuse people's own statistics as inputs where they cannot be compared between people, or are of pixels."""
+    if request.protocol_changes.get("scaling") != "both":
+        return
+    if method.federated:
+        found = f"both, beside --method {method.name}: people's means are standardised over all training people"
+        expected = "participant or none: in a federation no two people's statistics meet"
+        raise InputError.of("--scaling", found=found, expected=expected)
+    if method.features == "frames":
+        found = f"both, beside --method {method.name}"
+        raise InputError.of("--scaling", found=found, expected="a method on features, au; or another scaling")
 
 
 def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:

@@ -5,7 +5,7 @@ Shapes: T time steps of a recording, F features, 2 = valence and arousal.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,20 @@ from orchestrator.errors import InputError, Problem
 from orchestrator.folds import Fold, make_folds
 from orchestrator.frozen import Show
 from orchestrator.plan import ImageOptions
-from orchestrator.protocols import INNER_SHARE, Protocol
+from orchestrator.protocols import INNER_SHARE, Protocol, num_inputs
 from orchestrator.raters import Raters, raters_of
-from orchestrator.training_data import AnySeries, crop_of, make_series, ratings_of, statistics, thinned
+from orchestrator.training_data import (
+    AnySeries,
+    Scales,
+    crop_of,
+    over_people,
+    own_scales,
+    ratings_of,
+    scaled_series,
+    statistics,
+    thinned,
+    unscaled_series,
+)
 from orchestrator.trunk import Trunk, load_trunk
 
 
@@ -58,6 +69,8 @@ class Dataset:
     feature_line: str = ""  # which features were chosen and which left out, in words
     remarks: tuple[str, ...] = ()  # what reading the corpus asked, dropped or noted
     clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
+    # By participant mean and deviation (F,) by which their features were scaled; empty where they are as measured.
+    own_scales: Scales = field(default_factory=dict)
     raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
 
     def local_series(self) -> list[AnySeries]:
@@ -125,7 +138,9 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         _decode_all(corpus, images, show)
         recordings = tuple(thinned(one, images.frame_stride) for one in recordings)
     # The clients compute a frozen trunk's features of their frames themselves.
-    series = make_series(corpus.recordings, protocol, images, trunk=None if federated else trunk, show=show)
+    series = unscaled_series(corpus.recordings, protocol, images, trunk=None if federated else trunk, show=show)
+    scales = {} if federated else own_scales(series, protocol)
+    series = scaled_series(series, protocol, scales)
     if not any(one.mask_T2.any() for one in series):
         raise InputError.of(
             str(corpus.path), found="no valid frame with a label", expected="labels that meet the features in time"
@@ -136,13 +151,14 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         feature_names=() if images else corpus.feature_names,
         synthetic=corpus.synthetic,
         folds=folds,
-        splits=tuple(_split(fold, series, with_statistics=protocol.scaling == "train") for fold in folds),
-        num_features=TRUNK_FEATURES if images else len(corpus.feature_names),
+        splits=tuple(_split(fold, series, protocol.scaling) for fold in folds),
+        num_features=TRUNK_FEATURES if images else num_inputs(protocol.scaling, len(corpus.feature_names)),
         trunk=trunk,
         joined=shares(corpus),
         feature_line="" if images else corpus.feature_line,
         remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
+        own_scales=scales,
         raters=tuple(
             None if federated else raters_of(recording.raters, ratings_of(recording, protocol), one.mask_T2)
             for recording, one in zip(recordings, series, strict=True)
@@ -166,15 +182,16 @@ def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None
             show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")
 
 
-def _split(fold: Fold, series: Sequence[AnySeries], *, with_statistics: bool) -> FoldSplit:
+def _split(fold: Fold, series: Sequence[AnySeries], scaled_by: str) -> FoldSplit:
     def indices(people: Sequence[str]) -> tuple[int, ...]:
         return tuple(index for index, one in enumerate(series) if one.participant in people)
 
     train = indices(fold.train)
     scaling: Mapping[str, Any] = {}
     of_train = [one for index in train if isinstance(one := series[index], Series)]
-    if with_statistics and of_train:  # images are normalised by the trunk's own constants
-        mean, sd = statistics([one.features_TF[one.valid_T] for one in of_train])
+    if scaled_by in ("train", "both") and of_train:  # images are normalised by the trunk's own constants
+        rows = [one.features_TF[one.valid_T] for one in of_train]
+        mean, sd = over_people(of_train) if scaled_by == "both" else statistics(rows)
         scaling = {"mean_F": mean.astype(np.float32), "sd_F": sd.astype(np.float32)}
     return FoldSplit(
         train=train,

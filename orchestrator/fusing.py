@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from models.ccc import Moments, ccc
 from orchestrator import prediction_table
-from orchestrator.baseline import fit_ridge
 from orchestrator.corpora.clock import clock_of, time_column
 from orchestrator.corpora.clocks import Seen, check_clock, check_clocks
 from orchestrator.corpora.column_files import read_columns
@@ -27,6 +26,7 @@ from orchestrator.corpora.table import rows_by_recording
 from orchestrator.corpora.time_units import ASSUMED, Unit
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
+from orchestrator.evaluation.baselines import ridge_weights
 from orchestrator.files import JsonObject, write_json
 from orchestrator.run_folder import PREDICTIONS_TABLE, new_folder
 
@@ -226,7 +226,7 @@ def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:
     if len(rows) < MIN_FRAMES:
         found = f"{len(rows)} frames with {DIMENSIONS[d]} and all inputs outside fold {fold}"
         raise InputError.of("fuse", found=found, expected=f"at least {MIN_FRAMES}: inputs that meet in time")
-    return fit_ridge(rows, gold)
+    return ridge_weights(rows, gold)
 
 
 def _record(model: tuple[Floats, float], runs: Sequence[Path]) -> JsonObject:

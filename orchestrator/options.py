@@ -11,7 +11,7 @@ from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMIS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
 from orchestrator.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
-from orchestrator.protocols import PROTOCOLS
+from orchestrator.protocols import PROTOCOLS, SCALINGS
 from tune_spaces.catalogue import method_names
 from tune_spaces.method import hyper_parameters
 
@@ -155,7 +155,11 @@ protocol_options = _all(
     click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
     click.option("--gold", type=click.Choice(GOLD), help="Gold standard of the raters; the paper's is mean."),
     click.option("--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."),
-    click.option("--scaling", type=click.Choice(["participant", "train", "none"]), help="Whose statistics scale."),
+    click.option(
+        "--scaling",
+        type=click.Choice(SCALINGS),
+        help="Whose statistics scale; both: the person's, which go in beside what they scale.",
+    ),
     click.option("--loss", type=click.Choice(["mse", "ccc"]), help="Training loss; the paper's is mse."),
     click.option("--windows-a-step", type=POSITIVE, help="Windows of one optimiser step; the paper is silent."),
 )

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 
 from models.sizes import cell_of
+from orchestrator import label_levels
 from orchestrator.dataset import Dataset
 from orchestrator.launch import Launch
 from orchestrator.plan import Plan, Trial, describe, size_of
@@ -24,13 +25,15 @@ def announce(plan: Plan, dataset: Dataset) -> str:
         lines.append("preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)")
     lines += [
         f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
-        f" {dataset.num_frames} frames, {corpus.features} features, {corpus.path}",
+        f" {dataset.num_frames} frames, {len(dataset.feature_names) or corpus.features} features, {corpus.path}",
         *([f"features  {dataset.feature_line}"] if dataset.feature_line else []),
         *([f"joined    {dataset.joined}"] if dataset.joined else []),
         f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
         f" {protocol.windows_a_step} windows a step {protocol.order}, seed {plan.seed}",
     ]
+    if protocol.scaling == "both":
+        lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")
     lines += _images(plan) + _federation(plan)
     if protocol.optimistic:
         lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
@@ -71,6 +74,9 @@ def _remarks(plan: Plan, dataset: Dataset) -> list[str]:
     lines = [f"corpus    {remark}" for remark in dataset.remarks[:SHOWN_REMARKS]]
     if len(dataset.remarks) > SHOWN_REMARKS:
         lines.append(f"corpus    and {len(dataset.remarks) - SHOWN_REMARKS} more: data check tells all")
+    labels = label_levels.record(dataset, plan.protocol)
+    if labels and labels.warning:
+        lines.append(f"labels    WARNING: {labels.warning}")
     longest = max(trial.hparams.sequence_length for trial in plan.trials)
     short = dataset.shorter_than(longest)
     if short:

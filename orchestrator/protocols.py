@@ -8,6 +8,7 @@ PAPER_FOLDS = 8  # section IV.D
 # The paper gives neither; ours.
 DEFAULT_WINDOWS_A_STEP = 8
 DEFAULT_ORDER = "shuffled"
+SCALINGS = ("participant", "train", "none", "both")
 INNER_SHARE = 0.2  # strict: the share of the training participants that chooses epoch and configuration
 
 
@@ -21,7 +22,7 @@ class Protocol:
     gold: str  # mean | median | ccc-centred | ewe
     label_decimals: int | None  # the gold standard is rounded to so many decimals
     label_delay_seconds: float  # labels are moved earlier by this reaction lag of the raters
-    scaling: str  # participant | train | none
+    scaling: str  # one of SCALINGS
     loss: str  # mse | ccc
     target: str  # frame | window-mean
     partial_window: str  # pad | drop
@@ -88,5 +89,11 @@ STRICT = Protocol(
     optimistic=False,
     joining="tapered",
 )
+
+
+def num_inputs(scaling: str, num_features: int) -> int:
+    """Count what a network takes in of features: with `both` each comes with the person's own mean and deviation."""
+    return 3 * num_features if scaling == "both" else num_features
+
 
 PROTOCOLS = {protocol.name: protocol for protocol in (DESCRIBED, PUBLISHED, STRICT)}

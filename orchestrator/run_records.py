@@ -228,6 +228,19 @@ class PersonScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelVarianceRecord:
+    """By dimension the figures of evaluation.label_variance.LabelVariance, None with fewer than two labelled people.
+
+    `warning`: what a run says where its scaling takes away what most labels consist of.
+    """
+
+    valence: Mapping[str, float | int] | None
+    arousal: Mapping[str, float | int] | None
+    warning: str | None = None
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCounts:
     """How many configurations ended how; `stopped` by the scheduler."""
 
@@ -272,6 +285,9 @@ class Summary:
     trials: TrialCounts | None = None
     federation: FederationRecord | None = None
     mlflow: Mapping[str, str | None] = field(default_factory=dict)
+    # Why a baseline has no scores, by its name. None: of a search before these two were recorded.
+    baseline_left_out: Mapping[str, str] | None = field(default=None, metadata={OPTIONAL: "baseline_left_out"})
+    label_variance: LabelVarianceRecord | None = field(default=None, metadata={OPTIONAL: "baseline_left_out"})
     newer: Newer = field(default_factory=dict)
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from orchestrator import measures, model_card, prediction_table, results
+from orchestrator import label_levels, measures, model_card, prediction_table, results
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.csv_text import protected
 from orchestrator.dataset import Dataset, Outline
@@ -41,6 +41,7 @@ from orchestrator.run_records import (
     TrialCounts,
     TrialResult,
 )
+from orchestrator.search_baselines import Measured
 from orchestrator.trial_files import read_artefact
 from tune_spaces.method import hyper_parameters
 
@@ -54,7 +55,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
     *,
     status: str,
     tracking: Mapping[str, str],
-    ridge: Mapping[str, float],
+    baselines: Measured,
 ) -> Summary:
     """Return the summary of a run; in `summary.json` every key is always there."""
     found = outcome.results
@@ -87,7 +88,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
             )
             for key, one in intervals.items()
         },
-        baseline={"ridge": dict(ridge)},
+        baseline=baselines.scores,
         rater_agreement=agreement(dataset.raters, [split.held_out for split in dataset.splits]),
         raters=_raters(dataset),
         folds=tuple(_reported(result, k) for k, result in enumerate(results.reported_by_fold(found, plan.protocol))),
@@ -105,6 +106,8 @@ def build(  # noqa: PLR0913 - what a summary is made of
         # Without the rounds one by one, which are the configuration's own.
         federation=replace(best.federation, by_round=None) if best and best.federation else None,
         mlflow={key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
+        baseline_left_out=baselines.left_out,
+        label_variance=label_levels.record(dataset, plan.protocol),
     )
 
 

@@ -5,7 +5,7 @@ Shapes: T time steps of a recording, F features, S pixels of a side, 2 = valence
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from orchestrator.protocols import Protocol
 from orchestrator.trunk import Trunk
 
 Floats = NDArray[np.float32]
+Wide = NDArray[np.float64]
 AnySeries = Series | FrameSeries
+Scales = Mapping[str, tuple[Wide, Wide]]  # by participant mean and deviation (F,) of the features
 
 
 def thinned(recording: Recording, stride: int) -> Recording:
@@ -45,14 +47,28 @@ def make_series(
 ) -> tuple[AnySeries, ...]:
     """Return one series a recording, in order, scaled by participant where the protocol says so.
 
+    With scaling `both` a frame has 3 F features: z-scores, and the person's own means and deviations.
     With `images` of frames, opened from the cache or decoded into it; where their `trunk` is frozen of its features.
     """
+    series = unscaled_series(recordings, protocol, images, trunk=trunk, show=show)
+    return scaled_series(series, protocol, own_scales(series, protocol))
+
+
+def unscaled_series(
+    recordings: Sequence[Recording],
+    protocol: Protocol,
+    images: ImageOptions | None,
+    *,
+    trunk: Trunk | None = None,
+    show: Show | None = None,
+) -> tuple[AnySeries, ...]:
+    """Return what `make_series` scales."""
     if images is None:
-        return _scaled([_feature_series(one, protocol) for one in recordings], protocol)
+        return tuple(_feature_series(one, protocol) for one in recordings)
     frames = [_frame_series(thinned(one, images.frame_stride), protocol, images) for one in recordings]
     if trunk is None or not trunk.frozen:
         return tuple(frames)
-    return _scaled(frozen_series(frames, trunk, show), protocol)
+    return frozen_series(frames, trunk, show)
 
 
 def _feature_series(recording: Recording, protocol: Protocol) -> Series:
@@ -97,28 +113,71 @@ def ratings_of(recording: Recording, protocol: Protocol) -> Floats:
     return delayed(recording.ratings, recording.time, protocol.label_delay_seconds)
 
 
-def _scaled(series: Sequence[Series], protocol: Protocol) -> tuple[Series, ...]:
-    """Standardise each participant by the mean and spread over all of that person's valid frames."""
-    if protocol.scaling != "participant":
-        return tuple(series)
-    of_person = {
-        person: statistics([one.features_TF[one.valid_T] for one in series if one.participant == person])
-        for person in {one.participant for one in series}
+def own_scales(series: Sequence[AnySeries], protocol: Protocol) -> Scales:
+    """Return mean and deviation (F,) over all valid frames of each participant; empty where nobody is scaled by them.
+
+    A column that never moves has deviation 0. Images are normalised by the trunk's own constants.
+    """
+    features = [one for one in series if isinstance(one, Series)]
+    if protocol.scaling not in ("participant", "both"):
+        return {}
+    return {
+        person: own_statistics([one.features_TF[one.valid_T] for one in features if one.participant == person])
+        for person in {one.participant for one in features}
     }
-    made = []
+
+
+def scaled_series(series: Sequence[AnySeries], protocol: Protocol, scales: Scales) -> tuple[AnySeries, ...]:
+    """Standardise each participant who has a scale; with scaling `both` the scale's columns go in beside."""
+    made: list[AnySeries] = []
     for one in series:
-        mean, sd = of_person[one.participant]
-        scaled = np.where(one.valid_T[:, None], (one.features_TF - mean) / sd, 0.0).astype(np.float32)
-        made.append(dataclasses.replace(one, features_TF=scaled))
+        if isinstance(one, Series) and one.participant in scales:
+            mean, sd = scales[one.participant]
+            scaled = (one.features_TF - mean) / divisors(sd)
+            if protocol.scaling == "both":
+                scaled = beside_statistics(scaled, mean, sd)
+            scaled = np.where(one.valid_T[:, None], scaled, 0.0).astype(np.float32)
+            made.append(dataclasses.replace(one, features_TF=scaled))
+        else:
+            made.append(one)
     return tuple(made)
 
 
-def statistics(blocks: Sequence[Floats]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation (F,) over the rows of all blocks; 1 for a column that never moves."""
+def beside_statistics(scaled: Wide, mean: Wide, sd: Wide) -> Wide:
+    """Put a person's means and deviations, each (F,) or (T, F), beside the z-scores of every frame: (T, 3 F)."""
+    return np.concatenate([scaled, *(np.broadcast_to(one, scaled.shape) for one in (mean, sd))], axis=1)
+
+
+def over_people(series: Sequence[Series]) -> tuple[Wide, Wide]:
+    """Return mean and divisor (3 F,) of the inputs of scaling `both`, each person with a valid frame weighing the same.
+
+    The z-scores, of mean 0 and deviation 1 in every person, stay as they are.
+    """
+    rows = {one.participant: one.features_TF[one.valid_T][0] for one in series if one.valid_T.any()}
+    width = series[0].features_TF.shape[1]
+    mean, sd = statistics([np.array(list(rows.values()), dtype=np.float32).reshape(-1, width)])
+    mean[: width // 3], sd[: width // 3] = 0.0, 1.0
+    return mean, sd
+
+
+def own_statistics(blocks: Sequence[Floats]) -> tuple[Wide, Wide]:
+    """Return mean and standard deviation (F,) over the rows of all blocks; 0 for a column that never moves."""
     rows = np.nan_to_num(np.concatenate(blocks).astype(np.float64), nan=0.0)
     if not len(rows):
-        return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+        return np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
     mean, sd = rows.mean(axis=0), rows.std(axis=0)
-    # A column that never moves tells nothing; dividing by 1 leaves it at zero instead of blowing up its rounding.
-    still = sd <= 1e-7 * np.abs(mean)
-    return mean, np.where(still, 1.0, sd)
+    return mean, np.where(sd <= 1e-7 * np.abs(mean), 0.0, sd)
+
+
+def divisors(sd: Wide) -> Wide:
+    """Return what features are divided by: 1 for a column that never moves.
+
+    Such a column tells nothing; dividing by 1 leaves it at zero instead of blowing up its rounding.
+    """
+    return np.where(sd > 0, sd, 1.0)
+
+
+def statistics(blocks: Sequence[Floats]) -> tuple[Wide, Wide]:
+    """Return mean and divisor (F,) over the rows of all blocks; 1 for a column that never moves."""
+    mean, sd = own_statistics(blocks)
+    return mean, divisors(sd)

@@ -1,14 +1,20 @@
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from orchestrator.baseline import ridge
 from orchestrator.corpora.recording import Corpus, Recording
-from orchestrator.dataset import make_dataset
+from orchestrator.dataset import Dataset, make_dataset
 from orchestrator.errors import InputError
 from orchestrator.protocols import DESCRIBED, STRICT
+from orchestrator.search_baselines import measure
+
+
+def ridge(dataset: Dataset) -> Mapping[str, float]:
+    return measure(dataset).scores["ridge"]
+
 
 THREE_FOLDS = dataclasses.replace(DESCRIBED, num_folds=3)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import exit_codes, measures, results
 from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.plan import Plan, describe
 from orchestrator.results import Outcome
 from orchestrator.run_records import Failure, Summary, TrialResult
@@ -104,12 +105,23 @@ def _print_score(console: "Console", summary: Summary) -> None:
             f"own      CCC valence {federation.own_ccc_valence:.3f}, arousal {federation.own_ccc_arousal:.3f}"
             " of the clients' own networks, on the last fifth of their recordings, which they did not train on"
         )
-    ridge = summary.baseline["ridge"]
-    if not ridge:
-        return
-    console.print(
-        f"ridge    CCC valence {ridge['ccc_valence']:.3f}, arousal {ridge['ccc_arousal']:.3f} on the same folds"
-    )
+    for line in baseline_lines(summary):
+        console.print(line)
+
+
+def baseline_lines(summary: Summary) -> list[str]:
+    """Return a line for each baseline: what it scores; then the reasons why others were left out."""
+    lines = []
+    for name, scores in summary.baseline.items():
+        if scores:
+            title = BASELINES[name].title if name in BASELINES else name
+            words = ", ".join(f"{dimension} {scores[f'ccc_{dimension}']:.3f}" for dimension in DIMENSIONS)
+            lines.append(f"{name:15} CCC {words} on the same folds: {title}")
+    left_out = summary.baseline_left_out or {}
+    for why in dict.fromkeys(left_out.values()):
+        names = ", ".join(name for name, own in left_out.items() if own == why)
+        lines.append(f"left out        {names}: {why}")
+    return lines
 
 
 def _interval(summary: Summary, key: str) -> str:

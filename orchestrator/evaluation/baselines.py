@@ -6,7 +6,6 @@ moments of frames and of window means by person. None is of the paper. Shapes: T
 rows of training, M made features, 2 = valence and arousal.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,8 +21,18 @@ DIMENSIONS = ("valence", "arousal")
 ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen by cross-validation among the training rows
 # Ours: bounds the time of what makes many columns. Neighbouring frames say nearly the same: evenly taken ones lose
 # little.
-MAX_ROWS = 10_000
-BOOSTING = {"max_iter": 100, "learning_rate": 0.1, "early_stopping": False, "random_state": 0}  # ours
+MAX_ROWS = 4_000
+LEAST_FREEDOM = 1e-12  # of a row that decides its own prediction: rounding must not make it 0
+# Ours: small trees on 63 bins take a tenth of the time of the library's own choices.
+BOOSTING = {
+    "max_iter": 60,
+    "learning_rate": 0.15,
+    "max_leaf_nodes": 8,
+    "max_bins": 63,
+    "early_stopping": False,
+    "random_state": 0,
+}
+COLUMNS_PER_FEATURE = {"none": 0, "frames": 1, "windows": 9, "person": 4}
 
 
 class Labelled(Protocol):
@@ -98,19 +107,42 @@ def fit_mean(rows: Array, gold: Array) -> Callable[[Array], Array]:
     return lambda features: np.full(len(features), value)
 
 
-def fit_ridge(rows: Array, gold: Array) -> Callable[[Array], Array]:
-    """Fit ridge regression on standardised columns, the penalty by generalised cross-validation among the rows."""
+def fit_plain_ridge(rows: Array, gold: Array) -> Callable[[Array], Array]:
+    """Fit ridge regression on columns as the search scales them; the penalty as `ridge_weights` chooses it."""
     if len(rows) < 2:
         return fit_mean(rows, gold)
-    from sklearn.linear_model import RidgeCV
+    coefficients, bias = ridge_weights(rows, gold)
+    return lambda features: np.asarray(features @ coefficients + bias)
 
+
+def fit_ridge(rows: Array, gold: Array) -> Callable[[Array], Array]:
+    """Fit ridge regression on columns that are standardised among the rows; the penalty as `ridge_weights` chooses."""
+    if len(rows) < 2:
+        return fit_mean(rows, gold)
     mean, sd = rows.mean(axis=0), rows.std(axis=0)
     sd = np.where(sd > 1e-7 * np.abs(mean), sd, 1.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # near-singular columns at the smallest penalties are what penalties are for
-        model = RidgeCV(alphas=ALPHAS).fit((rows - mean) / sd, gold)
-    coefficients, bias = np.asarray(model.coef_), float(model.intercept_)
+    coefficients, bias = ridge_weights((rows - mean) / sd, gold)
     return lambda features: np.asarray((features - mean) / sd @ coefficients + bias)
+
+
+def ridge_weights(rows: Array, gold: Array) -> tuple[Array, float]:
+    """Fit gold (N,) on rows (N, M) as they are: coefficients (M,) and the intercept, which is not penalised.
+
+    Of the penalties the one of the least mean squared error of each row left out, which needs no further fit: the
+    residual over 1 - h, h the row's leverage (Golub, Heath and Wahba 1979, doi 10.1080/00401706.1979.10489751). Equal
+    to scikit-learn's RidgeCV, in a quarter of its time where there are many columns.
+    """
+    wide, penalties = rows.astype(np.float64), np.array(ALPHAS)
+    mean, level = wide.mean(axis=0), float(gold.mean(dtype=np.float64))
+    centred, residual = wide - mean, gold.astype(np.float64) - level
+    squared, axes = np.linalg.eigh(centred.T @ centred)
+    turned = centred @ axes
+    shrunk = 1.0 / (np.maximum(squared, 0.0)[:, None] + penalties)
+    weights = (turned.T @ residual)[:, None] * shrunk
+    kept = np.maximum(1.0 - 1.0 / len(wide) - turned**2 @ shrunk, LEAST_FREEDOM)
+    errors = (((residual[:, None] - turned @ weights) / kept) ** 2).mean(axis=0)
+    coefficients = axes @ weights[:, int(np.argmin(errors))]
+    return coefficients, float(level - mean @ coefficients)
 
 
 def fit_boosting(rows: Array, gold: Array) -> Callable[[Array], Array]:
@@ -129,7 +161,7 @@ BASELINES: Mapping[str, Baseline] = {
     one.name: one
     for one in (
         Baseline(name="mean", title="mean of the training people", features="none", fit=fit_mean),
-        Baseline(name="ridge", title="ridge on frames", features="frames", fit=fit_ridge),
+        Baseline(name="ridge", title="ridge on frames", features="frames", fit=fit_plain_ridge),
         Baseline(name="ridge-windows", title="ridge on windows of 1, 4, 10 s", features="windows", fit=fit_ridge),
         Baseline(
             name="ridge-person",
@@ -140,7 +172,7 @@ BASELINES: Mapping[str, Baseline] = {
         ),
         Baseline(
             name="boosting-person",
-            title="gradient boosting with a person's mean, minimum, maximum",
+            title="boosting with a person's mean, minimum, maximum",
             features="person",
             fit=fit_boosting,
             own_scale=True,
@@ -173,6 +205,11 @@ def run_baseline(
         }
         folds.append(held_out(series, traces, window_length))
     return folds
+
+
+def num_columns(kind: str, num_features: int) -> int:
+    """Count the columns that `features_of` makes of so many features."""
+    return COLUMNS_PER_FEATURE[kind] * num_features
 
 
 def features_of(kind: str, series: Sequence[Labelled], times: Sequence[NDArray[np.float64]]) -> list[Array]:

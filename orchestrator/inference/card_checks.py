@@ -20,7 +20,7 @@ from orchestrator.corpora.read_options import options_of_card
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.plan import ImageOptions
-from orchestrator.protocols import Protocol
+from orchestrator.protocols import SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
 
 CARD_BYTES = 32 << 20  # ours: a card of 20,000 features and 23 folds has 20 MB
@@ -33,7 +33,7 @@ _KINDS = {"F32": 4, "I64": 8}
 def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> None:
     """Look at everything that is used later; raises ValueError, KeyError or TypeError with the reason."""
     _check_choices(card, protocol, images)
-    width = _num_features(card, images)
+    width = num_features_of(card, protocol, images)
     folds, scaling = card["folds"], card["scaling"]
     _check(isinstance(folds, list) and len(folds) > 0, f"folds {_shown(folds)}")
     _check(len(scaling["folds"]) == len(folds), f"{len(folds)} folds, {len(scaling['folds'])} with a scaling")
@@ -43,7 +43,7 @@ def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None
         if one is not None:
             _check_scaling(one, width)
     trained_trunk = images is not None and images.backbone == "trained"
-    needed = protocol.scaling == "train" and not trained_trunk
+    needed = protocol.scaling in ("train", "both") and not trained_trunk
     _check(not needed or None not in scaling["folds"], "scaling by the training people without their statistics")
     _check_labels(card.get("labels"), len(folds))
     _check_reading(card)
@@ -57,11 +57,14 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
         _check_hparam(one, card["hparams"])
     for name in ("epochs", "num_folds", "windows_a_step"):
         _whole(name, getattr(protocol, name), 1, 2**31)
-    for name in ("name", "gold", "scaling", "loss", "target", "partial_window", "order", "epoch_choice"):
+    for name in ("name", "gold", "loss", "target", "partial_window", "order", "epoch_choice"):
         value = getattr(protocol, name)
         _check(isinstance(value, str), f"protocol's {name} {_shown(value)}, expected a word")
     joining = protocol.joining
     _check(joining in JOININGS, f"protocol's joining {_shown(joining)}, expected one of {', '.join(JOININGS)}")
+    scaling = protocol.scaling
+    _check(scaling in SCALINGS, f"protocol's scaling {_shown(scaling)}, expected one of {', '.join(SCALINGS)}")
+    _check(images is None or scaling != "both", "a model of images that is scaled by both")
     delay = protocol.label_delay_seconds
     _check(_is_number(delay), f"label_delay_seconds {_shown(delay)}, expected a number")
     hz = card.get("hz")
@@ -104,11 +107,12 @@ def _check_reading(card: JsonObject) -> None:
         raise ValueError(str(error)) from error
 
 
-def _num_features(card: JsonObject, images: ImageOptions | None) -> int:
+def num_features_of(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> int:
+    """Count what the recurrent network takes in; ValueError if the card's features are no names."""
     features = card["features"]
     _check(_are(features, str), f"features {_shown(features)}, expected names")
     _check(images is not None or len(features) > 0, "no features")
-    return TRUNK_FEATURES if images else len(features)
+    return TRUNK_FEATURES if images else num_inputs(protocol.scaling, len(features))
 
 
 def _check_scaling(one: JsonObject, width: int) -> None:

@@ -112,6 +112,7 @@ def _spec(model: SavedModel, folds: tuple[int, ...]) -> Exported:
         width = model.num_features
         kinds = {
             "participant": "standardised by each person's own mean and deviation",
+            "both": "standardised by each person's own mean and deviation, then all those means, then the deviations",
             "train": "as measured; scaled inside by the training people",
             "none": "as measured",
         }

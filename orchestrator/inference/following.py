@@ -30,7 +30,7 @@ from orchestrator.inference.defaults import SYNTHETIC_LINE
 from orchestrator.inference.predicting import reading_for
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.inference.writing import number, seconds
-from orchestrator.training_data import statistics
+from orchestrator.training_data import beside_statistics, divisors, own_statistics
 
 POLL_SECONDS = 0.05  # ours: a frame of OpenFace's at 20 a second
 HEADER = "time,valence,arousal,lag_seconds,look_ahead_frames"
@@ -212,7 +212,7 @@ class Stream:
         self._two_ways = cell_of(model.recipe.network).directions == 2
         splits = [model.split(fold) for fold in folds]
         self._scalings = [(split.mean_F, split.sd_F) for split in splits]
-        self._known = np.zeros((0, len(model.card["features"])), np.float32)  # the last frames, 0 where invalid
+        self._known = np.zeros((0, model.num_features), np.float32)  # the last frames, 0 where invalid
         self._valid = np.zeros(0, bool)
         self._time = np.zeros(0)
         self._read_at = np.zeros(0)
@@ -306,15 +306,26 @@ class Stream:
 class Scaler:
     """Scales a person's rows as they come; `text` says by what."""
 
-    def __init__(self, text: str, mean_F: Array | None = None, sd_F: Array | None = None, *, running: bool) -> None:
-        """Scale by fixed statistics, by those of what was seen, or (without either) not at all."""
-        self.text = text
+    def __init__(
+        self,
+        text: str,
+        mean_F: Array | None = None,
+        sd_F: Array | None = None,
+        *,
+        running: bool,
+        beside: bool = False,
+    ) -> None:
+        """Scale by fixed statistics, by those of what was seen, or (without either) not at all.
+
+        A deviation is 0 if the column never moves. With `beside` the statistics are further columns of every row.
+        """
+        self.text, self._beside = text, beside
         self._mean, self._sd, self._running = mean_F, sd_F, running
         self._count = 0
         self._sum = self._squares = np.zeros(0)
 
     def scale(self, features_NF: NDArray[np.float32], valid_N: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Give the rows (N, F) scaled, 0 where they are invalid; a row's statistics include no later one."""
+        """Give the rows (N, F), or (N, 3 F), scaled, 0 where invalid; a row's statistics include no later one."""
         known = np.where(valid_N[:, None], features_NF, 0.0).astype(np.float64)
         if self._running:
             mean, sd = self._statistics(known, valid_N)
@@ -322,7 +333,10 @@ class Scaler:
             mean, sd = self._mean, self._sd
         else:
             return known.astype(np.float32)
-        return np.where(valid_N[:, None], (known - mean) / sd, 0.0).astype(np.float32)
+        scaled = (known - mean) / divisors(sd)
+        if self._beside:
+            scaled = beside_statistics(scaled, mean, sd)
+        return np.where(valid_N[:, None], scaled, 0.0).astype(np.float32)
 
     def _statistics(self, known: Array, valid: NDArray[np.bool_]) -> tuple[Array, Array]:
         """Give mean and deviation (N, F) over all valid rows up to each."""
@@ -337,25 +351,29 @@ class Scaler:
         variance = np.maximum(squares / number - mean**2, 0.0)
         # As in training: a column that has not moved yet tells nothing.
         still = np.sqrt(variance) <= 1e-7 * np.abs(mean)
-        return mean, np.where(still, 1.0, np.sqrt(variance))
+        return mean, np.where(still, 0.0, np.sqrt(variance))
 
 
 def _scaler(model: SavedModel, wanted: Following, reading: Reading) -> Scaler:
     if model.images is not None:
         raise InputError.of("--follow", found="a model of images", expected="a model of features")
     kind = model.protocol.scaling
-    if wanted.scaling_from is not None and kind != "participant":
+    own = kind in ("participant", "both")
+    if wanted.scaling_from is not None and not own:
         found = f"beside a model that scales by {kind}"
         raise InputError.of("--scaling-from", found=found, expected="a model that scales by participant")
-    if kind != "participant":
+    if not own:
         return Scaler("by the training people" if kind == "train" else "none", running=False)
+    beside = kind == "both"
     if wanted.scaling_from is None:
-        return Scaler("by the frames seen so far: the first ones mean little (--scaling-from FILE)", running=True)
+        return Scaler(
+            "by the frames seen so far: the first ones mean little (--scaling-from FILE)", running=True, beside=beside
+        )
     earlier = read_feature_files(wanted.scaling_from, model.card["features"], reading, model.read_options)
     known = [one.features[np.isfinite(one.features).all(axis=1)] for one in earlier.recordings]
     if not sum(map(len, known)):
         raise InputError.of("--scaling-from", found="no valid frame", expected="an earlier recording of the person")
-    return Scaler(f"by {wanted.scaling_from}", *statistics(known), running=False)
+    return Scaler(f"by {wanted.scaling_from}", *own_statistics(known), running=False, beside=beside)
 
 
 def _look_ahead(model: SavedModel, wanted: Following) -> int:

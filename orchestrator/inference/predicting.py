@@ -195,8 +195,9 @@ def _lines(
         ends = "{:g} to {:g}".format(*model.read_options.label_range)
         lines.append(f"labels    were from {ends} in training and mapped: predictions are from -1 to 1")
     scaling = model.protocol.scaling
-    if scaling == "participant" and not model.recipe.trunk:
-        lines.append("scaling   by each person's own mean and deviation over the frames given")
+    if scaling in ("participant", "both") and not model.recipe.trunk:
+        beside = ", which go in beside them" if scaling == "both" else ""
+        lines.append(f"scaling   by each person's own mean and deviation over the frames given{beside}")
     return tuple(lines)
 
 

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
-from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json, sha256_of
-from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights
+from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights, num_features_of
 from orchestrator.model_card import CARD_FORMAT
 from orchestrator.plan import ImageOptions, Trial
 from orchestrator.protocols import Protocol
@@ -59,7 +58,7 @@ class SavedModel:
     @property
     def num_features(self) -> int:
         """What the recurrent network takes in."""
-        return TRUNK_FEATURES if self.images else len(self.card["features"])
+        return num_features_of(self.card, self.protocol, self.images)
 
     @property
     def name(self) -> str:
@@ -166,11 +165,10 @@ def _read(folder: Path) -> SavedModel:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         found = f"a damaged card ({type(error).__name__}: {error})"
         raise InputError.of(str(card_path), found=found, expected=UNDAMAGED) from error
-    num_features = TRUNK_FEATURES if images else len(card["features"])
     model = SavedModel(
         folder=folder,
         card=card,
-        weights=_weights(weights_path, card, recipe, num_features),
+        weights=_weights(weights_path, card, recipe, num_features_of(card, protocol, images)),
         recipe=recipe,
         protocol=protocol,
         images=images,

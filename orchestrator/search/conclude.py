@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
 from orchestrator.search.endings import SearchEnded
 from orchestrator.search.progress import Observer
+from orchestrator.search_baselines import Measured
 from orchestrator.tracking.tracker import Tracker, tracking_identity
 from orchestrator.trial_files import read_failures, read_results
 
@@ -47,7 +47,7 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
     output: Path,
     observer: Observer,
     tracker: Tracker,
-    ridge: Mapping[str, float],
+    baselines: Measured,
     end: str | None,
 ) -> RunOutcome:
     """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None."""
@@ -58,7 +58,7 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         status = _status(plan, outcome, end)
         remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
-        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, ridge=ridge)
+        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=baselines)
         write_json(output / SUMMARY_FILE, content.to_json())
     figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])

@@ -12,7 +12,6 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from orchestrator import baseline
 from orchestrator.dataset import Dataset
 from orchestrator.errors import doing
 from orchestrator.json_records import newer_keys
@@ -30,6 +29,7 @@ from orchestrator.search import repair
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome, conclude
 from orchestrator.search.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
+from orchestrator.search_baselines import measure
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.trial_files import read_results, set_aside_damaged
 
@@ -66,7 +66,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOut
         tracker.start()
         observer = Observer(plan, folder, read_results(folder, uids), tracker.changed)
         _say_newer(observer)
-        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baseline.ridge(dataset))
+        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, measure(dataset))
         ended: SearchEnded | None = None
         try:
             end = _search(plan, dataset, scratch, spoilt, observer)

@@ -11,12 +11,12 @@ from models.windows import Series
 from orchestrator.evaluation import baselines
 from orchestrator.evaluation.baselines import BASELINES, HeldOut, run_baseline
 from orchestrator.evaluation.windowed import of_person, of_windows
-from orchestrator.scoring import fold_scores
+from orchestrator.measures import FoldMoments, of_fold
 
 FRAMES = 80
 
 
-TIMES = np.arange(FRAMES) / 10
+TIMES = np.arange(FRAMES, dtype=np.float64) / 10
 SPLITS = [
     FoldSplit(train=(2, 3, 4, 5), validation=(0, 1), held_out=(0, 1)),
     FoldSplit(train=(0, 1, 4, 5), validation=(2, 3), held_out=(2, 3)),
@@ -88,7 +88,7 @@ def test_what_is_left_has_the_shape_of_a_trials(name: str) -> None:
     expected = Moments.of(first.traces[0][:, 0], series[0].gold_T2[:, 0])
     assert one.to_list() == pytest.approx(expected.to_list())
     assert first.windows["P0"]["valence"].n == 3
-    scores = fold_scores(first.frames, first.windows)
+    scores = of_fold(FoldMoments(frames=first.frames, windows=first.windows))
     assert scores["num_frames_valence"] == 2 * FRAMES
 
 
@@ -199,7 +199,7 @@ def test_no_label_to_train_on_predicts_zero() -> None:
 def test_statistics_over_time_are_those_of_the_frames_around() -> None:
     """Against numpy, frame by frame; without a valid frame near by they are 0."""
     generator = np.random.default_rng(0)
-    time = 3.0 + np.arange(90) * 0.13
+    time = 3.0 + np.arange(90, dtype=np.float64) * 0.13
     valid = generator.random(90) > 0.2
     valid[40:55] = False
     features = np.where(valid[:, None], generator.normal(5.0, 1.0, size=(90, 2)), 0.0)
@@ -231,3 +231,19 @@ def test_a_person_is_described_over_all_recordings() -> None:
     assert made[0].tolist() == [[1.0, 2.0, 1.0, 3.0], [9.0, 2.0, 1.0, 3.0]]
     assert made[1].tolist() == [[3.0, 2.0, 1.0, 3.0]]
     assert made[2].tolist() == [[0.0, 0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("shape", [(60, 3), (30, 40), (12, 20)])
+@pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
+def test_ridge_is_that_of_scikit_learn(shape: tuple[int, int], noise: float) -> None:
+    """Coefficients, intercept and the chosen penalty; one column twice, and more columns than rows."""
+    from sklearn.linear_model import RidgeCV
+
+    generator = np.random.default_rng(1)
+    rows = 3.0 + generator.normal(size=shape)
+    rows[:, 1] = rows[:, 0]
+    gold = rows[:, 0] - rows[:, 2] + noise * generator.normal(size=len(rows))
+    coefficients, intercept = baselines.ridge_weights(rows, gold)
+    expected = RidgeCV(alphas=baselines.ALPHAS).fit(rows, gold)
+    assert coefficients == pytest.approx(expected.coef_, rel=1e-6, abs=1e-9)
+    assert intercept == pytest.approx(expected.intercept_, rel=1e-6, abs=1e-9)

@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator import baseline, launch, summary
+from orchestrator import launch, search_baselines, summary
 from orchestrator.choices import DataOptions, Request
 from orchestrator.corpora.synthetic import synthesize
 from orchestrator.files import JsonObject, read_json, write_json
@@ -67,7 +67,7 @@ def run(method: str, folder: Path) -> Path:
         Outcome(results=read_results(output / TRIALS_FOLDER, [trial.uid for trial in plan.trials]), failures=()),
         status="finished",
         tracking={"tracking_uri": "sqlite:////nowhere.db", "experiment_id": "1", "run_id": "ab" * 16},
-        ridge=baseline.ridge(ready.dataset),
+        baselines=search_baselines.measure(ready.dataset),
     )
     write_json(output / SUMMARY_FILE, content.to_json())
     return output

@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
+import torch
 
 from models.networks import build
 from orchestrator import model_card
@@ -56,9 +56,9 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
         result = make_result("a" * 12, [0.1] * FOLDS, [0.5] * FOLDS)
         length = LENGTH if images is None else 4
         hparams = HParams(learning_rate=1e-3, hidden_size=6, sequence_length=length, num_layers=2)
-        best = replace(result, network=network, hparams=hparams)
+        best = dataclasses.replace(result, network=network, hparams=hparams)
         trunk = "resnet18" if images and images.backbone == "trained" else None
-        weights = {}
+        weights: dict[str, torch.Tensor] = {}
         for fold in range(FOLDS):
             model = build(
                 network, num_features=dataset.num_features, hidden_size=6, num_layers=2, seed=fold, trunk=trunk

@@ -45,7 +45,9 @@ def test_the_exportable_form_computes_the_same(network: str) -> None:
     assert (models[0](x) - expected).abs().max() > 1e-3  # the mean is of different models
 
 
-@pytest.mark.parametrize(("network", "scaling"), [("rnn", "none"), ("bigru", "participant"), ("bilstm", "train")])
+@pytest.mark.parametrize(
+    ("network", "scaling"), [("rnn", "none"), ("bigru", "participant"), ("bigru", "both"), ("bilstm", "train")]
+)
 def test_features(network: str, scaling: str, small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
     model = open_model(str(make_model(small_corpus, network=network, scaling=scaling)))
     for kind, run in RUN.items():
@@ -95,7 +97,8 @@ def check_card(path: Path, model: SavedModel) -> None:
         found = json.loads(entry.value)
     assert found["card"] == dict(model.card)
     assert found["folds"] == [0, 1]
-    assert found["input"].startswith("float32 (windows, frames, 40)")
+    width = 120 if model.protocol.scaling == "both" else 40
+    assert found["input"].startswith(f"float32 (windows, frames, {width})")
 
 
 def test_what_differs_is_not_written(

@@ -126,12 +126,13 @@ def test_two_directions_wait_for_what_comes_after(small_corpus: Path, make_model
         np.testing.assert_allclose(found[frame, 1:3], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("scaling", ["participant", "both"])
 def test_a_person_s_scaling_is_what_was_seen_so_far_or_an_earlier_recording(
-    small_corpus: Path, make_model: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scaling: str, small_corpus: Path, make_model: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import dataclasses
 
-    folder = make_model(small_corpus, network="rnn")
+    folder = make_model(small_corpus, network="rnn", scaling=scaling)
     names = open_model(str(folder)).card["features"]
     path, other = tmp_path / "live.csv", tmp_path / "earlier.csv"
     path.write_text("".join(lines_of(names)))

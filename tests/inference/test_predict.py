@@ -193,11 +193,17 @@ def test_centring_needs_its_statistics(small_corpus: Path, make_model: Make) -> 
         predicted(folder, small_corpus, Wishes(centre=True))
 
 
-def test_the_training_people_s_scaling_is_the_fold_s_own(small_corpus: Path, make_model: Make) -> None:
-    folder = make_model(small_corpus, scaling="train")
+@pytest.mark.parametrize("scaling", ["train", "both"])
+def test_the_training_people_s_scaling_is_the_fold_s_own(scaling: str, small_corpus: Path, make_model: Make) -> None:
+    folder = make_model(small_corpus, scaling=scaling)
     trace = predicted(folder, small_corpus).traces[0]
     model = open_model(str(folder))
     series = make_series(open_corpus(small_corpus).recordings[:1], model.protocol, None)
+    assert (
+        model.num_features
+        == series[0].features_TF.shape[1]
+        == len(model.card["features"]) * (1 + 2 * (scaling == "both"))
+    )
     windows = cut(series, LENGTH)
     (fold,) = trace.folds
     index = windows.of_series([0])

@@ -120,6 +120,7 @@ LIES: dict[str, dict[str, Any]] = {
     "folds a number": {"folds": 10**6},
     "a million folds": {"folds": [{"held_out": []}] * 10**6, "scaling": {"kind": "none", "folds": [None] * 10**6}},
     "scaling by nothing": {"protocol": "train"},
+    "an unknown scaling": {"protocol": "sideways"},
     "labels text": {"labels": [{"mean": ["a", "b"], "sd": [1, 1]}] * FOLDS},
     "hz text": {"hz": "fast"},
     "synthetic text": {"synthetic": "no"},
@@ -144,8 +145,8 @@ def test_a_card_that_lies_is_refused_before_anything_is_built(
     folder = make_model(small_corpus)
     card = json.loads((folder / "card.json").read_text())
     changes = LIES[lie]
-    if changes.get("protocol") == "train":
-        changes = {"protocol": {**card["protocol"], "scaling": "train"}}
+    if isinstance(changes.get("protocol"), str):
+        changes = {"protocol": {**card["protocol"], "scaling": changes["protocol"]}}
     change(folder, **changes)
 
     def built(*_: object, **__: object) -> None:
@@ -158,6 +159,16 @@ def test_a_card_that_lies_is_refused_before_anything_is_built(
     assert str(folder) in problem.where
     assert len(str(problem)) < 500
     assert "\n" not in str(problem)
+
+
+@pytest.mark.parametrize("scaling", ["train", "both"])
+def test_a_scaling_by_the_training_people_needs_their_statistics(
+    scaling: str, small_corpus: Path, make_model: Make
+) -> None:
+    folder = make_model(small_corpus, scaling=scaling)
+    change(folder, scaling={"kind": scaling, "folds": [None] * FOLDS})
+    with pytest.raises(InputError, match="scaling by the training people without their statistics"):
+        open_model(str(folder))
 
 
 def test_files_that_would_fill_the_memory_are_refused(small_corpus: Path, make_model: Make) -> None:
