@@ -56,18 +56,20 @@ def measures(searches: Sequence[Search]) -> Table:
     return Table(
         name="measures",
         title="What the CCC is of, and the ceiling",
-        caption="The same predictions, scored by frame (± standard deviation over the folds; 95 % bootstrap interval "
-        "over participants), by window means (as the published code reports), and as the mean of the participants' own "
-        "CCC. Ridge: linear regression on single frames. Ceiling: mean CCC of a rater with the mean of the others, on "
-        "the same frames and folds; share: CCC of frames ÷ ceiling.",
+        caption="The same predictions, scored by frame (± standard deviation over the folds; 95 % interval over "
+        "participants), by window means (as the published code reports), and as the mean of the participants' own CCC. "
+        "Ridge: linear regression on single frames. Raters: what a prediction's CCC with the mean of the raters can "
+        "reach, the root of that mean's reliability, by fold; share: CCC of frames ÷ ceiling; one rater: mean CCC of a "
+        "rater with the mean of the others, which is no ceiling.",
         columns=[
             Column(key="method", heading="Method", numeric=False),
             Column(key="protocol", heading="Protocol", numeric=False),
             Column(key="dimension", heading="Dimension", numeric=False),
             *(column for measure in in_table() for column in _columns_of(measure)),
             Column(key="ridge", heading="ridge"),
-            Column(key="raters", heading="raters", group="ceiling"),
-            Column(key="share", heading="share", group="ceiling"),
+            Column(key="ceiling", heading="ceiling", group="raters"),
+            Column(key="share", heading="share", group="raters"),
+            Column(key="raters", heading="one rater", group="raters"),
         ],
         rows=rows,
     )
@@ -76,7 +78,8 @@ def measures(searches: Sequence[Search]) -> Table:
 def _measures_of(search: Search, dimension: str) -> list[Cell]:
     summary = summary_of(search)
     frame = from_summary(search, f"ccc_{dimension}")
-    ceiling = cells.ours((summary.rater_agreement or {}).get(dimension))
+    facts = (summary.raters or {}).get(dimension)
+    ceiling = cells.ours(facts.ceiling.value if facts is not None and facts.ceiling is not None else None)
     share = cells.missing()
     if frame.value is not None and ceiling.value is not None and ceiling.value > 0:
         share = cells.ours(frame.value / ceiling.value, digits=2)
@@ -89,6 +92,7 @@ def _measures_of(search: Search, dimension: str) -> list[Cell]:
         cells.ours(ridge, source=(search.run_id, f"ridge_ccc_{dimension}"), absent=cells.DASH),
         ceiling,
         share,
+        cells.ours((summary.rater_agreement or {}).get(dimension)),
     ]
 
 

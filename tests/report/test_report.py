@@ -157,7 +157,8 @@ def test_a_nested_search_of_one_network_has_the_summarys_score_in_table_two(
 
 
 def test_the_ceiling_is_the_raters_and_unknown_for_a_federation(synthetic: Page, synthetic_store: Store) -> None:
-    agreement = read_summary(synthetic_store.outputs["units"])["rater_agreement"]
+    summary = read_summary(synthetic_store.outputs["units"])
+    agreement, raters = summary["rater_agreement"], summary["raters"]
     rows = {
         (row["protocol"].text, row["dimension"].text, "data-value" in row["raters"].attributes): row
         for row in synthetic.tables["measures"].rows
@@ -167,7 +168,9 @@ def test_the_ceiling_is_the_raters_and_unknown_for_a_federation(synthetic: Page,
     for dimension in ("valence", "arousal"):
         row = rows[described, dimension, True]
         assert row["raters"].value == agreement[dimension]
-        assert row["share"].value == row["frame"].value / agreement[dimension]
+        assert row["ceiling"].value == raters[dimension]["ceiling"]["value"] > agreement[dimension]
+        assert row["share"].value == row["frame"].value / raters[dimension]["ceiling"]["value"]
+        assert rows[described, dimension, False]["ceiling"].text == "not recorded"
         assert rows[described, dimension, False]["raters"].text == "not recorded"  # fl-au
 
 
