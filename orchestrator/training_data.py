@@ -136,8 +136,8 @@ def scaled_series(series: Sequence[AnySeries], protocol: Protocol, scales: Scale
             scaled = (one.features_TF - mean) / divisors(sd)
             if protocol.scaling == "both":
                 scaled = beside_statistics(scaled, mean, sd)
-            features_TF = np.where(one.valid_T[:, None], scaled, 0.0).astype(np.float32)
-            made.append(dataclasses.replace(one, features_TF=features_TF))
+            shown = np.where(one.valid_T[:, None], scaled, 0.0).astype(np.float32)
+            made.append(dataclasses.replace(one, features_TF=shown))
         else:
             made.append(one)
     return tuple(made)
