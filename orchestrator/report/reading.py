@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 import numpy as np
 
 from orchestrator import measures
+from orchestrator.evaluation.participants import spread
 from orchestrator.measures import number
 from orchestrator.paper import METHOD_NAMES, METHOD_ORDER
 from orchestrator.protocols import PROTOCOLS, Protocol
@@ -127,7 +128,7 @@ def _nested_scores(ranked: Sequence[TrialResult], protocol: Protocol) -> dict[st
         values = [number(trial.folds[k].scores.get(key)) for k, trial in enumerate(chosen)]
         found = [value for value in values if value is not None]
         scores[key] = float(np.mean(found)) if found else None
-        scores[f"{key}_{measures.SPREAD}"] = float(np.std(found)) if found else None
+        scores[f"{key}_{measures.SPREAD}"] = spread(found)
     return scores
 
 

@@ -176,7 +176,7 @@ def test_units_and_limits_are_the_plan_s_the_card_s_and_the_summary_s(store: str
     plan = load_plan(tmp_path / "run")
     assert (plan.corpus.time_unit, plan.corpus.limits) == ({"annotations": "ms"}, {"rows": 1000})
     assert plan.corpus.reading == reading
-    best = {**make_result("a" * 12, [0.1] * 2, [0.5] * 2), "network": "rnn", "hparams": {}}
+    best = make_result("a" * 12, [0.1] * 2, [0.5] * 2)
     card = model_card.build(plan, ready.dataset, best, weights_sha256="0" * 64)
     assert (card["corpus"]["time_unit"], card["corpus"]["limits"]) == ({"annotations": "ms"}, {"rows": 1000})
     assert "read" not in card["corpus"]
