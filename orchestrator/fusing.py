@@ -27,6 +27,7 @@ from orchestrator.corpora.time_units import ASSUMED, Unit
 from orchestrator.corpora.tracks import is_synthetic
 from orchestrator.errors import InputError
 from orchestrator.evaluation.baselines import ridge_weights
+from orchestrator.evaluation.participants import spread
 from orchestrator.files import JsonObject, write_json
 from orchestrator.run_folder import PREDICTIONS_TABLE, new_folder
 
@@ -247,7 +248,7 @@ def _scores(recordings: Sequence[Joined], predictions: Sequence[Floats]) -> Json
         values = [ccc(by_fold[fold]) for fold in sorted(by_fold)]
         scores |= {
             f"ccc_{dimension}": float(np.mean(values)),
-            f"ccc_{dimension}_sd": float(np.std(values)),
+            f"ccc_{dimension}_sd": spread(values),
             f"ccc_{dimension}_folds": values,
         }
     return scores

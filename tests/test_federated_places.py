@@ -59,7 +59,7 @@ def test_at_a_fifth_of_a_gpu_five_processes_work_at_a_time(records: dict[str, di
     assert group[1:] == [{"CPU": 0.05, "GPU": 0.2}] * 5
     # All five were there before the first of them worked, and nobody else ever was.
     for task in ("__init__", "pid", "work"):
-        assert record["at_work"][f"House.{task}"] == 5, task
+        assert record["at_work"][f"ClientProcess.{task}"] == 5, task
     federation = read_summary(record["output"])["federation"]
     assert (federation["clients"], federation["failures"]) == (PEOPLE, 0)
 

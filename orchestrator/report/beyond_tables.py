@@ -23,15 +23,18 @@ FAILURES_SHOWN = 20
 TRIAL_COUNTS = ("finished", "failed", "stopped")
 
 
+def _shows_ends(measure: Measure) -> bool:
+    """Tell whether the table has room for a measure's interval: that of the first one; all are in summary.json."""
+    return measure.key == in_table()[0].key and "interval" in measure.over_folds
+
+
 def _columns_of(measure: Measure) -> Iterator[Column]:
     """Yield the columns of a measure: itself, the ends of its interval, its difference to another one."""
     assert measure.column is not None
     yield Column(key=measure.column, heading=measure.heading, group=measure.group)
-    if "interval" in measure.over_folds:
-        # The first measure's keep the keys that they had when it was the only one.
-        prefix = "" if measure.column == "frame" else f"{measure.column}_"
-        yield Column(key=f"{prefix}{LOW}", heading="from", group=measure.group)
-        yield Column(key=f"{prefix}{HIGH}", heading="to", group=measure.group)
+    if _shows_ends(measure):
+        yield Column(key=LOW, heading="from", group=measure.group)
+        yield Column(key=HIGH, heading="to", group=measure.group)
     if measure.difference_to is not None:
         other = measure_of(measure.difference_to)
         yield Column(key=f"{measure.column}_difference", heading=f"− {other.column}s", group=measure.group)
@@ -40,7 +43,7 @@ def _columns_of(measure: Measure) -> Iterator[Column]:
 def _cells_of(measure: Measure, search: Search, dimension: str) -> Iterator[Cell]:
     key = f"{measure.key}_{dimension}"
     yield from_summary(search, key)
-    if "interval" in measure.over_folds:
+    if _shows_ends(measure):
         yield from (from_summary(search, f"{key}_{end}") for end in (LOW, HIGH))
     if measure.difference_to is not None:
         yield cells.difference(from_summary(search, key), from_summary(search, f"{measure.difference_to}_{dimension}"))

@@ -225,7 +225,7 @@ def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkey
     assert check_cluster(20, **shape) == expected
     assert bundles_for(20, **shape)[1:] == [{"CPU": 0.01, "GPU": gpus}] * expected
     # Twenty processes that need not import torch: only their places matter here.
-    monkeypatch.setattr(actors, "House", StandIn)
+    monkeypatch.setattr(actors, "ClientProcess", StandIn)
     monkeypatch.setattr(actors, "assigned_device", print)
     people: Any = [SimpleNamespace(name=f"P{i}") for i in range(20)]
     executor = in_actors(**shape)(people, SimpleNamespace())  # type: ignore[arg-type]
