@@ -23,7 +23,7 @@ from orchestrator.search.local_ray import LOOPBACK, MARK, RAYS_PART, environment
 
 CONNECT_SECONDS = 5.0
 STORAGE_CHECK_SECONDS = 60.0
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 QUIET = {"log_to_driver": False, "logging_level": "ERROR"}
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean what the user meant
