@@ -5,11 +5,9 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from orchestrator.choices import DataOptions, Decided, Request, decide
 from orchestrator.corpora.facial_model import IDENTITY_DEFAULT
@@ -23,6 +21,7 @@ from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.synthetic import cached_synthetic
 from orchestrator.dataset import Dataset, make_dataset
 from orchestrator.errors import InputError, doing
+from orchestrator.files import JsonObject
 from orchestrator.frozen import Show
 from orchestrator.gather import Gather
 from orchestrator.plan import (
@@ -241,7 +240,7 @@ def _other_contents(plan: Plan, corpus: Corpus) -> InputError:
     )
 
 
-def _embedded(parameters: Mapping[str, Any]) -> Path:
+def _embedded(parameters: JsonObject) -> Path:
     """Return the embedded corpus that a plan names; InputError for parameters it does not have."""
     try:
         return cached_synthetic(**parameters)
@@ -250,14 +249,14 @@ def _embedded(parameters: Mapping[str, Any]) -> Path:
         raise InputError.of("the plan's corpus.embedded", found=found, expected="those of the run") from error
 
 
-def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict[str, Any] | None]:
+def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, JsonObject | None]:
     """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's.
 
     Of features action units are taken where nothing else was asked for; with `faces`, where none is used, all.
 
     The second value is what the embedded corpus is made with; None for the user's own.
     """
-    how: dict[str, Any] = {
+    how: JsonObject = {
         "corpus": data.corpus,
         "choice": FeatureChoice(patterns=data.features, units_only=not faces),
         "reading": data.reading,
@@ -265,7 +264,7 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
     }
     if data.path is not None:
         return open_corpus(data.path, **how), None
-    embedded: dict[str, Any] = {
+    embedded: JsonObject = {
         "participants": DEMO_PARTICIPANTS,
         "seconds": DEMO_SECONDS,
         "hz": DEMO_HZ,
@@ -277,7 +276,7 @@ def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, dict
 
 
 def refer(
-    corpus: Corpus, dataset: Dataset, embedded: dict[str, Any] | None, reading: Reading = AS_IT_IS
+    corpus: Corpus, dataset: Dataset, embedded: JsonObject | None, reading: Reading = AS_IT_IS
 ) -> CorpusReference:
     """Return what a plan remembers of its corpus."""
     return CorpusReference(

@@ -58,7 +58,7 @@ class CorpusReference:
     feature_names: tuple[str, ...] = ()  # that were chosen; of an older plan none is written: all
     time_unit: Mapping[str, str] | None = None  # that the user gave, of features and annotations
     limits: Mapping[str, int] | None = None  # of one file, where the user gave others than the defaults
-    read: Mapping[str, Any] | None = None  # what was read (`corpora.outline`); None: of before clocks were compared
+    read: JsonObject | None = None  # what was read (`corpora.outline`); None: of before clocks were compared
 
     @property
     def reading(self) -> Reading:

@@ -4,7 +4,7 @@ The contents' hash alone cannot tell files that were changed from files that a n
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.frame_rate import RATE_FILE
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
+from orchestrator.files import JsonObject
 
 
-def outline(corpus: Corpus) -> dict[str, Any]:
+def outline(corpus: Corpus) -> JsonObject:
     """Describe what was read, as values that JSON knows.
 
     `version`: of the way of reading; `files`: a hash of the files' bytes; then features, raters and recordings.
@@ -31,7 +32,7 @@ def outline(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def differences(then: Mapping[str, Any], corpus: Corpus) -> str:
+def differences(then: JsonObject, corpus: Corpus) -> str:
     """Say in words what differs between an outline and a corpus; "values" where no count tells it."""
     now = {**outline(corpus), "files": ""}
     texts = [_lists(then[key], now[key], key) for key in ("features", "raters")]
@@ -98,7 +99,7 @@ def _files(path: Path) -> Iterator[Path]:
             yield file
 
 
-def _recording(one: Recording) -> dict[str, Any]:
+def _recording(one: Recording) -> JsonObject:
     return {
         "frames": len(one.time),
         "times": [

@@ -7,10 +7,9 @@ Shapes: B windows, L frames, F features, S pixels of an image's side.
 import importlib.util
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from models.splits import FoldSplit
 from models.trunks import features_of, new_trunk
 from orchestrator.errors import InputError
 from orchestrator.extras import install_command
-from orchestrator.files import write_bytes
+from orchestrator.files import JsonObject, write_bytes
 from orchestrator.frozen import FROZEN_SEED
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.trunk import TRUNK
@@ -44,7 +43,7 @@ class Exported:
     shape: tuple[int | None, ...]
     input_text: str
     models_text: str
-    metadata: Mapping[str, Any]
+    metadata: JsonObject
 
 
 def check_available(kind: str) -> None:
@@ -160,7 +159,7 @@ def original(model: SavedModel, folds: tuple[int, ...], x: Tensor) -> Tensor:
     return total
 
 
-def _pt2(program: torch.export.ExportedProgram, metadata: Mapping[str, Any]) -> tuple[bytes, Runner]:
+def _pt2(program: torch.export.ExportedProgram, metadata: JsonObject) -> tuple[bytes, Runner]:
     file = io.BytesIO()
     torch.export.save(program, file, extra_files={CARD_JSON: json.dumps(metadata)})
     file.seek(0)
@@ -174,7 +173,7 @@ def _pt2(program: torch.export.ExportedProgram, metadata: Mapping[str, Any]) -> 
     return file.getvalue(), run
 
 
-def _onnx(program: torch.export.ExportedProgram, metadata: Mapping[str, Any]) -> tuple[bytes, Runner]:
+def _onnx(program: torch.export.ExportedProgram, metadata: JsonObject) -> tuple[bytes, Runner]:
     import onnxruntime
 
     made = torch.onnx.export(program, input_names=["x"], output_names=["valence_arousal"], dynamo=True, verbose=False)

@@ -23,13 +23,14 @@ from orchestrator.search.trial import TrialRun
 from orchestrator.trial_files import record_failure
 
 PLACEMENT_GRACE_SECONDS = 60.0
+Told = dict[str, Any]  # what a worker reports to Tune, and is configured with
 REPORT_SECONDS = 2.0  # a trial reports at most so often: Tune strains at many small results
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     """A Tune actor that works through trials; a failing trial is written down, it does not end the actor."""
 
-    def setup(self, config: dict[str, Any], dataset: Dataset, plan: Plan, trials_folder: str) -> None:
+    def setup(self, config: Told, dataset: Dataset, plan: Plan, trials_folder: str) -> None:
         """Take the first trial; the data set comes from the object store as read-only views."""
         torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
         keep_freed_memory()
@@ -39,7 +40,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.clients = _clients(plan.search)
         self._take(config["uid"])
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: Told) -> bool:
         """Take the next trial without a new process."""
         self._leave()
         self._take(new_config["uid"])
@@ -60,9 +61,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.uid = uid
         self.run: TrialRun | None = None
         self.epochs: Iterator[Epoch] = iter(())
-        self.last: dict[str, Any] = {"uid": uid, "epoch": 0, "trained": 0}
+        self.last: Told = {"uid": uid, "epoch": 0, "trained": 0}
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> Told:
         """Train for a while and report the last epoch; the last report of a trial says `done`."""
         try:
             with first_failure_told(self.trials_folder / self.uid):
@@ -70,9 +71,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             return {**self.last, **self._failed(error), "failed": True, "done": True}
 
-    def _failed(self, error: Exception) -> dict[str, Any]:
+    def _failed(self, error: Exception) -> Told:
         """Leave a record of the failure and begin afresh; return what the driver must be told of it."""
-        told: dict[str, Any] = {}
+        told: Told = {}
         if unwritable(error):
             # No fault of the configuration: not its failure, and its checkpoint stays.
             told["unwritable"] = _text(error)
@@ -83,7 +84,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.cleanup()
         return told
 
-    def _advance(self) -> dict[str, Any]:
+    def _advance(self) -> Told:
         if self.run is None:
             self.run = TrialRun(
                 self.trials[self.uid],
