@@ -8,7 +8,9 @@ Options have the command line's names (`--batch-size` is `batch_size`) and its c
 """
 
 import difflib
+import io
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -146,10 +148,12 @@ class Run:
         from orchestrator.cli_models import predict as command
         from orchestrator.inference.writing import COLUMNS
 
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()) as said:
             output = Path(folder) / "predictions.csv"
             _call(command, {"model": self.model, "input": str(source), "output": output, **options})
-            return pd.read_csv(output, dtype=dict.fromkeys(COLUMNS[:2], str)).fillna({"session": ""})
+            table = pd.read_csv(output, dtype=dict.fromkeys(COLUMNS[:2], str)).fillna({"session": ""})
+        table.attrs["notes"] = said.getvalue().splitlines()[:-1]  # the last line names the temporary file
+        return table
 
     def _file(self, name: str) -> Path:
         path = self.folder / name
@@ -159,18 +163,14 @@ class Run:
 
     def _search(self) -> "Search":
         from orchestrator.plan_file import load_plan
-        from orchestrator.report.evidence import FailedTrial, Search
+        from orchestrator.results import Outcome
+        from orchestrator.search.conclude import as_evidence
         from orchestrator.trial_files import read_failures, read_results
 
-        uids = [trial.uid for trial in load_plan(self.folder).trials]
-        trials, predictions = self.folder / TRIALS_FOLDER, self.folder / PREDICTIONS_TABLE
-        return Search(
-            plan=self.plan,
-            summary=self.summary,
-            trials=read_results(trials, uids),
-            failures=[FailedTrial(name=one.network, message=one.message) for one in read_failures(trials, uids)],
-            predictions=predictions if predictions.is_file() else None,
-        )
+        plan, trials = load_plan(self.folder), self.folder / TRIALS_FOLDER
+        uids = [trial.uid for trial in plan.trials]
+        outcome = Outcome(results=read_results(trials, uids), failures=read_failures(trials, uids))
+        return as_evidence(plan, self.summary, outcome, self.folder)
 
 
 def _row(record: FoldScore | PersonScore) -> JsonObject:

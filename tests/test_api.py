@@ -56,6 +56,8 @@ def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, 
     predicted = notebook["predicted"]
     assert list(predicted.columns) == ["participant", "session", "time", "valence", "arousal"]
     assert len(predicted) == 600
+    assert predicted.attrs["notes"][0].startswith("model ")
+    assert not [line for line in predicted.attrs["notes"] if "written to" in line]
     assert np.isfinite(predicted["valence"]).all()
     assert len(notebook["again"].predictions()) == 6 * 600
 

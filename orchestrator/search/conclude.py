@@ -60,7 +60,7 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=baselines)
         write_json(output / SUMMARY_FILE, content.to_json())
-    figure_files.write(_as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
+    figure_files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
     return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
@@ -74,7 +74,7 @@ def _plan_again(plan: Plan, output: Path) -> list[str]:
     return [f"{output / PLAN_FILE} had disappeared while the run went on, and was written again"]
 
 
-def _as_evidence(plan: Plan, content: Summary, outcome: Outcome, output: Path) -> Search:
+def as_evidence(plan: Plan, content: Summary, outcome: Outcome, output: Path) -> Search:
     """Return the search as a report sees it."""
     predictions = output / PREDICTIONS_TABLE
     return Search(
