@@ -12,8 +12,8 @@ from models.ccc import Moments, ccc, is_constant, mae, mse, pearson
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.evaluation.intervals import Interval, participant_interval, pooled_interval
 from orchestrator.evaluation.participants import has_constant_gold, participant_mean
+from orchestrator.evaluation.sums import PersonMoments
 
-PersonMoments = Mapping[str, Moments]  # dimension -> moments
 Value = float | int | bool | None  # None: there is no such value, as of a person whose gold standard is constant
 
 SPREAD, LOW, HIGH = "sd", "low", "high"  # suffixes of a measure's keys
@@ -202,7 +202,7 @@ COSTS: tuple[Cost, ...] = (
         title="training",
         meaning="of the best configuration, all folds, wall-clock",
         unit="s",
-        column="training_minutes",  # tracking_records.TRAINING_MINUTES
+        column="training_minutes",  # tracking.records.TRAINING_MINUTES
     ),
     Cost(key="search_seconds", title="search", meaning="of all configurations together", unit="s", of_search=True),
     Cost(key="model_size_mib", title="size", meaning="of one model, float32", unit="MiB", column="model_size_mib"),

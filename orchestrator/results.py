@@ -8,7 +8,7 @@ import numpy as np
 from orchestrator import measures
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.evaluation.intervals import Interval
-from orchestrator.evaluation.selection_correction import CHOICES, bbc_cv
+from orchestrator.evaluation.selection_correction import bbc_cv
 from orchestrator.measures import Value
 from orchestrator.protocols import Protocol
 from orchestrator.run_records import FINISHED, Failure, PersonScore, TrialResult
@@ -62,8 +62,7 @@ def corrected(results: Sequence[TrialResult], protocol: Protocol, *, seed: int) 
     if nested(protocol) or not finished:
         return {}
     chosen_too = protocol.epoch_choice == "best-on-held-out"
-    loss = protocol.loss if protocol.loss in CHOICES else "mse"
-    found = bbc_cv(finished, loss=loss, dimensions=DIMENSIONS, seed=seed, epoch_chosen_on_reported=chosen_too)
+    found = bbc_cv(finished, loss=protocol.loss, dimensions=DIMENSIONS, seed=seed, epoch_chosen_on_reported=chosen_too)
     return {f"ccc_corrected_{dimension}": one.interval for dimension, one in (found or {}).items()}
 
 

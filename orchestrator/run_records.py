@@ -11,9 +11,10 @@ from typing import Self
 
 from models.ccc import Moments
 from orchestrator import json_records, measures
+from orchestrator.evaluation.sums import PersonMoments
 from orchestrator.files import JsonObject
 from orchestrator.json_records import KEYS, OPTIONAL
-from orchestrator.measures import FoldMoments, PersonMoments, Value
+from orchestrator.measures import FoldMoments, Value
 from tune_spaces.method import HParams
 
 CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")  # of each epoch, means over the folds

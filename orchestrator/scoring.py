@@ -8,7 +8,8 @@ from models.ccc import Moments
 from orchestrator import measures
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.evaluation.participants import spread
-from orchestrator.measures import PersonMoments, Value
+from orchestrator.evaluation.sums import PersonMoments
+from orchestrator.measures import Value
 from orchestrator.run_records import FoldScore
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from models.ccc import Moments, ccc
 from models.splits import FoldSplit
 from models.windows import Series
+from orchestrator import measures, scoring
 from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.dataset import Dataset, Outline
 from orchestrator.evaluation import baselines
-from orchestrator.evaluation.baselines import BASELINES, Baseline, HeldOut
+from orchestrator.evaluation.baselines import BASELINES, Baseline
+from orchestrator.measures import FoldMoments
+from orchestrator.run_records import FoldScore
 from orchestrator.training_data import Scales
 
 # Ours, for one core of 2020: what is left out would take longer than this, or hold more numbers than that.
@@ -82,7 +84,12 @@ def _scores(baseline: Baseline, series: Sequence[Series], dataset: Dataset) -> d
         for shown, splits in parts
         for fold in baselines.run_baseline(baseline, shown, dataset.times, splits, window_length=1)
     ]
-    return {f"ccc_{dimension}": _mean_ccc(folds, dimension) for dimension in DIMENSIONS}
+    scored = [
+        FoldScore(fold=k, scores=measures.of_fold(FoldMoments(frames=fold.frames, windows=fold.windows)))
+        for k, fold in enumerate(folds)
+    ]
+    means = scoring.over_folds(scored)
+    return {key: float(means[key] or 0.0) for key in measures.headline_keys()}
 
 
 def _of_fold(series: Sequence[Series], split: FoldSplit) -> list[Series]:
@@ -93,13 +100,6 @@ def _of_fold(series: Sequence[Series], split: FoldSplit) -> list[Series]:
         dataclasses.replace(one, features_TF=np.where(one.valid_T[:, None], (one.features_TF - mean) / sd, 0.0))
         for one in series
     ]
-
-
-def _mean_ccc(folds: Sequence[HeldOut], dimension: str) -> float:
-    """Average over the folds that have a scored frame, as a search's own scores are; 0 without one."""
-    pooled = [sum((person[dimension] for person in fold.frames.values()), Moments.zero()) for fold in folds]
-    values = [ccc(moments) for moments in pooled if moments.n]
-    return float(np.mean(values)) if values else 0.0
 
 
 def _too_large(baseline: Baseline, series: Sequence[Series], *, folds: int) -> str | None:

@@ -6,7 +6,8 @@ import pytest
 from models.ccc import Moments
 from orchestrator import scoring
 from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.measures import FoldMoments, PersonMoments, ends, fold_keys, intervals, of_fold, of_person
+from orchestrator.evaluation.sums import PersonMoments
+from orchestrator.measures import FoldMoments, ends, fold_keys, intervals, of_fold, of_person
 from orchestrator.run_records import FoldScore
 
 

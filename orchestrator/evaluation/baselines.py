@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ccc import Moments, frame_moments, window_moments
+from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.evaluation.windowed import of_person, of_windows
 
 Array = NDArray[np.float64]
-DIMENSIONS = ("valence", "arousal")
 ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen by cross-validation among the training rows
 # Ours: bounds the time of what makes many columns. Neighbouring frames say nearly the same: evenly taken ones lose
 # little.

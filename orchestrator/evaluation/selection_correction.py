@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ccc import Moments
 from models.seeds import seed_for
 from orchestrator.evaluation.intervals import Interval
-from orchestrator.evaluation.sums import XX, XY, YY, Array, N, by_fold, ccc_of
+from orchestrator.evaluation.sums import XX, XY, YY, Array, N, PersonMoments, by_fold, ccc_of
 
 DRAWS = 1000  # ours; Tsamardinos et al. find 500 enough
 STEP = 1e-3  # ours: of the central difference that gives a person's influence on a fold's CCC
@@ -24,7 +23,6 @@ PERCENTILES = (2.5, 97.5)
 METHOD = "BBC-CV over people"
 CHOICES = ("mse", "ccc")  # what a validation loss can be
 
-PersonMoments = Mapping[str, Moments]  # dimension -> moments
 ConfigurationFolds = Sequence[Mapping[str, PersonMoments]]  # fold -> person -> dimension -> moments
 
 

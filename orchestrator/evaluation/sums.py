@@ -14,6 +14,7 @@ from models.ccc import CONSTANT_SHARE, Moments
 
 Array = NDArray[np.float64]
 Fold = Mapping[str, Moments]  # person -> moments of one dimension
+PersonMoments = Mapping[str, Moments]  # dimension -> moments of one person
 
 N, X, Y, XX, YY, XY, ABSOLUTE = range(7)
 

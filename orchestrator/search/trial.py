@@ -24,8 +24,9 @@ from models.training import Epoch, FoldsInTraining
 from orchestrator import measures, scoring
 from orchestrator.corpora.cache import remove
 from orchestrator.dataset import Dataset
+from orchestrator.evaluation.sums import PersonMoments
 from orchestrator.files import atomic, write_json
-from orchestrator.measures import FoldMoments, PersonMoments
+from orchestrator.measures import FoldMoments
 from orchestrator.plan import Plan, Trial, size_of
 from orchestrator.recipe import make_recipe
 from orchestrator.run_folder import (

@@ -7,7 +7,8 @@ requirements; the exported program and its MLmodel are therefore laid down as th
 import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -38,23 +39,13 @@ def download_model(run_id: str, folder: Path, tracking_uri: str | None) -> tuple
     uri = resolve_tracking_uri(tracking_uri)
     where = f"run {run_id} in {public_address(uri)}"
     client = _opened(uri)
-    try:
+    with _refused(uri, "--model", f"no {where}", expected="a run of this store"):
         names = bounded(lambda _: [one.path for one in client.list_artifacts(run_id)])
-    except TimeoutError as error:
-        raise _no_answer(uri, error) from error
-    except Exception as error:
-        found = f"no {where} ({one_line(str(error))})"
-        raise InputError.of("--model", found=found, expected="a run of this store") from error
     if MODEL_ARTIFACT not in names:
         expected = "a search's parent run: its configurations have no model of their own"
         raise InputError.of("--model", found=f"no {MODEL_ARTIFACT}/ in {where}", expected=expected)
-    try:
+    with _refused(uri, "--model", f"{MODEL_ARTIFACT}/ of {where}", expected="artifacts that can be fetched"):
         return bounded(lambda limit: _download(client, run_id, folder, limit)), uri
-    except TimeoutError as error:
-        raise _no_answer(uri, error) from error
-    except Exception as error:
-        found = f"{MODEL_ARTIFACT}/ of {where} ({one_line(str(error))})"
-        raise InputError.of("--model", found=found, expected="artifacts that can be fetched") from error
 
 
 def download_run(run_id: str, folder: Path, names: Sequence[str], tracking_uri: str | None) -> Path:
@@ -74,15 +65,22 @@ def download_run(run_id: str, folder: Path, names: Sequence[str], tracking_uri: 
                 client.download_artifacts(run_id, name, str(folder))
         return names[0] in there
 
-    try:
+    with _refused(uri, "load_run", f"no {where}", expected="a run of this store"):
         whole = bounded(fetch)
-    except TimeoutError as error:
-        raise _no_answer(uri, error) from error
-    except Exception as error:
-        raise InputError.of("load_run", found=f"no {where} ({one_line(str(error))})", expected="a run") from error
     if not whole:
         raise InputError.of("load_run", found=f"no {names[0]} in {where}", expected="a search's parent run")
     return folder
+
+
+@contextmanager
+def _refused(uri: str, where: str, found: str, *, expected: str) -> Iterator[None]:
+    """Turn what a store answers to a question into an InputError, and a store that does not answer in time."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise _no_answer(uri, error) from error
+    except Exception as error:
+        raise InputError.of(where, found=f"{found} ({one_line(str(error))})", expected=expected) from error
 
 
 def _download(client: "MlflowClient", run_id: str, folder: Path, limit: Limit) -> Path:
@@ -111,7 +109,7 @@ def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], ta
 
 
 def log_model(client: "MlflowClient", experiment_id: str, run_id: str, folder: Path, made: JsonObject) -> None:
-    """Log a run's `model.pt2` as a model of the experiment; `made` tells its input (tracking_records.model_export)."""
+    """Log a run's `model.pt2` as a model of the experiment; `made` tells its input (records.model_export)."""
     from mlflow.entities import LoggedModelOutput
 
     logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="affect")
