@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulated_people import WORLDS, World, as_windows, draw, folds_of
-from orchestrator.evaluation import agreement, intervals, repeats, selection_correction
-from orchestrator.evaluation.intervals import PARTICIPANT, POOLED
-from orchestrator.evaluation.sums import Array, by_fold, ccc_of
+from orchestrator.estimators import agreement, intervals, repeats, selection_correction
+from orchestrator.estimators.intervals import PARTICIPANT, POOLED
+from orchestrator.estimators.sums import Array, by_fold, ccc_of
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
 SEED = 0

@@ -51,7 +51,7 @@ class Side:
     """A process that does a round whenever it is asked to."""
 
     def __init__(self, python: str, arguments: Sequence[str], log: Path, windows_a_step: int) -> None:
-        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WINDOWS_A_STEP": str(windows_a_step)}
+        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WINDOWS_PER_STEP": str(windows_a_step)}
         environment = {**os.environ, **own}
         self._log = log
         with log.open("w") as errors:

@@ -37,13 +37,13 @@ RECIPE = Recipe(
     loss="mse",
     target="frame",
     partial_window="pad",
-    windows_a_step=int(os.environ.get("WINDOWS_A_STEP", DEFAULT_WINDOWS_A_STEP)),
+    windows_a_step=int(os.environ.get("WINDOWS_PER_STEP", DEFAULT_WINDOWS_A_STEP)),
     order="in-order",
     keep="last",
     trunk="resnet18",
     image_size=IMAGE_SIZE,
 )
-STEPS_A_CLIENT = -(-NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step)
+STEPS_PER_CLIENT = -(-NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step)
 # How Flower's clients are written: as its quickstart for PyTorch, in torch alone; rebuilt for every message but trained
 # by this project's function, with torch's default Adam; or with network and data kept and the fused Adam, as here.
 CLIENTS = ("quickstart", "rebuilt", "thrifty")

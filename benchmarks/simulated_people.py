@@ -47,7 +47,7 @@ WORLDS = {
 
 
 def folds_of(num_people: int, num_folds: int) -> NDArray[np.int64]:
-    """Number the fold of each person as `orchestrator.folds.make_folds` does."""
+    """Number the fold of each person as `orchestrator.data.folds.make_folds` does."""
     size, longer = divmod(num_people, num_folds)
     return np.repeat(np.arange(num_folds), [size + (k < longer) for k in range(num_folds)])
 

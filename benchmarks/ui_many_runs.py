@@ -24,17 +24,17 @@ from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from orchestrator.plan import grid_points  # noqa: E402 - found by the line before
+from orchestrator.planning.grid import grid_points  # noqa: E402
 from orchestrator.tracking.tracker import write_missing  # noqa: E402
 from tests.browser.conftest import opened_browser, served  # noqa: E402
-from tests.test_tracking import make_plan, make_result, make_summary  # noqa: E402
+from tests.tracking.test_tracker import make_plan, make_result, make_summary  # noqa: E402
 from tune_spaces import au  # noqa: E402
 
 BAR_SECONDS = 3.0
 NUM_FOLDS = 8
 NUM_EPOCHS = 10
 ROWS_OF_A_SCREEN = 15
-# Asked ten times a second, and hence quick to answer.
+# Asked ten times per second, and hence quick to answer.
 ROWS = "return document.querySelectorAll(`.ag-row a[href*='/runs/']`).length"
 AXES = "return [...document.querySelectorAll('svg text')].filter(one => one.textContent == 'hidden_size').length"
 PATIENCE_SECONDS = 120.0

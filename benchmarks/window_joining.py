@@ -15,9 +15,9 @@ from models.ccc import Moments, ccc, frame_moments
 from models.epochs import predict
 from models.training import FoldsInTraining, Recipe
 from models.windows import cut, merge
-from orchestrator.choices import DataOptions
-from orchestrator.dataset import make_dataset
-from orchestrator.launch import load_corpus
+from orchestrator.data.dataset import make_dataset
+from orchestrator.planning.launch import load_corpus
+from orchestrator.planning.request import DataOptions
 from orchestrator.protocols import DESCRIBED
 
 LENGTH = 200

@@ -120,7 +120,7 @@ def _trimmed(state: ServerState, updates: Sequence[Update], num_trimmed: int) ->
 
 
 def personalised(state: ServerState, updates: Sequence[Update]) -> ServerState:
-    """Keep one global network a client, the average of all clients' by similarity to it; ours after the paper.
+    """Keep one global network per client, the average of all clients' by similarity to it; ours after the paper.
 
     The paper names "n global weights for the n local machines", "weighted averages of the local machines", and
     no weights. Here client j counts for client i by exp(-d_ij^2 / s), d the distance of their updates, s the
@@ -158,7 +158,7 @@ def _similarities(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.flo
 
 
 def by_client(updates: Sequence[Update]) -> list[Update]:
-    """Put updates into an order that does not depend on their arrival."""
+    """Sort updates into an order that does not depend on their arrival."""
     assert updates, "nothing to aggregate"
     return sorted(updates, key=lambda update: update.client)
 
@@ -177,7 +177,7 @@ AGGREGATORS: dict[str, Aggregate] = {
 
 
 def aggregator_of(name: str) -> Aggregate:
-    """Look an aggregator up; ValueError with the known names."""
+    """Return the aggregator of this name; ValueError with the known names."""
     if name not in AGGREGATORS:
         raise ValueError(f"unknown aggregator {name!r}: expected one of {', '.join(AGGREGATORS)}")
     return AGGREGATORS[name]

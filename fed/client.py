@@ -21,10 +21,10 @@ from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epo
 from models.frames import FrameSeries
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
-from models.scored import Scored
-from models.scored import scored as scored_trace
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, scaled
+from models.trace_scores import Scored
+from models.trace_scores import scored as scored_trace
 from models.windows import Series, Windows, cut, merge
 
 # The paper's remark on n global models is tried on the last fifth of each client's own recordings; the share is ours.
@@ -137,7 +137,7 @@ class Site:
         self._layout: Layout | None = None
 
     def take(self, plan: LocalPlan) -> None:
-        """Turn to another configuration of the same clients; their series stay in memory."""
+        """Switch to another configuration of the same clients; their series stay in memory."""
         self._plan = plan
         self._windows = {}
         self._model = self._layout = None
@@ -185,7 +185,7 @@ class Site:
         return [scored_trace(trace, own[place], length) for place, trace in zip(job.series, traces, strict=True)]
 
     def layout(self, job: Job) -> Layout:
-        """Where the entries of the network lie."""
+        """Return where the entries of the network lie."""
         return self._resident(self._windows_of(job.client))[1]
 
     def _view(self, job: Job) -> tuple[Windows, Tensor]:

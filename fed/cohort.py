@@ -78,7 +78,7 @@ class Cohort:
 
 
 def described(executor: Executor, cohort: Cohort, deadline_seconds: float) -> Descriptions:
-    """Let every client read its data and tell its sizes; ClientFailed for the first that cannot."""
+    """Make every client read its data and return their sizes; ClientFailed for the first that cannot."""
     jobs = tuple(Job(fold=0, client=name, row=0, series=()) for name in cohort.names if name in cohort.participants)
     call = Call(kind="describe", number=0, jobs=jobs, deadline_seconds=deadline_seconds)
     (answer,) = executor.run(call)

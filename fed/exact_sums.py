@@ -140,7 +140,7 @@ def _total(weights: Sequence[int]) -> int:
 
 
 def _is_exact(grain: NDArray[np.int64], reach: Doubles) -> NDArray[np.bool_]:
-    """Say for every block whether no addition within these bounds can err."""
+    """Return for every block whether no addition within these bounds can err."""
     return np.asarray(reach < np.ldexp(1.0, 53 + grain))
 
 

@@ -81,7 +81,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """`run` yields one answer a fold, in any order of folds; `close` gives processes and memory back.
+    """`run` yields one answer per fold, in any order of folds; `close` gives processes and memory back.
 
     `run` never waits past the call's deadline by more than the time an executor needs to notice. `take` turns to
     another configuration of the same clients: whatever has been read or started stays.

@@ -66,5 +66,5 @@ class Federation:
         return max(1, math.ceil(self.quorum * num_clients - 1e-9))
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Give the fields for JSON, in the order of their declaration."""
+        """Return the fields for JSON, in the order of their declaration."""
         return asdict(self)

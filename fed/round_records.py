@@ -71,7 +71,7 @@ class ClientFailed(RuntimeError):  # noqa: N818 - it names what happened, as Sto
         self.traceback = failure.traceback
 
     def __str__(self) -> str:
-        """Say who, when and why, in one line."""
+        """Return who, when and why, in one line."""
         one = self.failure
         return f"client {one.client}, round {self.round}, fold {one.fold}: {one.kind}, {one.reason}"
 
@@ -89,7 +89,7 @@ class QuorumLost(RuntimeError):  # noqa: N818 - as above
         self.failures = tuple(failures)
 
     def __str__(self) -> str:
-        """Say what was missing, and every missing client with its reason."""
+        """Return what was missing, and every missing client with its reason."""
         missing = "; ".join(f"{one.client} {one.kind}: {one.reason}" for one in self.failures)
         return (
             f"round {self.round}, fold {self.fold}: quorum lost, {self.num_left} clients left and "

@@ -29,8 +29,8 @@ from models.ccc import ccc
 from models.epochs import Evaluation
 from models.losses import loss_of, target_of
 from models.recipe import Recipe
-from models.scored import Scored
 from models.splits import FoldSplit
+from models.trace_scores import Scored
 from models.training import Epoch, TrainingDiverged
 
 _LOG = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class FederatedFolds:
         return paper_seconds(self.rounds, [len(self._cohort.training(k)) for k in range(self.num_folds)])
 
     def close(self) -> None:
-        """Give the executor's processes and memory back; nothing can be trained or predicted afterwards."""
+        """Release the executor's processes and memory; nothing can be trained or predicted afterwards."""
         self._executor.close()
 
     def epochs(self) -> Iterator[Epoch]:
@@ -118,7 +118,7 @@ class FederatedFolds:
             yield epoch
 
     def chosen_epoch(self, fold: int) -> int:
-        """Tell the round whose weights score: the last, or the first of least validation loss."""
+        """Return the round whose weights score: the last, or the first of least validation loss."""
         if self.recipe.keep == "last" or not self.history:
             return len(self.history)
         losses = [epoch.validation_loss[fold] for epoch in self.history]

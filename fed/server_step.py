@@ -54,7 +54,7 @@ class Trained:
 
 
 def aggregated(state: ServerState, answer: Answer, gate: Mapping[str, Expected], aggregator: str) -> Trained:
-    """Turn a fold's answer into its next state; the old state where nobody is left."""
+    """Compute a fold's next state from its answer; the old state if nobody is left."""
     if aggregator in SUMMED:
         reports = [report for report in answer.values.values() if report.refused is None]
         refused = {r.client: r.refused for r in answer.values.values() if r.refused is not None}

@@ -162,7 +162,7 @@ def _places(weights: Floats, integers: Integers, layout: Layout) -> list[tuple[b
 
 
 def admit(update: Update, expected: Expected) -> str | None:
-    """Say why an update must not be added; None: it may.
+    """Return why an update must not be added; None: it may.
 
     It must come from the expected client, round and fold, fit the network by keys, shapes and types, count at
     least one sample, be finite, and lie within MAX_DISTANCE of the weights the client was sent.

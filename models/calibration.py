@@ -18,7 +18,7 @@ from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
 from models.sizes import TRUNK_FEATURES, TRUNK_PARAMETERS, cell_of, num_parameters
-from models.trunks import FRAMES_A_PASS, features_of, new_trunk
+from models.trunks import FRAMES_PER_PASS, features_of, new_trunk
 
 # Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
 # windows: short for the largest (the time a frame hardly depends on it).
@@ -35,7 +35,7 @@ TIMED_PIXELS = 400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds a frame in training without the optimiser and in validation; seconds a parameter of Adam."""
+    """Seconds a frame in training without the optimiser and in validation; seconds per parameter of Adam."""
 
     training_seconds: float
     validation_seconds: float
@@ -90,8 +90,8 @@ def _trunk_key(recipe: Recipe) -> tuple[str, int, int]:
 
 
 def _at_once(image_size: int) -> int:
-    """Frames to time at once; beyond FRAMES_A_PASS the time a frame hardly falls."""
-    return min(FRAMES_A_PASS, max(1, TIMED_PIXELS // min(image_size, TIMED_IMAGE_SIZE) ** 2))
+    """Frames to time at once; beyond FRAMES_PER_PASS the time a frame hardly falls."""
+    return min(FRAMES_PER_PASS, max(1, TIMED_PIXELS // min(image_size, TIMED_IMAGE_SIZE) ** 2))
 
 
 def _trunk_seconds(recipe: Recipe, timing: Timing, num_frames: int, num_folds: int) -> float:

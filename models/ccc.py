@@ -65,7 +65,7 @@ class Moments:
         )
 
     def to_list(self) -> list[float]:
-        """Give the fields in the order of their declaration, for JSON."""
+        """Return the fields in the order of their declaration, for JSON."""
         return list(astuple(self))
 
     @classmethod
@@ -105,7 +105,7 @@ def _within_one(value: float) -> float:
 
 
 def is_constant(m: Moments) -> bool:
-    """Say whether prediction or gold does not vary, or no frame is there: CCC and Pearson are 0 then."""
+    """Return whether prediction or gold does not vary, or no frame is there: CCC and Pearson are 0 then."""
     return min(_variances(m)) == 0.0
 
 

@@ -90,7 +90,7 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @contextmanager
 def taken_up(folder: Path) -> Iterator[None]:
-    """Turn what a checkpoint lacks, or has of another kind than `write` was given, into a CheckpointError."""
+    """Convert what a checkpoint lacks, or has of another kind than `write` was given, into a CheckpointError."""
     try:
         yield
     except CheckpointError:

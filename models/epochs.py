@@ -12,11 +12,11 @@ from models.ccc import Moments
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork
 from models.recipe import Recipe
-from models.trunks import FRAMES_A_PASS
+from models.trunks import FRAMES_PER_PASS
 from models.windows import Windows
 
 # Ours: evaluation wants large batches (8 small windows cost as much as 100) of bounded memory.
-FRAMES_A_BATCH = 16_384
+FRAMES_PER_BATCH = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def train_one_epoch(  # noqa: PLR0913, PLR0917 - everything an epoch depends on,
     recipe: Recipe,
     generator: torch.Generator,
 ) -> tuple[float, int]:
-    """Take one step for every `windows_a_step` of the windows `index_W`, in the recipe's order.
+    """Train with one step per `windows_a_step` of the windows `index_W`, in the recipe's order.
 
     Windows without a labelled frame take no part. Returns the sum of the loss over the compared elements and
     their number; a sum that is not finite says that training diverged.
@@ -77,7 +77,7 @@ def predict(model: AffectNetwork, windows: Windows, index_W: Tensor) -> Tensor:
     # Whole windows first: few batches mix them with padded ones.
     order_W = torch.argsort(windows.length_W[index_W], descending=True, stable=True)
     with torch.inference_mode():
-        frames = FRAMES_A_BATCH if windows.rows is None else FRAMES_A_PASS
+        frames = FRAMES_PER_BATCH if windows.rows is None else FRAMES_PER_PASS
         for rows_B in torch.split(order_W, max(1, frames // windows.length)):
             batch = windows.batch(index_W[rows_B])
             prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B, batch.valid_BL)

@@ -15,7 +15,7 @@ from torch._higher_order_ops.scan import scan
 
 from models.networks import AffectNetwork
 from models.recipe import NORMALISATIONS
-from models.recurrences import WEIGHTS_A_DIRECTION, Recurrence
+from models.recurrences import WEIGHTS_PER_DIRECTION, Recurrence
 from models.sizes import NUM_DIMENSIONS
 
 State = tuple[Tensor, ...]
@@ -86,7 +86,7 @@ class ExportableNetwork(nn.Module):
         return prediction_MN2.mean(0).reshape(x.shape[1], x.shape[0], NUM_DIMENSIONS).transpose(0, 1)
 
     def _features(self, x: Tensor) -> Tensor:
-        """Give the features of every frame to each model, (M, L, B, F), or (1, L, B, F) where they are the same."""
+        """Return the features of every frame to each model, (M, L, B, F), or (1, L, B, F) where they are the same."""
         if len(self.trunks):
             x_NI = (x.flatten(0, 1).to(torch.float32) / 255 - self.image_mean) / self.image_sd
             features = [trunk(x_NI).reshape(x.shape[0], x.shape[1], -1).transpose(0, 1) for trunk in self.trunks]
@@ -127,7 +127,7 @@ class _Layer(nn.Module):
             weights = [weight.detach() for weight in recurrence.parameters()]
             directions = 2 if recurrence.bidirectional else 1
             cells += [
-                weights[cell * WEIGHTS_A_DIRECTION : (cell + 1) * WEIGHTS_A_DIRECTION]
+                weights[cell * WEIGHTS_PER_DIRECTION : (cell + 1) * WEIGHTS_PER_DIRECTION]
                 for cell in range(layer * directions, (layer + 1) * directions)
             ]
         into, back, into_bias, back_bias = (torch.stack(tensors) for tensors in zip(*cells, strict=True))

@@ -67,12 +67,12 @@ class FrameSeries:
 
     @property
     def valid_T(self) -> NDArray[np.bool_]:
-        """True where a time step has a frame."""
+        """True if a time step has a frame."""
         return np.asarray(self.index_T != MISSING)
 
     @property
     def mask_T2(self) -> NDArray[np.bool_]:
-        """True where a time step has a frame and a label: what loss and score look at."""
+        """True if a time step has a frame and a label: what loss and score look at."""
         return self.valid_T[:, None] & np.isfinite(self.gold_T2)
 
 
@@ -104,7 +104,7 @@ class FrameRows:
         return int(self.frames[0].shape[1])
 
     def read(self, index_B: Tensor, series_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Copy the frames of some windows, uint8 (B, L, S, S, 3), 0 where there is none; and True where there is one.
+        """Copy the frames of some windows, uint8 (B, L, S, S, 3), 0 where there is none; and True if there is one.
 
         Both lie on the CPU. Nothing but these windows is read from the store.
         """

@@ -1,6 +1,6 @@
 """Masked losses and their targets; only labelled frames count (paper, section IV.B: mean squared error).
 
-Shapes: W windows, L window length, 2 = valence and arousal; a mask is True where a frame is labelled.
+Shapes: W windows, L window length, 2 = valence and arousal; a mask is True if a frame is labelled.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def _each_frame(prediction: Tensor, gold: Tensor, mask: Tensor) -> tuple[Tensor,
 
 
 def _window_means(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means over each window's labelled frames, (W, 2), with True where a window has any."""
+    """Means over each window's labelled frames, (W, 2), with True if a window has any."""
     count_W2 = mask_WL2.sum(1)
     at_least_one_W2 = count_W2.clamp(min=1)
     prediction_W2 = _masked(prediction_WL2, mask_WL2).sum(1) / at_least_one_W2
@@ -60,14 +60,14 @@ TARGETS: dict[str, Target] = {"frame": _each_frame, "window-mean": _window_means
 
 
 def loss_of(name: str) -> Loss:
-    """Look a loss up; ValueError with the known names."""
+    """Return the loss of this name; ValueError with the known names."""
     if name not in LOSSES:
         raise ValueError(f"unknown loss {name!r}: expected one of {', '.join(LOSSES)}")
     return LOSSES[name]
 
 
 def target_of(name: str) -> Target:
-    """Look a target up; ValueError with the known names."""
+    """Return the target of this name; ValueError with the known names."""
     if name not in TARGETS:
         raise ValueError(f"unknown target {name!r}: expected one of {', '.join(TARGETS)}")
     return TARGETS[name]

@@ -42,7 +42,7 @@ class AffectNetwork(nn.Module):
         normalisation: str = "half",
         batch_norm: str = "train",
     ) -> None:
-        """Put a freshly initialised head on the recurrence; the last two are as in `Recipe`."""
+        """Build the recurrence with a freshly initialised head; the last two are as in `Recipe`."""
         super().__init__()
         self.trunk = trunk
         self.recurrence = recurrence

@@ -84,6 +84,6 @@ class Recipe:
             raise ValueError(f"image_size must be at least {SMALLEST_IMAGE} pixels, found {self.image_size}")
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Give the fields for JSON, in the order of their declaration; those of images with a trunk only."""
+        """Return the fields for JSON, in the order of their declaration; those of images with a trunk only."""
         fields = asdict(self)
         return fields if self.trunk else {name: v for name, v in fields.items() if name not in TRUNK_FIELDS}

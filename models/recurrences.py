@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 Recurrence = nn.RNN | nn.GRU | nn.LSTM
 
-WEIGHTS_A_DIRECTION = 4  # input weights, recurrent weights, two biases, as torch.nn orders them
+WEIGHTS_PER_DIRECTION = 4  # input weights, recurrent weights, two biases, as torch.nn orders them
 
 
 def run(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) -> Tensor:
@@ -53,7 +53,7 @@ def _by_layers(recurrence: Recurrence, x_BLF: Tensor, length_B: Tensor | None) -
     length_B = torch.full((batch,), length) if length_B is None else length_B
     turned_LB = torch.where(step_L1 < length_B, length_B - 1 - step_L1, step_L1)
     weights: list[Tensor] = list(recurrence.parameters())
-    num_weights = WEIGHTS_A_DIRECTION * (2 if recurrence.bidirectional else 1)
+    num_weights = WEIGHTS_PER_DIRECTION * (2 if recurrence.bidirectional else 1)
     x_LBF = x_BLF.transpose(0, 1)
     for layer in range(recurrence.num_layers):
         inputs = [x_LBF, x_LBF[turned_LB, window_B]] if recurrence.bidirectional else [x_LBF]
@@ -70,7 +70,7 @@ def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: list[Tensor]) 
             torch.lstm(
                 x_LBF,
                 (zeros, zeros),
-                weights[d * WEIGHTS_A_DIRECTION : (d + 1) * WEIGHTS_A_DIRECTION],
+                weights[d * WEIGHTS_PER_DIRECTION : (d + 1) * WEIGHTS_PER_DIRECTION],
                 has_biases=True,
                 num_layers=1,
                 dropout=0.0,
@@ -81,7 +81,7 @@ def _layer(recurrence: Recurrence, inputs: list[Tensor], weights: list[Tensor]) 
             for d, x_LBF in enumerate(inputs)
         ]
     into_DGF, back_DGH, into_bias_DG, back_bias_DG = (
-        torch.stack(weights[kind::WEIGHTS_A_DIRECTION]) for kind in range(WEIGHTS_A_DIRECTION)
+        torch.stack(weights[kind::WEIGHTS_PER_DIRECTION]) for kind in range(WEIGHTS_PER_DIRECTION)
     )
     length, batch = inputs[0].shape[:2]
     x_DNF = torch.stack([x_LBF.flatten(0, 1) for x_LBF in inputs])

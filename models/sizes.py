@@ -29,7 +29,7 @@ CELLS = {
 
 
 def cell_of(network: str) -> Cell:
-    """Look a network up; ValueError with the known names."""
+    """Return the network of this name; ValueError with the known names."""
     if network not in CELLS:
         raise ValueError(f"unknown network {network!r}: expected one of {', '.join(CELLS)}")
     return CELLS[network]

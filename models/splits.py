@@ -51,7 +51,7 @@ def labelled_windows(windows: Windows, fold: int, purpose: str, series: tuple[in
 
 
 def scaled(windows: Windows, fold: int, split: FoldSplit) -> Windows:
-    """Give the same tensors with the fold's scaling; ValueError for a scaling that does not fit or divide."""
+    """Return the same tensors with the fold's scaling; ValueError for a scaling that does not fit or divide."""
     if split.mean_F is None or split.sd_F is None:
         if split.mean_F is not None or split.sd_F is not None:
             raise ValueError(f"fold {fold}: scaling needs both mean and standard deviation")

@@ -28,10 +28,10 @@ from models.frames import FrameSeries
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build_for
 from models.recipe import WEIGHTS_NONE, Recipe
-from models.scored import Scored
-from models.scored import scored as scored_trace
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, labelled_windows, scaled
+from models.trace_scores import Scored
+from models.trace_scores import scored as scored_trace
 from models.trunk_weights import digest_of
 from models.windows import Series, cut, merge
 
@@ -59,7 +59,7 @@ class TrainingDiverged(ArithmeticError):  # noqa: N818 - it names what happened,
         self.detail = detail
 
     def __str__(self) -> str:
-        """Say where and what."""
+        """Return where and what."""
         return f"fold {self.fold}, epoch {self.epoch}: training diverged, {self.detail}"
 
 
@@ -137,7 +137,7 @@ class FoldsInTraining:
             yield self.history[-1]
 
     def chosen_epoch(self, fold: int) -> int:
-        """Tell the epoch whose weights score: the last, or the first of least validation loss."""
+        """Return the epoch whose weights score: the last, or the first of least validation loss."""
         if self.recipe.keep == "last" or not self.history:
             return len(self.history)
         losses = [epoch.validation_loss[fold] for epoch in self.history]

@@ -48,7 +48,7 @@ class WeightsUnavailable(WeightsError):  # noqa: N818 - it names what happened
         self.reason = reason
 
     def __str__(self) -> str:
-        """Say what to do."""
+        """Return what to do."""
         return (
             f"ImageNet weights of ResNet18 are not at {self.path} and could not be fetched ({self.reason}). On a "
             f"connected machine download {IMAGENET_URL} and put it there, or name it: --weights FILE/{IMAGENET_FILE}; "
@@ -57,7 +57,7 @@ class WeightsUnavailable(WeightsError):  # noqa: N818 - it names what happened
 
 
 def load_trunk_weights(kind_or_path: str | Path, *, trunk: str = "resnet18") -> dict[str, Tensor] | None:
-    """Give what `--weights` asks for as a state dictionary of the trunk on the CPU; None for "none".
+    """Return what `--weights` asks for as a state dictionary of the trunk on the CPU; None for "none".
 
     "imagenet" comes from torch hub's cache, else from the network into it, within DOWNLOAD_SECONDS; anything else
     is a file, .pth or .pt (no pickled code is run) or .safetensors, with torchvision's names. A last layer in it

@@ -16,12 +16,12 @@ from models.sizes import TRUNK_FEATURES
 
 # Ours: frames that go through the trunk at once where no gradient is wanted, which bounds the memory (0.6 GB at 224
 # pixels); on one core of a CPU more are not faster.
-FRAMES_A_PASS = 64
+FRAMES_PER_PASS = 64
 
 
 # Ours, measured on one core (docs/benchmarks.md): a stage is faster with its channels last in memory where a map has
 # more than a sixth as many places as channels; the last stages of small images are faster without.
-CHANNELS_A_PLACE = 6
+CHANNELS_PER_PLACE = 6
 
 
 def _resnet18() -> nn.Module:
@@ -42,7 +42,7 @@ def _resnet18() -> nn.Module:
             for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
                 block = stage[0].conv1
                 side = -(-x_NCSS.shape[-1] // block.stride[0])
-                colours_last = x_NCSS.is_cuda or side * side * CHANNELS_A_PLACE > block.out_channels
+                colours_last = x_NCSS.is_cuda or side * side * CHANNELS_PER_PLACE > block.out_channels
                 x_NCSS = stage(x_NCSS if colours_last else x_NCSS.contiguous())
             features_NF: Tensor = self.avgpool(x_NCSS).flatten(1)
             return features_NF
@@ -75,7 +75,7 @@ def new_trunk(name: str, *, seed: int | None = None, weights: Mapping[str, Tenso
 
 
 def normalised(x_NSSC: Tensor, normalisation: str) -> Tensor:
-    """Turn bytes (N, S, S, C) into floats (N, C, S, S): over 255, minus the mean, over the deviation of each colour.
+    """Convert bytes (N, S, S, C) to floats (N, C, S, S): over 255, minus the mean, over the deviation of each colour.
 
     The colours stay last in memory, as the first convolutions want them.
     """
@@ -91,11 +91,11 @@ def features_of(trunk: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
     """Run a trunk over bytes (N, S, S, 3) or normalised floats (N, 3, S, S); gives float32 (N, F), also of no frame.
 
     On a GPU the trunk computes in bfloat16 (its weights stay float32), on a CPU in float32. Where neither
-    gradients nor a batch's statistics are wanted it goes through FRAMES_A_PASS frames at a time.
+    gradients nor a batch's statistics are wanted it goes through FRAMES_PER_PASS frames at a time.
     """
     if not len(x_NI):
         return torch.zeros(0, TRUNK_FEATURES, device=x_NI.device)
-    at_once = len(x_NI) if trunk.training or torch.is_grad_enabled() else FRAMES_A_PASS
+    at_once = len(x_NI) if trunk.training or torch.is_grad_enabled() else FRAMES_PER_PASS
     return torch.cat([_pass(trunk, part_NI, normalisation) for part_NI in torch.split(x_NI, at_once)])
 
 
@@ -115,7 +115,7 @@ def frame_features(  # noqa: PLR0913 - what the features depend on, and how they
     index_T: NDArray[np.int64],
     *,
     normalisation: str = "half",
-    batch: int = FRAMES_A_PASS,
+    batch: int = FRAMES_PER_PASS,
     device: str | torch.device = "cpu",
 ) -> NDArray[np.float32]:
     """Compute (T, 512) features once, for a frozen trunk: those of each step's frame, 0 where there is none.

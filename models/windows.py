@@ -44,7 +44,7 @@ class Series:
 
     @property
     def mask_T2(self) -> NDArray[np.bool_]:
-        """True where a frame is valid and labelled: what loss and score look at."""
+        """True if a frame is valid and labelled: what loss and score look at."""
         return self.valid_T[:, None] & np.isfinite(self.gold_T2)
 
 
@@ -60,7 +60,7 @@ class Scaling:
 class Batch:
     """What a network and its loss read of B windows; `length_B` and `valid_BL` lie on the CPU.
 
-    Of images `x_BLF` is uint8 (B, L, S, S, 3) and `valid_BL` True where there is one; else `valid_BL` is None.
+    Of images `x_BLF` is uint8 (B, L, S, S, 3) and `valid_BL` True if there is one; else `valid_BL` is None.
     """
 
     x_BLF: Tensor
@@ -104,7 +104,7 @@ class Windows:
 
     @property
     def image_size(self) -> int | None:
-        """S; None where the frames are no images."""
+        """S; None if the frames are no images."""
         return None if self.rows is None else self.rows.image_size
 
     def of_series(self, series: Iterable[int]) -> Tensor:
@@ -221,7 +221,7 @@ def _features(series: Sequence[Series], places: Sequence[tuple[int, int, int]], 
 def merge(
     predictions_WL2: Tensor, windows: Windows, index_W: Tensor, series: Sequence[int], *, joining: str = "mean"
 ) -> list[NDArray[np.float32]]:
-    """Put predictions for the windows `index_W` back into traces (T, 2), one for each of `series`.
+    """Merge predictions for the windows `index_W` into traces (T, 2), one for each of `series`.
 
     Frames that no window covers are NaN. Where windows overlap their predictions are averaged: with `joining` "mean"
     alike, so that a trace steps where a window begins or ends; "tapered" with weights that fall towards the ends of a

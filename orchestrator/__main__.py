@@ -9,7 +9,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if os.path.realpath(os.curdir) != ROOT:
     sys.path[:] = [one for one in sys.path if os.path.realpath(one or os.curdir) != os.path.realpath(os.curdir)]
 
-from orchestrator.interrupts import take_as_ctrl_c  # noqa: E402 - see above
+from orchestrator.process.interrupts import take_as_ctrl_c  # noqa: E402 - see above
 from orchestrator.tracking.address import leave_command_line  # noqa: E402
 
 leave_command_line()  # before the rest is imported: until then everyone's `ps` shows the command line
@@ -19,6 +19,6 @@ try:
 
     main()
 except KeyboardInterrupt:
-    from orchestrator.exit_codes import INTERRUPTED
+    from orchestrator.process.exit_codes import INTERRUPTED
 
     sys.exit(INTERRUPTED)

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.corpora.manifest import manifest
-from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.recording import Corpus as CorpusData
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import JsonObject, read_json
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import (
     CURVES_FILE,
     LEADERBOARD_FILE,
@@ -38,7 +38,7 @@ from orchestrator.run_records import FoldScore, PersonScore, Summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from orchestrator.report.evidence import Search
+    from orchestrator.report.search_record import Search
 
 NOT_HERE = ("help", "resume", "dry_run")  # options of the command line that are functions here
 CLOSE_NAMES = 3
@@ -145,8 +145,8 @@ class Run:
         A row per time step: participant, session, time (s), valence, arousal; NaN where there is no valid frame. What
         the command would print is in `attrs["notes"]`. Options as of `predict`: overlap, smooth, centre, fold, device.
         """
-        from orchestrator.cli_models import predict as command
-        from orchestrator.inference.writing import COLUMNS
+        from orchestrator.commands.models import predict as command
+        from orchestrator.inference.output import COLUMNS
 
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()) as said:
             output = Path(folder) / "predictions.csv"
@@ -162,10 +162,10 @@ class Run:
         return path
 
     def _search(self) -> "Search":
-        from orchestrator.plan_file import load_plan
-        from orchestrator.results import Outcome
+        from orchestrator.evaluation.results import Outcome
+        from orchestrator.evaluation.trial_files import read_failures, read_results
+        from orchestrator.planning.plan_file import load_plan
         from orchestrator.search.conclude import as_evidence
-        from orchestrator.trial_files import read_failures, read_results
 
         plan, trials = load_plan(self.folder), self.folder / TRIALS_FOLDER
         uids = [trial.uid for trial in plan.trials]
@@ -182,7 +182,7 @@ def _row(record: FoldScore | PersonScore) -> JsonObject:
 def open_corpus(path: Path | str, **options: Any) -> Corpus:
     """Read recordings; options as of `data check` (`corpus`, `features`, `frame_rate`, ...)."""
     from orchestrator.commands.requests import data_options
-    from orchestrator.launch import load_corpus
+    from orchestrator.planning.launch import load_corpus
 
     values = _values(_command("tune"), {"method": "au", "data": path, **options})
     return Corpus(data=load_corpus(data_options(values))[0])
@@ -215,8 +215,8 @@ def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
 
 
 def _run(command: str, method: str, data: Path | str | None, options: Mapping[str, Any]) -> Run:
-    from orchestrator import launch
     from orchestrator.commands.requests import request
+    from orchestrator.planning import launch
     from orchestrator.search.run import execute
 
     given = {"method": method, **({} if data is None else {"data": data}), **options}
@@ -288,10 +288,10 @@ def _words(option: click.Option, value: Any) -> list[str]:
 def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            longest = max(parameter.opts, key=len)
-            name = longest.lstrip("-").replace("-", "_")
-            if name not in NOT_HERE:
-                yield name, parameter
+            for flag in parameter.opts:  # a renamed option has its earlier name, too
+                name = flag.lstrip("-").replace("-", "_")
+                if name not in NOT_HERE:
+                    yield name, parameter
 
 
 def _near(name: str, known: Mapping[str, click.Option]) -> str:

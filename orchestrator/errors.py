@@ -2,8 +2,11 @@
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 DOING = "while "
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -39,7 +42,7 @@ class InputError(ValueError):
     """One or more problems in what the user gave; the command line prints each and exits with code 2."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
-        """Take one problem or several; an empty collection is a fault of the caller."""
+        """Store one problem or several; an empty collection is a fault of the caller."""
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         assert self.problems, "an InputError without a problem"
         super().__init__("\n".join(str(problem) for problem in self.problems))
@@ -52,6 +55,27 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type["InputError"], tuple[tuple[Problem, ...]]]:
         """Survive the way back from a worker process with its problems."""
         return type(self), (self.problems,)
+
+
+class Gather:
+    """Run one check after another; `settle` raises all their problems as one InputError."""
+
+    def __init__(self) -> None:
+        """Start with no problem."""
+        self.problems: list[Problem] = []
+
+    def run(self, check: Callable[[], T]) -> T | None:
+        """Return what the check returns, or None if it raised InputError."""
+        try:
+            return check()
+        except InputError as error:
+            self.problems += error.problems
+            return None
+
+    def settle(self) -> None:
+        """Raise what was found, if anything."""
+        if self.problems:
+            raise InputError(self.problems)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ NAME_BYTES = 200  # of a file's name that its temporary neighbour repeats: most 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give the path of an empty file beside `path`, to be written; then flush it to the disk and rename it to `path`.
+    """Yield the path of an empty file beside `path`, to be written; then flush it to the disk and rename it to `path`.
 
     A kill leaves the old file or the new one, a failure nothing. A new file has the permissions that the umask
     allows, whatever wrote it (safetensors makes files of mode 0600); a replaced file's stay as they were. OSError.
@@ -44,7 +44,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def acquire(path: Path, *, wait_seconds: float) -> FileLock:
-    """Take an exclusive lock on a file (made if it is not there); the system drops it if its holder dies.
+    """Acquire an exclusive lock on a file (made if it is not there); the system drops it if its holder dies.
 
     It holds between processes, and between threads of one. TimeoutError, an OSError, if another holder keeps it for
     `wait_seconds` (below 0: waits without an end).

@@ -84,7 +84,7 @@ def _record_in(hint: Any) -> type[Any] | None:
 
 
 def _arranged(kind: Any, raw: JsonObject) -> JsonObject:
-    """Put the scores under `scores` and what is unknown under `newer`, here and in the records inside."""
+    """Move the scores to `scores` and what is unknown to `newer`, here and in the records inside."""
     fields = {one.name: one for one in dataclasses.fields(kind)}
     names = fields[SCORES].metadata[KEYS]() if SCORES in fields else ()
     known = fields.keys() - {SCORES, NEWER}

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.ccc import Moments, ccc, is_constant, mae, mse, pearson
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.evaluation.intervals import Interval, participant_interval, pooled_interval
-from orchestrator.evaluation.participants import has_constant_gold, participant_mean
-from orchestrator.evaluation.sums import PersonMoments
+from orchestrator.estimators.intervals import Interval, participant_interval, pooled_interval
+from orchestrator.estimators.participants import has_constant_gold, participant_mean
+from orchestrator.estimators.sums import PersonMoments
+from orchestrator.protocols import DIMENSIONS
 
 Value = float | int | bool | None  # None: there is no such value, as of a person whose gold standard is constant
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+DIMENSIONS = ("valence", "arousal")
+
 PAPER_EPOCHS = 100  # section IV.D
 PAPER_FOLDS = 8  # section IV.D
 
@@ -53,7 +55,7 @@ DESCRIBED = Protocol(
     joining="tapered",
 )
 
-# The authors' code: one window a step, a target a window, the best epoch chosen on the fold that is reported.
+# The authors' code: one window per step, a target a window, the best epoch chosen on the fold that is reported.
 PUBLISHED = Protocol(
     name="published",
     epochs=PAPER_EPOCHS,

@@ -63,11 +63,11 @@ class Claim:
     _kept: bool = field(default=False, init=False)
 
     def keep(self) -> None:
-        """Say that the run has begun: from now on whatever is in the folder stays."""
+        """Record that the run has begun: from now on whatever is in the folder stays."""
         self._kept = True
 
     def give_back(self) -> None:
-        """Let others have the folder; a new run that never began leaves nothing in it, and no folder."""
+        """Release the folder; a new run that never began leaves nothing in it, and no folder."""
         try:
             if self._fresh and not self._kept:
                 _remove_beginnings(self.folder)
@@ -83,7 +83,7 @@ class Claim:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give it back; what a run wrote before it began goes only if it failed."""
+        """Release it; what a run wrote before it began is deleted only if it failed."""
         if kind is None:
             self.keep()
         self.give_back()
@@ -174,7 +174,7 @@ def emptied(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _named(path: Path, where: str, expected: str) -> Iterator[None]:
-    """Turn the system's refusal of a path into a line that names it."""
+    """Convert the system's refusal of a path into a line that names it."""
     try:
         yield
     except OSError as error:

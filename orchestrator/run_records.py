@@ -11,7 +11,7 @@ from typing import Self
 
 from models.ccc import Moments
 from orchestrator import json_records, measures
-from orchestrator.evaluation.sums import PersonMoments
+from orchestrator.estimators.sums import PersonMoments
 from orchestrator.files import JsonObject
 from orchestrator.json_records import KEYS, OPTIONAL
 from orchestrator.measures import FoldMoments, Value
@@ -194,7 +194,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaterFacts:
-    """How far the raters agree in one dimension (docs/statistics.md); None where a figure has no meaning.
+    """How far the raters agree in one dimension (docs/statistics.md); None if a figure has no meaning.
 
     `ceiling` is what a prediction's CCC with the gold standard can reach: the root of the reliability of the mean.
     """
@@ -258,7 +258,7 @@ class TrialCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """`summary.json`: what a search found; scores are None where nothing finished (docs/outputs.md)."""
+    """`summary.json`: what a search found; scores are None if nothing finished (docs/outputs.md)."""
 
     status: str
     command: str = ""

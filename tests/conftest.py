@@ -20,7 +20,7 @@ COMMAND_SECONDS = 240
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six synthetic people, 24 s each: 600 frames."""
-    from orchestrator.corpora.synthetic import synthesize
+    from orchestrator.corpora.synthetic.tree import synthesize
 
     return synthesize(tmp_path_factory.mktemp("corpus") / "small", participants=6, seconds=24.0, seed=4)
 
@@ -96,7 +96,7 @@ def ray_cluster() -> Iterator[StartRay]:
     """Starts the local Ray that the searches of one test session share; again, where a test has ended it."""
     import ray
 
-    from orchestrator.plan import SearchOptions
+    from orchestrator.planning.plan import SearchOptions
     from orchestrator.search import cluster
 
     with contextlib.ExitStack() as sessions:

@@ -4,9 +4,9 @@ from typing import Any
 
 from models.ccc import Moments
 from orchestrator import measures
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.plan import CorpusReference, Plan, SearchOptions, decisive, grid_points, make_trials
-from orchestrator.protocols import DESCRIBED, Protocol
+from orchestrator.planning.grid import decisive, grid_points, make_trials
+from orchestrator.planning.plan import CorpusReference, Plan, SearchOptions
+from orchestrator.protocols import DESCRIBED, DIMENSIONS, Protocol
 from orchestrator.run_records import FINISHED, FoldScore, TrialResult
 from tune_spaces.method import HParams
 

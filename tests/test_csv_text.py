@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.corpora.column_files import read_columns
-from orchestrator.corpora.delimited import read_delimited
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.table import rows_by_recording
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.formats.table import rows_by_recording
+from orchestrator.corpora.formats.unlabelled import read_feature_files
+from orchestrator.corpora.tables.column_files import read_columns
+from orchestrator.corpora.tables.delimited import read_delimited
 from orchestrator.csv_text import protected, unprotected, unprotected_column
-from orchestrator.inference.predicting import Predicted, Trace
-from orchestrator.inference.writing import write_csv
-from orchestrator.report.cells import Cell, Column, Row, Table
+from orchestrator.inference.output import write_csv
+from orchestrator.inference.predict import Predicted, Trace
 from orchestrator.report.rendering import as_csv
+from orchestrator.report.tables.cells import Cell, Column, Row, Table
 from tests.conftest import Run
 from tests.inference.test_fuse import PEOPLE, traces, write_run
 

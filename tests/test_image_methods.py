@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.corpora.synthetic import synthesize
+from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
 pytestmark = LEFT_OPEN

@@ -1,6 +1,7 @@
-"""The walls of the house: who may import whom."""
+"""The walls between the parts of the code: who may import whom (docs/architecture.md)."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,27 @@ MAY_IMPORT = {
     "models": {"models"},
     "tune_spaces": {"tune_spaces"},
 }
+# The wings of `orchestrator/`, lowest first: each may import those before it and its own. "" is the ground: the files
+# beside the wings, of which the last wing's are the command line and the API.
+WINGS = (
+    "estimators",
+    "",
+    "tracking",
+    "process",
+    "corpora",
+    "data",
+    "planning",
+    "evaluation",
+    "inference",
+    "report",
+    "search",
+    "commands",
+    "cli",
+)
+ENTRANCES = {"__init__", "__main__", "api", "cli"}
+MOST_LINES = 400  # of a file
+MOST_FILES = 25  # of a folder, below the next
+MOST_FILES_OF_THE_GROUND = 14
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
@@ -28,10 +50,10 @@ ONLY_IN = {
         "models/",
         "fed/",
         "orchestrator/inference/",
-        "orchestrator/frozen.py",
-        "orchestrator/preview.py",
+        "orchestrator/data/backbone_features.py",
+        "orchestrator/commands/preview.py",
         "orchestrator/tracking/models.py",
-        "orchestrator/trunk.py",
+        "orchestrator/data/backbone.py",
         "orchestrator/search/tune.py",
         "orchestrator/search/worker.py",
     },
@@ -39,19 +61,19 @@ ONLY_IN = {
 # Start at once: these, and all that they import at module level, never reach torch, ray or mlflow.
 QUICK = (
     "orchestrator.cli",
-    "orchestrator.corpora.opening",
-    "orchestrator.evaluation.agreement",
+    "orchestrator.corpora.readers",
+    "orchestrator.estimators.agreement",
     "orchestrator.evaluation.baselines",
-    "orchestrator.evaluation.label_variance",
-    "orchestrator.evaluation.paired",
-    "orchestrator.evaluation.selection_correction",
-    "orchestrator.plan",
+    "orchestrator.estimators.label_variance",
+    "orchestrator.estimators.paired",
+    "orchestrator.estimators.selection_correction",
+    "orchestrator.planning.plan",
     "orchestrator.report.figures",
-    "orchestrator.report.making",
-    "orchestrator.results",
+    "orchestrator.report.make",
+    "orchestrator.evaluation.results",
     "orchestrator.run_records",
     "orchestrator.tracking.records",
-    "orchestrator.trial_files",
+    "orchestrator.evaluation.trial_files",
 )
 HEAVY = {"torch", "ray", "mlflow", "pandas", "torchvision", "sklearn", "scipy"}
 
@@ -124,6 +146,40 @@ def test_walls(file: Path) -> None:
         assert roots <= {"collections", "dataclasses", "importlib", "math", "pathlib", "tune_spaces"}, name
 
 
+def wing_of(module: str) -> str:
+    """Return the wing of a module of `orchestrator`."""
+    name = module.split(".")[1] if "." in module else "__init__"
+    if (ROOT / "orchestrator" / name).is_dir():
+        return name
+    return "cli" if name in ENTRANCES else ""
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "orchestrator").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_a_wing_imports_only_lower_ones(file: Path) -> None:
+    module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    if module == "orchestrator.__init__":
+        return  # hands out the API's names when they are asked for
+    height = WINGS.index(wing_of(module))
+    ours = {one for one in imports_of(file) if one.startswith("orchestrator.")}
+    assert not {one for one in ours if WINGS.index(wing_of(one)) > height}
+
+
+def test_every_wing_is_in_the_picture() -> None:
+    described = re.findall(r"^\| `([a-z_/]+)/` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    wings = {f"orchestrator/{wing}" for wing in WINGS if (ROOT / "orchestrator" / wing).is_dir() and wing}
+    assert {folder.parent for folder in (ROOT / "orchestrator").glob("*/__init__.py")} == {ROOT / one for one in wings}
+    assert set(described) == wings | {"models", "fed", "fed/executors", "tune_spaces"}
+
+
+def test_no_folder_is_too_full() -> None:
+    folders = {file.parent for file in FILES + sorted((ROOT / "tests").rglob("*.py"))}
+    count = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert count.pop("orchestrator") <= MOST_FILES_OF_THE_GROUND
+    assert not {folder: files for folder, files in count.items() if files > MOST_FILES}
+
+
 @pytest.mark.parametrize("module", QUICK)
 def test_quick_modules_import_nothing_heavy(module: str) -> None:
     heavy, seen = heavy_behind(module)
@@ -156,4 +212,4 @@ def test_no_python_in_the_mlflow_folder() -> None:
 
 def test_files_stay_small() -> None:
     longest = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
-    assert not {str(file): lines for file, lines in longest.items() if lines > 400}
+    assert not {str(file): lines for file, lines in longest.items() if lines > MOST_LINES}

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator import measures
+from orchestrator.evaluation.summary import leaderboard_csv
+from orchestrator.evaluation.trial_files import read_results
 from orchestrator.measures import FoldMoments, Measure
-from orchestrator.plan_file import load_plan
-from orchestrator.report import beyond_tables
-from orchestrator.report.collecting import collect
+from orchestrator.planning.plan_file import load_plan
+from orchestrator.report.collect import collect
+from orchestrator.report.tables import searches
 from orchestrator.run_folder import SUMMARY_FILE
-from orchestrator.summary import leaderboard_csv
 from orchestrator.tracking import tracker
 from orchestrator.tracking import views as tracking_views
 from orchestrator.tracking.reader import StoreReader
-from orchestrator.trial_files import read_results
 from tests import golden
 from tests.conftest import ROOT
 
@@ -74,7 +74,7 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
         assert search.summary is not None
         assert search.summary.scores[key] == first.scores[key]
     # The report's table, the UI's columns, the documentation.
-    table = beyond_tables.measures([search])
+    table = searches.measures([search])
     place = [column.key for column in table.columns].index("bias")
     assert [row.cells[place].value for row in table.rows] == [first.scores[key] for key in KEYS]
     views = json.loads(tracking_views.experiment_tags()["mlflow.sharedViewState.searches"])

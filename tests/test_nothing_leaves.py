@@ -13,7 +13,7 @@ from ray import cloudpickle
 
 from orchestrator.search import tune
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.corpora.video_files import write_picture
+from tests.corpora.video.video_files import write_picture
 from tests.corpora.writers import three_people, write_folder
 
 pytestmark = LEFT_OPEN

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.evaluation.trial_files import read_results
 from orchestrator.files import read_json
-from orchestrator.plan_file import load_plan
+from orchestrator.planning.plan_file import load_plan
 from orchestrator.run_folder import TRIALS_FOLDER
-from orchestrator.trial_files import read_results
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.old_runs import VERSIONS, store_of, unpacked
 

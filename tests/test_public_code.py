@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from models.ccc import Moments, ccc, mae, mse, pearson
-from orchestrator.gold_standard import delayed, gold_standard, rater_agreement
-from orchestrator.training_data import statistics
+from orchestrator.corpora.gold_standard import delayed, gold_standard, rater_agreement
+from orchestrator.data.series import statistics
 
 T = np.arange(40)
 FIRST = (np.sin(T / 4) * 0.5).round(2)
@@ -60,7 +60,7 @@ def test_ccc_centring_is_that_of_avec() -> None:
 
 
 def test_labels_are_moved_to_the_front_as_avecs_are() -> None:
-    """By 0.4 s at 10 frames a second; where AVEC's script appends zeros there is no label here."""
+    """By 0.4 s at 10 frames per second; where AVEC's script appends zeros there is no label here."""
     labels = (np.arange(12.0) / 10).astype(np.float32)
     found = delayed(labels, np.arange(12) / 10, 0.4)
     assert found[:8] == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])

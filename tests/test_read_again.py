@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator import launch
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.errors import InputError
-from orchestrator.launch import prepare, reopen
-from orchestrator.plan import Plan
+from orchestrator.planning import launch
+from orchestrator.planning.launch import prepare, reopen
+from orchestrator.planning.plan import Plan
 from tests.corpora.own_files import write_own
-from tests.searching import make_request
+from tests.search.searching import make_request
 
 Change = Callable[[Corpus], Corpus]
 

@@ -99,7 +99,7 @@ ELSEWHERE = {  # run by a test of its own below
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the README's commands name: recordings, a video, a table."""
-    from orchestrator.corpora.synthetic import synthesize
+    from orchestrator.corpora.synthetic.tree import synthesize
     from tests.corpora.writers import content
 
     folder = tmp_path_factory.mktemp("readme")

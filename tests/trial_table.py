@@ -11,7 +11,7 @@ import numpy as np
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
 NUM_PEOPLE = 141
 MOST_ROWS = 42
-SECONDS_A_TRIAL = 5.0
+SECONDS_PER_TRIAL = 5.0
 
 
 def write_trial_table(path: Path, *, seed: int = 0) -> Path:
@@ -36,7 +36,7 @@ def write_trial_table(path: Path, *, seed: int = 0) -> Path:
         ratings = state[:, :, None] + generator.normal(scale=0.15, size=(count, 2, 3))
         ratings = np.round(np.clip(ratings, -1, 1), 2)
         for row in range(count):
-            values = [f"S{person:03d}", "1", f"{row * SECONDS_A_TRIAL:g}", *(f"{unit:.3f}" for unit in units[row])]
+            values = [f"S{person:03d}", "1", f"{row * SECONDS_PER_TRIAL:g}", *(f"{unit:.3f}" for unit in units[row])]
             lines.append(",".join([*values, *(f"{rating:.2f}" for rating in ratings[row].reshape(-1))]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -1,1 +1,1 @@
-"""The methods and their grids: data only, one file a method; the file's name is the value of --method."""
+"""The methods and their grids: data only, one file per method; the file's name is the value of --method."""

@@ -1,6 +1,6 @@
 """Level 1: recurrent networks on facial action units, trained centrally (paper, sections III.A and IV.B).
 
-Command: `python -m orchestrator tune --method au`. The paper's grid has 720 points a network, 2,160 in all.
+Command: `python -m orchestrator tune --method au`. The paper's grid has 720 points per network, 2,160 in all.
 Published CCC valence / arousal (Table II): BiGRU .347 / .401, BiLSTM .269 / .365, RNN .183 / .228.
 """
 

@@ -1,6 +1,6 @@
 """Level 2: federated learning on raw images; a client is a participant (paper, sections III.B, IV.B and IV.D).
 
-Command: `python -m orchestrator tune --method fl`. The paper's grid has 360 points a network, 1,080 in all.
+Command: `python -m orchestrator tune --method fl`. The paper's grid has 360 points per network, 1,080 in all.
 Published CCC valence / arousal (Table II): BiLSTM .426 / .390, BiGRU .393 / .273, RNN .304 / .197.
 """
 
@@ -8,8 +8,9 @@ from tune_spaces.images import DEMO_IMAGE_SIZE, DEMO_NETWORKS, GRID, IMAGE_SIZE,
 from tune_spaces.method import HParams, Method, Preset
 
 # Ours. A federation needs rounds, and with random weights end to end it hardly leaves chance in those that two cores
-# can afford (one fold, federated mean: CCC .00 / .05 after 6 rounds, two steps a client and round). So the demo leaves
-# ResNet18 as it starts, and each client computes its frames' features once; the rest is learned in many rounds.
+# can afford (one fold, federated mean: CCC .00 / .05 after 6 rounds, two steps per client and round). So the demo
+# leaves ResNet18 as it starts, and each client computes its frames' features once; the rest is learned in many
+# rounds.
 DEMO_GRID = {
     "learning_rate": (1e-3,),
     "hidden_size": (64,),

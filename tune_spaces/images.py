@@ -1,6 +1,6 @@
 """Level 1's opposite: raw images, ResNet18 and recurrent networks trained centrally, end to end (paper, III.B, IV.B).
 
-Command: `python -m orchestrator tune --method images`. The paper's grid has 360 points a network, 1,080 in all.
+Command: `python -m orchestrator tune --method images`. The paper's grid has 360 points per network, 1,080 in all.
 Published CCC valence / arousal (Table II): BiLSTM .476 / .515, RNN .471 / .486, BiGRU .415 / .504.
 """
 
@@ -20,9 +20,9 @@ GRID = {
 IMAGE_SIZE = 224
 
 # Ours: two configurations side by side on two cores within eight minutes on the embedded corpus (23 people of 60 s),
-# from random weights. One core takes ResNet18 through a frame of 48 pixels and back in 4.9 ms with 64 frames a step,
+# from random weights. One core takes ResNet18 through a frame of 48 pixels and back in 4.9 ms with 64 frames per step,
 # 5.4 ms with 32, 9.8 ms with 8 (its 11 million weights are then the work), and through alone in 1.4 ms. With Adam and
-# validation 8 folds of 1,380 frames (one a second) take 50 s an epoch. Half the paper's highest learning rate is
+# validation 8 folds of 1,380 frames (one per second) take 50 s an epoch. Half the paper's highest learning rate is
 # steadier in so few steps: CCC .68 / .62 after 6 epochs against .63 / .44; a BiGRU has .34 / .22 (docs/log.md).
 # Of 48 pixels ResNet18 leaves maps of 2 x 2.
 DEMO_NETWORKS = ("bilstm",)

@@ -75,7 +75,7 @@ class HyperParameter:
 
     @property
     def kind(self) -> str:
-        """Say what its values are."""
+        """Return what its values are."""
         return f"{'whole numbers' if self.integer else 'numbers'} {'from' if self.about.zero else 'above'} 0"
 
 
@@ -132,3 +132,13 @@ class Method:
     networks: tuple[str, ...]
     presets: Mapping[str, Preset]
     published: Mapping[str, HParams]  # Table I: network -> best configuration
+
+
+def describe(hparams: HParams) -> str:
+    """Return one line for people: `lr=0.001 h=64 L=200 x2`."""
+    return " ".join(one.written(getattr(hparams, one.name)) for one in shown(hparams))
+
+
+def shown(hparams: HParams) -> list[HyperParameter]:
+    """Return the hyper-parameters that a configuration's name tells: all but later ones at their default."""
+    return [one for one in hyper_parameters() if one.default is None or getattr(hparams, one.name) != one.default]

@@ -13,7 +13,7 @@ from fed.executor import LATE
 from fed.executors.jobs import Done, Task, settle, work
 from fed.executors.pending_call import failure_of
 from fed.updates import Floats, Integers
-from models.memory import keep_freed_memory, prefer_large_pages
+from models.allocator import keep_freed_memory, prefer_large_pages
 
 # Before a ClientProcess is made: what it is made of may hold tensors already.
 prefer_large_pages()
@@ -23,7 +23,7 @@ class ClientProcess:
     """Hosts some clients. Jobs run one at a time; a second thread returns partial sums: a slow client blocks nobody."""
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
-        """Take the share of the machine that was assigned; nothing is read yet."""
+        """Store the share of the machine that was assigned; nothing is read yet."""
         keep_freed_memory()
         self._num_threads = num_threads
         self._site = Site(clients, plan, device())

@@ -78,7 +78,7 @@ def settle(site: Site, task: Task, done: Done, total: PartialSum | None, summed:
 
 
 def task_of(call: Call, job: Job) -> Task:
-    """Give a job its row of the broadcast, without copying it."""
+    """Return a job with its row of the broadcast, not copied."""
     return Task(
         kind=call.kind,
         number=call.number,
@@ -96,7 +96,7 @@ def late(call: Call, job: Job) -> Done:
 
 
 def answer_of(fold: int, done: Mapping[str, Done], sums: Sequence[PartialSum]) -> Answer:
-    """Put together what came of a fold's jobs."""
+    """Return the answer of a fold from the outcomes of its jobs."""
     return Answer(
         fold=fold,
         values={name: one.value for name, one in done.items() if one.failure is None},

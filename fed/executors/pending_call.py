@@ -42,15 +42,15 @@ class PendingCall:
     deaths: Counter[str] = field(default_factory=Counter)
 
     def finish(self, job: Job, done: Done) -> None:
-        """Note what came of a job."""
+        """Record the result of a job."""
         self.done[job.fold, job.client] = done
 
     def fail(self, job: Job, reason: str, traceback: str = "") -> None:
-        """Note that nothing came of a job."""
+        """Record that a job has failed."""
         self.finish(job, Done(failure=failure_of(job, FAILED, reason, traceback)))
 
     def wants_sum(self, slot: Slot, fold: int) -> bool:
-        """Say whether a slot's sum of a fold can and must be fetched now; notes it where there is nothing to fetch."""
+        """Return whether a slot's sum of a fold must be fetched now; records it if there is nothing to fetch."""
         place = (fold, id(slot))
         mine = [self.done.get((fold, job.client)) for job in self.jobs[fold] if job.client in slot.names]
         if self.call.summed is None or place in self.sums or any(one is None for one in mine):
@@ -63,7 +63,7 @@ class PendingCall:
         return False
 
     def lose(self, slot: Slot) -> list[Job]:
-        """Take back all that died with a slot's actor; gives the jobs to be done again, the one at work first.
+        """Drop all that died with a slot's actor; return the jobs to be done again, the one at work first.
 
         Jobs whose sum was still in the actor come last: they were no part in its death.
         """
@@ -84,21 +84,21 @@ class PendingCall:
         return True
 
     def lose_sum(self, slot: Slot, fold: int) -> None:
-        """Give a sum up that cannot be fetched in time: its clients count as late."""
+        """Drop a sum that cannot be fetched in time: its clients count as late."""
         self.sums[fold, id(slot)] = None
         for job in self.jobs[fold]:
             if job.client in slot.names:
                 self.finish(job, late(self.call, job))
 
     def complete(self, fold: int) -> bool:
-        """Say whether everything of a fold is there."""
+        """Return whether everything of a fold is there."""
         if any((fold, job.client) not in self.done for job in self.jobs[fold]):
             return False
         owners = [slot for slot in self.slots if any(job.client in slot.names for job in self.jobs[fold])]
         return self.call.summed is None or all((fold, id(slot)) in self.sums for slot in owners)
 
     def answer(self, fold: int) -> Answer:
-        """Take a complete fold's results out: nothing large of it stays referenced here."""
+        """Remove and return a complete fold's results: nothing large of it stays referenced here."""
         done = {job.client: self.done[fold, job.client] for job in self.jobs[fold]}
         sums = [self.sums.get((fold, id(slot))) for slot in self.slots]
         self.sums |= {(fold, id(slot)): None for slot in self.slots}

@@ -38,7 +38,7 @@ def num_actors(  # noqa: PLR0913 - the terms of the arithmetic
     trial_cpus: float = 0.0,
     memory_mib: float = PROCESS_MIB,
 ) -> int:
-    """Processes for `num_clients` clients: "auto" is one a client, or as many as there is room for.
+    """Processes for `num_clients` clients: "auto" is one per client, or as many as there is room for.
 
     `trial_cpus` are kept free on one node for the server. ClusterTooSmall (a ValueError) where not one process,
     or not the number asked for, finds room. ValueError: numbers that make no sense.

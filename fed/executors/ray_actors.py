@@ -95,7 +95,7 @@ def in_actors(
     gpus_per_client: float = 0.0,
     wait_seconds: float = START_SECONDS,
 ) -> Start:
-    """Say how the actors shall be; give the result to `FederatedFolds(start=...)`.
+    """Return a start function with these actors' resources, for `FederatedFolds(start=...)`.
 
     `wait_seconds` is how long a process is waited for while no living node has room for it.
     """
@@ -168,7 +168,7 @@ class Pool:
             )
 
     def take(self, plan: LocalPlan) -> None:
-        """Turn to another configuration; processes, their data and who lives where stay."""
+        """Switch to another configuration; processes, their data and the placement of clients stay."""
         self._sent = None
         self._known = self._known[0], ray.put(plan)
         for slot in self._slots:
@@ -182,7 +182,7 @@ class Pool:
             _end(slot)
 
     def run(self, call: Call) -> Iterator[Answer]:
-        """Give every fold's answer as soon as it is complete; late clients are dropped at the deadline."""
+        """Yield every fold's answer as soon as it is complete; late clients are dropped at the deadline."""
         self._calls += 1
         waiting = PendingCall(
             call=call,
@@ -235,7 +235,7 @@ class Pool:
         slot.wait_by = time.monotonic() + max(START_SECONDS, self._wait_seconds)
 
     def _put(self, call: Call) -> Any:
-        """Put a broadcast once, and let go of the one before."""
+        """Put a broadcast into the object store once, and release the one before."""
         if call.weights is None:
             return None
         if self._sent is None or self._sent[0] is not call.weights:
@@ -320,7 +320,7 @@ class Pool:
         waiting.sums[fold, id(slot)] = total
 
     def _replace(self, waiting: PendingCall, slot: Slot, error: RayError) -> None:
-        """Put a new actor where one died; its jobs, and those whose sum died with it, are done again."""
+        """Start a new actor for one that died; its jobs, and those whose sum died with it, are done again."""
         _end(slot)
         was_at_work = any(owner is slot for owner, _ in waiting.pending.values())
         again = waiting.lose(slot)

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator import exit_codes, measures, results
-from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator import measures
+from orchestrator.evaluation import results
 from orchestrator.evaluation.baselines import BASELINES
-from orchestrator.plan import Plan, describe
-from orchestrator.results import Outcome
+from orchestrator.evaluation.results import Outcome
+from orchestrator.planning.plan import Plan
+from orchestrator.process import exit_codes
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_records import Failure, Summary, TrialResult
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome
+from tune_spaces.method import describe
 
 if TYPE_CHECKING:
     from rich.console import Console

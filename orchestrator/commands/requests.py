@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from orchestrator import options as opt
-from orchestrator.choices import DataOptions, Request
+from orchestrator.commands import options as opt
 from orchestrator.errors import InputError
+from orchestrator.planning.request import DataOptions, Request
 from tune_spaces.catalogue import find_method
 from tune_spaces.method import HParams, hyper_parameters, make_hparams
 

@@ -1,1 +1,1 @@
-"""One file a corpus format, all yielding the same Recording."""
+"""Recordings of every supported kind, read into one form; formats/, tables/, video/ and synthetic/ below."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.columns import Columns
 from orchestrator.corpora.findings import LABELS, Findings
 from orchestrator.corpora.recording import Recording
+from orchestrator.corpora.tables.columns import Columns
 
 RANGE_TOLERANCE = 1e-6  # a label of 1 that went through float32 is still in [-1, 1]
 

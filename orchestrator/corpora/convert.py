@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from orchestrator.corpora.recording import DIMENSIONS, Corpus
-from orchestrator.corpora.tracks import JUDGED, JUDGED_KEY, ORIGIN_KEY
+from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.tables.tracks import JUDGED, JUDGED_KEY, ORIGIN_KEY
 from orchestrator.errors import InputError
 from orchestrator.files import atomic
+from orchestrator.protocols import DIMENSIONS
 
 
 def convert(corpus: Corpus, out: Path) -> None:

@@ -1,6 +1,6 @@
 """Level 1's first step: action units out of video, by driving OpenFace's `FeatureExtraction` or Py-Feat.
 
-One table a video, as the tool wrote it, in `OUT/features/`, where the `folder` corpus reads it. A video is
+One table per video, as the tool wrote it, in `OUT/features/`, where the `folder` corpus reads it. A video is
 deleted only when asked for, and only after its table was read back whole and has a row for every frame.
 """
 
@@ -20,11 +20,11 @@ from typing import Literal
 
 import av
 
-from orchestrator.corpora.frame_rate import VIDEO_SUFFIXES
-from orchestrator.corpora.places import SYNTHETIC_MARKERS, is_marked_synthetic
+from orchestrator.corpora.folders import SYNTHETIC_MARKERS, is_marked_synthetic
+from orchestrator.corpora.tables.frame_rate import VIDEO_SUFFIXES
 from orchestrator.errors import InputError, Problem
-from orchestrator.extras import install_command
 from orchestrator.files import write_text
+from orchestrator.process.extras import install_command
 
 ToolName = Literal["openface", "py-feat"]
 
@@ -72,7 +72,7 @@ class _Tool:
     command: Callable[[Path, Path], Sequence[str]]  # of a video and an empty folder; writes FOLDER/table.csv
     numbers: tuple[str, ...]  # columns that hold a finite number in every row
     columns: tuple[str, ...]  # columns that must be there
-    one_face: bool  # one row a frame
+    one_face: bool  # one row per frame
 
 
 @dataclass(slots=True)
@@ -188,7 +188,7 @@ def _videos(source: Path) -> tuple[Path, ...]:
     twice = [video for video in videos if stems.count(video.stem) > 1]
     if twice:
         raise InputError(
-            Problem(where=str(video), found="another video of that name", expected="one video a recording")
+            Problem(where=str(video), found="another video of that name", expected="one video per recording")
             for video in twice
         )
     return tuple(video.absolute() for video in videos)  # not resolved: a link has its own name

@@ -10,7 +10,7 @@ from orchestrator.corpora.recording import Dropped
 from orchestrator.errors import Problem, cut
 
 if TYPE_CHECKING:
-    from orchestrator.corpora.feature_choice import FeatureChoice
+    from orchestrator.corpora.tables.feature_choice import FeatureChoice
 
 LABELS = (-1.0, 1.0)  # the scale of labels and predictions
 NAMES_SHOWN = 5  # of the recordings that share one remark
@@ -21,7 +21,7 @@ _PLACE = re.compile(r"(:\d+|: row \d+|: participant .+)$", re.DOTALL)  # in a fi
 
 @dataclass(slots=True)
 class Findings:
-    """Gathered over all files of a corpus, so that a user sees everything at once: one line a file and kind.
+    """Gathered over all files of a corpus, so that a user sees everything at once: one line per file and kind.
 
     With how the files are to be read, so that every reader has it at hand.
     """
@@ -54,15 +54,15 @@ class Findings:
         return [_counted(alike) for alike in self._faults.values()]
 
     def drop(self, what: str, why: str, *, recording: str = "") -> None:
-        """Say that something was left out; the same remark about many recordings is shown once."""
+        """Record that something was left out; the same remark about many recordings is shown once."""
         self._dropped.setdefault((what, why), []).extend([recording] if recording else [])
 
     def note(self, text: str, *, recording: str = "") -> None:
-        """Say something that a user should know although nothing was left out."""
+        """Record something that a user should know although nothing was left out."""
         self._notes.setdefault(text, []).extend([recording] if recording else [])
 
     def saw_labels(self, low: float, high: float, fault: tuple[str, str] | None) -> None:
-        """Take note of a file's labels. `fault`, where and what, is of a file whose labels leave their scale.
+        """Record a file's labels. `fault`, where and what, is of a file whose labels leave their scale.
 
         All such files make one problem: it is the scale that is wrong, not each of them.
         """
@@ -88,7 +88,7 @@ class Findings:
         return Problem(where=where, found=f"{found}; labels from {low:g} to {high:g}{files}", expected=expected)
 
     def ask(self, text: str) -> None:
-        """Say what only the user knows and a wrong guess would spoil; shown before all else."""
+        """Record a question that only the user can answer and a wrong guess would spoil; shown before all else."""
         self._questions[text] = None
 
     @property
@@ -128,7 +128,7 @@ def _counted(alike: list[Problem]) -> Problem:
 
 
 def _place(one: Problem, first: Problem) -> str:
-    """Say where a fault is beside another: a place in the same file without the file's name."""
+    """Return where a fault is beside another: a place in the same file without the file's name."""
     file = _PLACE.sub("", first.where)
     inside = one.where.removeprefix(file).removeprefix(":").strip() if one.where.startswith(file) else one.where
     return f"line {inside}" if inside.isdigit() else inside or one.where

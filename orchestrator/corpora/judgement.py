@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from orchestrator.corpora.column_kinds import CONSTANT, Values, is_unit, why_no_action
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.names import listed
 from orchestrator.corpora.read_options import RATERS_OPTION
-from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.corpora.source import Source
-from orchestrator.corpora.tracks import ORIGIN_KEY, Track, is_as_written
+from orchestrator.corpora.tables.column_kinds import CONSTANT, Values, is_unit, why_no_action
+from orchestrator.corpora.tables.tracks import ORIGIN_KEY, Track, is_as_written
+from orchestrator.protocols import DIMENSIONS
 
 AS_IN_THE_PAPER = ("recola", "avec")  # formats whose features are the paper's, whatever their values
 
 
 def origin_of(tracks: Iterable[Track]) -> str:
-    """Give the format that a table of ours says its contents came from; "" where none says so."""
+    """Return the format that a table of ours says its contents came from; "" where none says so."""
     return next((track.columns.metadata.get(ORIGIN_KEY, "") for track in tracks), "")
 
 
@@ -66,7 +66,7 @@ def judged_features(
 
 
 def judged_raters(sources: Sequence[Source], findings: Findings) -> tuple[str, ...]:
-    """Give all raters; those without a label, or with the same one everywhere, are left out if others move."""
+    """Return all raters; those without a label, or with the same one everywhere, are left out if others move."""
     raters = tuple(dict.fromkeys(rater for source in sources for rater in source.annotations[DIMENSIONS[0]].raters))
     if not findings.options.current or findings.options.raters:
         return raters

@@ -6,13 +6,14 @@ Shapes: T feature frames, F features, R raters, 2 = valence and arousal.
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.column_kinds import is_unit
-from orchestrator.corpora.feature_choice import FEATURES_OPTION
+from orchestrator.corpora.gold_standard import nan_mean, pairwise_agreement
 from orchestrator.corpora.judgement import AS_IN_THE_PAPER
 from orchestrator.corpora.names import listed
-from orchestrator.corpora.recording import DIMENSIONS, Corpus
+from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.tables.column_kinds import is_unit
+from orchestrator.corpora.tables.feature_choice import FEATURES_OPTION
 from orchestrator.files import JsonObject
-from orchestrator.gold_standard import nan_mean, pairwise_agreement
+from orchestrator.protocols import DIMENSIONS
 
 
 def manifest(corpus: Corpus) -> JsonObject:
@@ -115,7 +116,7 @@ def _attributes_text(corpus: Corpus) -> list[str]:
 
 
 def shares(corpus: Corpus) -> str:
-    """Say how much of the features and of the labels met, in the session with the least and the most."""
+    """Return how much of the features and of the labels met, in the session with the least and the most."""
     if not corpus.joined or not corpus.labels_used:
         return ""
     texts = [

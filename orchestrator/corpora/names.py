@@ -12,7 +12,7 @@ _LAST_NUMBER = re.compile(r"(|.*[^0-9])([0-9]+)([^0-9]*)", re.DOTALL)
 
 
 def composed(name: str) -> str:
-    """Give a name in the Unicode form NFC: file systems and editors write the same name in two ways."""
+    """Return a name in the Unicode form NFC: file systems and editors write the same name in two ways."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.corpora.checks import fingerprint
-from orchestrator.corpora.column_files import is_readable
 from orchestrator.corpora.findings import shortened
-from orchestrator.corpora.frame_rate import RATE_FILE
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
+from orchestrator.corpora.tables.column_files import is_readable
+from orchestrator.corpora.tables.frame_rate import RATE_FILE
 from orchestrator.files import JsonObject
 
 
@@ -33,7 +33,7 @@ def outline(corpus: Corpus) -> JsonObject:
 
 
 def differences(then: JsonObject, corpus: Corpus) -> str:
-    """Say in words what differs between an outline and a corpus; "values" where no count tells it."""
+    """Return in words what differs between an outline and a corpus; "values" where no count tells it."""
     now = {**outline(corpus), "files": ""}
     texts = [_lists(then[key], now[key], key) for key in ("features", "raters")]
     before, after = then["recordings"], now["recordings"]
@@ -55,7 +55,7 @@ def differences(then: JsonObject, corpus: Corpus) -> str:
 
 
 def counts_differ(corpus: Corpus, **then: int) -> str:
-    """Say what differs from the counts that older plans have: participants, features, frames of the `longest`.
+    """Return what differs from the counts that older plans have: participants, features, frames of the `longest`.
 
     "times or values" where none does.
     """

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.corpora.delimited import SEPARATORS
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.names import composed, listed
-from orchestrator.corpora.packed import name_of
 from orchestrator.corpora.read_options import PARTICIPANT_OPTION, ReadOptions
 from orchestrator.corpora.reading import Limits
-from orchestrator.corpora.text_bytes import read_text_bytes
+from orchestrator.corpora.tables.delimited import SEPARATORS
+from orchestrator.corpora.tables.packed import name_of
+from orchestrator.corpora.tables.text_bytes import read_text_bytes
 from orchestrator.errors import cut
 
 Ids = Callable[[str], tuple[str, str]]  # a file's name without suffix -> participant, session
@@ -40,7 +40,7 @@ class People:
 
 
 def whole_name(name: str) -> tuple[str, str]:
-    """Take the whole name for the participant, as in RECOLA's and AVEC's trees."""
+    """Return the whole name as the participant, as in RECOLA's and AVEC's trees."""
     return name, ""
 
 
@@ -51,7 +51,7 @@ def by_underscore(name: str) -> tuple[str, str]:
 
 
 def ids_for(findings: Findings, people: People | None = None, default: Ids = by_underscore) -> Ids:
-    """Give the rule for names: what the user or participants.csv says, else BIDS, else `default`."""
+    """Return the rule for names: what the user or participants.csv says, else BIDS, else `default`."""
     options, known = findings.options, people or People()
     if options.participant_pattern is not None:
         return lambda name: _by_pattern(name, options, findings)

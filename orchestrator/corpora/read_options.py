@@ -33,7 +33,7 @@ BEFORE = ReadOptions(rules=RULES_BEFORE)
 
 
 def options_of_card(card: Mapping[str, Any]) -> ReadOptions:
-    """Give the options that a model's card keeps; TypeError or ValueError where they are none."""
+    """Return the options that a model's card keeps; TypeError or ValueError if they are none."""
     kept = card["corpus"].get("options") if isinstance(card["corpus"], dict) else None
     if kept is None:
         return BEFORE
@@ -63,7 +63,7 @@ def parsed_range(text: str | None) -> tuple[float, float] | None:
 
 
 def checked_pattern(pattern: str | None) -> str | None:
-    """Give the pattern back if it is a regular expression that can name a participant; InputError otherwise."""
+    """Return the pattern if it is a regular expression that can name a participant; InputError otherwise."""
     if pattern is None:
         return None
     try:

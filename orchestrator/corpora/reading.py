@@ -16,7 +16,7 @@ class Limits:
     """What one file may hold, checked before it is unpacked. All are ours; a larger one is an option."""
 
     columns: int = 10_000  # ours: OpenFace with all landmarks has 714, Py-Feat 2 with its meshes 2,200
-    rows: int = 20_000_000  # ours: 220 hours at 25 frames a second
+    rows: int = 20_000_000  # ours: 220 hours at 25 frames per second
     field: int = 1_000_000  # ours: characters of one field; numbers have 25, paths some hundred
     mib: int = 1_500  # ours: of memory for one file's numbers; reading takes about three times as much for a moment
 
@@ -36,7 +36,7 @@ class Reading:
     limits: Limits = field(default_factory=Limits)
     # Of the features in training: taken for a clock whose unit would be asked for. Empty: ask.
     trained_unit: str = ""
-    trained_hz: float = 0.0  # rows a second in training; 0: unknown
+    trained_hz: float = 0.0  # rows per second in training; 0: unknown
     # A plan of before clocks were compared is read as it was: seconds, with a note where they do not look like it.
     believed: bool = False
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.read_options import ReadOptions
 
-DIMENSIONS = ("valence", "arousal")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSource:
@@ -58,7 +56,7 @@ class Corpus:
     path: Path
     synthetic: bool
     feature_names: tuple[str, ...]  # F names, canonical (AU01) where they are action units
-    hz: float  # frames a second of the features (median)
+    hz: float  # frames per second of the features (median)
     recordings: tuple[Recording, ...]
     sha256: str  # of the contents read: features, times, validity, ratings, in order
     dropped: tuple[Dropped, ...] = ()

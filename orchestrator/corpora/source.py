@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.corpora.annotations import Annotation
 from orchestrator.corpora.recording import VideoSource
-from orchestrator.corpora.tracks import Track
+from orchestrator.corpora.tables.annotations import Annotation
+from orchestrator.corpora.tables.tracks import Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

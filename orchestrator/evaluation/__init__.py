@@ -1,1 +1,1 @@
-"""What scores are worth: intervals, paired comparisons, correction for selection, raters, baselines."""
+"""A search's trials scored, selected and summarised: result, summary, leaderboard, predictions, model card."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ccc import Moments, frame_moments, window_moments
-from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.evaluation.windowed import of_person, of_windows
+from orchestrator.protocols import DIMENSIONS
 
 Array = NDArray[np.float64]
 ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen by cross-validation among the training rows
@@ -191,8 +191,8 @@ def run_baseline(
 ) -> list[HeldOut]:
     """Fit and predict fold by fold; `times` (T,) of every series are in seconds, `window_length` in frames.
 
-    Of images give the series of a frozen trunk's features (`orchestrator.frozen`). A fold without a labelled training
-    frame of a dimension predicts 0 there.
+    Of images give the series of a frozen backbone's features (`orchestrator.data.backbone_features`). A fold without a
+    labelled training frame of a dimension predicts 0 there.
     """
     made = features_of(baseline.features, series, times)
     folds = []
@@ -244,7 +244,7 @@ def held_out(series: Sequence[Labelled], traces: Mapping[int, NDArray[np.float32
 def _rows(
     series: Sequence[Labelled], made: Sequence[Array], train: Sequence[int], dimension: int, most: int | None
 ) -> tuple[Array, Array]:
-    """Take the labelled training frames of a dimension, at most so many of them, evenly from all."""
+    """Return the labelled training frames of a dimension, at most so many of them, evenly from all."""
     counts = [int(series[index].mask_T2[:, dimension].sum()) for index in train]
     step = 1 if most is None else max(1, -(-sum(counts) // most))
     rows, gold, seen = [], [], 0

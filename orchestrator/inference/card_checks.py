@@ -15,11 +15,11 @@ from models.recipe import Recipe
 from models.shapes import count, state_shapes
 from models.sizes import CELLS, TRUNK_FEATURES
 from models.windows import JOININGS
-from orchestrator.corpora.frames import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from orchestrator.corpora.read_options import options_of_card
+from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
-from orchestrator.plan import ImageOptions
 from orchestrator.protocols import SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
 
@@ -31,7 +31,7 @@ _KINDS = {"F32": 4, "I64": 8}
 
 
 def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> None:
-    """Look at everything that is used later; raises ValueError, KeyError or TypeError with the reason."""
+    """Check everything that is used later; raises ValueError, KeyError or TypeError with the reason."""
     _check_choices(card, protocol, images)
     width = num_features_of(card, protocol, images)
     folds, scaling = card["folds"], card["scaling"]

@@ -6,7 +6,7 @@ from orchestrator.errors import InputError
 
 
 def chosen_device(name: str | None) -> str:
-    """Give the named device, or the GPU where there is one; InputError for one that is not there."""
+    """Return the named device, or the GPU where there is one; InputError for one that is not there."""
     if name is None:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:

@@ -19,18 +19,19 @@ from models.recipe import Recipe
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
+from orchestrator.data.backbone import TRUNK, Trunk, load_trunk
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
+from orchestrator.evaluation.model_card import CARD_FORMAT
 from orchestrator.files import JsonObject, read_json, sha256_of
 from orchestrator.inference.card_checks import CARD_BYTES, check_card, check_weights, num_features_of
-from orchestrator.model_card import CARD_FORMAT
-from orchestrator.plan import ImageOptions, Trial
+from orchestrator.planning.plan import Trial
+from orchestrator.planning.recipe import make_recipe
 from orchestrator.protocols import Protocol
-from orchestrator.recipe import make_recipe
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE, MODEL_FOLDER
 from orchestrator.tracking.location import is_run_id
 from orchestrator.tracking.secrets import recall
 from orchestrator.tracking.writer import read_state
-from orchestrator.trunk import TRUNK, Trunk, load_trunk
 from tune_spaces.method import HParams
 
 RUNS_PREFIX = "runs:/"
@@ -73,11 +74,11 @@ class SavedModel:
 
     @property
     def frozen(self) -> bool:
-        """Tell whether a trunk that no fold has trained computes the features."""
+        """Return whether a trunk that no fold has trained computes the features."""
         return self.images is not None and self.images.backbone == "frozen"
 
     def network(self, fold: int) -> AffectNetwork:
-        """Build a fold's network on the CPU, in evaluation mode; InputError where the weights do not fit the card."""
+        """Build a fold's network on the CPU, in evaluation mode; InputError if the weights do not fit the card."""
         network = build_for(self.recipe, num_features=self.num_features, seed=0)
         own = _under(self.weights, fold)
         expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -93,7 +94,7 @@ class SavedModel:
         return network.eval()
 
     def split(self, fold: int) -> FoldSplit:
-        """Give the fold's scaling as training knows it."""
+        """Return the fold's scaling as training knows it."""
         scaling = self.card["scaling"]["folds"][fold] or {}
         mean, sd = (np.asarray(scaling[key], dtype=np.float32) if key in scaling else None for key in ("mean", "sd"))
         return FoldSplit(train=(), validation=(), held_out=(), mean_F=mean, sd_F=sd)
@@ -105,7 +106,7 @@ class SavedModel:
         return self.unseen_by(participant) or tuple(range(self.num_folds))
 
     def unseen_by(self, participant: str) -> tuple[int, ...]:
-        """Give the folds that held a person out; none for a stranger. Two Unicode forms of a name are one person."""
+        """Return the folds that held a person out; none for a stranger. Two Unicode forms of a name are one person."""
         name = composed(participant)
         return tuple(k for k, one in enumerate(self.card["folds"]) if name in map(composed, one["held_out"]))
 
@@ -115,7 +116,7 @@ class SavedModel:
             raise InputError.of("--fold", found=fold, expected=f"0 to {self.num_folds - 1}")
 
     def frozen_trunk(self) -> Trunk | None:
-        """Load the trunk that computes features; InputError where it is no longer what training started from."""
+        """Load the trunk that computes features; InputError if it is no longer what training started from."""
         if not self.frozen or self.images is None:
             return None
         trunk = load_trunk(self.images)

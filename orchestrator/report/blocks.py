@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 
 from orchestrator.protocols import Protocol
-from orchestrator.report.evidence import Search
-from orchestrator.report.reading import (
+from orchestrator.report.queries import (
     PREFERRED_PROTOCOLS,
     NetworkBest,
     best_of,
@@ -15,6 +14,7 @@ from orchestrator.report.reading import (
     ended_by_itself,
     of_method,
 )
+from orchestrator.report.search_record import Search
 
 _FIELDS = fields(Protocol)
 _DEFAULTS = {one.name: one.default for one in _FIELDS if one.default is not MISSING}
@@ -50,7 +50,7 @@ class Block:
         return str(self.lead.plan["protocol"]["name"])
 
     def best(self, network: str) -> tuple[Search, NetworkBest] | None:
-        """Return the search that has a network's best configuration, and it; None where no search has the network."""
+        """Return the search that has a network's best configuration, and it; None if no search has the network."""
         found = [(one, best) for one in self.searches if (best := best_of_network(one, network)) is not None]
         return max(found, key=lambda pair: _rank(pair[0], pair[1].trial.selection_loss), default=None)
 

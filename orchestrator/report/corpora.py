@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from orchestrator.errors import InputError, printable
 from orchestrator.measures import number
-from orchestrator.report import cells
+from orchestrator.report.tables import cells
 from orchestrator.tracking.reader import RecordedRun
 
 SHOWN = 8  # digits of a SHA-256 in words

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from orchestrator import paper
 from orchestrator.csv_text import protected
-from orchestrator.report.cells import Cell, Column, Row, Table
+from orchestrator.report import paper
 from orchestrator.report.figures import Figure
+from orchestrator.report.tables.cells import Cell, Column, Row, Table
 
 BANNER = "SYNTHETIC CORPUS: these scores say nothing about people and are not comparable with the paper."
 SYNTHETIC_ROW = "synthetic: not comparable with the paper"
@@ -32,7 +32,7 @@ class Report:
 
     @property
     def synthetic(self) -> bool:
-        """Tell whether any number comes from a synthetic corpus."""
+        """Return whether any number comes from a synthetic corpus."""
         return any(table.synthetic for table in self.tables)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from orchestrator.protocols import PAPER_EPOCHS
 from orchestrator.report.blocks import Block, blocks, epochs, same_key
-from orchestrator.report.evidence import Search
+from orchestrator.report.search_record import Search
 
 EXTENT = ("epochs", "num_folds")  # fields in which a trial run differs from the search that it prepares
 
@@ -54,7 +54,7 @@ def _by_key(searches: Sequence[Search]) -> dict[str, list[Search]]:
 
 
 def _more_epochs(search: Search, group: Sequence[Search]) -> float | None:
-    """Return the epochs of the searches beside which this one is a trial run; None where it is none.
+    """Return the epochs of the searches beside which this one is a trial run; None if it is none.
 
     They have all its networks and more epochs, and it has fewer than they or the paper.
     """

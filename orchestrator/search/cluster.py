@@ -14,10 +14,10 @@ from typing import Any
 import ray
 
 from orchestrator.errors import InputError
-from orchestrator.interrupts import take_as_ctrl_c
-from orchestrator.plan import SearchOptions
+from orchestrator.planning.plan import SearchOptions
+from orchestrator.process.interrupts import take_as_ctrl_c
+from orchestrator.process.run_log import errors_into, terminal
 from orchestrator.run_folder import LOG_FILE
-from orchestrator.run_log import errors_into, terminal
 from orchestrator.search.lifeline import Alive, Answering, Lifeline, end_process, kill_marked
 from orchestrator.search.local_ray import LOOPBACK, MARK, RAYS_PART, environment, temporary_folder, token
 
@@ -206,7 +206,7 @@ class _Settled(list[str]):
 
 @contextlib.contextmanager
 def _loopback() -> Iterator[None]:
-    """Let Ray take 127.0.0.1 for its own address, also where it was imported before the environment said so."""
+    """Set 127.0.0.1 as Ray's own address, also if Ray was imported before the environment said so."""
     from ray._private import ray_constants
 
     before = ray_constants.ENABLE_RAY_CLUSTER
@@ -231,7 +231,7 @@ def _without_handlers() -> Iterator[None]:
 
 
 def _forget_token() -> None:
-    """Let Ray read its token and its settings again: a process may have had another Ray before."""
+    """Make Ray read its token and its settings again: a process may have had another Ray before."""
     from ray import _raylet
 
     native: Any = _raylet  # it has no types

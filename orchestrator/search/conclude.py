@@ -5,22 +5,23 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import results, summary
-from orchestrator.dataset import Dataset
+from orchestrator.data.dataset import Dataset
 from orchestrator.errors import doing
+from orchestrator.evaluation import results, summary
+from orchestrator.evaluation.results import Outcome
+from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.evaluation.trial_files import read_failures, read_results
 from orchestrator.files import write_json
-from orchestrator.plan import Plan, describe
-from orchestrator.plan_file import save_plan
-from orchestrator.report import figure_files
-from orchestrator.report.evidence import FailedTrial, Search
-from orchestrator.results import Outcome
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.plan_file import save_plan
+from orchestrator.report.figures import files
+from orchestrator.report.search_record import FailedTrial, Search
 from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
 from orchestrator.search.endings import SearchEnded
 from orchestrator.search.progress import Observer
-from orchestrator.search_baselines import Measured
 from orchestrator.tracking.tracker import Tracker, tracking_identity
-from orchestrator.trial_files import read_failures, read_results
+from tune_spaces.method import describe
 
 # What can end a search early; also words of summary.json.
 INTERRUPTED = "interrupted"
@@ -60,7 +61,7 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=baselines)
         write_json(output / SUMMARY_FILE, content.to_json())
-    figure_files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
+    files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
     return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
@@ -102,7 +103,7 @@ def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> st
     best = results.ranking(outcome.results)[:1]
     if not plan.search.log_model or not best or status not in ("finished", "some trials failed"):
         return None
-    from orchestrator.inference.logged import export_best
+    from orchestrator.inference.export_best import export_best
 
     return export_best(output, best[0])
 

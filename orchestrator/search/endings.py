@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator import exit_codes
+from orchestrator.process import exit_codes
 
 # Nothing can be written there any more: no room (or no inodes), a spent quota, a file system that turned read-only.
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -27,7 +27,7 @@ class StorageFull(SearchEnded):
     exit_code = exit_codes.SOME_FAILED
 
     def __init__(self, option: str | None, folder: Path | str, reason: str) -> None:
-        """Say which folder it is, really and not by a link, and which option puts it elsewhere, if one does."""
+        """Store the folder's real path, not a link to it, and the option that puts it elsewhere, if there is one."""
         real = os.path.realpath(folder)
         found = f"{option}: found {real}: {reason}" if option else f"{real}: found {reason}"
         move = f" (another run goes elsewhere with {option})" if option else ""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from orchestrator import exit_codes
-from orchestrator.run_log import terminal
+from orchestrator.process import exit_codes
+from orchestrator.process.run_log import terminal
 
 POLL_SECONDS = 0.25
 # Ours: a cluster's process that refuses connections may be starting anew; Ray itself gives up after 60 s and then ends
@@ -76,7 +76,7 @@ def end_process(
     mark: tuple[str, str] | None,
     folder: Path | None,
 ) -> None:
-    """Say what died, close what can be closed, leave no process with the mark in its environment, and end this one."""
+    """Print what died, close what can be closed, end every process with the mark in its environment, and this one."""
     line = f"error: {what}: the search cannot go on; what was done is kept"
     stream = terminal()
     with contextlib.suppress(Exception):

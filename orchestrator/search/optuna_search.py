@@ -11,8 +11,8 @@ from typing import Any
 
 from models.seeds import seed_for
 from orchestrator.errors import InputError
-from orchestrator.extras import install_command
-from orchestrator.plan import Plan
+from orchestrator.planning.plan import Plan
+from orchestrator.process.extras import install_command
 from orchestrator.run_records import TrialResult
 from orchestrator.search.schedulers import VALIDATION_LOSS
 from tune_spaces.method import HParams, make_hparams
@@ -29,7 +29,7 @@ class OptunaGenerations:
     """Hands out uids of the plan's points; a worker asks by its trial id and tells the validation loss."""
 
     def __init__(self, plan: Plan, earlier: Mapping[str, TrialResult]) -> None:
-        """Start a study over the plan's points; InputError where the extra `optuna` is not installed."""
+        """Start a study over the plan's points; InputError if the extra `optuna` is not installed."""
         try:
             import optuna
         except ImportError as error:
@@ -75,7 +75,7 @@ class OptunaGenerations:
         return uid
 
     def tell(self, trial_id: str, loss: float | None) -> None:
-        """Note a trial's validation loss; None where it failed."""
+        """Record a trial's validation loss; None if it failed."""
         if trial_id in self.asked:
             self.known[self.asked.pop(trial_id)] = loss
 
@@ -114,7 +114,7 @@ class OptunaGenerations:
 
 
 def as_ray_searcher(generations: OptunaGenerations, complain: Callable[[str, Exception], None] | None = None) -> Any:
-    """Give the search its Tune interface; what goes wrong in it ends no trial, and goes to `complain`."""
+    """Return the search as a Tune searcher; what goes wrong in it ends no trial, and goes to `complain`."""
     from ray.tune.search import Searcher
 
     class Adapter(Searcher):  # type: ignore[misc]

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from orchestrator import measures
-from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.results import ranking, worth_keeping
+from orchestrator.evaluation.trial_files import read_result, record_failure
 from orchestrator.files import read_json
-from orchestrator.plan import Plan, describe, relative_cost
-from orchestrator.results import ranking, worth_keeping
+from orchestrator.planning.cost import relative_cost
+from orchestrator.planning.plan import Plan
+from orchestrator.process.run_log import terminal
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
-from orchestrator.run_log import terminal
 from orchestrator.run_records import Failure, TrialResult
-from orchestrator.trial_files import read_result, record_failure
+from tune_spaces.method import describe
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
 RATE_SECONDS = 60.0  # epochs a second over the last minute
@@ -60,25 +62,25 @@ class Observer:
             self.live.stop()
 
     def placed(self, num_clients: int, num_processes: int) -> None:
-        """Tell how many processes of a trial hold a federation's clients, all at work at one time."""
+        """Return how many processes of a trial hold a federation's clients, all at work at one time."""
         options = self.plan.search
         each = f"{options.cpus_per_client:g} CPUs and {options.gpus_per_client:g} GPUs each"
-        self._say(f"{num_clients} clients in {num_processes} processes a trial, {each}")
+        self._say(f"{num_clients} clients in {num_processes} processes per trial, {each}")
 
     def spoilt(self, reasons: Mapping[str, str]) -> None:
-        """Tell which trials are trained again because something of them is lost or damaged."""
+        """Return which trials are trained again because something of them is lost or damaged."""
         for uid, why in reasons.items():
             self.results.pop(uid, None)
             trial = self.trials[uid]
             self._say(f"trained again: {trial.network} {describe(trial.hparams)}, for {why}")
 
     def started(self, uid: str) -> None:
-        """Note that a trial has a worker."""
+        """Record that a trial has a worker."""
         self.running.setdefault(uid, 0)
         self._show()
 
     def advanced(self, report: Mapping[str, Any]) -> None:
-        """Note a trial's report."""
+        """Record a trial's report."""
         uid = str(report["uid"])
         self.running[uid] = int(report["epoch"])
         self.trained[uid] = int(report["trained"])
@@ -98,7 +100,7 @@ class Observer:
                 self._tell_client_failure(uid)
 
     def ended(self, uid: str) -> None:
-        """Take in a trial's result or failure, and drop what no later choice can need."""
+        """Record a trial's result or failure, and delete what no later choice can need."""
         self._tell_client_failure(uid)
         self.running.pop(uid, None)
         folder = self.trials_folder / uid
@@ -114,7 +116,7 @@ class Observer:
         self._show()
 
     def died(self, uid: str, error: BaseException | str) -> None:
-        """Note a trial whose worker process was lost for good; `error` may be the text that Ray has of it."""
+        """Record a trial whose worker process was lost for good; `error` may be the text that Ray has of it."""
         self._tell_client_failure(uid)
         self.running.pop(uid, None)
         record = record_failure(self.trials_folder, self.trials[uid], error)
@@ -133,7 +135,7 @@ class Observer:
         return f"{trial.network} {describe(trial.hparams)}"
 
     def _tell_client_failure(self, uid: str) -> None:
-        """Show what a federation left of its first failed client: in full once a run, then a line a trial."""
+        """Show what a federation left of its first failed client: in full once a run, then a line per trial."""
         if uid in self.told:
             return
         try:

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from orchestrator.dataset import Dataset
-from orchestrator.plan import Plan
-from orchestrator.results import worth_keeping
-from orchestrator.trial_files import lost, read_failures, read_results, set_aside
+from orchestrator.data.dataset import Dataset
+from orchestrator.evaluation.results import worth_keeping
+from orchestrator.evaluation.trial_files import lost, read_failures, read_results, set_aside
+from orchestrator.planning.plan import Plan
 
 
 def complete(plan: Plan, dataset: Dataset, *, trials_folder: Path, **places: Any) -> None:

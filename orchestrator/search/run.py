@@ -12,11 +12,13 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from orchestrator.dataset import Dataset
+from orchestrator.data.dataset import Dataset
 from orchestrator.errors import doing
+from orchestrator.evaluation.search_baselines import measure
+from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
 from orchestrator.json_records import newer_keys
-from orchestrator.launch import Launch
-from orchestrator.plan import Plan
+from orchestrator.planning.launch import Launch
+from orchestrator.planning.plan import Plan
 from orchestrator.run_folder import (
     RESULT_FILE,
     SCRATCH_FOLDER,
@@ -29,9 +31,7 @@ from orchestrator.search import repair
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome, conclude
 from orchestrator.search.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
-from orchestrator.search_baselines import measure
 from orchestrator.tracking.tracker import Tracker
-from orchestrator.trial_files import read_results, set_aside_damaged
 
 TRACKING_LOST_SECONDS = 2.0  # if Ray has died
 
@@ -88,7 +88,7 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOut
 
 
 def _say_newer(observer: Observer) -> None:
-    """Say which keys of the results there are a newer version wrote: they are kept and not used."""
+    """Print which keys of the results there a newer version wrote: they are kept and not used."""
     keys = sorted({key for result in observer.results.values() for key in newer_keys(result)})
     if keys:
         observer.say(f"{RESULT_FILE}: keys of a newer version, kept and not used: {', '.join(keys)}")
@@ -126,7 +126,7 @@ def _shared(plan: Plan) -> Callable[[], Path] | None:
 
 @contextlib.contextmanager
 def _faults_of_storage(output: Path) -> Iterator[None]:
-    """Turn a full disk, or a folder that is gone, into a line that names the folder and says how to go on."""
+    """Convert a full disk, or a folder that is gone, into a line that names the folder and says how to continue."""
     try:
         yield
     except (OSError, SafetensorError) as error:

@@ -17,7 +17,7 @@ class InOrder(FIFOScheduler):  # type: ignore[misc]
     """Every trial to its end; shows the watch Tune's controller."""
 
     def __init__(self, watch: Watch) -> None:
-        """Tell this watch."""
+        """Store the watch that is told of each decision."""
         super().__init__()
         self.watch = watch
 

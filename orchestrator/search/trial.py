@@ -19,16 +19,19 @@ from fed.executor import Start
 from fed.executors.in_process import in_process
 from fed.round_records import ClientFailed, Round
 from fed.rounds import FederatedFolds
-from models.scored import Scored
+from models.trace_scores import Scored
 from models.training import Epoch, FoldsInTraining
-from orchestrator import measures, scoring
+from orchestrator import measures
 from orchestrator.corpora.cache import remove
-from orchestrator.dataset import Dataset
-from orchestrator.evaluation.sums import PersonMoments
+from orchestrator.data.dataset import Dataset
+from orchestrator.estimators.sums import PersonMoments
+from orchestrator.evaluation import fold_scores
+from orchestrator.evaluation.trial_files import seal
 from orchestrator.files import atomic, write_json
 from orchestrator.measures import FoldMoments
-from orchestrator.plan import Plan, Trial, size_of
-from orchestrator.recipe import make_recipe
+from orchestrator.planning.cost import size_of
+from orchestrator.planning.plan import Plan, Trial
+from orchestrator.planning.recipe import make_recipe
 from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
     FAILURE_FILE,
@@ -49,7 +52,6 @@ from orchestrator.run_records import (
     TrialResult,
     sums_of,
 )
-from orchestrator.trial_files import seal
 
 # A checkpoint may cost at most this share of the time spent training since the last one; ours.
 CHECKPOINT_SHARE = 0.05
@@ -108,7 +110,7 @@ class TrialRun:
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
 
     def close(self) -> None:
-        """Give a federation's processes back."""
+        """Release a federation's processes."""
         if isinstance(self.training, FederatedFolds):
             self.training.close()
 
@@ -175,7 +177,7 @@ class TrialRun:
             num_parameters=parameters,
             model_size_mib=size_mib,
             selection_loss=float(np.mean([fold.selection_loss or 0.0 for fold in folds])),
-            scores={**scoring.over_folds(folds), **ends},
+            scores={**fold_scores.over_folds(folds), **ends},
             folds=tuple(folds),
             curve=_curve(history),
             federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
@@ -190,11 +192,11 @@ class TrialRun:
         windows: dict[str, list[PersonMoments]] = {}
         for index, one in zip(held_out, found, strict=True):
             participant = self.dataset.series[index].participant
-            frames.setdefault(participant, []).append(scoring.by_dimension(one.frames))
-            windows.setdefault(participant, []).append(scoring.by_dimension(one.windows))
+            frames.setdefault(participant, []).append(fold_scores.by_dimension(one.frames))
+            windows.setdefault(participant, []).append(fold_scores.by_dimension(one.windows))
         return FoldMoments(
-            frames={person: scoring.merge(parts) for person, parts in frames.items()},
-            windows={person: scoring.merge(parts) for person, parts in windows.items()},
+            frames={person: fold_scores.merge(parts) for person, parts in frames.items()},
+            windows={person: fold_scores.merge(parts) for person, parts in windows.items()},
         )
 
     def _fold_score(self, k: int, moments: FoldMoments) -> FoldScore:

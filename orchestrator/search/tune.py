@@ -21,11 +21,18 @@ from ray import tune
 from fed.executors.placement import ClusterTooSmall
 from fed.executors.ray_actors import bundles_for
 from models.seeds import seed_for
-from orchestrator.dataset import Dataset
+from orchestrator.data.dataset import Dataset
 from orchestrator.errors import InputError
-from orchestrator.interrupts import asked_to_end
-from orchestrator.plan import SERVER_CPUS, Plan, relative_cost
-from orchestrator.recipe import make_recipe
+from orchestrator.evaluation.trial_files import (
+    read_failures,
+    read_results,
+    seal_progress,
+    tidy,
+)
+from orchestrator.planning.cost import relative_cost
+from orchestrator.planning.plan import SERVER_CPUS, Plan
+from orchestrator.planning.recipe import make_recipe
+from orchestrator.process.interrupts import asked_to_end
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
 from orchestrator.search.optuna_search import OptunaGenerations, as_ray_searcher
@@ -34,12 +41,6 @@ from orchestrator.search.schedulers import Halving, InOrder
 from orchestrator.search.watch import WORKER_DEATHS, Ender, Watch
 from orchestrator.search.watchdog import Listener, Patience, Shortage
 from orchestrator.search.worker import TrialTrainable
-from orchestrator.trial_files import (
-    read_failures,
-    read_results,
-    seal_progress,
-    tidy,
-)
 
 
 def search(  # noqa: PLR0913 - the parts of a search, each given once
@@ -52,7 +53,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     observer: Observer,
     patience: Patience | None = None,
 ) -> bool:
-    """Run every trial of the plan that has no result yet; True where the time budget ended it.
+    """Run every trial of the plan that has no result yet; True if the time budget ended it.
 
     `earlier` are the results of a run that was broken off. What came of each trial lies in its folder; a failure that
     could not be written there, in `observer.unrecorded`. `patience` says how long a silent trial is waited for.
@@ -113,7 +114,7 @@ def _watches(
 
 
 def _epoch_seconds(plan: Plan, dataset: Dataset, uid: str) -> float | None:
-    """Estimate the seconds of one epoch of a trial on its share of a CPU; None where that fails."""
+    """Estimate the seconds of one epoch of a trial on its share of a CPU; None if that fails."""
     from models.calibration import estimate_seconds
 
     trial = next(one for one in plan.trials if one.uid == uid)
@@ -139,7 +140,7 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     watch: Watch,
     end: float | None,
 ) -> list[str]:
-    """Let Tune run what is left; gives the trials that it gave up without the tries it owes them."""
+    """Run what is left in Tune; return the trials that it gave up before their number of tries was used."""
     done = {result.uid for result in earlier}
     space, algorithm, samples = _space(plan, done | failed, earlier, watch)
     if samples == 0:
@@ -187,7 +188,7 @@ def _leave_stopped(trials_folder: Path, uid: str) -> None:
 def reserved(plan: Plan, dataset: Dataset) -> Any:
     """Return what a trial reserves; a federation's clients are reserved with it, or it would wait for ever.
 
-    InputError where the clients find no room; it shows the arithmetic.
+    InputError if the clients find no room; it shows the arithmetic.
     """
     options = plan.search
     if plan.federation is None:

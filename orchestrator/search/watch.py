@@ -16,7 +16,7 @@ import ray
 from ray import tune
 
 from fed.executors.placement import in_words, shortfall
-from orchestrator.interrupts import asked_to_end
+from orchestrator.process.interrupts import asked_to_end
 from orchestrator.run_records import Failure
 from orchestrator.search.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
@@ -76,12 +76,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
         return Watch, (None,)
 
     def complain(self, doing: str, error: BaseException) -> None:
-        """Say what went wrong in a handler of ours; a full disk ends the search, nothing else does."""
+        """Log what went wrong in a handler of ours; a full disk ends the search, nothing else does."""
         with contextlib.suppress(Exception):
             self.end_if_unwritable(error)
             line = f"{doing}: {type(error).__name__}: {error}"
             if self.observer and not self.ending and line not in self.said:
-                self.said.add(line)  # Tune comes by ten times a second
+                self.said.add(line)  # Tune comes by ten times per second
                 self.observer.say(line)
 
     def end_if_unwritable(self, error: BaseException | str) -> bool:
@@ -98,7 +98,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     @guarded
     def on_step_end(self, *, trials: Sequence[Any] = (), **_info: Any) -> None:
-        """Look around; Tune comes by several times a second, also while it only waits."""
+        """Run the periodic checks; Tune calls this several times per second, also while it only waits."""
         if not self.observer:
             return
         self.observer.look()
@@ -109,7 +109,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     @guarded
     def on_trial_start(self, *, trial: Any, **_info: Any) -> None:
-        """Note that a trial has a worker."""
+        """Record that a trial has a worker."""
         if self.listener:
             self.listener.began(trial.config["uid"])
         if self.observer:
@@ -117,7 +117,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     @guarded
     def on_trial_result(self, *, result: dict[str, Any], **_info: Any) -> None:
-        """Note a trial's report, and what its worker could not write itself."""
+        """Record a trial's report, and what its worker could not write itself."""
         if self.listener:
             self.listener.heard(str(result["uid"]))
         if result.get("unwritable"):
@@ -129,7 +129,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     @guarded
     def on_trial_complete(self, *, trial: Any, **_info: Any) -> None:
-        """Take in what a trial left."""
+        """Record what a trial left."""
         uid = trial.config["uid"]
         if self.listener:
             self.listener.ended(uid)
@@ -144,7 +144,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     @guarded
     def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
-        """Note a trial that Tune has given up, for good or to be tried once more."""
+        """Record a trial that Tune has given up, for good or to be tried once more."""
         uid = trial.config["uid"]
         if self.listener:
             self.listener.ended(uid)

@@ -66,23 +66,23 @@ class Listener:
         self._estimates: dict[str, float | None] = {}
 
     def began(self, uid: str) -> None:
-        """Note that a trial has a process from now on."""
+        """Record that a trial has a process from now on."""
         self._ears[uid] = _Ear(self._tick())
 
     def expect(self, uid: str) -> None:
-        """Note a trial whose process is there and has not answered yet; one that is known stays as it is."""
+        """Record a trial whose process is there and has not answered yet; one that is known stays as it is."""
         if uid not in self._ears:
             self.began(uid)
 
     def heard(self, uid: str) -> None:
-        """Note a report."""
+        """Record a report."""
         now = self._tick()
         ear = self._ears.setdefault(uid, _Ear(now))
         ear.longest = max(ear.longest, now - ear.heard)
         ear.heard, ear.spoken_at = now, 0.0
 
     def ended(self, uid: str) -> None:
-        """Note that nothing is expected of a trial for now: it has ended, or waits for another process."""
+        """Record that nothing is expected of a trial for now: it has ended, or waits for another process."""
         self._ears.pop(uid, None)
 
     def silent(self) -> list[Silence]:

@@ -12,15 +12,15 @@ from ray import tune
 
 from fed.executors.ray_actors import assigned_device, in_actors
 from fed.executors.reuse import ReusedClients
-from models.memory import keep_freed_memory
+from models.allocator import keep_freed_memory
 from models.training import Epoch
-from orchestrator.dataset import Dataset
-from orchestrator.plan import Plan, SearchOptions
+from orchestrator.data.dataset import Dataset
+from orchestrator.evaluation.trial_files import record_failure
+from orchestrator.planning.plan import Plan, SearchOptions
 from orchestrator.search.endings import unwritable
 from orchestrator.search.failures import first_failure_told
 from orchestrator.search.schedulers import VALIDATION_LOSS
 from orchestrator.search.trial import TrialRun
-from orchestrator.trial_files import record_failure
 
 PLACEMENT_GRACE_SECONDS = 60.0
 Told = dict[str, Any]  # what a worker reports to Tune, and is configured with
@@ -31,7 +31,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     """A Tune actor that works through trials; a failing trial is written down, it does not end the actor."""
 
     def setup(self, config: Told, dataset: Dataset, plan: Plan, trials_folder: str) -> None:
-        """Take the first trial; the data set comes from the object store as read-only views."""
+        """Start the first trial; the data set comes from the object store as read-only views."""
         torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))
         keep_freed_memory()
         self.dataset, self.plan, self.trials_folder = dataset, plan, Path(trials_folder)
@@ -41,13 +41,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._take(config["uid"])
 
     def reset_config(self, new_config: Told) -> bool:
-        """Take the next trial without a new process."""
+        """Start the next trial without a new process."""
         self._leave()
         self._take(new_config["uid"])
         return True
 
     def cleanup(self) -> None:
-        """Give back what the last trial holds, and the clients' processes."""
+        """Release what the last trial holds, and the clients' processes."""
         self._leave()
         with contextlib.suppress(Exception):
             self.clients.close()
@@ -117,7 +117,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
 
 def _clients(options: SearchOptions) -> ReusedClients:
-    """Say how a federation's clients are held: by Ray actors in the trial's own placement group."""
+    """Return how a federation's clients are held: by Ray actors in the trial's own placement group."""
     return ReusedClients(
         in_actors(
             client_actors=options.client_actors,

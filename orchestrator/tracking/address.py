@@ -98,7 +98,7 @@ def whole_address(address: str) -> str:
 
 
 def is_known(address: str) -> bool:
-    """Tell if the address is a public one whose log-in this process knows."""
+    """Return whether the address is a public one whose log-in this process knows."""
     return address in _whole
 
 
@@ -178,7 +178,7 @@ def _split_query(rest: str) -> tuple[str, str]:
 
 
 def _is_place(text: str) -> bool:
-    """Tell if the text begins with a host and, if it has a port, a number."""
+    """Return whether the text begins with a host and, if it has a port, a number."""
     return _HOST.fullmatch(re.split(r"[/?#]", text, maxsplit=1)[0]) is not None
 
 

@@ -39,7 +39,7 @@ class Limit:
 
     @property
     def is_over(self) -> bool:
-        """Tell if the call took longer."""
+        """Return whether the call took longer."""
         return time.monotonic() >= self._end
 
 

@@ -87,7 +87,7 @@ def database_path(tracking_uri: str) -> Path | None:
 
 
 def artifact_location(tracking_uri: str) -> str | None:
-    """Return the artifact address of a new experiment; None where a tracking server decides."""
+    """Return the artifact address of a new experiment; None if a tracking server decides."""
     if tracking_uri.split(":", 1)[0] in SERVER_SCHEMES:
         return None
     database = database_path(tracking_uri)
@@ -96,5 +96,5 @@ def artifact_location(tracking_uri: str) -> str | None:
 
 
 def is_run_id(value: object) -> bool:
-    """Tell if a value from a store or a file is a run's id: it becomes part of paths."""
+    """Return whether a value from a store or a file is a run's id: it becomes part of paths."""
     return isinstance(value, str) and _RUN_ID.fullmatch(value) is not None

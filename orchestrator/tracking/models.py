@@ -74,7 +74,7 @@ def download_run(run_id: str, folder: Path, names: Sequence[str], tracking_uri: 
 
 @contextmanager
 def _refused(uri: str, where: str, found: str, *, expected: str) -> Iterator[None]:
-    """Turn what a store answers to a question into an InputError, and a store that does not answer in time."""
+    """Convert a store's refusal, or the lack of an answer in time, into an InputError."""
     try:
         yield
     except TimeoutError as error:
@@ -90,7 +90,7 @@ def _download(client: "MlflowClient", run_id: str, folder: Path, limit: Limit) -
 
 
 def log_figures(run_id: str, tracking_uri: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-    """Log metrics and tags to a run that may have ended; InputError where that fails."""
+    """Log metrics and tags to a run that may have ended; InputError if that fails."""
     from mlflow.entities import Metric, RunTag
 
     now = int(time.time() * 1000)

@@ -35,11 +35,11 @@ class TrackingReport:
 
     @property
     def complete(self) -> bool:
-        """Tell whether the store has everything that the directory has."""
+        """Return whether the store has everything that the directory has."""
         return not self.missing and self.problem is None
 
     def __str__(self) -> str:
-        """Say it in a sentence for the terminal, with the command that writes what is missing."""
+        """Return a sentence for the terminal, with the command that writes what is missing."""
         where = public_address(self.tracking_uri)
         done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
         if self.model_problem:

@@ -86,12 +86,12 @@ class StoreReader:
         return self._runs(own, f"tags.`{PARENT_TAG}` = '{search.run_id}'")
 
     def curve(self, run_id: str, key: str) -> list[float]:
-        """Return the values of a metric, one an epoch, in their order."""
+        """Return the values of a metric, one per epoch, in their order."""
         points = self._asked(lambda _: self._client.get_metric_history(run_id, key))
         return [float(point.value) for point in sorted(points, key=lambda one: int(one.step))]
 
     def artifact(self, run: RecordedRun, name: str) -> Path | None:
-        """Return a file of the run's artifacts on this machine; None where the store has no such file."""
+        """Return a file of the run's artifacts on this machine; None if the store has no such file."""
         address = urlsplit(run.artifact_uri)
         if address.scheme in ("", "file"):
             places = [Path(unquote(address.path)) / name]

@@ -16,7 +16,6 @@ from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
 from orchestrator.measures import number
-from orchestrator.plan import shown
 from orchestrator.run_folder import (
     CURVES_FILE,
     EXPORT_RECORD,
@@ -43,7 +42,7 @@ from orchestrator.run_records import (
     TrialResult,
 )
 from orchestrator.tracking.address import hide_password
-from tune_spaces.method import HParams
+from tune_spaces.method import HParams, shown
 
 ARTIFACT_NAMES = (
     PLAN_FILE,
@@ -115,7 +114,7 @@ class StoredRun:
 
     @property
     def ended(self) -> bool:
-        """Tell whether everything about it was written."""
+        """Return whether everything about it was written."""
         return self.status in ENDED
 
     def changed(self, **changes: Any) -> "StoredRun":
@@ -237,7 +236,7 @@ def artifact_files(output: Path) -> dict[str, Path]:
 
 
 def model_export(output: Path) -> JsonObject | None:
-    """Return what a search's folder says of its exported model; None where there is none, or it cannot be read."""
+    """Return what a search's folder says of its exported model; None if there is none, or it cannot be read."""
     try:
         made = read_json(output / EXPORT_RECORD)
     except InputError:

@@ -51,7 +51,7 @@ def recall(output: Path) -> None:
 
 
 def move_out(output: Path) -> None:
-    """Take log-ins out of the files of a run that an earlier version wrote, and remember what the folder keeps.
+    """Remove log-ins from the files of a run that an earlier version wrote, and keep them where the folder keeps such.
 
     A file is rewritten atomically and keeps its time, which MLflow shows as a run's end. Raises InputError if the
     folder cannot be written: then nothing was taken out of the file that is named.

@@ -60,7 +60,7 @@ class Tracker:
         self._thread.start()
 
     def changed(self) -> None:
-        """Say that the directory has something new; returns at once."""
+        """Signal that the directory has something new; returns at once."""
         self._wake.set()
 
     def close(self, deadline_seconds: float = DEFAULT_CLOSE_SECONDS) -> TrackingReport:

@@ -96,7 +96,7 @@ def _pass_on(stream: IO[bytes]) -> None:
 
 
 def _print_views(address: str) -> None:
-    """Print what to open for each experiment; nothing where the server does not say what it has."""
+    """Print what to open for each experiment; nothing if the server does not say what it has."""
     with contextlib.suppress(OSError, ValueError):
         for experiment, views in addresses(address).items():
             lines = [f"{experiment}:", *(f"  {name:15}{view}" for name, view in views.items())]
@@ -127,7 +127,7 @@ def _in_url(host: str) -> str:
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], host: str, port: int, seconds: float) -> bool:
-    """Tell whether the server listens before its process ends or the time is over."""
+    """Wait for the server; return whether it listens before its process ends or the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:

@@ -56,7 +56,7 @@ def experiment_tags() -> dict[str, str]:
 def addresses(server: str) -> dict[str, dict[str, str]]:
     """Return what to open in the UI at `server`: by experiment, newest first, the address of each view.
 
-    Experiments without our views are left out; OSError or ValueError where the server does not answer as MLflow does.
+    Experiments without our views are left out; OSError or ValueError if the server does not answer as MLflow does.
     """
     body = json.dumps({"max_results": MOST_EXPERIMENTS, "order_by": ["last_update_time DESC"]}).encode()
     request = urllib.request.Request(f"{server}{SEARCH_PATH}", body, {"Content-Type": "application/json"})

@@ -89,7 +89,7 @@ class Writer:
         experiment: str | None,
         connect: Callable[[str, Callable[..., None]], Store],
     ) -> None:
-        """Take the directory and the store; `experiment` overrides the plan's, `connect` opens the store."""
+        """Store the directory and the store's address; `experiment` overrides the plan's, `connect` opens the store."""
         self.output = output
         self.tracking_uri = tracking_uri
         self.problem: str | None = None  # the first failure, for the driver's display
@@ -283,7 +283,7 @@ class Writer:
         return 1
 
     def _write_summary(self, store: Store, parent: StoredRun, search_over: bool) -> StoredRun:
-        """Give the parent the summary's metrics and the artifacts, and end it; before that it is RUNNING."""
+        """Write the summary's metrics and the artifacts to the parent run, and end it; before that it is RUNNING."""
         path = self.output / SUMMARY_FILE
         if not search_over or not path.is_file():
             self._finished = False

@@ -15,9 +15,9 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from orchestrator import exit_codes
+from orchestrator.process import exit_codes
 from tests.conftest import ROOT, StartRay
-from tests.searching import search
+from tests.search.searching import search
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "install them, for instance: sudo apt-get install -y chromium chromium-driver"

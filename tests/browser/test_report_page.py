@@ -18,21 +18,21 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from orchestrator.protocols import DESCRIBED, PUBLISHED
-from orchestrator.report import making, rendering
-from orchestrator.report.collecting import Collection
-from orchestrator.report.paper_tables import NETWORKS
-from orchestrator.report.reading import methods
+from orchestrator.report import make, rendering
+from orchestrator.report.collect import Collection
+from orchestrator.report.queries import methods
+from orchestrator.report.tables.paper_tables import NETWORKS
 from orchestrator.tracking.tracker import write_missing
 from tests.conftest import LEFT_OPEN, Run
 from tests.figures.evidence import make_search, make_summary, make_trial
 
 pytestmark = LEFT_OPEN
 NASTY = "<img src=x onerror=alert(1)>"
-PIXELS_A_MM = 96 / 25.4  # CSS
+PIXELS_PER_MM = 96 / 25.4  # CSS
 A4_POINTS = (595, 842)
 PAGE_MM, MARGIN_MM, COLUMN_MM = 210.0, 14.0, 88.0
 PRINTED = {"media": "print"}
-SCREEN = {"width": round((PAGE_MM - 2 * MARGIN_MM) * PIXELS_A_MM), "height": 1000, "deviceScaleFactor": 1}
+SCREEN = {"width": round((PAGE_MM - 2 * MARGIN_MM) * PIXELS_PER_MM), "height": 1000, "deviceScaleFactor": 1}
 TABLES = """
 return [...document.querySelectorAll('table')].map(table => ({
     wide: table.closest('section').classList.contains('wide'),
@@ -140,7 +140,7 @@ def test_nothing_scrolls_sideways_on_a_narrow_screen(opened: Chrome) -> None:
 
 
 def test_neither_does_it_with_the_widest_numbers(empty: Chrome, tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_text(rendering.as_html(making.compose(full_collection(), "sqlite:///mlflow.db")))
+    (tmp_path / "report.html").write_text(rendering.as_html(make.compose(full_collection(), "sqlite:///mlflow.db")))
     empty.get((tmp_path / "report.html").as_uri())
     check_widths(empty)
     assert "not run" not in empty.find_element(By.ID, "table-1").text
@@ -187,7 +187,7 @@ def test_it_prints_in_two_columns_of_paper_width(opened: Chrome) -> None:
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**SCREEN, "mobile": False})
     main = opened.find_element(By.TAG_NAME, "main")
     assert main.value_of_css_property("column-count") == "2"
-    column = COLUMN_MM * PIXELS_A_MM
+    column = COLUMN_MM * PIXELS_PER_MM
     narrow = [width for table in opened.execute_script(TABLES) if not table["wide"] for width in table["widths"]]
     wide = [width for table in opened.execute_script(TABLES) if table["wide"] for width in table["widths"]]
     assert narrow + wide
@@ -198,7 +198,7 @@ def test_it_prints_in_two_columns_of_paper_width(opened: Chrome) -> None:
     figures: list[tuple[str, float, float]] = opened.execute_script(FIGURES)
     assert {tag for tag, _, _ in figures} == {"FIGURE", "IMG"}
     assert max(width for _, _, width in figures) <= column + 1
-    assert {round(left / PIXELS_A_MM) for tag, left, _ in figures if tag == "FIGURE"} == {
+    assert {round(left / PIXELS_PER_MM) for tag, left, _ in figures if tag == "FIGURE"} == {
         0,
         round(PAGE_MM - 2 * MARGIN_MM - COLUMN_MM),
     }

@@ -46,7 +46,7 @@ def run_names(browser: Chrome) -> list[str]:
 
 
 def axes_are_drawn(browser: Chrome) -> bool:
-    # The library draws its axes as SVG text; a line a configuration on a canvas.
+    # The library draws its axes as SVG text; a line per configuration on a canvas.
     labels = "[data-testid='experiment-view-compare-runs-card'] svg text, svg.parcoords text, .parcoords text"
     return "hidden_size" in "".join(texts(browser, labels))
 

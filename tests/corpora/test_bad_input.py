@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from orchestrator.corpora.opening import READERS, open_corpus
+from orchestrator.corpora.readers import READERS, open_corpus
 from orchestrator.errors import InputError, Problem
 from tests.corpora.writers import (
     content,
@@ -400,7 +400,7 @@ TABLE = (
 def test_faults_in_a_table(tmp_path: Path, old: str, new: str, line: int, found: str) -> None:
     path = tmp_path / "table.csv"
     path.write_text(TABLE.replace(old, new))
-    problem = the_problem(path)  # one, not one a participant
+    problem = the_problem(path)  # one, not one per participant
     assert problem.where == f"{path}:{line}"
     assert problem.found.startswith(found)
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest, manifest_text
-from orchestrator.corpora.opening import READERS, open_corpus
+from orchestrator.corpora.readers import READERS, open_corpus
 from orchestrator.corpora.recording import Corpus
 from tests.corpora.writers import WRITERS, Content, three_people, with_holes
 

@@ -13,8 +13,8 @@ import pytest
 
 from orchestrator.corpora.extract import OPENFACE_VARIABLE, extract
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.places import is_marked_synthetic
-from orchestrator.corpora.tracks import read_track
+from orchestrator.corpora.folders import is_marked_synthetic
+from orchestrator.corpora.tables.tracks import read_track
 from orchestrator.errors import InputError
 from tests.corpora import fake_openface
 

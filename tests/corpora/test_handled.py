@@ -9,11 +9,11 @@ import pytest
 from pyarrow import parquet
 
 from orchestrator.corpora import convert as converting
-from orchestrator.corpora import delimited
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest, manifest_text
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.tables import delimited
 from orchestrator.errors import InputError
 from tests.corpora.writers import (
     RECOLA_RATERS,
@@ -381,7 +381,7 @@ def test_another_rate_is_noted(tmp_path: Path) -> None:
     contents = [content("P1"), content("P2"), content("P3", hz=30.0)]
     corpus = open_corpus(write_table(tmp_path / "t.csv", contents))
     assert corpus.hz == 25.0
-    assert "another rate than 25 frames a second, which most have [P3]" in corpus.notes
+    assert "another rate than 25 frames per second, which most have [P3]" in corpus.notes
 
 
 def test_other_files_beside_the_features_are_ignored(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orchestrator.corpora.joining import BRIDGED_SECONDS, bridged, join, step_of
+from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, step_of
 
 
 def at(times: np.ndarray, *values: object) -> np.ndarray:

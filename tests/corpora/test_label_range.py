@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.read_options import ReadOptions, parsed_range
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError
 from tests.corpora.writers import Content, three_people, write_folder, write_table
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from orchestrator.corpora import delimited_rows
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import Limits, Reading
+from orchestrator.corpora.tables import delimited_rows
 from orchestrator.errors import InputError
 from tests.corpora.own_files import command, refused, table_lines, write_lines
 from tests.fuzz.child import deadline
@@ -106,7 +106,7 @@ def test_wide_tables_are_looked_up_not_searched(tmp_path: Path, monkeypatch: pyt
         fields, is_open = split(text, separator, quote)
         return [Counting(one) for one in fields], is_open
 
-    monkeypatch.setattr("orchestrator.corpora.delimited.fields_of", fields_of)
+    monkeypatch.setattr("orchestrator.corpora.tables.delimited.fields_of", fields_of)
     monkeypatch.setattr(Counting, "strip", lambda self, *_: self, raising=False)
     assert len(open_corpus(path).feature_names) == 9_996
     assert 0 < compared < 2_000_000

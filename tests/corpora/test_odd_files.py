@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.formats.unlabelled import read_feature_files
+from orchestrator.corpora.readers import open_corpus
 from tests.corpora.own_files import refused, table_lines, write_lines, write_own
 
 LINES = table_lines()

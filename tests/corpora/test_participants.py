@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.choices import DataOptions
 from orchestrator.corpora.convert import convert
+from orchestrator.corpora.formats.unlabelled import person_of_file, read_feature_files
 from orchestrator.corpora.manifest import manifest_text
-from orchestrator.corpora.opening import open_corpus
 from orchestrator.corpora.participants import alike, by_underscore
 from orchestrator.corpora.read_options import BEFORE, ReadOptions, checked_pattern
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Corpus
-from orchestrator.corpora.unlabelled import person_of_file, read_feature_files
-from orchestrator.dataset import make_dataset
+from orchestrator.data.dataset import make_dataset
 from orchestrator.errors import InputError
-from orchestrator.launch import load_corpus
+from orchestrator.planning.launch import load_corpus
+from orchestrator.planning.request import DataOptions
 from orchestrator.protocols import DESCRIBED
 from tests.corpora.writers import content, write_folder, write_table
 

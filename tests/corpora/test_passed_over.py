@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.corpora import packed
-from orchestrator.corpora.column_files import begins_as_table, read_columns
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.formats.unlabelled import read_feature_files
 from orchestrator.corpora.read_options import BEFORE
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Corpus
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.tables import packed
+from orchestrator.corpora.tables.column_files import begins_as_table, read_columns
 from orchestrator.errors import InputError
-from tests.corpora.video_files import coded, write_video
+from tests.corpora.video.video_files import coded, write_video
 from tests.corpora.writers import DIMENSIONS, three_people, write_folder, write_table
 
 FEATURES = ("AU01", "AU12", "Yaw")

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from orchestrator.corpora import facial_model
 from orchestrator.corpora.cache import CACHE_VARIABLE
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.synthetic import (
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.synthetic import facial_model
+from orchestrator.corpora.synthetic.tree import (
     GENERATOR_VERSION,
     RECOLA_IDS,
     cached_synthetic,
@@ -235,7 +235,8 @@ def test_a_damaged_tree_in_the_cache_is_written_again(damage):
 
 def test_callers_at_the_same_time_get_one_whole_tree(cache):
     program = (
-        "from orchestrator.corpora.synthetic import *;print(cached_synthetic(participants=3, seconds=4.0), flush=True)"
+        "from orchestrator.corpora.synthetic.tree import cached_synthetic as made;"
+        "print(made(participants=3, seconds=4.0), flush=True)"
     )
     environment = os.environ | {CACHE_VARIABLE: str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
     callers = [

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.choices import DataOptions
 from orchestrator.cli import cli
 from orchestrator.corpora.manifest import manifest_text
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.dataset import make_dataset
-from orchestrator.launch import load_corpus
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.data.dataset import make_dataset
+from orchestrator.planning.launch import load_corpus
+from orchestrator.planning.request import DataOptions
 from orchestrator.protocols import DESCRIBED
 from tests.corpora.tool_files import GAZE, OPENFACE_C, OPENFACE_R, POSE, UNITS_OPENFACE, openface_clock, write_tool
 from tests.corpora.writers import DIMENSIONS, content, write_ratings

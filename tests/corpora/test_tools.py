@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.corpora.action_units import TOOLS, canonical_name, tool_of
-from orchestrator.corpora.clock import rate_of_clock
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.tables.action_units import TOOLS, canonical_name, tool_of
+from orchestrator.corpora.tables.clock import rate_of_clock
 from orchestrator.errors import InputError
 from tests.corpora import tool_files as tools
 from tests.corpora.tool_files import HZ, NUM_ROWS, openface_clock, write_labels, write_tool

@@ -185,7 +185,7 @@ def write_table(path: Path, contents: Sequence[Content], *, synthetic: bool | No
 
 
 def trial_level(seed: int = 0, num_people: int = 141) -> list[Content]:
-    """Like real data of whole trials: 20 action units, 1 to 42 rows a person, three raters."""
+    """Like real data of whole trials: 20 action units, 1 to 42 rows per person, three raters."""
     generator = np.random.default_rng(seed)
     units = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
     names = [f"AU{unit:02d}" for unit in units]

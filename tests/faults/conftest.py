@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.corpora.synthetic import synthesize
+from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, Run
 from tests.faults.harness import FEDERATION, SEARCH, Command, Start, start_command
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.disturbing import MARK, TRIAL, Disturbance, workers
+from tests.search.disturbing import MARK, TRIAL, Disturbance, workers
 
 PATIENCE_SECONDS = 240.0  # many times what a loaded machine takes
 POLL_SECONDS = 0.02

@@ -27,7 +27,7 @@ def child(number: int, given: dict[str, Any], begin: int) -> None:
 
 def main() -> None:
     import orchestrator.cli
-    import orchestrator.launch  # noqa: F401 - torch and all that reads a corpus, but not Ray
+    import orchestrator.planning.launch  # noqa: F401 - torch and all that reads a corpus, but not Ray
 
     given = json.loads(sys.argv[1])
     begin, starter = os.pipe()

@@ -109,7 +109,7 @@ ROWS = (
         fault="a trial's worker hangs",
         how="SIGSTOP of the worker, with a short limit",
         outcome="survived: said, then killed and taken up from its checkpoint",
-        elsewhere="tests/test_hung_workers.py::test_a_stopped_worker_is_ended_and_its_trial_taken_up",
+        elsewhere="tests/search/test_hung_workers.py::test_a_stopped_worker_is_ended_and_its_trial_taken_up",
     ),
     Row(
         id="node-lost",
@@ -117,7 +117,7 @@ ROWS = (
         fault="a node of a cluster dies and what was reserved no longer fits",
         how="two nodes, the second one ended in mid-round, `--wait-for-resources` short",
         outcome="said at once; exit 4 when the wait is over; `--resume` on the cluster made whole finishes it",
-        elsewhere="tests/test_lost_nodes.py::"
+        elsewhere="tests/search/test_lost_nodes.py::"
         "test_a_federation_that_lost_a_node_says_what_is_missing_and_ends_resumable",
     ),
     Row(
@@ -155,7 +155,7 @@ ROWS = (
         how="SIGTERM, `kill -9` of the raylet and of `gcs_server`; processes and temporary folders looked at",
         tries=2,
         outcome="survived: no process and no folder of the run's Ray is left",
-        elsewhere="tests/test_ends.py::test_if_ray_dies_the_command_says_so_and_ends",
+        elsewhere="tests/search/test_ends.py::test_if_ray_dies_the_command_says_so_and_ends",
     ),
     Row(
         id="foreign-packages",
@@ -163,7 +163,7 @@ ROWS = (
         fault="a folder `models` or `fed` where the command is started",
         how="both there, and neither can be imported; long TMPDIR, HOME that is none",
         outcome="survived: they are not imported",
-        elsewhere="tests/test_ends.py::test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_c",
+        elsewhere="tests/search/test_ends.py::test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_c",
     ),
     # --- the output folder ---
     Row(
@@ -401,7 +401,7 @@ ROWS = (
         fault="the store answers `{}`",
         how="a small server; `track`",
         outcome="exit 1, and what it says is true",
-        elsewhere="tests/test_tracking_faults.py::test_a_server_that_answers_braces_is_none_of_mlflows",
+        elsewhere="tests/tracking/test_faults.py::test_a_server_that_answers_braces_is_none_of_mlflows",
     ),
     Row(
         id="store-drips",
@@ -409,7 +409,7 @@ ROWS = (
         fault="the store answers a byte a second",
         how="a small server; `track`",
         outcome="exit 1 within a stated limit",
-        elsewhere="tests/test_tracking_faults.py::test_a_server_that_drips_holds_nobody_beyond_the_limit",
+        elsewhere="tests/tracking/test_faults.py::test_a_server_that_drips_holds_nobody_beyond_the_limit",
     ),
     Row(
         id="store-parent-deleted",
@@ -417,7 +417,7 @@ ROWS = (
         fault="the parent run was deleted in MLflow",
         how="deleted there, then `track`",
         outcome="survived: a new one; no configuration is listed twice",
-        elsewhere="tests/test_tracking_faults.py::test_a_deleted_searchs_configurations_are_listed_once",
+        elsewhere="tests/tracking/test_faults.py::test_a_deleted_searchs_configurations_are_listed_once",
     ),
     Row(
         id="store-other-schema",
@@ -425,7 +425,7 @@ ROWS = (
         fault="a database of another schema, or of another program, as the store",
         how="the database's version changed, other tables; `ui`, `report`, `track`",
         outcome=f"{REFUSED}",
-        elsewhere="tests/test_tracking_faults.py::test_a_database_that_is_no_store_of_ours_is_named_and_left_alone",
+        elsewhere="tests/tracking/test_faults.py::test_a_database_that_is_no_store_of_ours_is_named_and_left_alone",
     ),
     Row(
         id="store-disk-full",
@@ -433,7 +433,7 @@ ROWS = (
         fault="the disk is full when `tracking.json` is written",
         how="a full tmpfs",
         outcome="survived: the results are whole; `track` writes what is missing",
-        elsewhere="tests/test_tracking_faults.py::test_a_full_disk_costs_tracking_json_and_nothing_else",
+        elsewhere="tests/tracking/test_faults.py::test_a_full_disk_costs_tracking_json_and_nothing_else",
     ),
     Row(
         id="ui-killed",
@@ -441,7 +441,7 @@ ROWS = (
         fault="`ui` is killed",
         how="`kill -9` of its process",
         outcome="survived: no server is left behind",
-        elsewhere="tests/test_tracking_faults.py::test_a_killed_ui_leaves_no_server_behind",
+        elsewhere="tests/tracking/test_faults.py::test_a_killed_ui_leaves_no_server_behind",
     ),
     # --- security ---
     Row(
@@ -458,7 +458,7 @@ ROWS = (
         fault="a password in the plan of an older run",
         how="a plan as an earlier version wrote it; `--resume`",
         outcome="survived: moved into a file of mode 0600, the plan rewritten",
-        elsewhere="tests/test_tracking_secrets.py::test_an_old_runs_login_is_moved_into_a_file_of_its_owner",
+        elsewhere="tests/tracking/test_secrets.py::test_an_old_runs_login_is_moved_into_a_file_of_its_owner",
     ),
     Row(
         id="secrets-track",
@@ -474,7 +474,7 @@ ROWS = (
         fault="a password in an address on the command line, and in that of the page of `ui`",
         how="the command lines of the processes",
         outcome="survived: the process takes it off its own, the page's program gets it otherwise",
-        elsewhere="tests/test_tracking_secrets.py::test_ps_shows_an_address_without_its_login",
+        elsewhere="tests/tracking/test_secrets.py::test_ps_shows_an_address_without_its_login",
     ),
     Row(
         id="umask-077",

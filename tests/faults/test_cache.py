@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from models.windows import Series
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.dataset import Dataset, make_dataset
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import InputError
 from orchestrator.protocols import DESCRIBED
 from tests.conftest import Run

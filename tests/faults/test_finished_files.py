@@ -10,7 +10,6 @@ import pytest
 
 from models import checkpoints
 from tests.conftest import Run, read_summary
-from tests.disturbing import disturbed
 from tests.faults.harness import (
     ONE,
     POINT,
@@ -24,6 +23,7 @@ from tests.faults.harness import (
     uids,
 )
 from tests.faults.table import injects
+from tests.search.disturbing import disturbed
 
 FILES = ("result.json", "predictions.safetensors", "model.safetensors")
 CHECKSUMS = "checksums.json"

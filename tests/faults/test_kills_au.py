@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run, read_summary
-from tests.disturbing import TRIAL, Disturbance, disturbed
 from tests.faults.harness import (
     DEATHS,
     SLOW_EPOCHS,
@@ -21,6 +20,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
+from tests.search.disturbing import TRIAL, Disturbance, disturbed
 
 Undisturbed = Callable[..., Path]
 LATEST = 50  # of the 80 epochs of both trials: what is left is time enough to strike in

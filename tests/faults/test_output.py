@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import Run, read_summary
-from tests.disturbing import Disturbance, disturbed
 from tests.faults.harness import (
     EVALUATE,
     SEARCH,
@@ -26,6 +25,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
+from tests.search.disturbing import Disturbance, disturbed
 
 Undisturbed = Callable[..., Path]
 ENDED = (1, 2)  # some failed, or refused: both are the user's to mend

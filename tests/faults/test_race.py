@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Run
-from tests.disturbing import MARK
 from tests.faults.harness import EVALUATE, Start, plan_of, stopped, wait_until
 from tests.faults.table import injects
+from tests.search.disturbing import MARK
 
 QUICK_TRIES = 3  # of all twenty, in `make test`
 LATEST = 0.05  # seconds between the two

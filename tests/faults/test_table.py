@@ -34,7 +34,7 @@ def test_the_document_has_the_table() -> None:
 
 
 def test_the_document_has_every_exit_code() -> None:
-    from orchestrator import exit_codes
+    from orchestrator.process import exit_codes
 
     own = {value for name, value in vars(exit_codes).items() if name.isupper()}
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", DOCUMENT, flags=re.MULTILINE)}

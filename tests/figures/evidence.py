@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from orchestrator.report.evidence import Search
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import Best, PersonScore, Summary, TrialResult
 from tune_spaces.method import HParams
 

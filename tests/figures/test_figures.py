@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.report import figure_files, figures, predicted
-from orchestrator.report.evidence import FailedTrial
-from orchestrator.report.figures import configurations, importance, style, traces, trade_off
+from orchestrator.report import figures, predictions
+from orchestrator.report.figures import configurations, files, importance, style, traces, trade_off
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import FailedTrial
 from tests.figures.evidence import GRID, make_search, make_summary, make_trial, make_trials, write_predictions
 
 FAILED = FailedTrial(name="rnn lr=1 h=1 L=1 x1", message="no memory")
 SVG = "{http://www.w3.org/2000/svg}"
-POINTS_A_MM = 72 / 25.4
+POINTS_PER_MM = 72 / 25.4
 OF_SEARCH = ["au-learning", "au-hyper-parameters", "au-importance", "au-parallel", "au-pearson"]
 EVERYTHING = ["au-traces", "au-plane", *OF_SEARCH, "trade-off"]
 PEOPLE = {"P1": 0.4, "P2": 0.0, "P3": 2.0, "P4": 0.2, "P5": 0.8}
@@ -46,7 +46,7 @@ def test_a_search_has_all_its_figures(drawn: dict[str, Figure]) -> None:
 def test_a_figure_is_readable_vector_and_harmless(drawn: dict[str, Figure], name: str) -> None:
     svg = drawn[name].svg
     root = ET.fromstring(svg)
-    assert float(root.attrib["width"].removesuffix("pt")) == pytest.approx(88.0 * POINTS_A_MM, abs=0.01)
+    assert float(root.attrib["width"].removesuffix("pt")) == pytest.approx(88.0 * POINTS_PER_MM, abs=0.01)
     styles = [element.attrib["style"] for element in root.iter(f"{SVG}text")]
     sizes = [float(size) for one in styles for size in re.findall(r"font(?:-size)?: ?([\d.]+)px", one)]
     assert len(styles) >= 5
@@ -100,7 +100,7 @@ def test_best_median_and_worst_are_shown(drawn: dict[str, Figure]) -> None:
 
 
 def test_recorded_scores_choose_before_computed_ones(tmp_path: Path) -> None:
-    people = predicted.read(write_predictions(tmp_path / "p.parquet", PEOPLE))
+    people = predictions.read(write_predictions(tmp_path / "p.parquet", PEOPLE))
     recorded = make_summary({f"P{i}": (i / 10, 0.0) for i in range(1, 6)})
     scores = traces.people_scores(make_search([], summary=recorded), people)
     assert [role + one.participant for role, one in traces.choose(people, scores)[0]] == [
@@ -254,15 +254,15 @@ def test_broken_predictions_cost_a_line_and_their_figures(tmp_path: Path, capsys
 def test_figures_are_written_anew(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "au-traces.svg").write_text("of an earlier part of the search")
-    figure_files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
+    files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["au-learning.svg", "trade-off.svg"]
-    figure_files.write(make_search(make_trials()[:1]), tmp_path, draw=False)
+    files.write(make_search(make_trials()[:1]), tmp_path, draw=False)
     assert not (tmp_path / "figures").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "figures").write_text("a file in the way")
-    figure_files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
+    files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("figures not written: ")

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator import fusing
-from orchestrator.corpora.annotations import read_annotation
-from orchestrator.corpora.column_files import read_columns
-from orchestrator.corpora.decoding import decode
 from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.growing import GrowingTable
+from orchestrator.corpora.formats.unlabelled import read_feature_files
+from orchestrator.corpora.live_table import GrowingTable
 from orchestrator.corpora.manifest import manifest_text
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Recording, VideoSource
-from orchestrator.corpora.tracks import read_track
-from orchestrator.corpora.unlabelled import read_feature_files
-from orchestrator.corpora.videos import read_timings
+from orchestrator.corpora.tables.annotations import read_annotation
+from orchestrator.corpora.tables.column_files import read_columns
+from orchestrator.corpora.tables.tracks import read_track
+from orchestrator.corpora.video.decoding import decode
+from orchestrator.corpora.video.videos import read_timings
 from orchestrator.errors import InputError
+from orchestrator.evaluation import fusion
 from tests.corpora import tool_files as tools
 from tests.corpora.own_files import table_lines, write_lines, write_own
-from tests.corpora.video_files import coded, turned_photograph, write_picture, write_times, write_video
+from tests.corpora.video.video_files import coded, turned_photograph, write_picture, write_times, write_video
 from tests.corpora.writers import content, three_people, write_avec, write_recola, write_table
 
 TEXT = frozenset(["participant", "session"])
@@ -205,7 +205,7 @@ TARGETS = {
     "to fuse": Target(
         make=lambda root: _predictions(root / "p.csv"),
         changed="p.csv",
-        read=lambda root: fusing._read(root / "p.csv") and None,
+        read=lambda root: fusion._read(root / "p.csv") and None,
     ),
     "video": Target(
         make=lambda root: write_video(root / "v.mp4", coded(6)),

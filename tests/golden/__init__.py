@@ -8,18 +8,19 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator import launch, search_baselines, summary
-from orchestrator.choices import DataOptions, Request
-from orchestrator.corpora.synthetic import synthesize
+from orchestrator.corpora.synthetic.tree import synthesize
+from orchestrator.evaluation import search_baselines, summary
+from orchestrator.evaluation.results import Outcome
+from orchestrator.evaluation.trial_files import read_results
 from orchestrator.files import JsonObject, read_json, write_json
-from orchestrator.plan import SearchOptions
-from orchestrator.plan_file import save_plan
-from orchestrator.results import Outcome
+from orchestrator.planning import launch
+from orchestrator.planning.plan import SearchOptions
+from orchestrator.planning.plan_file import save_plan
+from orchestrator.planning.request import DataOptions, Request
 from orchestrator.run_folder import CHECKSUMS_FILE, RESULT_FILE, SUMMARY_FILE, TRIALS_FOLDER
 from orchestrator.run_records import Summary
 from orchestrator.search.trial import TrialRun
 from orchestrator.tracking import records
-from orchestrator.trial_files import read_results
 
 FOLDER = Path(__file__).parent
 METHODS = ("au", "fl-au")

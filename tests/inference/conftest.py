@@ -9,13 +9,13 @@ import safetensors.torch
 import torch
 
 from models.networks import build
-from orchestrator import model_card
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.synthetic import synthesize
-from orchestrator.dataset import make_dataset
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.synthetic.tree import synthesize
+from orchestrator.data.dataset import make_dataset
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.evaluation import model_card
 from orchestrator.files import sha256_of, write_json
-from orchestrator.launch import refer
-from orchestrator.plan import ImageOptions
+from orchestrator.planning.launch import refer
 from orchestrator.protocols import DESCRIBED, Protocol
 from orchestrator.run_folder import CARD_FILE, MODEL_FILE
 from tests.records import make_plan, make_result

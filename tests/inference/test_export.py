@@ -11,10 +11,10 @@ import torch
 
 from models.exportable import ExportableNetwork
 from models.networks import build
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
-from orchestrator.inference import exporting
+from orchestrator.inference import export
 from orchestrator.inference.saved_model import SavedModel, open_model
-from orchestrator.plan import ImageOptions
 from tests.inference.conftest import Make
 
 IMAGES = ImageOptions(image_size=40, frame_stride=5, face_crop="none", backbone="trained", weights="none")
@@ -52,20 +52,20 @@ def test_features(network: str, scaling: str, small_corpus: Path, make_model: Ma
     model = open_model(str(make_model(small_corpus, network=network, scaling=scaling)))
     for kind, run in RUN.items():
         path = tmp_path / f"m.{kind}"
-        exporting.export(model, kind, path)
+        export.export(model, kind, path)
         check_card(path, model)
         for windows, frames in ((7, 3), (1, 40)):  # neither traced nor compared on
             x = torch.randn(windows, frames, model.num_features, generator=torch.Generator().manual_seed(frames))
-            expected = exporting.original(model, (0, 1), x).numpy()
+            expected = export.original(model, (0, 1), x).numpy()
             assert run(path, x).shape == (windows, frames, 2)
             np.testing.assert_allclose(run(path, x), expected, atol=TOLERANCE, rtol=0)
     if network != "rnn":
         return
-    one = exporting.export(model, "pt2", tmp_path / "one.pt2", fold=1)
+    one = export.export(model, "pt2", tmp_path / "one.pt2", fold=1)
     assert one.models_text == "fold 1"
-    expected = exporting.original(model, (1,), x).numpy()
+    expected = export.original(model, (1,), x).numpy()
     np.testing.assert_allclose(run_pt2(tmp_path / "one.pt2", x), expected, atol=TOLERANCE, rtol=0)
-    assert np.abs(expected - exporting.original(model, (0, 1), x).numpy()).max() > 1e-3
+    assert np.abs(expected - export.original(model, (0, 1), x).numpy()).max() > 1e-3
 
 
 @pytest.mark.parametrize(("kind", "backbone"), [("onnx", "trained"), ("pt2", "frozen")])
@@ -73,7 +73,7 @@ def test_images(kind: str, backbone: str, faces: Path, make_model: Make, tmp_pat
     images = ImageOptions(**{**{name: getattr(IMAGES, name) for name in IMAGES.__slots__}, "backbone": backbone})
     model = open_model(str(make_model(faces, network="bigru", images=images, scaling="none")))
     path = tmp_path / f"m.{kind}"
-    done = exporting.export(model, kind, path, fold=0)
+    done = export.export(model, kind, path, fold=0)
     assert done.shape == (None, None, 3, 40, 40)
     generator = torch.Generator().manual_seed(3)
     x = torch.randint(0, 256, (4, 3, 3, 40, 40), generator=generator, dtype=torch.uint8)
@@ -82,18 +82,18 @@ def test_images(kind: str, backbone: str, faces: Path, make_model: Make, tmp_pat
         with torch.inference_mode():
             expected = model.network(0)(x.permute(0, 1, 3, 4, 2).contiguous()).numpy()
     else:
-        expected = exporting.original(model, (0,), x).numpy()
+        expected = export.original(model, (0,), x).numpy()
     np.testing.assert_allclose(RUN[kind](path, x), expected, atol=TOLERANCE, rtol=0)
 
 
 def check_card(path: Path, model: SavedModel) -> None:
     """The card travels in the file."""
     if path.suffix == ".pt2":
-        extra = {exporting.CARD_JSON: ""}
+        extra = {export.CARD_JSON: ""}
         torch.export.load(path, extra_files=extra)
-        found = json.loads(extra[exporting.CARD_JSON])
+        found = json.loads(extra[export.CARD_JSON])
     else:
-        (entry,) = [one for one in onnx.load(path).metadata_props if one.key == exporting.CARD_KEY]
+        (entry,) = [one for one in onnx.load(path).metadata_props if one.key == export.CARD_KEY]
         found = json.loads(entry.value)
     assert found["card"] == dict(model.card)
     assert found["folds"] == [0, 1]
@@ -105,10 +105,10 @@ def test_what_differs_is_not_written(
     small_corpus: Path, make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(str(make_model(small_corpus)))
-    original = exporting.original
-    monkeypatch.setattr(exporting, "original", lambda *arguments: original(*arguments) + 2e-5)
+    original = export.original
+    monkeypatch.setattr(export, "original", lambda *arguments: original(*arguments) + 2e-5)
     with pytest.raises(InputError, match="at most 1e-05 from the original"):
-        exporting.export(model, "pt2", tmp_path / "m.pt2")
+        export.export(model, "pt2", tmp_path / "m.pt2")
     assert not (tmp_path / "m.pt2").exists()
     with pytest.raises(InputError, match=r"ends in \.onnx"):
-        exporting.export(model, "onnx", tmp_path / "m.pt2")
+        export.export(model, "onnx", tmp_path / "m.pt2")

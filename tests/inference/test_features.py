@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.choices import DataOptions
+from orchestrator.commands.options import patterns
 from orchestrator.errors import InputError
-from orchestrator.launch import prepare, reopen
-from orchestrator.options import patterns
-from orchestrator.plan import decisive
-from orchestrator.plan_file import load_plan
+from orchestrator.planning.grid import decisive
+from orchestrator.planning.launch import prepare, reopen
+from orchestrator.planning.plan_file import load_plan
+from orchestrator.planning.request import DataOptions
 from orchestrator.protocols import DESCRIBED
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.searching import make_request
+from tests.search.searching import make_request
 
 pytestmark = LEFT_OPEN
 

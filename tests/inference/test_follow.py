@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.corpora import growing
-from orchestrator.corpora.growing import GrowingTable
+from orchestrator.corpora import live_table
+from orchestrator.corpora.live_table import GrowingTable
 from orchestrator.errors import InputError
-from orchestrator.inference import predicting
+from orchestrator.inference import predict
 from orchestrator.inference.defaults import SYNTHETIC_LINE
-from orchestrator.inference.following import HEADER, Following, follow
-from orchestrator.inference.predicting import Wishes
+from orchestrator.inference.live import HEADER, Following, follow
+from orchestrator.inference.predict import Wishes
 from orchestrator.inference.saved_model import open_model
 from tests.conftest import ROOT
 from tests.corpora.writers import three_people, write_table
@@ -71,7 +71,7 @@ def test_growing_in_pieces_gives_what_the_finished_file_gives(
                 time.sleep(0.01)
 
     found = followed(folder, path, write=write)
-    (trace,) = predicting.predict(model, predicting.read_input(model, path), Wishes(overlap=0.0)).traces
+    (trace,) = predict.predict(model, predict.read_input(model, path), Wishes(overlap=0.0)).traces
     np.testing.assert_allclose(found[:, 0], trace.time, atol=1e-9)
     np.testing.assert_array_equal(np.isnan(found[:, 1]), np.isnan(trace.prediction[:, 0]))
     before_the_gap = slice(0, 50)  # `predict` bridges short gaps; who follows cannot know their end
@@ -141,7 +141,7 @@ def test_a_person_s_scaling_is_what_was_seen_so_far_or_an_earlier_recording(
     assert "frames seen so far" in capsys.readouterr().err
     same = followed(folder, path, dataclasses.replace(IDLE, scaling_from=path))
     model = open_model(str(folder))
-    (trace,) = predicting.predict(model, predicting.read_input(model, path), Wishes(overlap=0.0)).traces
+    (trace,) = predict.predict(model, predict.read_input(model, path), Wishes(overlap=0.0)).traces
     np.testing.assert_allclose(same[:, 1:3], trace.prediction, atol=1e-5)
     assert np.abs(running[:5, 1:3] - same[:5, 1:3]).max() > 1e-3
     assert np.abs(running[-5:, 1:3] - same[-5:, 1:3]).max() < np.abs(running[:5, 1:3] - same[:5, 1:3]).max()
@@ -295,7 +295,7 @@ def test_a_closed_pipe_ends_it_quietly(long_file: tuple[Path, Path], environment
 def test_a_long_file_is_read_in_pieces_and_an_endless_line_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(growing, "MOST_BYTES", 200)
+    monkeypatch.setattr(live_table, "MOST_BYTES", 200)
     path = tmp_path / "live.csv"
     path.write_text("".join(lines_of(["AU12_r"], num_rows=50)))
     times: list[float] = []

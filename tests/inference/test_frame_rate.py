@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.choices import DataOptions
 from orchestrator.corpora.reading import Reading
 from orchestrator.errors import InputError
-from orchestrator.launch import prepare, reopen
-from orchestrator.plan_file import load_plan
+from orchestrator.planning.launch import prepare, reopen
+from orchestrator.planning.plan_file import load_plan
+from orchestrator.planning.request import DataOptions
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.tool_files import NUM_ROWS, PY_FEAT_0_5, write_labels, write_tool
-from tests.searching import make_request
+from tests.search.searching import make_request
 
 pytestmark = LEFT_OPEN
 COLUMNS = {"frame": [*range(NUM_ROWS)], "FaceScore": [0.99] * NUM_ROWS, "input": ["001.mp4"] * NUM_ROWS}
@@ -57,14 +57,14 @@ def test_check_convert_evaluate_and_predict_take_it(own: Path, run_inside: Run, 
     rate = ("--frame-rate", 30)
     checked = json.loads(run_inside("data", "check", own, "--json", *rate).stdout)
     assert checked["hz"] == 30.0
-    assert "times from frame numbers at 30 frames a second: --frame-rate [A, B, C]" in checked["notes"]
+    assert "times from frame numbers at 30 frames per second: --frame-rate [A, B, C]" in checked["notes"]
     converted = run_inside("data", "convert", own, "--out", tmp_path / "own.parquet", *rate)
     assert converted.returncode == 0, converted.stderr
     assert json.loads(run_inside("data", "check", tmp_path / "own.parquet", "--json").stdout)["hz"] == 30.0
 
     done = run_inside(*SMALL, "--data", own, *rate, "--output", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert "at 30 frames a second: --frame-rate" in done.stdout
+    assert "at 30 frames per second: --frame-rate" in done.stdout
     assert read_summary(tmp_path / "run")["corpus"]["frame_rate"] == 30.0
     card = json.loads((tmp_path / "run" / "model" / "card.json").read_text())
     assert (card["hz"], card["corpus"]["frame_rate"]) == (30.0, 30.0)

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.ccc import Moments, ccc
-from orchestrator import fusing
 from orchestrator.errors import InputError
+from orchestrator.evaluation import fusion
 from tests.conftest import Run
 
 PEOPLE = ("A", "B", "C", "D")
@@ -65,7 +65,7 @@ def write_csv(path: Path, seed: int, *, step: int = 1, shift: float = 0.0, peopl
 
 def test_two_halves_make_a_whole(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one", 1), write_csv(tmp_path / "two.csv", 2, shift=0.01)
-    text = fusing.fuse([one, two], tmp_path / "fused")
+    text = fusion.fuse([one, two], tmp_path / "fused")
     record = json.loads((tmp_path / "fused" / "fusion.json").read_text())
     assert record["frames"] == len(PEOPLE) * (NUM_FRAMES - 1)  # one frame a person has no second input
     for dimension in ("valence", "arousal"):
@@ -83,7 +83,7 @@ def test_two_halves_make_a_whole(tmp_path: Path) -> None:
 
 def test_inputs_and_fusion_are_scored_on_the_same_frames(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one", 1), write_csv(tmp_path / "two.csv", 2)
-    fusing.fuse([one, two], tmp_path / "fused")
+    fusion.fuse([one, two], tmp_path / "fused")
     record = json.loads((tmp_path / "fused" / "fusion.json").read_text())
     kept = np.arange(NUM_FRAMES) != 3
     for fold, people in enumerate((PEOPLE[:2], PEOPLE[2:])):
@@ -96,7 +96,7 @@ def test_inputs_and_fusion_are_scored_on_the_same_frames(tmp_path: Path) -> None
 
 def test_a_person_s_own_labels_never_reach_their_prediction(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one", 1), write_csv(tmp_path / "two.csv", 2)
-    fusing.fuse([one, two], tmp_path / "before")
+    fusion.fuse([one, two], tmp_path / "before")
     table = pq.read_table(one / "predictions.parquet")
     held_out = np.isin(table.column("participant").to_pylist(), PEOPLE[:2])
     changed = np.where(held_out, -table.column("valence_gold").to_numpy(), table.column("valence_gold").to_numpy())
@@ -104,7 +104,7 @@ def test_a_person_s_own_labels_never_reach_their_prediction(tmp_path: Path) -> N
     pq.write_table(
         table.set_column(place, "valence_gold", pa.array(changed, pa.float32())), one / "predictions.parquet"
     )
-    fusing.fuse([one, two], tmp_path / "after")
+    fusion.fuse([one, two], tmp_path / "after")
     before, after = (
         pq.read_table(tmp_path / name / "predictions.parquet").column("valence_pred").to_numpy(zero_copy_only=False)
         for name in ("before", "after")
@@ -115,7 +115,7 @@ def test_a_person_s_own_labels_never_reach_their_prediction(tmp_path: Path) -> N
 
 def test_a_slower_input_holds_for_the_frames_around_it(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one", 1), write_csv(tmp_path / "two.csv", 2, step=5)
-    fusing.fuse([one, two], tmp_path / "fused")
+    fusion.fuse([one, two], tmp_path / "fused")
     record = json.loads((tmp_path / "fused" / "fusion.json").read_text())
     # 24 samples a person less one, each for the 5 frames around it; the first has none before it and so only 3.
     assert 4 * 5 * 22 <= record["frames"] <= 4 * 5 * 24
@@ -124,11 +124,11 @@ def test_a_slower_input_holds_for_the_frames_around_it(tmp_path: Path) -> None:
 
 def test_a_federation_s_gold_comes_from_another_run(tmp_path: Path) -> None:
     federated, central = write_run(tmp_path / "fl", 1, gold=False), write_run(tmp_path / "au", 2)
-    fusing.fuse([federated, central], tmp_path / "fused")
+    fusion.fuse([federated, central], tmp_path / "fused")
     assert json.loads((tmp_path / "fused" / "fusion.json").read_text())["fusion"]["ccc_valence"] > 0.999
     other = write_run(tmp_path / "fl2", 2, gold=False)
     with pytest.raises(InputError, match="no gold standard in any input"):
-        fusing.fuse([federated, other], tmp_path / "none")
+        fusion.fuse([federated, other], tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -158,7 +158,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
 def test_inputs_that_do_not_belong_together(name: str, tmp_path: Path) -> None:
     make, message = BAD[name]
     with pytest.raises(InputError, match=message):
-        fusing.fuse(make(tmp_path), tmp_path / "fused")
+        fusion.fuse(make(tmp_path), tmp_path / "fused")
     assert not (tmp_path / "fused").exists()
 
 
@@ -169,7 +169,7 @@ def test_other_labels_are_another_corpus(tmp_path: Path) -> None:
     place = table.column_names.index("arousal_gold")
     pq.write_table(table.set_column(place, "arousal_gold", other), two / "predictions.parquet")
     with pytest.raises(InputError, match=r"two: found gold of A that differs by up to 0.20"):
-        fusing.fuse([one, two], tmp_path / "fused")
+        fusion.fuse([one, two], tmp_path / "fused")
 
 
 def test_the_command_says_what_came_of_it(tmp_path: Path, run_inside: Run) -> None:

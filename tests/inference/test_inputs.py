@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.corpora.convert import convert
-from orchestrator.corpora.opening import open_corpus
-from orchestrator.corpora.unlabelled import read_feature_files
+from orchestrator.corpora.formats.unlabelled import read_feature_files
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import SYNTHETIC_LINE
 from tests.conftest import LEFT_OPEN, Run

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from models.windows import cut
-from orchestrator.inference import exporting, logged, predicting, timing
+from orchestrator.data.series import make_series
+from orchestrator.inference import benchmark, export, export_best, predict
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.tracking.client import connect
 from orchestrator.tracking.tracker import tracking_identity, write_missing
-from orchestrator.training_data import make_series
 from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
-from tests.searching import search
+from tests.search.searching import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
 ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"), "protocol_changes": {"epochs": 1}}
@@ -53,14 +53,14 @@ def test_it_is_a_model_of_the_run_and_loads_without_pickle(run_folder: "tuple[Pa
     x = torch.randn(3, 17, 40, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         found = loaded(x).numpy()
-    np.testing.assert_allclose(found, exporting.original(model, (0, 1, 2), x).numpy(), atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found, export.original(model, (0, 1, 2), x).numpy(), atol=1e-5, rtol=0)
     served = mlflow.pyfunc.load_model(f"models:/{output.model_id}").predict(x.numpy())
     np.testing.assert_allclose(served, found, atol=1e-6)
     names = zipfile.ZipFile(run_folder[0] / "model.pt2").namelist()
     assert any(name.endswith("models/model.json") for name in names)
 
 
-# 15 images a person, in windows of 4.
+# 15 images per person, in windows of 4.
 FEDERATED = {
     **ONE_POINT,
     "method": "fl-au",
@@ -125,7 +125,7 @@ def test_what_other_methods_log_gives_the_numbers_of_predict(  # noqa: PLR0917
 
 def predicted_windows(model: SavedModel, data: Path, folds: list[int]) -> "tuple[np.ndarray, np.ndarray]":
     """Whole windows without a gap as a graph takes them, and what `predict` says in them, the mean of some folds."""
-    given = predicting.read_input(model, data)
+    given = predict.read_input(model, data)
     series = make_series(given.recordings, model.protocol, model.images)
     windows = cut(series, model.recipe.sequence_length)
     whole = (windows.valid_WL.all(1) & (windows.length_W == windows.length)).nonzero().flatten()
@@ -133,7 +133,7 @@ def predicted_windows(model: SavedModel, data: Path, folds: list[int]) -> "tuple
     x = windows.batch(whole).x_BLF
     by_fold = []
     for fold in folds:
-        traces = predicting.predict(model, given, predicting.Wishes(overlap=0.0, fold=fold)).traces
+        traces = predict.predict(model, given, predict.Wishes(overlap=0.0, fold=fold)).traces
         places = zip(windows.series_W[whole].tolist(), windows.start_W[whole].tolist(), strict=True)
         by_fold.append([traces[one].prediction[start : start + windows.length] for one, start in places])
     x = x.permute(0, 1, 4, 2, 3) if x.dtype == torch.uint8 else x
@@ -145,7 +145,7 @@ def test_once_a_search(run_folder: "tuple[Path, str]") -> None:
     assert write_missing(*run_folder).complete
     assert len(parent(run_folder).outputs.model_outputs) == before == 1
     stamp = (run_folder[0] / "model.pt2").stat().st_mtime_ns
-    assert logged.export_best(run_folder[0], {}) is None
+    assert export_best.export_best(run_folder[0], {}) is None
     assert (run_folder[0] / "model.pt2").stat().st_mtime_ns == stamp
 
 
@@ -177,7 +177,7 @@ def test_a_failed_export_is_a_line_and_a_tag(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("torch does not want to")
 
-    monkeypatch.setattr(logged, "export", fail)
+    monkeypatch.setattr(export_best, "export", fail)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert search(small_corpus, tmp_path / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
     assert "could not be exported for MLflow (RuntimeError: torch does not want to)" in capsys.readouterr().out
@@ -187,7 +187,7 @@ def test_a_failed_export_is_a_line_and_a_tag(
     assert not run.outputs.model_outputs
     # A later attempt that succeeds is logged by `track`.
     monkeypatch.undo()
-    assert logged.export_best(tmp_path / "run", {}) is None
+    assert export_best.export_best(tmp_path / "run", {}) is None
     assert write_missing(tmp_path / "run", uri).complete
     assert len(parent((tmp_path / "run", uri)).outputs.model_outputs) == 1
 
@@ -203,7 +203,7 @@ def test_inference_is_timed_and_recorded(run_folder: "tuple[Path, str]", run_ins
     for key in ("inference_seconds_100", "inference_seconds_500", "inference_load_seconds"):
         assert data.metrics[key] > 0
     assert data.tags["inference_device"].startswith("cpu (")
-    figures = timing.measure(open_model(str(run_folder[0])), device="cpu", fold=0)
+    figures = benchmark.measure(open_model(str(run_folder[0])), device="cpu", fold=0)
     assert figures["models"] == 1
     assert figures["frames"].keys() == {"100", "500"}
     for one in figures["frames"].values():
@@ -218,14 +218,14 @@ def test_a_model_without_a_run_is_not_recorded(run_folder: "tuple[Path, str]", t
 
     shutil.copytree(run_folder[0] / "model", tmp_path / "model")
     with pytest.raises(InputError, match="--record: found a model whose run is not known"):
-        timing.record(open_model(str(tmp_path / "model")), {}, None)
+        benchmark.record(open_model(str(tmp_path / "model")), {}, None)
 
 
 def test_a_full_disk_costs_the_export_and_not_the_run(run_folder: "tuple[Path, str]", full_disk: Disk) -> None:
     output = full_disk.folder / "run"
     shutil.copytree(run_folder[0] / "model", output / "model")
     full_disk.fill()
-    line = logged.export_best(output, {})
+    line = export_best.export_best(output, {})
     assert line is not None
     assert "the model could not be exported for MLflow" in line
     assert [path.name for path in output.iterdir()] == ["model"]

@@ -14,13 +14,13 @@ from models.epochs import predict as predict_windows
 from models.splits import scaled
 from models.windows import cut, merge
 from orchestrator.corpora.convert import convert
-from orchestrator.corpora.opening import open_corpus
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.data.series import make_series
 from orchestrator.errors import InputError
-from orchestrator.inference import predicting, writing
-from orchestrator.inference.predicting import Predicted, Wishes
+from orchestrator.inference import output, predict
+from orchestrator.inference.predict import Predicted, Wishes
 from orchestrator.inference.saved_model import open_model
-from orchestrator.plan import ImageOptions
-from orchestrator.training_data import make_series
 from tests.conftest import LEFT_OPEN, Run
 from tests.corpora.tool_files import (
     NUM_ROWS,
@@ -41,7 +41,7 @@ PLAIN = Wishes(overlap=0.0)
 
 def predicted(folder: Path, source: Path, wishes: Wishes = PLAIN) -> Predicted:
     model = open_model(str(folder))
-    return predicting.predict(model, predicting.read_input(model, source), wishes)
+    return predict.predict(model, predict.read_input(model, source), wishes)
 
 
 def expected_of_training(folder: Path, data: Path, fold: int, number: int) -> np.ndarray:
@@ -139,8 +139,8 @@ def test_overlapping_windows_are_averaged(small_corpus: Path, make_model: Make, 
     model = open_model(str(folder))
     assert model.protocol.joining == "tapered"
     model = dataclasses.replace(model, protocol=dataclasses.replace(model.protocol, joining=joining))
-    given = predicting.read_input(model, small_corpus)
-    half = predicting.predict(model, given, Wishes(overlap=0.5)).traces[0]
+    given = predict.read_input(model, small_corpus)
+    half = predict.predict(model, given, Wishes(overlap=0.5)).traces[0]
     (fold,) = half.folds
     series = make_series(given.recordings, model.protocol, None)[:1]
     total, weights = np.zeros((len(half.time), 2)), np.zeros((len(half.time), 1))
@@ -255,13 +255,13 @@ def test_another_rate_is_said_in_a_line(small_corpus: Path, make_model: Make, tm
     rows = [",".join([f"{n / 50:.2f}", *["0.5"] * len(names)]) for n in range(60)]
     (tmp_path / "fast.csv").write_text("\n".join([",".join(["time", *names]), *rows]) + "\n")
     (line,) = [line for line in predicted(folder, tmp_path / "fast.csv").lines if line.startswith("rate")]
-    assert "fast: 50 frames a second, the model was trained on 25" in line
+    assert "fast: 50 frames per second, the model was trained on 25" in line
     assert "0.4 s instead of 0.8 s" in line
 
 
 def test_the_csv_has_empty_cells_and_no_nan(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
     found = predicted(make_model(small_corpus), small_corpus)
-    writing.write_csv(tmp_path / "p.csv", found)
+    output.write_csv(tmp_path / "p.csv", found)
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert list(rows[0]) == ["participant", "session", "time", "valence", "arousal"]
     assert "nan" not in (tmp_path / "p.csv").read_text().lower()

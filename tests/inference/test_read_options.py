@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator import fusing, model_card
-from orchestrator.choices import DataOptions
+from orchestrator.commands.preview import announce
 from orchestrator.corpora.read_options import BEFORE, RULES, ReadOptions
 from orchestrator.errors import InputError
-from orchestrator.inference import predicting
-from orchestrator.inference.predicting import Wishes
+from orchestrator.evaluation import fusion, model_card
+from orchestrator.inference import predict
+from orchestrator.inference.predict import Wishes
 from orchestrator.inference.saved_model import open_model
-from orchestrator.launch import Launch, prepare, reopen
-from orchestrator.plan_file import load_plan
-from orchestrator.preview import announce
+from orchestrator.planning.launch import Launch, prepare, reopen
+from orchestrator.planning.plan_file import load_plan
+from orchestrator.planning.request import DataOptions
 from tests.conftest import LEFT_OPEN
 from tests.corpora.writers import content, three_people, write_folder
 from tests.records import make_result
-from tests.searching import make_request
+from tests.search.searching import make_request
 
 pytestmark = LEFT_OPEN
 
@@ -127,15 +127,15 @@ def test_predict_reads_names_as_training_did(make_model: Make, tmp_path: Path) -
     (tmp_path / "features" / "P16-again.csv").parent.mkdir()
     path = tmp_path / "features" / "P16-again.csv"
     path.write_text((data / "features" / "P16.csv").read_text())
-    done = predicting.predict(model, predicting.read_input(model, path), Wishes())
+    done = predict.predict(model, predict.read_input(model, path), Wishes())
     assert [one.participant for one in done.traces] == ["P16"]
     assert "models    P16: of the corpus, each predicted by a fold that never saw them" in done.lines
     assert "labels    were from 1 to 9 in training and mapped: predictions are from -1 to 1" in done.lines
-    other = predicting.read_input(model, path, participant_pattern=r"again")
+    other = predict.read_input(model, path, participant_pattern=r"again")
     assert [one.participant for one in other.recordings] == ["again"]
     before = open_model(str(changed_card(folder)))
     assert before.read_options == BEFORE
-    assert predicting.read_input(before, path).recordings[0].participant == "P16-again"
+    assert predict.read_input(before, path).recordings[0].participant == "P16-again"
 
 
 def test_people_of_an_old_card_are_known_in_both_unicode_forms(make_model: Make, tmp_path: Path) -> None:
@@ -170,5 +170,5 @@ def test_fusion_knows_people_in_both_unicode_forms(tmp_path: Path) -> None:
         path = tmp_path / f"{form}.csv"
         row = f"{unicodedata.normalize(form, name)},,0.0,0.1,0.2"
         path.write_text(f"participant,session,time,valence,arousal\n{row}\n")
-        found += [fusing._read(path)[0].keys()]
+        found += [fusion._read(path)[0].keys()]
     assert found == [{(name, "")}, {(name, "")}]

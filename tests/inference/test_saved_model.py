@@ -32,8 +32,8 @@ def test_a_stranger_is_predicted_by_all_folds_and_a_person_of_the_corpus_by_the_
 
 
 def test_the_card_has_what_prediction_needs(small_corpus: Path, make_model: Make) -> None:
-    from orchestrator.corpora.opening import open_corpus
-    from orchestrator.gold_standard import gold_standard
+    from orchestrator.corpora.gold_standard import gold_standard
+    from orchestrator.corpora.readers import open_corpus
 
     card = open_model(str(make_model(small_corpus, scaling="train"))).card
     assert card["hz"] == 25.0

@@ -7,24 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator import model_card, preview
-from orchestrator.choices import DataOptions
-from orchestrator.corpora.growing import GrowingTable
+from orchestrator.commands import preview
+from orchestrator.corpora.live_table import GrowingTable
 from orchestrator.corpora.reading import Limits, Reading
 from orchestrator.errors import InputError
+from orchestrator.evaluation import model_card
+from orchestrator.evaluation.fusion import fuse
 from orchestrator.files import read_json, write_json
-from orchestrator.fusing import fuse
-from orchestrator.inference.predicting import read_input
+from orchestrator.inference.predict import read_input
 from orchestrator.inference.saved_model import open_model
-from orchestrator.launch import prepare, reopen
-from orchestrator.plan_file import load_plan, save_plan
+from orchestrator.planning.launch import prepare, reopen
+from orchestrator.planning.plan_file import load_plan, save_plan
+from orchestrator.planning.request import DataOptions
 from orchestrator.run_folder import CARD_FILE
 from tests.corpora.own_files import Clock, at, command, refused, write_lines, write_own
 from tests.inference.conftest import Make
 from tests.inference.test_follow import lines_of
 from tests.inference.test_fuse import write_csv, write_run
 from tests.records import make_result
-from tests.searching import make_request
+from tests.search.searching import make_request
 
 
 def in_milliseconds(lines: list[str], *, column: int = 2, factor: float = 1000.0) -> list[str]:
@@ -61,7 +62,7 @@ def test_steps_are_compared_with_those_of_training(model: Path, tmp_path: Path) 
     path = write_lines(tmp_path / "P1.csv", [",".join(["time", *names]), *rows])
     assert read_input(open_model(str(model)), path).recordings
     write_json(model / CARD_FILE, {**read_json(model / CARD_FILE), "hz": 200.0})
-    with pytest.raises(InputError, match=r"5 s apart, where the model was trained on 200 rows a second.*features=ms"):
+    with pytest.raises(InputError, match=r"5 s apart, where the model was trained on 200 rows per second.*features=ms"):
         read_input(open_model(str(model)), path)
 
 

@@ -42,7 +42,7 @@ def test_the_optimiser_is_paid_by_the_step(monkeypatch: pytest.MonkeyPatch) -> N
     timing = calibration.Timing(training_seconds=1e-30, validation_seconds=1e-30, adam_seconds=1e-6)
     monkeypatch.setattr(calibration, "_timed", lambda *_: timing)
     one = recipe(network="rnn", hidden_size=4, sequence_length=50, windows_a_step=8, epochs=3)
-    # 3 features: 108 parameters (by hand in test_networks), 2 folds of 1000 frames: ceil(1000 / 400) steps an epoch
+    # 3 features: 108 parameters (by hand in test_networks), 2 folds of 1000 frames: ceil(1000 / 400) steps per epoch
     assert estimate_seconds([one], 3, 1000, 2) == [pytest.approx(3 * 3 * 108e-6)]
 
 
@@ -85,7 +85,7 @@ def test_a_trunk_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.Monkey
     one = recipe(network="rnn", sequence_length=4, windows_a_step=8, epochs=3, trunk="resnet18", image_size=48)
     grid = [one, replace(one, learning_rate=0.5), replace(one, sequence_length=32), replace(one, image_size=224)]
     found = estimate_seconds(grid, 512, 1000, 5)
-    # 4000 frames trained on and 1000 looked at an epoch; 32 or 256 frames a step, 125 or 16 steps
+    # 4000 frames trained on and 1000 looked at an epoch; 32 or 256 frames per step, 125 or 16 steps
     expected = [3 * (4000 * 1e-3 + 1000 * 2e-4 + steps * 11_176_512e-9) for steps in (125, 125, 16, 125)]
     assert found == pytest.approx(expected, rel=1e-9)
     assert asked == [("resnet18", 48, 32), ("resnet18", 48, 64), ("resnet18", 224, 7)]

@@ -60,7 +60,7 @@ def test_a_resnet_learns_what_colours_mean() -> None:
     assert max(min(epoch.ccc_valence[0], epoch.ccc_arousal[0]) for epoch in epochs[-5:]) > 0.4
     counters = [value for name, value in folds.fold_state(0).items() if name.endswith("num_batches_tracked")]
     assert len(counters) == 20
-    assert all(counter.dtype == torch.int64 and int(counter) == 12 for counter in counters)  # a step an epoch
+    assert all(counter.dtype == torch.int64 and int(counter) == 12 for counter in counters)  # a step per epoch
 
 
 @pytest.mark.usefixtures("tiny")
@@ -204,7 +204,7 @@ def test_evaluation_goes_through_few_frames_at_a_time(monkeypatch: pytest.Monkey
     batch = cut(SERIES, 16).batch(torch.tensor([0, 1, 2]))
     found = []
     for at_once in (64, 5):
-        monkeypatch.setattr("models.trunks.FRAMES_A_PASS", at_once)
+        monkeypatch.setattr("models.trunks.FRAMES_PER_PASS", at_once)
         with torch.inference_mode():
             found.append(model(batch.x_BLF, batch.length_B, batch.valid_BL))
     assert seen == [38, *[5] * 7, 3]

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from models.memory import prefer_large_pages
+from models.allocator import prefer_large_pages
 
 # Page faults of ten tensors of 96 MB made one after the other by another thread, once the heap has found its shape.
 FAULTS = """
 import resource, threading, torch
-from models.memory import keep_freed_memory
+from models.allocator import keep_freed_memory
 kept = keep_freed_memory() if {keep} else False
 def fill(times):
     for _ in range(times):

@@ -272,7 +272,7 @@ def test_evaluation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPat
     for loss, target in itertools.product(("mse", "ccc"), ("frame", "window-mean")):
         found = []
         for frames in (16, 70, 100_000):
-            monkeypatch.setattr("models.epochs.FRAMES_A_BATCH", frames)
+            monkeypatch.setattr("models.epochs.FRAMES_PER_BATCH", frames)
             index = windows.of_series((1, 4))
             found.append(evaluate(model, windows, index, recipe(loss=loss, target=target)))
         assert found[0].count == found[2].count > 0

@@ -10,8 +10,8 @@ from orchestrator.tracking import tracker
 from tests.conftest import StartRay
 from tests.corpora.writers import content, write_table
 from tests.report.made_runs import make_three_corpora
-from tests.searching import search
-from tests.test_tracking import make_failure, make_plan, write_trial
+from tests.search.searching import search
+from tests.tracking.test_tracker import make_failure, make_plan, write_trial
 
 NASTY = "<img src=x onerror=alert(1)>"
 FORMULA = "=HYPERLINK(0)|<script>alert(1)</script>`*"

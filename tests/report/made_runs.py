@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.files import write_json
 from orchestrator.protocols import PROTOCOLS
 from orchestrator.tracking import tracker
-from tests.test_tracking import HPARAMS, make_plan, make_result, write_trial
+from tests.tracking.test_tracker import HPARAMS, make_plan, make_result, write_trial
 
 RECOLA = {"kind": "recola", "path": "/data/RECOLA", "sha256": "aa" * 32, "synthetic": False}
 OWN = {"kind": "table", "path": "/data/own.csv", "sha256": "bb" * 32, "synthetic": False}

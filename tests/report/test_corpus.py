@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import paper
 from orchestrator.errors import InputError
-from orchestrator.report import collecting, making, optimism_table, selection
+from orchestrator.report import collect as collecting
+from orchestrator.report import make, paper, selection
 from orchestrator.report.blocks import Block, headline
-from orchestrator.report.collecting import Collection, collect
+from orchestrator.report.collect import Collection, collect
 from orchestrator.report.corpora import corpora_of, named_corpus
-from orchestrator.report.evidence import Search
-from orchestrator.report.reading import protocol_label
+from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
+from orchestrator.report.search_record import Search
+from orchestrator.report.tables import optimism
 from orchestrator.tracking.reader import RecordedRun, StoreReader
 from tests.conftest import LEFT_OPEN, Run
 from tests.report.made_runs import RECOLA, WINDOW_GAIN, valence
@@ -42,10 +43,10 @@ def pages(three_corpora: str, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """The page and the Markdown of a report of each corpus; "" is of the one that no option names."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making, "draw_all", lambda _: ())
+        patch.setattr(make, "draw_all", lambda _: ())
         for corpus in ("", "RECOLA", "own.csv", "cccc"):
             output = tmp_path_factory.mktemp("pages") / "report"
-            making.make_report(three_corpora, (), (), output, corpus=corpus or None)
+            make.make_report(three_corpora, (), (), output, corpus=corpus or None)
             texts = [(output / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
             found[corpus] = Page(texts[0]), texts[1]
     return found
@@ -264,9 +265,9 @@ def test_published_is_compared_by_window_means_and_the_others_by_frames(pages: d
 def test_published_alone_is_compared_by_window_means_in_tables_three_and_four(
     three_corpora: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "draw_all", lambda _: ())
+    monkeypatch.setattr(make, "draw_all", lambda _: ())
     run = run_id(collected(three_corpora, tmp_path), "published")
-    making.make_report(three_corpora, (), (run,), tmp_path / "report")
+    make.make_report(three_corpora, (), (run,), tmp_path / "report")
     page = Page((tmp_path / "report" / "report.html").read_text(encoding="utf-8"))
     (row,) = [row for row in rows_of(page, "table-3") if row["quantity"].text.startswith("Valence")]
     assert row["quantity"].text == "Valence CCC of window means"
@@ -326,7 +327,7 @@ def test_optimism_is_of_searches_that_differ_in_the_choice_alone(pages: dict[str
     [
         ("protocol", "scaling", "participant", "scaling"),
         ("protocol", "target", "window-mean", "target"),
-        ("protocol", "windows_a_step", 1, "windows a step"),
+        ("protocol", "windows_a_step", 1, "windows per step"),
         ("protocol", "order", "in-order", "order"),
         ("protocol", "partial_window", "drop", "partial window"),
         ("protocol", "field_of_a_newer_version", True, "field of a newer version"),
@@ -343,8 +344,8 @@ def test_what_makes_two_searches_unlike(
 ) -> None:
     searches = {one.plan["name"]: one for one in collected(three_corpora, tmp_path).searches}
     scaled, strict = searches["scaled"], searches["strict"]
-    assert optimism_table.differences(scaled, strict) == []
-    assert optimism_table.differences(changed(scaled, part, key, value), strict) == ([word] if word else [])
+    assert optimism.differences(scaled, strict) == []
+    assert optimism.differences(changed(scaled, part, key, value), strict) == ([word] if word else [])
 
 
 def test_a_score_is_corrected_where_something_was_selected(pages: dict[str, tuple[Page, str]]) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.ccc import Moments, ccc
-from orchestrator.report import predicted
-from orchestrator.report.predicted import KINDS, Trace
+from orchestrator.report import predictions
+from orchestrator.report.predictions import KINDS, Trace
 from orchestrator.run_records import PersonScore
 from tests.figures.evidence import make_search, make_summary
 
@@ -32,11 +32,11 @@ def test_sessions_are_scored_together_and_frames_without_both_not_at_all() -> No
         trace("P1", "2", gold[1], prediction[1], nothing),
         trace("P3", "", nothing, prediction[0], nothing),
     ]
-    found = predicted.own_ccc(traces)
+    found = predictions.own_ccc(traces)
     both = Moments.of(np.r_[prediction[0][5:], prediction[1]], np.r_[gold[0][5:], gold[1]])
     assert found["valence"] == pytest.approx({"P1": ccc(both), "P2": ccc(Moments.of(prediction[1], gold[1]))})
     assert list(found["arousal"]) == ["P2"]
-    assert predicted.mean_of_dimensions(found) == pytest.approx({"P2": found["valence"]["P2"]})
+    assert predictions.mean_of_dimensions(found) == pytest.approx({"P2": found["valence"]["P2"]})
 
 
 def test_recorded_scores_are_those_of_scored_people() -> None:
@@ -48,10 +48,10 @@ def test_recorded_scores_are_those_of_scored_people() -> None:
     )
     three = PersonScore(participant="P3", fold=0, scores={})
     whole = make_summary({})
-    found = predicted.recorded_ccc(make_search([], summary=replace(whole, participants=(one, two, three))))
+    found = predictions.recorded_ccc(make_search([], summary=replace(whole, participants=(one, two, three))))
     assert found is not None
     assert found == {"valence": {"P1": 0.5}, "arousal": {"P1": 0.1, "P2": 0.3}}
-    assert predicted.mean_of_dimensions(found) == pytest.approx({"P1": 0.3})
+    assert predictions.mean_of_dimensions(found) == pytest.approx({"P1": 0.3})
     for people in (None, (), (three,)):
-        assert predicted.recorded_ccc(make_search([], summary=replace(whole, participants=people))) is None
-    assert predicted.recorded_ccc(make_search([])) is None
+        assert predictions.recorded_ccc(make_search([], summary=replace(whole, participants=people))) is None
+    assert predictions.recorded_ccc(make_search([])) is None

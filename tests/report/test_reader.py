@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.collecting import collect
+from orchestrator.report.collect import collect
 from orchestrator.tracking import reader
 from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN

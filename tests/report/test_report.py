@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import paper
 from orchestrator.errors import InputError
-from orchestrator.report import making
+from orchestrator.report import make, paper
 from orchestrator.report.figures import Figure
 from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
 from orchestrator.tracking import tracker
@@ -34,14 +33,14 @@ HARMLESS = {
 
 
 def write(store: Store, output: Path, *, runs: tuple[str, ...] = ()) -> Page:
-    making.make_report(store.uri, (), runs, output, force=True)
+    make.make_report(store.uri, (), runs, output, force=True)
     return Page((output / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the reports of the module's fixtures, which are made before, are drawn: pictures have their own tests."""
-    monkeypatch.setattr(making, "draw_all", lambda _: ())
+    monkeypatch.setattr(make, "draw_all", lambda _: ())
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +294,7 @@ def test_figures_are_pictures_without_a_life_of_their_own(
 ) -> None:
     svg = f"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script><text>{NASTY}</text></svg>"
     figure = Figure(name="traces", title=f'"{NASTY}', caption=FORMULA, svg=svg)
-    monkeypatch.setattr(making, "draw_all", lambda _: (figure,))
+    monkeypatch.setattr(make, "draw_all", lambda _: (figure,))
     page = write(odd_store, tmp_path / "report")
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert base64.b64decode(image["src"].removeprefix("data:image/svg+xml;base64,")).decode() == svg
@@ -314,7 +313,7 @@ def test_named_runs_are_reported_instead_of_the_latest(synthetic_store: Store, t
         (identity["run_id"][:2], "the run id of one search"),
     ):
         with pytest.raises(InputError, match=words):
-            making.make_report(synthetic_store.uri, (), (run,), tmp_path / "other")
+            make.make_report(synthetic_store.uri, (), (run,), tmp_path / "other")
 
 
 def test_the_latest_of_a_method_and_protocol_is_reported(odd_store: Store, tmp_path: Path) -> None:
@@ -390,15 +389,15 @@ def test_a_folder_that_no_report_wrote_is_left_alone(odd_store: Store, tmp_path:
     output.mkdir()
     (output / "thesis.csv").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
-        making.make_report(odd_store.uri, (), (), output)
+        make.make_report(odd_store.uri, (), (), output)
     assert [path.name for path in output.iterdir()] == ["thesis.csv"]
     write(odd_store, tmp_path / "report")
     with pytest.raises(InputError, match="--force to replace the report"):
-        making.make_report(odd_store.uri, (), (), tmp_path / "report")
-    making.make_report(odd_store.uri, (), (), tmp_path / "report", force=True)  # its own is written anew
+        make.make_report(odd_store.uri, (), (), tmp_path / "report")
+    make.make_report(odd_store.uri, (), (), tmp_path / "report", force=True)  # its own is written anew
     (tmp_path / "report" / "thesis.csv").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
-        making.make_report(odd_store.uri, (), (), tmp_path / "report")
+        make.make_report(odd_store.uri, (), (), tmp_path / "report")
 
 
 def test_bad_options_are_named(odd_store: Store, run_inside: Run, tmp_path: Path) -> None:
@@ -426,7 +425,7 @@ def test_a_report_that_fails_leaves_everything_as_it_was(
     for uri, experiments in stores:
         for output in (tmp_path / "new" / "report", own):
             with pytest.raises(InputError):
-                making.make_report(uri, experiments, (), output)
+                make.make_report(uri, experiments, (), output)
             assert sorted(path.name for path in tmp_path.iterdir()) == before
             assert not list(own.iterdir())
     # A disk that fills up half-way: neither half a report nor one of two ages.
@@ -440,11 +439,11 @@ def test_a_report_that_fails_leaves_everything_as_it_was(
         written.append(path)
         path.write_text("anew " + text)
 
-    monkeypatch.setattr(making, "write_text", fill_up)
+    monkeypatch.setattr(make, "write_text", fill_up)
     for output in (tmp_path / "report", tmp_path / "new" / "report"):
         written.clear()
         with pytest.raises(InputError, match="No space left"):
-            making.make_report(odd_store.uri, (), (), output, force=True)
+            make.make_report(odd_store.uri, (), (), output, force=True)
         assert len(written) == 3
     assert {path: path.read_text() for path in (tmp_path / "report").iterdir()} == texts
     assert not (tmp_path / "new").exists()

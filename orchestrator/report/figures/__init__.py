@@ -1,9 +1,9 @@
-"""The figures of a report: one file a kind of picture; matplotlib is imported only when something is drawn."""
+"""The figures of a report: one file per kind of picture; matplotlib is imported only when something is drawn."""
 
 from collections.abc import Sequence
 
-from orchestrator.report.evidence import Search
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 
 __all__ = ["Figure", "draw_all"]
 

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import importance, style
 from orchestrator.report.figures.configurations import (
     TITLES,
@@ -20,6 +19,7 @@ from orchestrator.report.figures.configurations import (
     varying,
 )
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 
 MOST_POINTS = 200  # configurations; with more a cloud of points says less than its quartiles
@@ -29,7 +29,7 @@ Spots = Mapping[str, Sequence[tuple[float, list[float]]]]  # by network: places 
 
 
 def draw(search: Search) -> Figure | None:
-    """Draw a row a hyper-parameter that the search varied; None where it varied none."""
+    """Draw a row a hyper-parameter that the search varied; None if it varied none."""
     trials = finished(search)
     keys = {key: values for key, values in varying(trials).items() if key != "network"}
     if not keys:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.results import ranking
 from orchestrator.measures import number
-from orchestrator.report.evidence import Search
-from orchestrator.results import ranking
+from orchestrator.protocols import DIMENSIONS
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 from tune_spaces.method import hyper_parameters
 
@@ -47,7 +47,7 @@ def varying(trials: Sequence[TrialResult]) -> dict[str, list[str | float]]:
 
 
 def counted(trials: Sequence[TrialResult], search: Search) -> str:
-    """Say how many configurations a picture shows and which it leaves out."""
+    """Return how many configurations a picture shows and which it leaves out."""
     stopped, failed = len(search.trials) - len(trials), len(search.failures)
     left_out = [f"{number} {what}" for number, what in ((stopped, "stopped early"), (failed, "failed")) if number]
     return f"{len(trials)} configurations" + (f"; not shown: {', '.join(left_out)}" if left_out else "")

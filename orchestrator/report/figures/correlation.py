@@ -2,18 +2,18 @@
 
 from matplotlib.lines import Line2D
 
-from orchestrator.corpora.recording import DIMENSIONS
 from orchestrator.measures import number
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import counted, finished, heading, networks
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 
 FEWEST_TRIALS = 2
 
 
 def draw(search: Search) -> Figure | None:
-    """Draw a point a configuration; None with fewer than two that have both."""
+    """Draw a point per configuration; None with fewer than two that have both."""
     trials = [
         trial
         for trial in finished(search)

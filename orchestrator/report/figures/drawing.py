@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from orchestrator.report import predicted
-from orchestrator.report.evidence import Search
+from orchestrator.report import predictions
 from orchestrator.report.figures import (
     by_value,
     correlation,
@@ -20,6 +19,7 @@ from orchestrator.report.figures import (
     trade_off,
 )
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 
 OF_PREDICTIONS = (traces.draw, plane.draw)
 OF_CONFIGURATIONS = (learning.draw, by_value.draw, importance.draw, parallel.draw, correlation.draw)
@@ -59,9 +59,9 @@ def _of_one(search: Search, prefix: str) -> list[Figure]:
     return found
 
 
-def _read(search: Search) -> list[predicted.Trace]:
+def _read(search: Search) -> list[predictions.Trace]:
     try:
-        return predicted.read(search.predictions) if search.predictions is not None else []
+        return predictions.read(search.predictions) if search.predictions is not None else []
     except Exception as error:
         _warn(str(search.predictions), error)
         return []

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import TITLES, finished, heading, value_of, varying
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 
 FEWEST_TRIALS = 12  # ours: the demo's grid; with fewer a share says what chance gave
@@ -24,7 +24,7 @@ HATCHES = ("", "////")
 
 
 def why_not(trials: Sequence[TrialResult]) -> str | None:
-    """Say why nothing can be told from these configurations; None where something can."""
+    """Return why nothing can be told from these configurations; None where something can."""
     keys = varying(trials)
     num_effects = sum(len(values) - 1 for values in keys.values())
     if not keys:

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from orchestrator.evaluation.results import best_of_networks
 from orchestrator.measures import SPREAD
-from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import finished, heading
 from orchestrator.report.figures.figure import Figure
-from orchestrator.results import best_of_networks
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import Curve
 
 PANELS: Mapping[str, str] = {
@@ -25,7 +25,7 @@ MOST_MARKERS = 10
 
 
 def draw(search: Search) -> Figure | None:
-    """Draw fold means against epochs; None where no finished configuration has a curve."""
+    """Draw fold means against epochs; None if no finished configuration has a curve."""
     best = {network: trial for network, trial in best_of_networks(finished(search)).items() if _known(trial.curve)}
     names = [name for name in PANELS if any(_known(trial.curve, name) for trial in best.values())]
     if not names:

@@ -1,4 +1,4 @@
-"""Parallel coordinates of a search: a line a configuration through what was varied and the two CCCs."""
+"""Parallel coordinates of a search: a line per configuration through what was varied and the two CCCs."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
-from orchestrator.report.evidence import Search
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import (
     CCC_KEYS,
@@ -21,6 +20,7 @@ from orchestrator.report.figures.configurations import (
     varying,
 )
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 
 FEWEST_TRIALS = 2

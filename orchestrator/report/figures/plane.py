@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import heading
 from orchestrator.report.figures.figure import Figure
-from orchestrator.report.predicted import GOLD, PREDICTION, Trace
+from orchestrator.report.predictions import GOLD, PREDICTION, Trace
+from orchestrator.report.search_record import Search
 
 CELLS = 30  # a side
 GAMMA = 0.5  # of the shades: few frames must show beside the crowd in the middle
@@ -18,7 +18,7 @@ WORDS: dict[str, str] = {GOLD: "gold standard", PREDICTION: "prediction"}
 
 
 def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
-    """Draw the share of frames in each cell of the plane; None where no frame has both dimensions."""
+    """Draw the share of frames in each cell of the plane; None if no frame has both dimensions."""
     clouds = {kind: points for kind in (GOLD, PREDICTION) if len(points := _points(traces, kind))}
     if PREDICTION not in clouds:
         return None

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 
 COLUMN_MM = 88.0  # IEEE's column is 3.5 inches; figures are drawn at this width, so their type is as large as it says
-MM_AN_INCH = 25.4
+MM_PER_INCH = 25.4
 FONT_POINTS = 7.0
 LONGEST_NAME = 28  # characters of a participant, a session or a network in a picture
 LONGEST_HEADING = 74
@@ -63,7 +63,7 @@ class Look:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Give each name its look; after seven they repeat."""
+    """Return each name's look; after seven they repeat."""
     return {
         name: Look(
             colour=COLOURS[i % len(COLOURS)],
@@ -94,13 +94,13 @@ def styled() -> Iterator[None]:
 
 def panels(rows: int, columns: int, *, height_mm: float, heading: str, **settings: Any) -> tuple[Drawing, Any]:
     """Return a drawing of one column's width and its axes, an array of (rows, columns)."""
-    drawing = Drawing(figsize=(COLUMN_MM / MM_AN_INCH, height_mm / MM_AN_INCH), layout="constrained")
+    drawing = Drawing(figsize=(COLUMN_MM / MM_PER_INCH, height_mm / MM_PER_INCH), layout="constrained")
     drawing.suptitle(plain(heading, LONGEST_HEADING), fontsize=FONT_POINTS, color=GREY)
     return drawing, drawing.subplots(rows, columns, squeeze=False, **settings)
 
 
 def legend(drawing: Drawing, handles: Sequence[Any], labels: Sequence[str], *, columns: int = 3) -> None:
-    """Put one legend below all panels."""
+    """Draw one legend below all panels."""
     drawing.legend(handles, labels, loc="outside lower center", ncols=min(columns, max(1, len(labels))))
 
 

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from orchestrator.corpora.recording import DIMENSIONS
-from orchestrator.report import predicted
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
+from orchestrator.report import predictions
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import heading
 from orchestrator.report.figures.figure import Figure
-from orchestrator.report.predicted import GOLD, PREDICTION, RATERS_HIGH, RATERS_LOW, Trace
+from orchestrator.report.predictions import GOLD, PREDICTION, RATERS_HIGH, RATERS_LOW, Trace
+from orchestrator.report.search_record import Search
 
 POINTS = 500  # a trace; a column has about 600 distinguishable places in print
 PANEL_MM = 22.0
@@ -25,7 +25,7 @@ BAND_COLOUR = "#B8D8EC"
 
 
 def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
-    """Draw the chosen participants' first sessions; None where nobody has a prediction."""
+    """Draw the chosen participants' first sessions; None if nobody has a prediction."""
     chosen, how = choose(traces, people_scores(search, traces))
     if not chosen:
         return None
@@ -53,7 +53,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
 
 def people_scores(search: Search, traces: Sequence[Trace]) -> dict[str, float]:
     """Return each participant's own CCC, the mean of valence and arousal: as recorded, else of the predictions."""
-    return predicted.mean_of_dimensions(predicted.recorded_ccc(search) or predicted.own_ccc(traces))
+    return predictions.mean_of_dimensions(predictions.recorded_ccc(search) or predictions.own_ccc(traces))
 
 
 def choose(traces: Sequence[Trace], own_ccc: Mapping[str, float]) -> tuple[list[tuple[str, Trace]], str]:
@@ -80,7 +80,7 @@ def choose(traces: Sequence[Trace], own_ccc: Mapping[str, float]) -> tuple[list[
 
 def _panel(panel: Axes, trace: Trace, dimension: str, width: int) -> set[str]:
     """Draw one trace; returns which kinds of line it has."""
-    kinds = {kind: style.means_of(trace.values[dimension, kind], width) for kind in predicted.KINDS}
+    kinds = {kind: style.means_of(trace.values[dimension, kind], width) for kind in predictions.KINDS}
     known = {kind for kind, values in kinds.items() if np.isfinite(values).any()}
     times = style.means_of(trace.times, width)
     if {RATERS_LOW, RATERS_HIGH} <= known:

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from orchestrator.corpora.recording import DIMENSIONS
+from orchestrator.evaluation.results import best_of_networks
 from orchestrator.measures import SPREAD, number
-from orchestrator.report.evidence import Search
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import finished
 from orchestrator.report.figures.figure import Figure
-from orchestrator.results import best_of_networks
+from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 
 # The two levels of the paper: faces reduced to action units, data that stays with its person.
@@ -29,7 +29,7 @@ SHOWN_MIB = (0.1, 1.0, 10.0, 50.0)
 
 
 def draw(searches: Sequence[Search]) -> Figure | None:
-    """Draw the best configuration of each network of every search; None where nothing finished."""
+    """Draw the best configuration of each network of every search; None if nothing finished."""
     found = [
         (search, trial)
         for search in searches

@@ -1,0 +1,111 @@
+"""The commands about recordings: `data check`, `convert`, `template`, `synthesize` and `extract`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.commands import options as opt
+from orchestrator.errors import InputError
+from orchestrator.process import exit_codes
+
+
+@click.group()
+def data() -> None:
+    """Look at recordings, convert them, extract action units, make a synthetic corpus."""
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@opt.reading_options
+@opt.corpus_options
+@click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
+def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
+    """Read a corpus and say what is in it, what was dropped and why."""
+    import json
+
+    from orchestrator.corpora.manifest import manifest, manifest_text
+    from orchestrator.corpora.readers import open_corpus
+
+    how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
+    found = open_corpus(path, corpus=corpus, **how)
+    click.echo(json.dumps(manifest(found), indent=1, allow_nan=False) if as_json else manifest_text(found))
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@opt.reading_options
+@opt.corpus_options
+@opt.path_option("--out", required=True, help="The Parquet file to write.")
+@opt.force_option
+def convert(path: Path, corpus: str | None, out: Path, force: bool, **values: Any) -> None:
+    """Write any corpus as one `table` file."""
+    from orchestrator.corpora import convert as converting
+    from orchestrator.corpora.readers import open_corpus
+    from orchestrator.output_checks import check_output
+
+    converting.check_name(out)
+    check_output("--out", out, inputs={"PATH": path}, force=force)
+    how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
+    converting.convert(open_corpus(path, corpus=corpus, **how), out)
+    click.echo(f"written to {out}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+def template(folder: Path) -> None:
+    """Write a small valid folder of recordings to copy: features, labels, participants.csv, a README."""
+    from orchestrator.corpora.formats.template import write_template
+    from orchestrator.run_folder import new_folder
+
+    try:
+        with new_folder(folder, "DIR"):
+            write_template(folder)
+    except OSError as error:
+        found = f"{folder}: {error.strerror or error}"
+        raise InputError.of("DIR", found=found, expected="a new folder that can be written") from error
+    click.echo(f"written to {folder}: made-up numbers to put yours in the place of; {folder / 'README.md'} says how")
+
+
+@data.command()
+@opt.path_option("--out", required=True, help="A new folder.")
+@click.option("--participants", type=int, default=23, show_default=True)
+@click.option("--seconds", type=float, default=300.0, show_default=True)
+@click.option("--hz", type=float, default=25.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
+@click.option("--faces", is_flag=True, help="Draw the faces as well: a video a participant.")
+@click.option("--face-size", type=int, help="Pixels of a side of the videos.")
+def synthesize(out: Path, **values: Any) -> None:
+    """Write a synthetic corpus as a RECOLA tree."""
+    from orchestrator.corpora.synthetic.tree import synthesize as write
+
+    write(out, **{name: value for name, value in values.items() if value is not None})
+    click.echo(f"written to {out}: synthetic, comparable with no published figure")
+
+
+@data.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@opt.path_option("--out", required=True, help="Folder for features/NAME.csv.")
+@click.option("--tool", type=click.Choice(["openface", "py-feat"]), default="openface", show_default=True)
+@click.option("--executable", help="OpenFace's FeatureExtraction, where it is not on the PATH.")
+@click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
+@click.pass_context
+def extract(ctx: click.Context, /, source: Path, out: Path, tool: Any, **values: Any) -> None:
+    """Extract action units from a video or a folder of videos: level 1's first step."""
+    from orchestrator.corpora.extract import extract as run
+    from orchestrator.output_checks import check_output_folder
+
+    check_output_folder("--out", out / "features", inputs={"SOURCE": source})
+    report = run(source, out, tool=tool, **values)
+    for problem in report.failed:
+        click.echo(f"failed: {problem}", err=True)
+    for problem in report.kept:
+        click.echo(f"video kept: {problem}", err=True)
+    click.echo(
+        f"{len(report.done)} tables written to {out / 'features'}, {len(report.skipped)} were there,"
+        f" {len(report.failed)} videos failed, {len(report.discarded)} videos discarded"
+    )
+    ctx.exit(exit_codes.SOME_FAILED if report.failed else 0)

@@ -1,0 +1,293 @@
+"""Options that several commands share, and their way into a Request."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMISERS
+from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
+from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
+from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
+from orchestrator.protocols import PROTOCOLS, SCALINGS
+from tune_spaces.catalogue import method_names
+from tune_spaces.method import hyper_parameters
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CORPORA = ("recola", "avec", "table", "folder")
+GOLD = ("mean", "median", "ccc-centred", "ewe")
+POSITIVE = click.IntRange(min=1)
+
+
+class Finite(click.FloatRange):
+    """A number in a range; click's own lets NaN and infinity pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return float(number)
+
+
+ABOVE_ZERO = Finite(min=0, min_open=True)
+FROM_ZERO = Finite(min=0)
+
+
+class ActorCount(click.ParamType[int | str]):
+    """A number of processes, or `auto`."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or `auto`."""
+        if value != "auto" and not (str(value).isdigit() and int(value) > 0):
+            self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
+        return "auto" if value == "auto" else int(value)
+
+
+class Renamed(click.Option):
+    """An option with a new name; its earlier ones still work and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the line of the help, with the first name only."""
+        names = self.opts
+        self.opts = names[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def apply(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+def hyper_parameter_options(command: F) -> F:
+    """Add an option for each hyper-parameter."""
+    options = [
+        click.option(
+            f"--{one.name.replace('_', '-')}",
+            type=click.IntRange(min=0 if one.about.zero else 1)
+            if one.integer
+            else Finite(min=0, min_open=not one.about.zero),
+            help=one.about.help or None,
+        )
+        for one in hyper_parameters()
+    ]
+    return _all(*options)(command)
+
+
+def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """Make an option that takes a path; whether it exists is for the command to say, together with all else."""
+    return click.option(*names, type=click.Path(path_type=Path), **settings)
+
+
+class TimeUnits(click.ParamType[dict[str, str]]):
+    """A unit of time for all files, or for those of features or annotations: `ms`, `annotations=ms`."""
+
+    name = "UNIT or SIDE=UNIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Return units by side."""
+        units: dict[str, str] = {}
+        for one in str(value).split(","):
+            side, _, unit = one.strip().rpartition("=")
+            sides = SIDES if not side else [known for known in SIDES if known == side]
+            if unit not in UNITS or not sides or (units.keys() & set(sides)):
+                names = f"{', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
+                self.fail(f"{value!r} is none of {names}", param, ctx)
+            units |= dict.fromkeys(sides, unit)
+        return units
+
+
+reading_options = _all(
+    click.option(
+        "--frame-rate",
+        type=ABOVE_ZERO,
+        metavar="HZ",
+        help="Frames a second of tables with frame numbers and no times.",
+    ),
+    click.option(
+        UNIT_OPTION,
+        type=TimeUnits(),
+        metavar="UNIT",
+        help="Of times: s, ms, us, ns or min; or features=ms,annotations=s.",
+    ),
+    click.option("--max-columns", type=POSITIVE, help=f"Of one file; {Limits().columns:,} if not given."),
+    click.option("--max-rows", type=POSITIVE, help=f"Of one file; {Limits().rows:,} if not given."),
+    click.option("--max-field", type=POSITIVE, help=f"Characters of a field; {Limits().field:,} if not given."),
+    click.option("--max-mib", type=POSITIVE, help=f"Memory for one file; {Limits().mib:,} if not given."),
+)
+LIMIT_FIELDS = ("columns", "rows", "field", "mib")
+
+
+def reading(values: dict[str, Any]) -> Reading:
+    """Collect what was said about the files from a command's parsed options."""
+    given = {name: values[f"max_{name}"] for name in LIMIT_FIELDS if values[f"max_{name}"] is not None}
+    return Reading(frame_rate=values["frame_rate"], time_unit=values["time_unit"] or {}, limits=Limits(**given))
+
+
+participant_option = click.option(
+    "--participant-pattern",
+    metavar="REGEX",
+    help="Whose a file is: group participant (or 1), and session, in its name without suffix.",
+)
+
+corpus_options = _all(
+    participant_option,
+    click.option("--label-range", metavar="LOW,HIGH", help="The ends of the raters' scale; it is mapped to -1 and 1."),
+    click.option("--raters", multiple=True, metavar="PATTERN", help="Only these columns are raters; repeatable."),
+)
+
+data_options = _all(
+    path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
+    click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
+    reading_options,
+    corpus_options,
+    click.option(
+        "--features",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only these columns, such as AU*_r; repeatable. Without it action units where there are any; '*' is all.",
+    ),
+    click.option("--identity", type=Finite(0, 1), help="Embedded corpus: how much of a person shows."),
+)
+
+protocol_options = _all(
+    click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="described", show_default=True),
+    click.option("--epochs", type=POSITIVE, help="Instead of the preset's or the protocol's."),
+    click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
+    click.option("--gold", type=click.Choice(GOLD), help="Gold standard of the raters; the paper's is mean."),
+    click.option("--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."),
+    click.option(
+        "--scaling",
+        type=click.Choice(SCALINGS),
+        help="Whose statistics scale; both: the person's, which go in beside what they scale.",
+    ),
+    click.option("--loss", type=click.Choice(["mse", "ccc"]), help="Training loss; the paper's is mse."),
+    click.option(
+        "--batch-size",
+        "--windows-a-step",
+        "windows_a_step",
+        cls=Renamed,
+        type=POSITIVE,
+        help="Windows per optimiser step; the paper is silent.",
+    ),
+)
+
+run_options = _all(
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
+    click.option("--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
+    click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
+    click.option("--address", help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto."),
+    click.option("--storage", help="Folder for the trials that all nodes of a cluster share."),
+    click.option(
+        "--wait-for-resources",
+        type=FROM_ZERO,
+        default=DEFAULT_WAIT_FOR_RESOURCES,
+        show_default=True,
+        help="Seconds, once a cluster has become too small for a trial; then code 4.",
+    ),
+    click.option("--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."),
+    path_option("--output", help="Where everything is written; new, under runs/ if not given."),
+    click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
+    click.option("--log-model/--no-log-model", default=True, show_default=True, help="The best one, as a model there."),
+)
+
+image_options = _all(
+    click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels a side; for methods on frames."),
+    click.option("--frame-stride", type=POSITIVE, help="Keep every so many frames."),
+    click.option("--face-crop", type=click.Choice(["none", "haar"]), help="haar needs the extra `faces`."),
+    click.option("--backbone", type=click.Choice(["trained", "frozen"]), help="ResNet18 trained, or features once."),
+    click.option("--weights", help="ResNet18's start: imagenet, none, or a file."),
+)
+
+federation_options = _all(
+    click.option("--aggregator", type=click.Choice(AGGREGATOR_NAMES), help="For federated methods; the paper's: mean."),
+    click.option("--local-epochs", type=POSITIVE, help="Epochs a client trains in a round."),
+    click.option("--proximal", type=FROM_ZERO, help="FedProx's mu; 0 is off."),
+    click.option("--client-optimiser", "optimiser", type=click.Choice(OPTIMISERS), help="Adam each round."),
+    click.option("--batch-norm", type=click.Choice(BATCH_NORMS), help="What becomes of batch normalisation."),
+    click.option("--on-client-failure", type=click.Choice(FAILURE_POLICIES)),
+    click.option("--quorum", type=Finite(0, 1, min_open=True), help="Share of clients a round needs."),
+    click.option("--round-deadline", "round_deadline_seconds", type=ABOVE_ZERO, help="Seconds a round may take."),
+    click.option("--client-actors", type=ActorCount(), default="auto", show_default=True, help="Processes of clients."),
+    click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
+    click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
+)
+
+method_option = click.option("--method", type=click.Choice(method_names()), default="au", show_default=True)
+
+IMAGE_FIELDS = ("image_size", "frame_stride", "face_crop", "backbone", "weights")
+FEDERATION_FIELDS = (
+    "aggregator",
+    "local_epochs",
+    "proximal",
+    "optimiser",
+    "batch_norm",
+    "on_client_failure",
+    "quorum",
+    "round_deadline_seconds",
+)
+PROTOCOL_FIELDS = (
+    "epochs",
+    "num_folds",
+    "gold",
+    "label_delay_seconds",
+    "scaling",
+    "loss",
+    "windows_a_step",
+)
+
+
+force_option = click.option("--force", is_flag=True, help="Replace what is there; never what is read.")
+
+
+def patterns(given: Sequence[str]) -> tuple[str, ...]:
+    """Split what was given to --features at its commas."""
+    return tuple(dict.fromkeys(one.strip() for text in given for one in text.split(",") if one.strip()))
+
+
+def read_options(options: dict[str, Any]) -> ReadOptions:
+    """Collect how a corpus is read from a command's parsed options; InputError for those that cannot be."""
+    return ReadOptions(
+        participant_pattern=checked_pattern(options.get("participant_pattern")),
+        label_range=parsed_range(options.get("label_range")),
+        raters=patterns(options.get("raters", ())),
+    )
+
+
+def search_options(options: dict[str, Any]) -> SearchOptions:
+    """Collect how the search runs from a command's parsed options."""
+    return SearchOptions(
+        search=options.get("search", "grid"),
+        scheduler=options.get("scheduler", "fifo"),
+        max_trials=options.get("trials"),
+        hours=options.get("hours"),
+        **{
+            key: options[key]
+            for key in (
+                "cpus_per_trial",
+                "gpus_per_trial",
+                "num_cpus",
+                "address",
+                "storage",
+                "checkpoint_seconds",
+                "client_actors",
+                "cpus_per_client",
+                "gpus_per_client",
+                "log_model",
+                "wait_for_resources",
+            )
+        },
+    )

@@ -1,0 +1,155 @@
+"""What a command will do, said before it does it: the first lines of every run, and the dry run."""
+
+import os
+from collections import Counter
+
+from models.sizes import cell_of
+from orchestrator.data.dataset import Dataset
+from orchestrator.evaluation import label_levels
+from orchestrator.planning.cost import size_of
+from orchestrator.planning.launch import Launch
+from orchestrator.planning.plan import Plan, Trial
+from tune_spaces.method import describe
+
+BYTES_PER_MIB = 2**20
+ADAM_COPIES = 4  # weights, gradients and Adam's two moments
+SHOWN_REMARKS = 8
+WORKER_MIB = 450.0  # a worker process with torch and ray loaded, before any data; measured, ours
+
+
+def announce(plan: Plan, dataset: Dataset) -> str:
+    """Return the first lines of a run: data, protocol, folds, points."""
+    corpus, protocol = plan.corpus, plan.protocol
+    lines = [f"{plan.title}: {plan.command} --method {plan.method}"]
+    if corpus.synthetic:
+        lines.append("SYNTHETIC corpus: made by a generator, comparable with no published figure")
+    if plan.preset == "demo":
+        lines.append("preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)")
+    lines += [
+        f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
+        f" {dataset.num_frames} frames, {len(dataset.feature_names) or corpus.features} features, {corpus.path}",
+        *([f"features  {dataset.feature_line}"] if dataset.feature_line else []),
+        *([f"joined    {dataset.joined}"] if dataset.joined else []),
+        f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
+        f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
+        f" {protocol.windows_a_step} windows per step {protocol.order}, seed {plan.seed}",
+    ]
+    if protocol.scaling == "both":
+        lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")
+    lines += _images(plan) + _federation(plan)
+    if protocol.optimistic:
+        lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
+    lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
+    lines += _remarks(plan, dataset) + dataset.unlabelled()
+    networks = Counter(trial.network for trial in plan.trials)
+    by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
+    lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
+    if plan.refused:
+        lines += refusals(plan)
+    return "\n".join(lines)
+
+
+def _images(plan: Plan) -> list[str]:
+    if plan.images is None:
+        return []
+    images = plan.images
+    start = "random weights" if images.weights == "none" else f"weights {images.weights}"
+    return [
+        f"images    {images.image_size} x {images.image_size} pixels, one of {images.frame_stride} frames,"
+        f" face crop {images.face_crop}; ResNet18 {images.backbone}, from {start}"
+    ]
+
+
+def _federation(plan: Plan) -> list[str]:
+    if plan.federation is None:
+        return []
+    chosen = plan.federation
+    return [
+        f"clients   a participant each; {chosen.aggregator} of their weights after {chosen.local_epochs} local"
+        f" epoch(s), optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
+        f" failures {chosen.on_client_failure}"
+    ]
+
+
+def _remarks(plan: Plan, dataset: Dataset) -> list[str]:
+    """Return what a user should know of the recordings before they are trained on."""
+    lines = [f"corpus    {remark}" for remark in dataset.remarks[:SHOWN_REMARKS]]
+    if len(dataset.remarks) > SHOWN_REMARKS:
+        lines.append(f"corpus    and {len(dataset.remarks) - SHOWN_REMARKS} more: data check tells all")
+    labels = label_levels.record(dataset, plan.protocol)
+    if labels and labels.warning:
+        lines.append(f"labels    WARNING: {labels.warning}")
+    longest = max(trial.hparams.sequence_length for trial in plan.trials)
+    short = dataset.shorter_than(longest)
+    if short:
+        done = "left out of training" if plan.protocol.partial_window == "drop" else "padded and masked"
+        lines.append(f"corpus    {short} recordings are shorter than windows of {longest}: {done}")
+    return lines
+
+
+def refusals(plan: Plan) -> list[str]:
+    """Return a line a reason why points are refused."""
+    reasons = Counter(point["why"] for point in plan.refused)
+    return [f"refused   {count} points: {why}" for why, count in reasons.most_common()]
+
+
+def dry_run(launch: Launch) -> str:
+    """Return counts, sizes, memory and a time estimate from a short calibration on this machine."""
+    import torch
+
+    from models.calibration import estimate_seconds
+    from orchestrator.planning.recipe import make_recipe
+
+    plan, dataset = launch.plan, launch.dataset
+    trials = plan.trials[: plan.num_planned]
+    folds = len(dataset.folds)
+    recipes = [make_recipe(trial, plan.protocol, dataset.trunk) for trial in trials]
+    torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))  # as the workers have
+    seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
+    cores = os.cpu_count() or 1
+    slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
+    at_once = max(1, min(slots, len(trials)))
+    largest = max(trials, key=lambda trial: _size(plan, trial)[0])
+    parameters, size_mib = _size(plan, largest)
+    longest = max(range(len(trials)), key=lambda index: seconds[index])
+    memory_mib = _memory_mib(largest, plan, dataset)
+    machine_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_PER_MIB
+    too_much = f" - MORE THAN THE {machine_mib:.0f} MiB OF THIS MACHINE" if memory_mib > machine_mib else ""
+    hours = max(*seconds, sum(seconds) / at_once) / 3600
+    return "\n".join(
+        [
+            announce(plan, dataset),
+            "",
+            f"configurations  {len(trials)}",
+            f"trainings       {len(trials) * folds} ({folds} folds each)",
+            f"epochs          {len(trials) * folds * plan.protocol.epochs}",
+            f"refused points  {len(plan.refused)}",
+            f"largest         {largest.network} {describe(largest.hparams)}:"
+            f" {parameters:,} parameters, {size_mib:.2f} MiB,"
+            f" about {memory_mib:.0f} MiB of memory while its {folds} folds train{too_much}",
+            f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
+            f" about {_hours(seconds[longest] / 3600)}",
+            f"estimate        {_hours(hours, 'machine-hours')} on a machine like this ({cores} cores,"
+            f" {at_once} trials at once); from a calibration of a few steps, no GPU considered",
+            "nothing was trained or written",
+        ]
+    )
+
+
+def _hours(hours: float, unit: str = "hours") -> str:
+    return f"{hours:.1f} {unit}" if hours >= 1 else f"{hours:.4f} {unit} ({hours * 60:.1f} minutes)"
+
+
+def _size(plan: Plan, trial: Trial) -> tuple[int, float]:
+    return size_of(trial, plan.corpus.features, trunk=plan.images is not None)
+
+
+def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
+    """Estimate a trial's memory: the process, the windows, k models with Adam, and one step's activations."""
+    cell = cell_of(trial.network)
+    copies = ADAM_COPIES + (plan.protocol.epoch_choice != "last")
+    windows = dataset.num_frames * plan.corpus.features * 4 / BYTES_PER_MIB
+    width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)
+    frames = plan.protocol.windows_a_step * trial.hparams.sequence_length
+    activations = 2 * 4 * frames * trial.hparams.num_layers * width / BYTES_PER_MIB
+    return WORKER_MIB + windows + len(dataset.folds) * copies * _size(plan, trial)[1] + activations

@@ -1,0 +1,99 @@
+"""The commands that train: `tune` and `evaluate`. Nothing heavy is imported until one of them runs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.commands import options as opt
+from orchestrator.errors import InputError
+
+RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
+
+
+@click.command()
+@opt.method_option
+@opt.data_options
+@click.option("--preset", type=click.Choice(["demo", "paper"]), help="demo without --data, paper with it.")
+@click.option("--network", "networks", multiple=True, help="Only this network; may be given several times.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
+@click.option("--search", type=click.Choice(["grid", "random", "optuna"]), default="grid", show_default=True)
+@click.option("--scheduler", type=click.Choice(["fifo", "asha"]), default="fifo", show_default=True)
+@click.option("--trials", type=opt.POSITIVE, help="At most so many configurations.")
+@click.option("--hours", type=opt.ABOVE_ZERO, help="Stop after so many hours; --resume continues.")
+@opt.protocol_options
+@opt.image_options
+@opt.federation_options
+@opt.run_options
+@click.option("--dry-run", is_flag=True, help="Say what would run, how large and how long; train nothing.")
+@opt.path_option("--resume", metavar="DIR", help="Continue the run in DIR; needs no other option.")
+@click.pass_context
+def tune(ctx: click.Context, /, **values: Any) -> None:
+    """Search a method's grid with Ray Tune and record every configuration in MLflow."""
+    if values["resume"]:
+        _resume(ctx, values["resume"])
+        return
+    from orchestrator.commands import preview
+    from orchestrator.commands.requests import request
+    from orchestrator.planning import launch
+
+    ready = launch.prepare(request("tune", values), claim=not values["dry_run"], show=_show)
+    if values["dry_run"]:
+        click.echo(preview.dry_run(ready))
+        return
+    _execute(ctx, ready)
+
+
+@click.command()
+@opt.method_option
+@click.option("--network", required=True)
+@click.option("--published", is_flag=True, help="The network's row of the paper's Table I.")
+@opt.hyper_parameter_options
+@opt.data_options
+@opt.protocol_options
+@opt.image_options
+@opt.federation_options
+@opt.run_options
+@click.pass_context
+def evaluate(ctx: click.Context, /, **values: Any) -> None:
+    """Train and score the k folds of one configuration."""
+    from orchestrator.commands.requests import request
+    from orchestrator.planning import launch
+
+    _execute(ctx, launch.prepare(request("evaluate", values), claim=True, show=_show))
+
+
+def _resume(ctx: click.Context, directory: Path) -> None:
+    from click.core import ParameterSource
+
+    given = [
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name not in (None, "resume")
+        and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise InputError.of(
+            "--resume", found=f"beside {', '.join(given)}", expected="no other option: the plan has them"
+        )
+    from orchestrator.planning import launch
+
+    _execute(ctx, launch.resume(directory, _show))
+
+
+def _show(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _execute(ctx: click.Context, ready: Any) -> None:
+    from orchestrator.commands import preview
+    from orchestrator.commands.console import present
+    from orchestrator.search.run import execute
+
+    ctx.meta[RUN] = ready.output
+    with ready.claim:
+        click.echo(preview.announce(ready.plan, ready.dataset))
+        sys.stdout.flush()
+        code = present(execute(ready))
+    ctx.exit(code)

@@ -1,0 +1,268 @@
+"""From tracks and annotations to the corpus: one set of features and raters, labels on frames.
+
+Shapes: T feature frames of a recording, F features, R raters, 2 = valence and arousal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, used
+from orchestrator.corpora.checks import check_people, fingerprint
+from orchestrator.corpora.findings import Findings, shortened
+from orchestrator.corpora.judgement import AS_IN_THE_PAPER, judged_features, judged_raters, origin_of
+from orchestrator.corpora.participants import ask_about
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.recording import Corpus, Recording
+from orchestrator.corpora.source import Source
+from orchestrator.corpora.tables.clocks import agree
+from orchestrator.corpora.tables.feature_choice import FeatureChoice, chosen_features
+from orchestrator.corpora.tables.time_units import common_step
+from orchestrator.corpora.tables.tracks import Track, any_synthetic
+from orchestrator.errors import InputError, Problem
+from orchestrator.protocols import DIMENSIONS
+
+FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
+SAME_AS_WHOLE = 5e-4  # ours, relative: so near to a whole number a rate is that number
+NEAR_THE_MEDIAN = 0.5  # ours, relative: a step of twice the median is a frame that is missing
+SAME_RATE = 0.01  # relative; rates that differ by more are worth a remark
+
+
+def assemble(  # noqa: PLR0913 - what a reader hands over
+    kind: str,
+    path: Path,
+    sources: Sequence[Source],
+    findings: Findings,
+    *,
+    synthetic: bool = False,
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
+    reading: Reading = AS_IT_IS,
+) -> Corpus:
+    """Make the corpus out of its recordings; InputError with every problem found in any file.
+
+    `kind` is the format's name. Features are those that all recordings have, in the first one's order; raters
+    are all that occur; of both only what the columns' judges and the user's choice leave. Left out, with the reason:
+    recordings without a label or without a usable frame.
+    """
+    origin = origin_of(source.track for source in sources) or kind
+    every = judged_features(_common_features(sources, path, findings), sources, origin, findings)
+    names, line = chosen_features(every, _originals(sources), _choice(findings, origin), findings)
+    raters = judged_raters(sources, findings)
+    recordings: list[Recording] = []
+    joined: dict[str, float] = {}
+    labels_used: dict[str, float] = {}
+    for source in sources:
+        if not agree(source.track, source.annotations, findings, reading):
+            continue
+        recording = _recording(source, names, raters, findings)
+        if recording is None:
+            continue
+        recordings.append(recording)
+        joined[recording.name] = round(float(_labelled(recording.ratings).mean()), 6)
+        labels_used[recording.name] = round(_labels_used(source), 6)
+        _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
+    check_people(recordings, findings)
+    _note_scale(findings)
+    if origin not in AS_IN_THE_PAPER:
+        ask_about([(one.participant, one.session) for one in recordings], findings)
+    if findings.problems:
+        raise InputError(findings.problems)
+    if not recordings:
+        raise InputError(_no_recording(path, findings))
+    return Corpus(
+        kind=kind,
+        path=path,
+        synthetic=synthetic or any_synthetic(source.track for source in sources),
+        feature_names=names,
+        hz=_rate(recordings, findings),
+        recordings=tuple(recordings),
+        sha256=fingerprint(names, recordings),
+        dropped=findings.dropped,
+        notes=findings.notes,
+        joined=joined,
+        labels_used=labels_used,
+        questions=findings.questions,
+        origin=origin,
+        options=findings.options,
+        feature_line=line,
+        all_features=every,
+        attributes=attributes or {},
+    )
+
+
+def _note_scale(findings: Findings) -> None:
+    if findings.options.label_range is not None:
+        findings.note("labels mapped from {:g} to {:g} to -1 to 1".format(*findings.options.label_range))
+
+
+def _common_features(sources: Sequence[Source], path: Path, findings: Findings) -> tuple[str, ...]:
+    tracks = [track for track in (source.track for source in sources) if not np.isnan(track.features).all()]
+    if not tracks:
+        return sources[0].track.names if sources else ()
+    present = [set(_present(track)) for track in tracks]
+    everywhere = set.intersection(*present)
+    for name in dict.fromkeys(name for track in tracks for name in track.names):
+        lacking = [track.name for track, names in zip(tracks, present, strict=True) if name not in names]
+        if lacking:
+            findings.drop(f"feature {name}", f"missing in {len(lacking)} recordings: {shortened(lacking)}")
+    names = tuple(name for name in tracks[0].names if name in everywhere)
+    if not names:
+        findings.problem(path, found="no feature that all recordings have", expected="files of the same tool")
+    return names
+
+
+def _choice(findings: Findings, origin: str) -> FeatureChoice:
+    """Return the columns that are wanted; of RECOLA's features, the paper's 40, all if nobody chose."""
+    choice = findings.choice or FeatureChoice()
+    return replace(choice, units_only=False) if origin in AS_IN_THE_PAPER else choice
+
+
+def _originals(sources: Sequence[Source]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for track in (source.track for source in sources):
+        for name, original in zip(track.names, track.originals, strict=True):
+            found.setdefault(name, set()).add(original)
+    return found
+
+
+def _present(track: Track) -> list[str]:
+    """Features with a value somewhere in the file; a file of few rows in a table says nothing about that."""
+    there = np.asarray(~np.isnan(track.features).all(axis=0))
+    return [name for name, one in zip(track.names, there, strict=True) if one or track.shares_file]
+
+
+def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], findings: Findings) -> Recording | None:
+    track = source.track
+    ratings = np.full((len(track.time), len(raters), len(DIMENSIONS)), np.nan, dtype=np.float32)
+    for index, dimension in enumerate(DIMENSIONS):
+        annotation = source.annotations[dimension]
+        own = [rater for rater in annotation.raters if rater in raters]
+        labels = annotation.labels[:, [annotation.raters.index(rater) for rater in own]]
+        labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
+        columns = [raters.index(rater) for rater in own]
+        ratings[:, columns, index] = np.clip(join(track.time, annotation.time, labels), -1.0, 1.0)
+    lacking = [rater for rater in raters if rater not in _raters_of(source)]
+    if lacking:
+        findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
+    if not _overlaps(source, ratings, findings):
+        return None
+    if np.isnan(track.features).all():  # such a file has no say in the common features
+        findings.drop(f"recording {track.name}", "no frame with a usable face")
+        return None
+    places = {name: index for index, name in enumerate(track.names)}
+    features = track.features[:, [places[name] for name in names]]
+    valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
+    if not (valid & _labelled(ratings)).any():
+        why = "no frame with both features and labels" if valid.any() else "no frame with all features"
+        findings.drop(f"recording {track.name}", why)
+        return None
+    return Recording(
+        participant=source.participant,
+        session=source.session,
+        time=track.time,
+        features=_without_gaps(track, features, findings),
+        valid=valid,
+        raters=raters,
+        ratings=ratings,
+        video=source.video,
+    )
+
+
+def _overlaps(source: Source, ratings: NDArray[np.float32], findings: Findings) -> bool:
+    """Whether labels meet features; where both are there and none meet, their clocks differ: a problem."""
+    if not np.isnan(ratings).all():
+        return True
+    track = source.track
+    empty = True
+    for annotation in source.annotations.values():
+        times = annotation.time[np.isfinite(annotation.labels).any(axis=1)]
+        if len(times):
+            empty = False
+            findings.problem(
+                annotation.where,
+                found=f"labels of {track.name} from {times[0]:.10g} to {times[-1]:.10g} s",
+                expected=f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s",
+            )
+            break
+    if empty:
+        findings.drop(f"recording {track.name}", "no label")
+    return False
+
+
+def _without_gaps(track: Track, features: NDArray[np.float32], findings: Findings) -> NDArray[np.float32]:
+    filled = bridged(track.time, features)
+    if np.isnan(features).sum() > np.isnan(filled).sum():
+        findings.note(f"gaps of up to {BRIDGED_SECONDS:g} s bridged, still marked invalid", recording=track.name)
+    return filled
+
+
+def _labels_used(source: Source) -> float:
+    """Return the share of a recording's label samples, of both dimensions, that lie on its frames or between them."""
+    flags = [
+        used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)]) for one in source.annotations.values()
+    ]
+    every = np.concatenate(flags)
+    return float(every.mean()) if len(every) else 0.0
+
+
+def _notes_on(recording: Recording, share: float, share_of_labels: float, findings: Findings) -> None:
+    if share < FEW_LABELS:
+        findings.note(f"labels on less than {FEW_LABELS:.0%} of the frames", recording=recording.name)
+    if share_of_labels < FEW_LABELS:
+        findings.note(
+            f"less than {FEW_LABELS:.0%} of the labels used: the others are in no frame's time",
+            recording=recording.name,
+        )
+    if len(recording.time) == 1:
+        findings.note("one row only", recording=recording.name)
+        return
+    for index, dimension in enumerate(DIMENSIONS):
+        labels = recording.ratings[:, :, index]
+        there = np.isfinite(labels)
+        constant = [
+            rater
+            for column, rater in enumerate(recording.raters)
+            if there[:, column].any() and np.ptp(labels[there[:, column], column]) == 0
+        ]
+        for rater in constant:
+            findings.note(f"constant {dimension} by rater {rater}", recording=recording.name)
+
+
+def _rate(recordings: Sequence[Recording], findings: Findings) -> float:
+    step = common_step([recording.time for recording in recordings])
+    if step is None:
+        findings.note("no recording has two rows: the rate is unknown and taken as 1 a second")
+        return 1.0
+    for recording in recordings:
+        own = common_step([recording.time])
+        if own is not None and abs(own - step) > SAME_RATE * step:
+            findings.note(
+                f"another rate than {1.0 / step:g} frames per second, which most have", recording=recording.name
+            )
+    hz = 1.0 / step
+    whole = round(hz)  # times that are rounded to ms make 29.997 of 30; 29.97 is another rate
+    return float(whole) if abs(hz - whole) <= SAME_AS_WHOLE * hz else round(hz, 6)
+
+
+def _usual_step(steps: NDArray[np.float64]) -> float:
+    """Seconds between frames: the mean of the steps near the median, as files round times (0.033, 0.067 ...)."""
+    median = float(np.median(steps))
+    return float(np.mean(steps[np.abs(steps - median) <= NEAR_THE_MEDIAN * median]))
+
+
+def _labelled(ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Frames (T,) with a label of any rater in any dimension."""
+    return np.asarray(np.isfinite(ratings).any(axis=(1, 2)), dtype=np.bool_)
+
+
+def _raters_of(source: Source) -> tuple[str, ...]:
+    return source.annotations[DIMENSIONS[0]].raters
+
+
+def _no_recording(path: Path, findings: Findings) -> Problem:
+    reasons = "; ".join(f"{one.what}: {one.why}" for one in findings.dropped[:5])
+    found = "no usable recording" + (f" ({reasons})" if reasons else "")
+    return Problem(where=str(path), found=found, expected="at least one recording with features and labels")

@@ -1,0 +1,44 @@
+"""Features and labels of the same recording brought together by their files' names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.participants import Ids, alike, ids_for, whole_name
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.source import Source
+from orchestrator.corpora.tables.annotations import read_annotations
+from orchestrator.corpora.tables.tracks import read_track
+from orchestrator.protocols import DIMENSIONS
+
+
+def pair(
+    features: Mapping[str, Path],
+    labels: Mapping[str, Mapping[str, Path]],
+    findings: Findings,
+    *,
+    ids: Ids | None = None,
+    reading: Reading = AS_IT_IS,
+) -> list[Source]:
+    """Read the recordings that have features and both dimensions' labels; the others are dropped, with why.
+
+    `features` and `labels[dimension]` give files by recording name; `reading` is what the user said of the files.
+    """
+    sources, unpaired = [], []
+    whose = ids or ids_for(findings, default=whole_name)
+    for name in dict.fromkeys([*features, *(one for dimension in DIMENSIONS for one in labels[dimension])]):
+        missing = [dimension for dimension in DIMENSIONS if name not in labels[dimension]]
+        if name not in features or missing:
+            lacking = (["features"] if name not in features else []) + missing
+            findings.drop(f"recording {name}", f"no file with {' or '.join(lacking)}")
+            unpaired.append(name)
+            continue
+        track = read_track(features[name], name, findings, reading=reading)
+        files = {dimension: labels[dimension][name] for dimension in DIMENSIONS}
+        annotations = read_annotations(files, name, findings, reading=reading)
+        if track is not None and annotations is not None:
+            participant, session = whose(name)
+            sources.append(Source(participant=participant, session=session, track=track, annotations=annotations))
+    for same in alike(unpaired) if findings.options.current else ():
+        findings.ask(f"files {' and '.join(same)}: one recording in two spellings? Features and labels need one name")
+    return sources

@@ -1,0 +1,1 @@
+"""The synthetic corpus: a facial model, its recordings and its drawn faces."""

@@ -1,0 +1,1 @@
+"""Tables of numbers as people have them: delimited text, ARFF, Parquet; clocks, units of time, names of columns."""

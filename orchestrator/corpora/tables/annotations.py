@@ -1,0 +1,87 @@
+"""Files of labels: a time and one column per rater, one file per dimension and recording.
+
+Shapes: N label samples, R raters. Times are in seconds, labels in [-1, 1].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.corpora.checks import check_labels, check_times, on_scale
+from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.tables.clock import clock_of
+from orchestrator.corpora.tables.column_files import read_columns
+from orchestrator.corpora.tables.rater_columns import DIMENSION_PREFIX, raters_of_file
+from orchestrator.corpora.tables.time_units import ASSUMED, Unit
+from orchestrator.protocols import DIMENSIONS
+
+GOLD = "gold"  # the one rater of a corpus that ships only a gold standard
+_GOLD_SPELLINGS = ("goldstandard", "gold_standard", "gold", *DIMENSIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One dimension of one recording, as its file gives it, checked."""
+
+    where: str
+    raters: tuple[str, ...]
+    time: NDArray[np.float64]  # (N,) strictly increasing
+    labels: NDArray[np.float64]  # (N, R); NaN where a rater has no label
+    unit: Unit = ASSUMED  # that the file's times were taken for
+
+
+def read_annotations(
+    files: Mapping[str, Path], name: str, findings: Findings, *, reading: Reading = AS_IT_IS
+) -> dict[str, Annotation] | None:
+    """Read a recording's valence and arousal files, given by dimension; None with problems in `findings`.
+
+    Both must have the same raters. `reading` is what the user said of the files.
+    """
+    both = {
+        dimension: read_annotation(files[dimension], name, findings, dimension=dimension, reading=reading)
+        for dimension in DIMENSIONS
+    }
+    read = {dimension: one for dimension, one in both.items() if one is not None}
+    if len(read) < len(both):
+        return None
+    complete = True
+    for dimension, other in zip(DIMENSIONS, reversed(DIMENSIONS), strict=True):
+        missing = [rater for rater in read[other].raters if rater not in read[dimension].raters]
+        if missing:
+            complete = False
+            findings.problem(
+                f"{files[dimension]}:1",
+                found=f"no column of rater {', '.join(missing)}",
+                expected=f"the raters of {files[other]}",
+            )
+    return read if complete else None
+
+
+def read_annotation(
+    path: Path, name: str, findings: Findings, *, dimension: str, reading: Reading = AS_IT_IS
+) -> Annotation | None:
+    """Read one file of labels; None with problems in `findings`. A gold standard is one rater called gold."""
+    columns = read_columns(path, findings, limits=reading.limits)
+    if columns is None:
+        return None
+    rows = np.arange(len(columns))
+    clock = clock_of(columns, rows, name, findings, reading=reading, side="annotations")
+    raters = raters_of_file(columns, dimension, findings)
+    if clock is None or raters is None or not check_times(columns, rows, clock.time, findings):
+        return None
+    if not check_labels(columns, rows, raters, findings):
+        return None
+    picked = columns.indices(raters)
+    names = tuple(DIMENSION_PREFIX.sub("", rater) for rater in raters)  # some repeat the file's dimension
+    single = len(raters) == 1 and raters[0].lower() in _GOLD_SPELLINGS
+    return Annotation(
+        where=str(path),
+        raters=(GOLD,) if single else names,
+        time=clock.time,
+        labels=on_scale(columns.numbers[:, picked], findings),
+        unit=clock.unit,
+    )

@@ -1,0 +1,1 @@
+"""From a corpus to what training takes: folds, series per person, clients of a federation, raters."""

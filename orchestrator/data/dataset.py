@@ -1,0 +1,201 @@
+# ruff: noqa: N815 - shape suffixes on fields, by the legend below
+"""From a corpus to what the trials of a search share: the series, their folds and what the network takes in.
+
+Shapes: T time steps of a recording, F features, 2 = valence and arousal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fed.client import Client
+from models.sizes import TRUNK_FEATURES
+from models.splits import FoldSplit
+from models.windows import Series
+from orchestrator.corpora.manifest import shares
+from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.video.frame_store import prepare_all
+from orchestrator.data.backbone import Trunk, load_trunk
+from orchestrator.data.backbone_features import Show
+from orchestrator.data.clients import make_clients
+from orchestrator.data.folds import Fold, make_folds
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.data.raters import Raters, raters_of
+from orchestrator.data.series import (
+    AnySeries,
+    Scales,
+    crop_of,
+    over_people,
+    own_scales,
+    ratings_of,
+    scaled_series,
+    statistics,
+    thinned,
+    unscaled_series,
+)
+from orchestrator.errors import InputError, Problem
+from orchestrator.protocols import DIMENSIONS, INNER_SHARE, Protocol, num_inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outline:
+    """What a server knows of a recording that stays with its participant: whose it is, and where it can be scored."""
+
+    participant: str
+    session: str
+    valid_T: NDArray[np.bool_]
+    mask_T2: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Series in the corpus's order with their folds; one copy of it serves every trial of a search.
+
+    Of a federation it holds outlines only: no frame, no feature and no label of anybody.
+    """
+
+    series: tuple[AnySeries | Outline, ...]
+    times: tuple[NDArray[np.float64], ...]  # seconds, one array (T,) a series
+    feature_names: tuple[str, ...]  # of action units; empty where frames go in
+    synthetic: bool
+    folds: tuple[Fold, ...]
+    splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
+    num_features: int  # that the recurrent network takes in
+    trunk: Trunk | None = None  # what makes them from frames
+    joined: str = ""  # how much of the features and of the labels met, in words
+    feature_line: str = ""  # which features were chosen and which left out, in words
+    remarks: tuple[str, ...] = ()  # what reading the corpus asked, dropped or noted
+    clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
+    # By participant mean and deviation (F,) by which their features were scaled; empty if they are as measured.
+    own_scales: Scales = field(default_factory=dict)
+    raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
+
+    def local_series(self) -> list[AnySeries]:
+        """Return the series to train on here; a federation has none."""
+        here = [one for one in self.series if not isinstance(one, Outline)]
+        assert len(here) == len(self.series), "a federation's series stay with their participants"
+        return here
+
+    def refusal(self, length: int, *, partial_window: str) -> str | None:
+        """Return why windows of `length` time steps cannot be used here, or None."""
+        longest = max(len(series.valid_T) for series in self.series)
+        if length > longest:
+            return f"sequence_length {length} is longer than any recording ({longest} frames)"
+        usable = [
+            bool(one.mask_T2[: len(one.mask_T2) // length * length if partial_window == "drop" else None].any())
+            for one in self.series
+        ]
+        for k, split in enumerate(self.splits):
+            for purpose, indices in (("train", split.train), ("validate", split.validation)):
+                if not any(usable[index] for index in indices):
+                    whole = "whole " if partial_window == "drop" else ""
+                    return f"sequence_length {length}: fold {k} has no labelled {whole}window to {purpose} on"
+        return None
+
+    def shorter_than(self, length: int) -> int:
+        """Count the recordings that do not fill a window of `length` time steps; they are padded or left out."""
+        return sum(len(series.valid_T) < length for series in self.series)
+
+    def unlabelled(self) -> list[str]:
+        """Return which folds lack every label of a dimension, to train on or to score; such scores mean nothing."""
+        lines = []
+        for d, dimension in enumerate(DIMENSIONS):
+            there = [bool(one.mask_T2[:, d].any()) for one in self.series]
+            for k, split in enumerate(self.splits):
+                for purpose, indices in (("train on", split.train), ("score", split.held_out)):
+                    if not any(there[index] for index in indices):
+                        lines.append(f"fold {k}    has no {dimension} label to {purpose}")
+        return lines
+
+    @property
+    def num_frames(self) -> int:
+        """Time steps of all recordings together."""
+        return sum(len(series.valid_T) for series in self.series)
+
+
+def make_dataset(  # noqa: PLR0913 - the choices, each named
+    corpus: Corpus,
+    protocol: Protocol,
+    *,
+    seed: int,
+    images: ImageOptions | None = None,
+    federated: bool = False,
+    show: Show | None = None,
+) -> Dataset:
+    """Apply a protocol to a corpus; InputError if no labelled frame or too few participants are left.
+
+    With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
+    """
+    inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
+    hint = "; ".join(corpus.questions)
+    folds = make_folds(corpus.participants, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint)
+    trunk = load_trunk(images) if images else None
+    recordings = corpus.recordings
+    if images:
+        _decode_all(corpus, images, show)
+        recordings = tuple(thinned(one, images.frame_stride) for one in recordings)
+    # The clients compute a frozen trunk's features of their frames themselves.
+    series = unscaled_series(corpus.recordings, protocol, images, trunk=None if federated else trunk, show=show)
+    scales = {} if federated else own_scales(series, protocol)
+    series = scaled_series(series, protocol, scales)
+    if not any(one.mask_T2.any() for one in series):
+        raise InputError.of(
+            str(corpus.path), found="no valid frame with a label", expected="labels that meet the features in time"
+        )
+    return Dataset(
+        series=tuple(map(_outline, series)) if federated else series,
+        times=tuple(recording.time for recording in recordings),
+        feature_names=() if images else corpus.feature_names,
+        synthetic=corpus.synthetic,
+        folds=folds,
+        splits=tuple(_split(fold, series, protocol.scaling) for fold in folds),
+        num_features=TRUNK_FEATURES if images else num_inputs(protocol.scaling, len(corpus.feature_names)),
+        trunk=trunk,
+        joined=shares(corpus),
+        feature_line="" if images else corpus.feature_line,
+        remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
+        clients=make_clients(corpus, protocol, images) if federated else (),
+        own_scales=scales,
+        raters=tuple(
+            None if federated else raters_of(recording.raters, ratings_of(recording, protocol), one.mask_T2)
+            for recording, one in zip(recordings, series, strict=True)
+        ),
+    )
+
+
+def _outline(one: AnySeries) -> Outline:
+    return Outline(participant=one.participant, session=one.session, valid_T=one.valid_T, mask_T2=one.mask_T2)
+
+
+def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None:
+    lacking = [one.name for one in corpus.recordings if one.video is None]
+    if lacking:
+        raise InputError(
+            Problem(where=f"{corpus.path}: {name}", found="no video", expected="a video of every recording")
+            for name in lacking
+        )
+    for ready in prepare_all(corpus.recordings, image_size=images.image_size, face_crop=crop_of(images)):
+        if show:
+            show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")
+
+
+def _split(fold: Fold, series: Sequence[AnySeries], scaled_by: str) -> FoldSplit:
+    def indices(people: Sequence[str]) -> tuple[int, ...]:
+        return tuple(index for index, one in enumerate(series) if one.participant in people)
+
+    train = indices(fold.train)
+    scaling: Mapping[str, Any] = {}
+    of_train = [one for index in train if isinstance(one := series[index], Series)]
+    if scaled_by in ("train", "both") and of_train:  # images are normalised by the trunk's own constants
+        rows = [one.features_TF[one.valid_T] for one in of_train]
+        mean, sd = over_people(of_train) if scaled_by == "both" else statistics(rows)
+        scaling = {"mean_F": mean.astype(np.float32), "sd_F": sd.astype(np.float32)}
+    return FoldSplit(
+        train=train,
+        validation=indices(fold.inner or fold.held_out),
+        held_out=indices(fold.held_out),
+        **scaling,
+    )

@@ -1,0 +1,1 @@
+"""Estimators from sums per person: intervals, correction for selection, repeats, raters, pairs, baselines."""

@@ -1,0 +1,76 @@
+"""Two results over the same participants: is what is reported different, and are the people?
+
+Two questions with one answer each: the difference of the reported CCC (person jackknife, or folds that are paired), and
+the mean difference of the people's own CCC (Student's t over people).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.estimators.intervals import POOLED, Interval, difference_interval
+from orchestrator.estimators.repeats import two_sided
+from orchestrator.estimators.sums import Fold, ccc_of, constant_gold, people_of
+
+CAVEAT = "p values of configurations that these same people selected are too small"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """First minus second over `num_people` people; `p_value` of the difference of what is reported."""
+
+    reported: Interval
+    p_value: float
+    of_people: Interval | None  # mean difference of the people's own CCC, each person weighing the same
+    p_value_of_people: float | None
+    num_people: int
+
+
+def compare(first: Sequence[Fold], second: Sequence[Fold]) -> Comparison | None:
+    """Compare two runs' moments of one dimension (frames, or window means), fold by fold and person by person.
+
+    Only people whom both scored count. None with fewer than two of them, or fewer than two folds.
+    """
+    reported = difference_interval(first, second, measure=POOLED)
+    if reported is None:
+        return None
+    of_people = people_interval(first, second)
+    return Comparison(
+        reported=reported,
+        p_value=two_sided(reported.estimate, reported.standard_error, reported.degrees_of_freedom),
+        of_people=of_people,
+        p_value_of_people=None
+        if of_people is None
+        else two_sided(of_people.estimate, of_people.standard_error, of_people.degrees_of_freedom),
+        num_people=reported.num_people,
+    )
+
+
+def people_interval(first: Sequence[Fold], second: Sequence[Fold]) -> Interval | None:
+    """Return Student's t over the people of the difference of their own CCC, whatever folds they were in.
+
+    A constant prediction counts 0; people whose gold standard is constant are left out. None with fewer than two
+    people.
+    """
+    from orchestrator.estimators.intervals import BY_PEOPLE, Spread, make_interval
+
+    own = [_own(folds) for folds in (first, second)]
+    shared = [person for person in own[0] if person in own[1]]
+    if len(shared) < 2:
+        return None
+    differences = np.array([own[0][person] - own[1][person] for person in shared])
+    spread = Spread(
+        estimate=np.asarray(differences.mean()),
+        standard_error=np.asarray(differences.std(ddof=1) / np.sqrt(len(shared))),
+        degrees_of_freedom=len(shared) - 1,
+        method=BY_PEOPLE,
+    )
+    return make_interval(spread, num_people=len(shared), num_folds=len(first), limited=False)
+
+
+def _own(folds: Sequence[Fold]) -> dict[str, float]:
+    people = people_of(folds)
+    varies = ~constant_gold(people.sums_PS)
+    values = ccc_of(people.sums_PS)
+    return {name: float(value) for name, value, there in zip(people.names, values, varies, strict=True) if there}

@@ -1,0 +1,290 @@
+"""From a request to a plan that can be executed, and its data."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.corpora.outline import changed_since, counts_differ, differences, digest_of_files, outline
+from orchestrator.corpora.read_options import RULES
+from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.reading import AS_IT_IS, READ_ANEW_IN, Reading
+from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.synthetic.facial_model import IDENTITY_DEFAULT
+from orchestrator.corpora.synthetic.tree import cached_synthetic
+from orchestrator.corpora.tables.feature_choice import FeatureChoice
+from orchestrator.corpora.video.frame_store import check_seen_as_before
+from orchestrator.data.backbone_features import Show
+from orchestrator.data.dataset import Dataset, make_dataset
+from orchestrator.errors import Gather, InputError, doing
+from orchestrator.files import JsonObject
+from orchestrator.planning.grid import choose_random, decisive, decisive_of, make_trials
+from orchestrator.planning.plan import CorpusReference, Plan, Trial
+from orchestrator.planning.plan_file import load_plan, save_plan
+from orchestrator.planning.provenance import git_commit, versions
+from orchestrator.planning.request import DataOptions, Decided, Request, decide
+from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
+from orchestrator.tracking.address import hide_arguments
+from orchestrator.tracking.location import resolve_tracking_uri
+from orchestrator.tracking.secrets import keep, move_out
+
+# The embedded corpus of the demo: everybody, for a minute each; ours.
+DEMO_PARTICIPANTS = 23
+DEMO_SECONDS = 60.0
+DEMO_HZ = 25.0
+DEMO_CORPUS_SEED = 0  # of its own: another --seed trains otherwise on the same people
+
+Trials = tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]
+
+RUNS_FOLDER = "runs"
+ROUNDING = ("torch", "numpy")  # of these another version may sum in another order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A plan that can be executed, with its data, and the claim to its folder; a dry run has none."""
+
+    plan: Plan
+    dataset: Dataset
+    output: Path
+    claim: Claim | None
+
+
+def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launch:
+    """Check everything and make the plan; InputError carries all problems at once.
+
+    `show` takes lines of progress while videos are decoded. With `claim` the output directory is claimed before
+    anything is read, and the plan written into it; a dry run does neither. What fails here leaves nothing behind.
+    """
+    gather = Gather()
+    decided = decide(request, gather)
+    uri = gather.run(lambda: resolve_tracking_uri(request.tracking_uri))
+    claimed = gather.run(lambda: _claim(request)) if claim else None
+    try:
+        loaded = gather.run(lambda: _load(decided, show))
+        chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
+        gather.settle()
+        assert loaded is not None
+        assert chosen is not None
+        assert uri is not None
+        output = claimed.folder if claimed else _output(request)
+        plan = _plan(decided, output.name, uri, loaded[0], chosen)
+        if claimed:
+            _save(plan, output, uri)
+        return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed)
+    except BaseException:
+        if claimed:
+            claimed.give_back()
+        raise
+
+
+def resume(output: Path, show: Show | None = None) -> Launch:
+    """Resume the run in a folder; InputError if it has no plan, if its data changed, if another process is there."""
+    claimed = claim_run(output.absolute())
+    try:
+        move_out(claimed.folder)
+        plan = load_plan(output)
+        if show:
+            for line in _other_versions(plan):
+                show(line)
+        return Launch(plan=plan, dataset=reopen(plan, show), output=claimed.folder, claim=claimed)
+    except BaseException:
+        claimed.give_back()
+        raise
+
+
+def _other_versions(plan: Plan) -> list[str]:
+    """Return a line for each library by which numbers may differ in their last digits from the earlier trials'."""
+    now = versions()
+    return [
+        f"resume    began with {name} {earlier}, goes on with {now[name]}: new trials may differ in their last digits"
+        for name, earlier in plan.versions.items()
+        if name in ROUNDING and now.get(name, earlier) != earlier
+    ]
+
+
+def _output(request: Request) -> Path:
+    return (request.output or Path(RUNS_FOLDER) / _run_name(request)).absolute()
+
+
+def _claim(request: Request) -> Claim:
+    return claim_new(_output(request)) if request.output else claim_next(_output(request))
+
+
+def _save(plan: Plan, output: Path, uri: str) -> None:
+    try:
+        keep(output, uri)
+        save_plan(plan, output)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a directory with room for a run") from error
+
+
+def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
+    with doing("reading the recordings"):
+        corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
+    with doing("preparing the recordings"):
+        dataset = make_dataset(
+            corpus,
+            decided.protocol,
+            seed=decided.request.seed,
+            images=decided.images,
+            federated=decided.method.federated,
+            show=show,
+        )
+    return refer(corpus, dataset, embedded, decided.request.data.reading), dataset
+
+
+def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
+    request = decided.request
+    trials, refused = make_trials(
+        decided.points,
+        method=request.method,
+        corpus=reference,
+        decisive=decisive(decided.protocol, request.seed, decided.images, decided.federation, request.data.features),
+        refuse=lambda length: dataset.refusal(length, partial_window=decided.protocol.partial_window),
+    )
+    if not trials and refused:
+        where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
+        raise InputError.of(where, found=refused[0]["why"], expected="at least one point that can be trained")
+    if request.search.search == "random":
+        trials = choose_random(trials, request.search.max_trials, request.seed)
+    return trials, refused
+
+
+def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, chosen: Trials) -> Plan:
+    request, method = decided.request, decided.method
+    plan = Plan(
+        name=name,
+        title=method.title,
+        command=request.command,
+        method=method.name,
+        preset=decided.preset_name if request.point is None else None,
+        protocol=decided.protocol,
+        seed=request.seed,
+        corpus=reference,
+        search=request.search,
+        tracking={"tracking_uri": uri, "experiment": f"affect-{method.name}"},
+        trials=chosen[0],
+        refused=chosen[1],
+        versions=versions(),
+        git_commit=git_commit(),
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
+        arguments=tuple(hide_arguments(sys.argv[1:])),
+        images=decided.images,
+        federation=decided.federation,
+        features=request.data.features,
+    )
+    return dataclasses.replace(plan, decisive=decisive_of(dataclasses.asdict(plan)))
+
+
+def reopen(plan: Plan, show: Show | None = None) -> Dataset:
+    """Read the plan's corpus again for a resumed run; InputError if its contents have changed."""
+    embedded = plan.corpus.embedded  # is made anew where the cache was cleared
+    path = _embedded(embedded) if embedded else Path(plan.corpus.path)
+    with doing("reading the recordings"):
+        names = plan.corpus.feature_names
+        corpus = open_corpus(
+            path,
+            corpus=plan.corpus.kind,
+            features=plan.features,
+            choice=FeatureChoice(names=names) if names else None,
+            reading=plan.corpus.reading,
+            options=plan.corpus.options,
+        )
+    if corpus.sha256 != plan.corpus.sha256:
+        raise _other_contents(plan, corpus)
+    if plan.images is not None and plan.corpus.options.rules < RULES:
+        check_seen_as_before(corpus.recordings)
+    federated = plan.federation is not None
+    with doing("preparing the recordings"):
+        return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
+
+
+def _other_contents(plan: Plan, corpus: Corpus) -> InputError:
+    """Return whether the files were changed or are read otherwise than when the run began, and in what."""
+    then = plan.corpus.read
+    if then is not None:
+        what = differences(then, corpus)
+        read_otherwise = then["version"] != READ_ANEW_IN and then["files"] == digest_of_files(corpus.path)
+        newer = None
+    else:
+        known = ("participants", "features", "longest") if plan.images is None else ("participants", "longest")
+        what = counts_differ(corpus, **{name: getattr(plan.corpus, name) for name in known})
+        newer = changed_since(corpus.path, plan.started)
+        read_otherwise = newer is None
+    begun = plan.versions.get("affect-orchestrator", "an earlier version")
+    if read_otherwise:
+        return InputError.of(
+            plan.corpus.path,
+            found=f"files that are read differently since version {READ_ANEW_IN}: {what}",
+            expected=f"what {begun} read when the run began; go on with that version, or begin a new run",
+        )
+    since = f"; {newer} is newer than the run" if newer else ""
+    return InputError.of(
+        plan.corpus.path,
+        found=f"contents with sha256 {corpus.sha256[:12]}: {what}{since}",
+        expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
+    )
+
+
+def _embedded(parameters: JsonObject) -> Path:
+    """Return the embedded corpus that a plan names; InputError for parameters it does not have."""
+    try:
+        return cached_synthetic(**parameters)
+    except TypeError as error:
+        found = f"parameters of the embedded corpus that it does not have ({error})"
+        raise InputError.of("the plan's corpus.embedded", found=found, expected="those of the run") from error
+
+
+def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, JsonObject | None]:
+    """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's.
+
+    Of features action units are taken where nothing else was asked for; with `faces`, where none is used, all.
+
+    The second value is what the embedded corpus is made with; None for the user's own.
+    """
+    how: JsonObject = {
+        "corpus": data.corpus,
+        "choice": FeatureChoice(patterns=data.features, units_only=not faces),
+        "reading": data.reading,
+        "options": data.options,
+    }
+    if data.path is not None:
+        return open_corpus(data.path, **how), None
+    embedded: JsonObject = {
+        "participants": DEMO_PARTICIPANTS,
+        "seconds": DEMO_SECONDS,
+        "hz": DEMO_HZ,
+        "seed": DEMO_CORPUS_SEED,
+        "identity": IDENTITY_DEFAULT if data.identity is None else data.identity,
+        "faces": faces,
+    }
+    return open_corpus(cached_synthetic(**embedded), **how), embedded
+
+
+def refer(
+    corpus: Corpus, dataset: Dataset, embedded: JsonObject | None, reading: Reading = AS_IT_IS
+) -> CorpusReference:
+    """Return what a plan remembers of its corpus."""
+    return CorpusReference(
+        kind=corpus.kind,
+        path=str(corpus.path.absolute()),
+        sha256=corpus.sha256,
+        synthetic=corpus.synthetic,
+        embedded=embedded,
+        frame_rate=reading.frame_rate,
+        time_unit=dict(reading.time_unit) or None,
+        limits=reading.limits.given() or None,
+        read=outline(corpus),
+        options=corpus.options,
+        feature_names=corpus.feature_names,
+        participants=len(corpus.participants),
+        features=dataset.num_features,
+        longest=max(len(series.valid_T) for series in dataset.series),
+    )
+
+
+def _run_name(request: Request) -> str:
+    return f"{request.command}-{request.method}-{datetime.now():%Y%m%d-%H%M%S}"

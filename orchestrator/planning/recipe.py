@@ -1,0 +1,32 @@
+"""From a configuration and a protocol to what the training takes; also for a saved model, whose card has both."""
+
+import dataclasses
+
+from models.recipe import Recipe
+from orchestrator.data.backbone import TRUNK, Trunk
+from orchestrator.planning.plan import Trial
+from orchestrator.protocols import Protocol
+
+
+def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) -> Recipe:
+    """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
+    recipe = Recipe(
+        network=trial.network,
+        **dataclasses.asdict(trial.hparams),  # Recipe has a field for each hyper-parameter
+        epochs=protocol.epochs,
+        loss=protocol.loss,
+        target=protocol.target,
+        partial_window=protocol.partial_window,
+        windows_a_step=protocol.windows_a_step,
+        order=protocol.order,
+        keep="last" if protocol.epoch_choice == "last" else "best",
+    )
+    if trunk is None or trunk.frozen:
+        return recipe
+    return dataclasses.replace(
+        recipe,
+        trunk=TRUNK,
+        image_size=trunk.image_size,
+        normalisation=trunk.normalisation,
+        trunk_weights=trunk.label,
+    )

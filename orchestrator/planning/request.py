@@ -1,0 +1,190 @@
+"""What a command was asked for, and what that decides: protocol, images and federation; refused here or not at all."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fed.options import Federation
+from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
+from orchestrator.corpora.read_options import ReadOptions
+from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.errors import Gather, InputError, Problem
+from orchestrator.planning.grid import grid_points, parse_grid_overrides
+from orchestrator.planning.plan import SearchOptions
+from orchestrator.protocols import PROTOCOLS, Protocol
+from tune_spaces.catalogue import find_method
+from tune_spaces.method import HParams, Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """Where the recordings come from; no path means the embedded synthetic corpus."""
+
+    path: Path | None
+    corpus: str | None
+    identity: float | None = None
+    features: tuple[str, ...] = ()  # patterns of the feature columns to learn from; all without one
+    reading: Reading = AS_IT_IS  # what the user said of the files' clocks and sizes
+    options: ReadOptions = field(default_factory=ReadOptions)  # and of what is in them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a command was asked for, as parsed and not yet checked."""
+
+    command: str
+    method: str
+    preset: str | None
+    networks: tuple[str, ...]
+    overrides: tuple[str, ...]  # --set texts
+    point: HParams | None  # evaluate: the one configuration
+    protocol: str
+    protocol_changes: Mapping[str, Any]  # fields that options override; None means the protocol's own
+    data: DataOptions
+    seed: int
+    search: SearchOptions
+    output: Path | None
+    tracking_uri: str | None
+    image_changes: Mapping[str, Any] = field(default_factory=dict)  # fields that options override; None: the preset's
+    federation_changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A request's choices, all of them made."""
+
+    request: Request
+    method: Method
+    preset_name: str
+    protocol: Protocol
+    images: ImageOptions | None
+    federation: Federation | None
+    points: tuple[tuple[str, HParams], ...]
+
+
+def decide(request: Request, gather: Gather) -> Decided:
+    """Fill in every choice that the options leave open; what is wrong goes into `gather`."""
+    method = find_method(request.method)
+    preset_name = request.preset or ("paper" if request.data.path else "demo")
+    protocol = _protocol(request, method, preset_name)
+    gather.run(lambda: _check_strict(request, protocol))
+    gather.run(lambda: _check_features(request, method))
+    gather.run(lambda: _check_both(request, method))
+    points = gather.run(lambda: _points(request, method, preset_name, gather))
+    federation = gather.run(lambda: _federation(request, method))
+    return Decided(
+        request=request,
+        method=method,
+        preset_name=preset_name,
+        protocol=_without_shared_statistics(protocol, request, method, gather),
+        images=_images(request, method, preset_name),
+        federation=federation,
+        points=points or (),
+    )
+
+
+def _check_strict(request: Request, protocol: Protocol) -> None:
+    """Refuse what would let reported people choose, or be measured, under the name `strict`."""
+    if protocol.name != "strict":
+        return
+    expected = "with --protocol strict"
+    problems = []
+    if request.search.scheduler != "fifo":
+        found = f"{request.search.scheduler}, which stops configurations by all folds' people"
+        problems.append(Problem(where="--scheduler", found=found, expected=f"fifo {expected}"))
+    if request.search.search == "optuna":
+        found = "optuna, which chooses configurations by all folds' people"
+        problems.append(Problem(where="--search", found=found, expected=f"grid or random {expected}"))
+    if protocol.scaling in ("participant", "both"):
+        found = f"{protocol.scaling}, which measures the held-out people"
+        problems.append(Problem(where="--scaling", found=found, expected=f"train or none {expected}"))
+    if problems:
+        raise InputError(problems)
+
+
+def _check_features(request: Request, method: Method) -> None:
+    if request.data.features and method.features == "frames":
+        raise InputError.of("--features", found=f"beside --method {method.name}", expected="a method on features, au")
+
+
+def _check_both(request: Request, method: Method) -> None:
+    """Refuse people's own statistics as inputs where they cannot be compared between people, or are of pixels."""
+    if request.protocol_changes.get("scaling") != "both":
+        return
+    if method.federated:
+        found = f"both, beside --method {method.name}: people's means are standardised over all training people"
+        expected = "participant or none: in a federation no two people's statistics meet"
+        raise InputError.of("--scaling", found=found, expected=expected)
+    if method.features == "frames":
+        found = f"both, beside --method {method.name}"
+        raise InputError.of("--scaling", found=found, expected="a method on features, au; or another scaling")
+
+
+def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:
+    protocol = PROTOCOLS[request.protocol]
+    preset_epochs = method.presets[preset_name].epochs if request.point is None else None
+    changes = {
+        "epochs": preset_epochs,
+        **{k: v for k, v in request.protocol_changes.items() if v is not None},
+    }
+    return dataclasses.replace(protocol, **{k: v for k, v in changes.items() if v is not None})
+
+
+def _points(request: Request, method: Method, preset_name: str, gather: Gather) -> tuple[tuple[str, HParams], ...]:
+    preset = method.presets[preset_name]
+    for network in request.networks:
+        if network not in method.networks:
+            expected = f"one of {', '.join(method.networks)}"
+            gather.problems.append(Problem(where="--network", found=repr(network), expected=expected))
+    networks = [one for one in request.networks if one in method.networks] or preset.networks
+    if request.point is not None:
+        return tuple((network, request.point) for network in networks)
+    return grid_points(networks, parse_grid_overrides(request.overrides, method, preset))
+
+
+def _images(request: Request, method: Method, preset_name: str) -> ImageOptions | None:
+    if method.features != "frames":
+        return None
+    preset = method.presets[preset_name]
+    fields = {
+        "image_size": preset.image_size,
+        "frame_stride": preset.frame_stride,
+        "face_crop": "none",
+        "backbone": preset.backbone,
+        "weights": preset.weights,
+    }
+    given = {name: value for name, value in request.image_changes.items() if value is not None}
+    if given.get("weights", WEIGHTS_NONE) not in (WEIGHTS_NONE, WEIGHTS_IMAGENET):
+        given["weights"] = str(Path(given["weights"]).absolute())  # workers are started elsewhere
+    return ImageOptions(**{**fields, **given})
+
+
+def _federation(request: Request, method: Method) -> Federation | None:
+    if not method.federated:
+        return None
+    given = {name: value for name, value in request.federation_changes.items() if value is not None}
+    if not request.search.cpus_per_client and not request.search.gpus_per_client:
+        expected = "above 0 where --gpus-per-client is 0: a process that takes nothing cannot be given room"
+        raise InputError.of("--cpus-per-client", found="0", expected=expected)
+    try:
+        return Federation(**given)
+    except ValueError as error:
+        raise InputError.of("the federation's options", found=str(error), expected="choices that fit") from error
+
+
+def _without_shared_statistics(protocol: Protocol, request: Request, method: Method, gather: Gather) -> Protocol:
+    """A federation has no statistics over all training people: their frames never meet; each scales its own."""
+    if not method.federated or method.features == "frames" or protocol.scaling != "train":
+        return protocol
+    if request.protocol_changes.get("scaling") == "train":
+        problem = Problem(
+            where="--scaling",
+            found="train, statistics over the frames of all training people",
+            expected="participant or none: in a federation no two people's frames meet",
+        )
+        gather.problems.append(problem)
+    # Strictly, nothing of the held-out people is measured; nothing of the others can be.
+    return dataclasses.replace(protocol, scaling="none")

@@ -1,0 +1,1 @@
+"""This process: its streams, signals, exit codes, optional packages, and errors that nobody foresaw."""

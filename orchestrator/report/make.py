@@ -1,0 +1,134 @@
+"""The command `report`: from the address of a store to a folder of files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator.errors import InputError
+from orchestrator.files import write_text
+from orchestrator.output_checks import check_output_folder
+from orchestrator.report.blocks import leads
+from orchestrator.report.collect import Collection, collect
+from orchestrator.report.figures import draw_all
+from orchestrator.report.rendering import Report, by_file
+from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables
+from orchestrator.report.tables import searches as beyond_tables
+from orchestrator.run_folder import new_folder
+from orchestrator.tracking.address import public_address
+from orchestrator.tracking.location import ARTIFACTS_NAME, database_path
+from orchestrator.tracking.reader import StoreReader
+
+TITLE = "Affect recognition: our searches beside the paper"
+FAILURES = "failures"  # the one table that is not always there
+TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
+FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILURES))}
+
+
+def make_report(  # noqa: PLR0913 - the options of `report`
+    tracking_uri: str,
+    experiments: Sequence[str],
+    runs: Sequence[str],
+    output: Path,
+    *,
+    corpus: str | None = None,
+    force: bool = False,
+) -> Collection:
+    """Write the report of a store's searches of one corpus into `output` and return what it is about.
+
+    Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment, run or
+    corpus, an output folder in the store's own, or with something in it but an earlier report that `force` lets it
+    replace.
+    """
+    check_output_folder("--output", output, inputs=_store_of(tracking_uri))
+    with _claimed(output, force=force):
+        with TemporaryDirectory(prefix="report-") as folder:
+            collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs, corpus)
+            content = by_file(compose(collection, tracking_uri))
+        _write(output, content)
+    return collection
+
+
+def compose(collection: Collection, tracking_uri: str) -> Report:
+    """Return the report of the searches found."""
+    searches = collection.searches
+    tables = [
+        paper_tables.table_1(searches),
+        paper_tables.table_2(searches),
+        efficiency.table_3(searches, collection.runs),
+        paper_tables.table_4(searches),
+        optimism.optimism(searches),
+        beyond_tables.measures(searches),
+        method_comparison.comparisons(leads(searches)),
+        beyond_tables.listing(collection.listed),
+    ]
+    failures = beyond_tables.failures(searches)
+    facts = [
+        ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("MLflow store", public_address(tracking_uri)),
+        *_corpus_facts(collection),
+        ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
+        ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
+    ]
+    if any(one.synthetic for one in searches):
+        facts.append(("In brackets", "differences between a synthetic corpus and RECOLA; they mean nothing"))
+    return Report(
+        title=TITLE,
+        facts=facts,
+        tables=[*tables, *([] if failures is None else [failures])],
+        figures=draw_all(leads(searches)),
+    )
+
+
+def _corpus_facts(collection: Collection) -> list[tuple[str, str]]:
+    if collection.corpus is None:
+        return []
+    facts = [("Corpus", collection.corpus.title)]
+    if collection.others:
+        words = "; ".join(f"{one.title}, finished searches: {one.searches}" for one in collection.others)
+        facts.append(("Other corpora in the store", f"{words}. --corpus chooses one"))
+    return facts
+
+
+def _store_of(tracking_uri: str) -> dict[str, Path | None]:
+    """Return the files of a store on this machine."""
+    database = database_path(tracking_uri)
+    return {
+        "the store": database,
+        "the store's artifacts": None if database is None else database.parent / ARTIFACTS_NAME,
+    }
+
+
+@contextmanager
+def _claimed(output: Path, *, force: bool) -> Iterator[None]:
+    """Claim a new folder, an empty one, or by force an earlier report's; after a failure no new folder is left."""
+    if not (output.is_dir() and _is_report(output)):
+        with new_folder(output):  # before the store is read: that can take long
+            yield
+        return
+    if not force:
+        found = f"{output}, which holds a report"
+        raise InputError.of("--output", found=found, expected="a new folder, or --force to replace the report")
+    yield
+
+
+def _is_report(folder: Path) -> bool:
+    names = {path.name for path in folder.iterdir()}
+    return {"report.html", "report.md"} <= names <= FILES
+
+
+def _write(output: Path, content: Mapping[str, str]) -> None:
+    """Write all files aside, then put them in place, the page last; a table that is no more is removed."""
+    assert set(content) <= FILES, set(content) - FILES
+    try:
+        with TemporaryDirectory(prefix=".report-", dir=output) as aside:
+            for name, text in content.items():
+                write_text(Path(aside) / name, text)
+            for name in content:
+                (Path(aside) / name).replace(output / name)
+        for name in FILES - set(content):
+            (output / name).unlink(missing_ok=True)
+    except OSError as error:
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a directory that can be written") from error

@@ -1,0 +1,219 @@
+"""What tables ask a search: its protocol in words, its best configuration of a network, the command that is missing."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+
+import numpy as np
+
+from orchestrator import measures
+from orchestrator.estimators.participants import spread
+from orchestrator.evaluation.results import chosen_by_fold, nested, ranking
+from orchestrator.measures import number
+from orchestrator.protocols import PROTOCOLS, Protocol
+from orchestrator.report.paper import METHOD_NAMES, METHOD_ORDER
+from orchestrator.report.search_record import Search
+from orchestrator.report.tables import cells
+from orchestrator.report.tables.cells import Cell
+from orchestrator.run_records import Best, Summary, TrialResult
+from orchestrator.tracking.records import summary_status
+from tune_spaces.catalogue import find_method, method_names
+
+PREFERRED_PROTOCOLS = ("described", "published", "strict")  # where a table has room for one: the paper's text first
+# Fields that a label names where they are not the protocol's own.
+LABELLED = {
+    "epochs": "{} epochs",
+    "num_folds": "{} folds",
+    "gold": "gold {}",
+    "label_delay_seconds": "labels {} s earlier",
+    "scaling": "scaling {}",
+    "loss": "loss {}",
+    "windows_a_step": "{} windows per step",
+}
+SAID = ("name", "optimistic")  # of a label, in their own way
+PAPERS_KINDS = ("recola", "avec")  # of corpora: RECOLA itself, and the part of it that AVEC hands out
+FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
+LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}
+
+
+def methods() -> list[str]:
+    """List the methods in the order of the paper's tables, then those it does not have."""
+    return [*METHOD_ORDER, *(name for name in method_names() if name not in METHOD_ORDER)]
+
+
+def method_name(method: str) -> str:
+    """Return a method's name as the paper gives it, else its own title."""
+    return METHOD_NAMES.get(method, find_method(method).title)
+
+
+def protocol_of(search: Search) -> Protocol | None:
+    """Return the protocol as it was used; None if the plan's is of another version."""
+    try:
+        return Protocol(**search.plan["protocol"])
+    except TypeError:
+        return None
+
+
+def changes(search: Search) -> list[str]:
+    """Return in words each field of the protocol that is not the named protocol's own."""
+    given = search.plan["protocol"]
+    usual = PROTOCOLS.get(str(given["name"]))
+    if usual is None:
+        return []
+    # A plan that was made before a field was there has been run by the field's default.
+    later = {one.name: one.default for one in fields(Protocol) if one.default is not MISSING}
+    words = []
+    for one in fields(Protocol):
+        value = given.get(one.name, later.get(one.name, getattr(usual, one.name)))
+        decides = one.metadata.get("decides", True) and one.name not in SAID
+        if decides and value != getattr(usual, one.name):
+            words.append(LABELLED.get(one.name, f"{one.name.replace('_', ' ')} {{}}").format(value))
+    return words
+
+
+def protocol_label(search: Search) -> str:
+    """Return the protocol's name, what was changed in it, and whether it is optimistic."""
+    parts = [str(search.plan["protocol"]["name"]), *changes(search)]
+    if search.plan["protocol"].get("optimistic"):
+        parts.append("optimistic")
+    if search.apart:
+        parts.append(f"run {str(search.run_id)[:8]}")
+    return ", ".join(parts)
+
+
+def of_method(searches: Sequence[Search], method: str) -> list[Search]:
+    """Return the searches of a method."""
+    return [one for one in searches if one.plan["method"] == method]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkBest:
+    """What a search reports of one network: the configuration of least validation loss, and its mean scores.
+
+    `run_id` is the configuration's run, whose metrics the scores are; None in nested protocols, where each fold is
+    scored by its own choice and the scores are means over these.
+    """
+
+    trial: TrialResult
+    scores: Mapping[str, float | None]  # by the keys of the headlines, their spreads, and of CCC of window means
+    run_id: str | None
+    num_finished: int
+
+
+def best_of_network(search: Search, network: str) -> NetworkBest | None:
+    """Return a network's best configuration; None when none of its configurations finished."""
+    ranked = ranking([trial for trial in search.trials if trial.network == network])
+    if not ranked:
+        return None
+    keys = (*measures.listed_keys(), *measures.keys(measures.measure_of(WINDOW_CCC)))
+    scores = {key: number(ranked[0].scores.get(key)) for key in keys}
+    run_id = search.run_ids.get(ranked[0].uid)
+    protocol = protocol_of(search)
+    if protocol is not None and nested(protocol):
+        run_id, scores = None, _nested_scores(ranked, protocol) if _whole_folds(ranked) else dict.fromkeys(keys)
+    return NetworkBest(trial=ranked[0], scores=scores, run_id=run_id, num_finished=len(ranked))
+
+
+def _whole_folds(ranked: Sequence[TrialResult]) -> bool:
+    """Return whether every configuration has the loss of every fold."""
+    counts = {len(trial.folds) for trial in ranked}
+    losses = [fold.selection_loss for trial in ranked for fold in trial.folds]
+    return len(counts) == 1 and 0 not in counts and None not in losses
+
+
+def _nested_scores(ranked: Sequence[TrialResult], protocol: Protocol) -> dict[str, float | None]:
+    chosen = chosen_by_fold(ranked, protocol)
+    scores: dict[str, float | None] = {}
+    for key in measures.headline_keys():
+        values = [number(trial.folds[k].scores.get(key)) for k, trial in enumerate(chosen)]
+        found = [value for value in values if value is not None]
+        scores[key] = float(np.mean(found)) if found else None
+        scores[f"{key}_{measures.SPREAD}"] = spread(found)
+    return scores
+
+
+def command_for(
+    method: str, searches: Sequence[Search], *, network: str | None = None, protocol: str | None = None
+) -> str:
+    """Return the command that would run what is missing, on the recordings of the searches at hand."""
+    words = ["python", "-m", "orchestrator", "tune", "--method", method]
+    if network is not None:
+        words += ["--network", network]
+    if protocol not in (None, "described"):
+        words += ["--protocol", str(protocol)]
+    real = [one.plan["corpus"] for one in searches if not one.synthetic]
+    if real:
+        words += ["--data", str(real[0].get("path", "DIR"))]
+    return shlex.join(words)
+
+
+def is_same_corpus(*searches: Search) -> bool:
+    """Return whether the searches read the same recordings."""
+    return len({one.plan["corpus"]["sha256"] for one in searches}) == 1
+
+
+def summary_of(search: Search) -> Summary:
+    """Return the summary of an ended search."""
+    assert search.summary is not None, "a report is about searches that have ended"
+    return search.summary
+
+
+def best_of(search: Search) -> Best:
+    """Return the best configuration of an ended search; collecting.py lets none pass that has none."""
+    best = summary_of(search).best
+    assert best is not None, search.run_id
+    return best
+
+
+def number_in(summary: Summary, key: str) -> float | None:
+    """Return one of a summary's scores or costs."""
+    return number(summary.scores[key] if key in summary.scores else getattr(summary, key, None))
+
+
+def from_summary(search: Search | None, key: str, *, digits: int = cells.CCC_DIGITS) -> Cell:
+    """Return the cell of a number of the summary, with its spread where the summary has one."""
+    if search is None:
+        return cells.missing(cells.NOT_RUN)
+    summary = summary_of(search)
+    spread = summary.scores.get(f"{key}_{measures.SPREAD}")
+    return cells.ours(number_in(summary, key), digits=digits, spread=spread, source=(search.run_id, key))
+
+
+def is_comparable(search: Search | None) -> bool:
+    """Return whether a difference to the paper means something: the corpus is of people."""
+    return search is None or not search.synthetic
+
+
+def is_of_papers_kind(search: Search | None) -> bool:
+    """Return whether the recordings are in the form of RECOLA or AVEC, whose people the paper's numbers are of."""
+    return search is None or search.plan["corpus"].get("kind") in PAPERS_KINDS
+
+
+def papers_measure(search: Search | None) -> str:
+    """Return the measure that a protocol's CCC in the paper is of.
+
+    A target of window means is the published code's way, which reports the CCC of window means (docs/protocols.md).
+    """
+    given = {} if search is None else search.plan["protocol"]
+    by_window = given.get("target") == "window-mean" or given.get("name") == "published"
+    return WINDOW_CCC if by_window else FRAME_CCC
+
+
+def ended_by_itself(search: Search) -> bool:
+    """Return whether a search was neither interrupted nor out of time."""
+    return search.summary is not None and summary_status(search.summary) == "FINISHED"
+
+
+def finished_configurations(search: Search) -> int:
+    """Return how many configurations the choice of the best was among."""
+    return len(ranking(search.trials))
+
+
+def no_correction(search: Search) -> str | None:
+    """Return in a word or two why no score is corrected for selection; None if a correction is valid."""
+    given = search.plan["protocol"]
+    if given.get("epoch_choice", "last") == "best-on-inner":
+        return "not needed"
+    if given.get("optimistic") or given.get("epoch_choice", "last") != "last":
+        return "not valid"
+    return "nothing selected" if finished_configurations(search) < 2 else None

@@ -1,0 +1,131 @@
+"""What a report's tables are made of: cells that keep the full value and where it came from, beside the text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.measures import number
+
+DASH = "–"
+NOT_RUN = "not run"
+NOT_MEASURED = "not measured"
+NOT_RECORDED = "not recorded"
+CCC_DIGITS = 3  # as the paper prints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell. `value` has the full precision of the source, `text` what is read.
+
+    `run` and `key` name the MLflow run and the metric (or key of its summary.json) that `value` is; both are None for
+    numbers of the paper and for what is computed from others. `notes` are names of footnotes.
+    """
+
+    text: str
+    value: float | None = None
+    spread: float | None = None  # standard deviation over the folds
+    kind: str = "text"  # text | ours | paper | difference | missing
+    run: str | None = None
+    key: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column; `group` is the heading above those of its neighbours with the same group."""
+
+    key: str
+    heading: str
+    group: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row; `synthetic` when one of our numbers in it comes from a synthetic corpus; `first` begins a block."""
+
+    cells: Sequence[Cell]
+    synthetic: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table. `name` is the file's name without suffix; `wide` when one column of paper is too narrow for it."""
+
+    name: str
+    title: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    wide: bool = True
+    remarks: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Every row has a cell for every column."""
+        assert all(len(row.cells) == len(self.columns) for row in self.rows), self.name
+
+    @property
+    def synthetic(self) -> bool:
+        """Return whether a number in it comes from a synthetic corpus."""
+        return any(row.synthetic for row in self.rows)
+
+
+def plain(text: object, *, notes: tuple[str, ...] = ()) -> Cell:
+    """Make a cell of words."""
+    return Cell(text=str(text), notes=notes)
+
+
+def missing(text: str = DASH) -> Cell:
+    """Make a cell that says why there is no number."""
+    return Cell(text=text, kind="missing")
+
+
+def ours(
+    value: object,
+    *,
+    digits: int | None = CCC_DIGITS,
+    spread: object = None,
+    source: tuple[str | None, str] | None = None,
+    absent: str = NOT_RECORDED,
+) -> Cell:
+    """Make a cell of a number of ours, with its spread over the folds; `absent` where there is none.
+
+    `source`: the run and the metric that the number is.
+    """
+    found, sd = number(value), number(spread)
+    if found is None:
+        return missing(absent)
+    text = written(found, digits) + ("" if sd is None else f" ± {written(sd, digits)}")
+    run, key = source if source is not None and source[0] is not None else (None, None)
+    return Cell(text=text, value=found, spread=sd, kind="ours", run=run, key=key)
+
+
+def paper(value: float | None, *, digits: int | None = CCC_DIGITS, notes: tuple[str, ...] = ()) -> Cell:
+    """Make a cell of a number of the paper."""
+    if value is None:
+        return missing()
+    return Cell(text=written(value, digits), value=value, kind="paper", notes=notes)
+
+
+def difference(left: Cell, right: Cell, *, digits: int | None = CCC_DIGITS, comparable: bool = True) -> Cell:
+    """Make the cell left - right; in brackets where the two are of different corpora and it means nothing."""
+    if left.value is None or right.value is None:
+        return missing()
+    value = left.value - right.value
+    text = signed(value, digits)
+    return Cell(text=text if comparable else f"({text})", value=value, kind="difference")
+
+
+def written(value: float, digits: int | None) -> str:
+    """Write a number with so many decimals, or as short as it is for None; the minus is a minus."""
+    text = f"{value:g}" if digits is None else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "")
+    return text.replace("-", "−") if "e" not in text else text
+
+
+def signed(value: float, digits: int | None) -> str:
+    """Write a difference with its sign."""
+    text = written(value, digits)
+    zero = not any(digit in text for digit in "123456789")
+    return text if zero or text.startswith(("−", "-")) else f"+{text}"

@@ -1,0 +1,176 @@
+"""Gold standards against known answers, and with raters who are missing, constant or contrary."""
+
+import numpy as np
+import pytest
+
+from models.ccc import Moments, ccc
+from orchestrator.corpora.gold_standard import (
+    GOLD_STANDARDS,
+    delayed,
+    gold_standard,
+    pairwise_agreement,
+    rater_agreement,
+)
+from orchestrator.errors import InputError
+
+
+def ratings(*traces: object) -> np.ndarray:
+    """(T, R, 2): each trace (T,) is one rater's valence, and half of it the arousal."""
+    stacked = np.stack([np.asarray(trace, dtype=np.float32) for trace in traces], axis=1)
+    return np.stack([stacked, stacked / 2], axis=2)
+
+
+def noisy(num_raters: int = 6, num_rows: int = 200, seed: int = 3) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    latent = np.cumsum(generator.normal(0, 0.05, (num_rows, 1, 2)), axis=0)
+    bias = generator.normal(0, 0.1, (1, num_raters, 2))
+    noise = generator.normal(0, 1, (num_rows, num_raters, 2)) * np.linspace(0.02, 0.4, num_raters)[None, :, None]
+    return np.clip(latent + bias + noise, -1, 1).astype(np.float32)
+
+
+SIGNAL = np.sin(np.linspace(0, 7, 50)) / 2
+
+
+def test_mean_and_median_differ_and_are_right() -> None:
+    given = ratings([0.0, 0.1], [0.1, 0.1], [0.8, 0.4])
+    np.testing.assert_allclose(gold_standard(given, "mean")[:, 0], [0.3, 0.2], atol=1e-7)
+    np.testing.assert_allclose(gold_standard(given, "median")[:, 0], [0.1, 0.1], atol=1e-7)
+    np.testing.assert_allclose(gold_standard(given, "mean")[:, 1], [0.15, 0.1], atol=1e-7)
+
+
+def test_decimals() -> None:
+    given = ratings([0.123], [0.124])
+    assert gold_standard(given, "mean", decimals=2).tolist() == [[np.float32(0.12), np.float32(0.06)]]
+
+
+def test_ewe_in_closed_form() -> None:
+    """Two equal raters and one who is far off: agreements from y = x + c."""
+    given = ratings(SIGNAL, SIGNAL, SIGNAL + 0.4)
+    variance = float(np.var(SIGNAL))
+    off = 2 * variance / (2 * variance + 0.4**2)
+    weights = np.array([(1 + off) / 2, (1 + off) / 2, off])
+    expected = SIGNAL + 0.4 * weights[2] / weights.sum()
+    np.testing.assert_allclose(gold_standard(given, "ewe")[:, 0], expected, atol=1e-6)
+
+
+def test_ccc_centred_is_the_formula_of_avec() -> None:
+    given = noisy().astype(np.float64)
+    gold = gold_standard(given.astype(np.float32), "ccc-centred")
+    for d in range(2):
+        x = given[:, :, d]
+        a = [np.mean([ccc(Moments.of(x[:, r], x[:, other])) for other in range(6) if other != r]) for r in range(6)]
+        m = x.mean(axis=0)
+        expected = x.mean(axis=1) - x.mean() + np.dot(a, m) / np.sum(a)
+        assert min(a) > 0  # else the formula is not the plain one
+        np.testing.assert_allclose(gold[:, d], expected, atol=1e-5)
+    assert np.abs(gold - gold_standard(given.astype(np.float32), "mean")).max() > 1e-3
+
+
+def test_a_contrary_rater_has_no_weight() -> None:
+    given = ratings(SIGNAL, SIGNAL, -SIGNAL)
+    np.testing.assert_allclose(gold_standard(given, "ewe")[:, 0], SIGNAL, atol=1e-6)
+    assert rater_agreement(given)[2, 0] == pytest.approx(-1.0, abs=0.05)
+
+
+def test_where_only_a_weightless_rater_has_a_label_that_label_counts() -> None:
+    given = ratings(SIGNAL, SIGNAL, -SIGNAL)
+    given[10:20, :2] = np.nan
+    np.testing.assert_allclose(gold_standard(given, "ewe")[10:20, 0], -SIGNAL[10:20], atol=1e-6)
+
+
+def test_no_jump_where_a_biased_rater_stops() -> None:
+    given = ratings(SIGNAL, SIGNAL, SIGNAL + 0.4)
+    given[25:, 2] = np.nan
+    gold = gold_standard(given, "ccc-centred")[:, 0]
+    means = np.nanmean(given[:, :, 0], axis=0)
+    centred = np.nanmean(given[:, :, 0] - means, axis=1)
+    np.testing.assert_allclose(gold - gold.mean(), centred - centred.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", GOLD_STANDARDS)
+class TestEveryKind:
+    def test_equal_raters_give_themselves(self, kind: str) -> None:
+        np.testing.assert_allclose(gold_standard(ratings(SIGNAL, SIGNAL), kind)[:, 0], SIGNAL, atol=1e-6)
+
+    def test_shape_and_type(self, kind: str) -> None:
+        gold = gold_standard(noisy(), kind)
+        assert gold.shape == (200, 2)
+        assert gold.dtype == np.float32
+
+    def test_one_rater(self, kind: str) -> None:
+        given = ratings(SIGNAL)
+        np.testing.assert_allclose(gold_standard(given, kind), given[:, 0], atol=1e-6)
+
+    def test_one_row(self, kind: str) -> None:
+        np.testing.assert_allclose(gold_standard(ratings([0.2], [0.4]), kind)[:, 0], [0.3], atol=1e-6)
+
+    def test_a_label_wherever_a_rater_has_one_and_nowhere_else(self, kind: str) -> None:
+        generator = np.random.default_rng(0)
+        given = noisy()
+        given[generator.uniform(size=given.shape) < 0.7] = np.nan
+        given[:5] = np.nan
+        given[:, 2] = np.nan
+        given[:, 3] = np.where(np.isnan(given[:, 3]), np.nan, 0.1)
+        gold = gold_standard(given, kind)
+        np.testing.assert_array_equal(np.isnan(gold), np.isnan(given).all(axis=1))
+        assert np.isnan(gold).any()
+
+    def test_all_constant_or_all_contrary(self, kind: str) -> None:
+        constant = ratings(np.full(9, 0.1), np.full(9, 0.3))
+        np.testing.assert_allclose(gold_standard(constant, kind)[:, 0], np.full(9, 0.2), atol=1e-6)
+        assert np.isfinite(gold_standard(ratings(SIGNAL, -SIGNAL), kind)).all()
+
+    def test_no_label_at_all(self, kind: str) -> None:
+        assert np.isnan(gold_standard(np.full((4, 3, 2), np.nan, dtype=np.float32), kind)).all()
+
+
+def test_unknown_kind_lists_the_known() -> None:
+    with pytest.raises(InputError, match="--gold: found mode; expected one of mean, median, ccc-centred, ewe"):
+        gold_standard(noisy(), "mode")
+
+
+def test_agreement_is_symmetric_and_divides_by_n() -> None:
+    given = ratings([0.0, 0.2, 0.4], [0.1, 0.2, 0.1], [np.nan, np.nan, np.nan])
+    agreement = pairwise_agreement(given)
+    x, y = np.array([0.0, 0.2, 0.4]), np.array([0.1, 0.2, 0.1])
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    expected = 2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    assert agreement[0, 1, 0] == agreement[1, 0, 0] == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(agreement[[0, 1, 2], [0, 1, 2]]).all()
+    assert np.isnan(agreement[2]).all()
+    np.testing.assert_array_equal(rater_agreement(given)[2], [0.0, 0.0])
+
+
+def test_delay_moves_labels_earlier() -> None:
+    time = np.round(np.arange(100) * 0.04, 2)
+    labels = np.stack([np.arange(100) / 100, -np.arange(100) / 100], axis=1).astype(np.float32)
+    moved = delayed(labels, time, 0.4)
+    np.testing.assert_array_equal(moved[:90], labels[10:])
+    assert np.isnan(moved[90:]).all()
+
+
+def test_delay_goes_by_time_not_by_rows() -> None:
+    time = np.array([0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0])
+    labels = np.repeat(np.arange(7, dtype=np.float32)[:, None] / 10, 2, axis=1)
+    moved = delayed(labels, time, 2.0)[:, 0]
+    np.testing.assert_allclose(moved, [0.2, 0.3, np.nan, np.nan, 0.6, np.nan, np.nan], atol=1e-7)
+
+
+def test_delay_of_several_raters_and_of_nothing() -> None:
+    given = noisy()
+    time = np.arange(200) * 0.04
+    np.testing.assert_array_equal(delayed(given, time, 1.0)[:175], given[25:])
+    np.testing.assert_array_equal(delayed(given, time, 0.0), given)
+    assert np.isnan(delayed(given[:1], time[:1], 1.0)).all()
+
+
+def test_delays_shorter_than_half_a_frame_change_nothing_but_rounding() -> None:
+    given = noisy()
+    time = np.arange(200) * 0.04
+    np.testing.assert_array_equal(delayed(given, time, 0.019), given)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_impossible_delays(seconds: float) -> None:
+    with pytest.raises(InputError, match="--label-delay"):
+        delayed(noisy(), np.arange(200) * 0.04, seconds)

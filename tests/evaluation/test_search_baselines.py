@@ -1,0 +1,140 @@
+"""Baselines of a search's own folds, and what a run says of labels that differ between people."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models.windows import Series
+from orchestrator.commands import preview
+from orchestrator.commands.console import baseline_lines
+from orchestrator.corpora.recording import Corpus
+from orchestrator.data.dataset import Dataset, make_dataset
+from orchestrator.evaluation import label_levels, search_baselines
+from orchestrator.evaluation.baselines import BASELINES
+from orchestrator.evaluation.search_baselines import as_measured, measure
+from orchestrator.planning.launch import refer
+from orchestrator.protocols import DESCRIBED, Protocol
+from orchestrator.run_records import Summary
+from tests.data.test_dataset import make_corpus
+from tests.records import make_plan
+
+THREE_FOLDS = dataclasses.replace(DESCRIBED, num_folds=3)
+SCALED = {scaling: dataclasses.replace(THREE_FOLDS, scaling=scaling) for scaling in ("participant", "both", "train")}
+
+
+def between_people(people: int = 9) -> Corpus:
+    """Valence is a level of the person's own, which the mean of the first feature tells; arousal moves inside."""
+    corpus, made = make_corpus(people), []
+    for number, one in enumerate(corpus.recordings):
+        level = np.float32((number % 3 - 1) * 0.5)
+        features = one.features / np.float32(number + 1)
+        features[:, 0] += level * 10 - np.nanmean(features[:, 0])
+        ratings = one.ratings.copy()
+        ratings[:, :, 0] = level
+        made.append(dataclasses.replace(one, features=features, ratings=ratings))
+    return dataclasses.replace(corpus, recordings=tuple(made))
+
+
+def announced(corpus: Corpus, dataset: Dataset, protocol: Protocol) -> list[str]:
+    plan = make_plan(protocol=protocol, corpus=refer(corpus, dataset, None))
+    return [line for line in preview.announce(plan, dataset).splitlines() if "WARNING" in line]
+
+
+@pytest.mark.parametrize("scaling", SCALED)
+def test_features_are_seen_as_they_were_measured(scaling: str) -> None:
+    corpus = make_corpus(sessions=("1", "2"))
+    dataset = make_dataset(corpus, SCALED[scaling], seed=0)
+    series = [one for one in dataset.local_series() if isinstance(one, Series)]
+    for one, recording in zip(as_measured(series, dataset.own_scales), corpus.recordings, strict=True):
+        assert one.features_TF[one.valid_T] == pytest.approx(recording.features[recording.valid], rel=1e-4, abs=1e-4)
+        assert one.features_TF.shape[1] == 4
+        assert not one.features_TF[~one.valid_T].any()
+
+
+def test_a_baseline_sees_the_level_that_scaling_takes_away() -> None:
+    scores = measure(make_dataset(between_people(), SCALED["participant"], seed=0)).scores
+    assert list(scores) == list(BASELINES)
+    assert abs(scores["ridge"]["ccc_valence"]) < 0.1
+    assert scores["ridge-person"]["ccc_valence"] > 0.7
+    assert scores["mean"] == {"ccc_valence": 0.0, "ccc_arousal": 0.0}
+    both = measure(make_dataset(between_people(), SCALED["both"], seed=0)).scores
+    assert both["ridge"]["ccc_valence"] > 0.7
+    assert both["ridge-person"]["ccc_valence"] == pytest.approx(scores["ridge-person"]["ccc_valence"], abs=1e-3)
+
+
+def test_what_is_too_large_is_left_out_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """240 frames: 2 x 3 fits of 16 columns (person) or 36 (windows)."""
+    dataset = make_dataset(make_corpus(), THREE_FOLDS, seed=0)
+    assert not measure(dataset).left_out
+    monkeypatch.setattr(search_baselines, "MOST_VALUES", 240 * 16)
+    found = measure(dataset)
+    assert list(found.left_out) == ["ridge-windows"]
+    assert found.scores["ridge-windows"] == {}
+    assert found.left_out["ridge-windows"] == "240 frames of 36 columns, 3 folds: more than 3,840 numbers"
+    monkeypatch.setattr(search_baselines, "MOST_VALUES", 10**9)
+    monkeypatch.setattr(search_baselines, "MOST_SECONDS", 2.0)
+    monkeypatch.setattr(search_baselines, "TREES_PER_SECOND", 100.0)
+    found = measure(dataset)
+    assert found.left_out == {
+        "boosting-person": "240 frames of 16 columns, 3 folds: about 230 s, more than 2 s",
+    }
+    monkeypatch.setattr(search_baselines, "RIDGE_PER_SECOND", 1.0)
+    assert list(measure(dataset).left_out) == ["ridge-windows", "ridge-person", "boosting-person"]
+
+
+def test_a_federation_has_neither_baselines_nor_figures_of_labels(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+    dataset = make_dataset(between_people(), THREE_FOLDS, seed=0, federated=True)
+    assert not dataset.own_scales
+    found = measure(dataset)
+    assert found.scores == {name: {} for name in BASELINES}
+    assert set(found.left_out.values()) == {"no two people's frames meet"}
+    assert label_levels.record(dataset, THREE_FOLDS) is None
+
+
+def test_each_baseline_has_a_line_and_so_has_each_reason() -> None:
+    scores = {"mean": {"ccc_valence": 0.0, "ccc_arousal": 0.25}, "ridge": {}, "ridge-windows": {}, "ridge-person": {}}
+    reasons = {"ridge": "too large", "ridge-windows": "too long", "ridge-person": "too large"}
+    summary = Summary(status="finished", best=None, baseline=scores, baseline_left_out=reasons)
+    assert [" ".join(line.split()) for line in baseline_lines(summary)] == [
+        "mean CCC valence 0.000, arousal 0.250 on the same folds: mean of the training people",
+        "left out ridge, ridge-person: too large",
+        "left out ridge-windows: too long",
+    ]
+
+
+def test_labels_between_people_are_told_in_the_first_lines_and_in_the_summary() -> None:
+    corpus = between_people()
+    dataset = make_dataset(corpus, THREE_FOLDS, seed=0)
+    found = label_levels.record(dataset, THREE_FOLDS)
+    assert found is not None
+    assert found.valence == {"between": 1.0, "constant_share": 1.0, "num_people": 9}
+    assert found.arousal is not None
+    assert found.arousal["between"] < 0.1
+    (line,) = announced(corpus, dataset, THREE_FOLDS)
+    assert line == f"labels    WARNING: {found.warning}"
+    assert "100% of the variance of valence lies between people" in line
+    assert "--scaling train or --scaling both" in line
+    assert "arousal" not in line
+    for scaling in ("both", "train"):
+        other = make_dataset(corpus, SCALED[scaling], seed=0)
+        assert announced(corpus, other, SCALED[scaling]) == []
+        told = label_levels.record(other, SCALED[scaling])
+        assert told == dataclasses.replace(found, warning=None)
+
+
+def test_labels_inside_people_are_not_warned_of() -> None:
+    corpus = make_corpus()
+    assert announced(corpus, make_dataset(corpus, THREE_FOLDS, seed=0), THREE_FOLDS) == []
+
+
+def test_both_says_how_many_inputs_it_makes_of_the_features() -> None:
+    corpus = make_corpus()
+    dataset = make_dataset(corpus, SCALED["both"], seed=0)
+    plan = make_plan(protocol=SCALED["both"], corpus=refer(corpus, dataset, None))
+    lines = preview.announce(plan, dataset).splitlines()
+    assert any(line.startswith("corpus") and " 4 features" in line for line in lines)
+    assert "inputs    12: the features' z-scores, and each person's own means and deviations" in lines
