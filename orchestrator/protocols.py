@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 DIMENSIONS = ("valence", "arousal")
+TERMS = {"windows_a_step": "batch size"}  # of fields that have another name on disk than in texts
 
 PAPER_EPOCHS = 100  # section IV.D
 PAPER_FOLDS = 8  # section IV.D

@@ -32,7 +32,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
         *([f"joined    {dataset.joined}"] if dataset.joined else []),
         f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
-        f" {protocol.windows_a_step} windows per step {protocol.order}, seed {plan.seed}",
+        f" batch size {protocol.windows_a_step} {protocol.order}, seed {plan.seed}",
     ]
     if protocol.scaling == "both":
         lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")

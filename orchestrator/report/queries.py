@@ -28,7 +28,7 @@ LABELLED = {
     "label_delay_seconds": "labels {} s earlier",
     "scaling": "scaling {}",
     "loss": "loss {}",
-    "windows_a_step": "{} windows per step",
+    "windows_a_step": "batch size {}",
 }
 SAID = ("name", "optimistic")  # of a label, in their own way
 PAPERS_KINDS = ("recola", "avec")  # of corpora: RECOLA itself, and the part of it that AVEC hands out

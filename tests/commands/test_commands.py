@@ -347,3 +347,10 @@ def test_a_resumed_run_that_cannot_begin_keeps_its_plan(undisturbed: Path, run_i
     assert done.returncode == 2
     assert "--cpus-per-trial: found 99" in done.stderr
     assert (tmp_path / "plan.json").is_file()
+
+
+def test_the_batch_size_has_its_earlier_name_too(small_corpus: Path, run_inside: Run) -> None:
+    for option in ("--batch-size", "--windows-a-step"):
+        done = run_inside("tune", "--data", small_corpus, "--folds", 3, "--dry-run", option, 3)
+        assert "batch size 3 shuffled" in done.stdout, done.stderr
+    assert "--windows-a-step" not in run_inside("tune", "--help").stdout

@@ -167,7 +167,7 @@ os.umask(int(sys.argv[1], 8))
 out = Path(sys.argv[2])
 import numpy as np, pyarrow as pa, torch
 from models import checkpoints
-from orchestrator import prediction_table
+from orchestrator.evaluation import prediction_table
 from orchestrator.data.clients import make_clients
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.readers import open_corpus

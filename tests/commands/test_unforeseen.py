@@ -70,7 +70,7 @@ def test_a_new_run_that_fails_before_it_begins_leaves_no_folder(
 @pytest.mark.parametrize("kind", ["letters", "full", "closed"])
 def test_output_that_cannot_be_shown_fails_nothing(kind: str, tmp_path: Path) -> None:
     code = (
-        "from orchestrator import terminal; terminal.forgive()\n"
+        "from orchestrator.process import terminal; terminal.forgive()\n"
         "import sys, pathlib\n"
         "for _ in range(3000): print('\\u2503 b\\u00e9 \\udcff', flush=True)\n"
         "print('\\u2503', file=sys.stderr)\n"

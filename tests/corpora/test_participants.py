@@ -179,7 +179,7 @@ def test_a_pattern_that_fits_not_every_name_or_is_none_is_refused(tmp_path: Path
 def test_two_files_of_one_session_are_refused(tmp_path: Path) -> None:
     root = folder(tmp_path, "P1a", "P1b")
     pattern = r"(?P<participant>P1)(?P<session>)"
-    with pytest.raises(InputError, match=r"found participant P1, session none, like .*P1a\.csv; expected one file a"):
+    with pytest.raises(InputError, match=r"found participant P1, session none, like .*P1a\.csv; expected one file per"):
         open_corpus(root, options=ReadOptions(participant_pattern=pattern))
 
 

@@ -327,7 +327,7 @@ def test_optimism_is_of_searches_that_differ_in_the_choice_alone(pages: dict[str
     [
         ("protocol", "scaling", "participant", "scaling"),
         ("protocol", "target", "window-mean", "target"),
-        ("protocol", "windows_a_step", 1, "windows per step"),
+        ("protocol", "windows_a_step", 1, "batch size"),
         ("protocol", "order", "in-order", "order"),
         ("protocol", "partial_window", "drop", "partial window"),
         ("protocol", "field_of_a_newer_version", True, "field of a newer version"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.protocols import DIMENSIONS, PROTOCOLS
+from orchestrator.protocols import DIMENSIONS, PROTOCOLS, TERMS
 from orchestrator.report.blocks import leads, protocol_fields
 from orchestrator.report.queries import (
     changes,
@@ -90,7 +90,7 @@ def differences(one: Search, other: Search) -> list[str]:
     """Return in words what two searches differ in beside the choice of epoch and configuration."""
     first, second = protocol_fields(one), protocol_fields(other)
     keys = sorted((first.keys() | second.keys()) - set(CHOICE))
-    found = [key.replace("_", " ") for key in keys if first.get(key) != second.get(key)]
+    found = [TERMS.get(key, key.replace("_", " ")) for key in keys if first.get(key) != second.get(key)]
     found += [key for key in SAME_IN_PLANS if one.plan.get(key) != other.plan.get(key)]
     if not is_same_corpus(one, other):
         found.append("corpus")
