@@ -6,6 +6,7 @@ stand beside the other keys; its metadata `KEYS` is the function that lists them
 
 import dataclasses
 import json
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -140,3 +141,10 @@ def shortened(value: object) -> str:
     """Return a value as JSON, short enough for a message."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def number(value: object) -> float | int | None:
+    """Return a finite number, None for anything else, a truth value too: no NaN reaches a table."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None

@@ -4,7 +4,6 @@ A new measure is one `Measure` in `MEASURES` and the function that computes it f
 the functions below, never through a copy of their own. No torch, no scipy, no MLflow.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -202,20 +201,13 @@ COSTS: tuple[Cost, ...] = (
         title="training",
         meaning="of the best configuration, all folds, wall-clock",
         unit="s",
-        column="training_minutes",  # tracking.records.TRAINING_MINUTES
+        column="training_minutes",  # tracking.points.TRAINING_MINUTES
     ),
     Cost(key="search_seconds", title="search", meaning="of all configurations together", unit="s", of_search=True),
     Cost(key="model_size_mib", title="size", meaning="of one model, float32", unit="MiB", column="model_size_mib"),
     Cost(key="num_parameters", title="parameters", meaning="of one model", unit="", integer=True),
     Cost(key="epochs", title="epochs", meaning="trained, in `result.json`", unit="epochs", integer=True),
 )
-
-
-def number(value: object) -> float | int | None:
-    """Return a finite number, None for anything else, a truth value too: no NaN reaches a table."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def keys(measure: Measure) -> tuple[str, ...]:

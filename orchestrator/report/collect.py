@@ -8,8 +8,7 @@ from orchestrator import measures
 from orchestrator.errors import InputError, printable
 from orchestrator.evaluation.results import best_of_networks
 from orchestrator.files import JsonObject, read_json
-from orchestrator.json_records import newer_keys
-from orchestrator.measures import number
+from orchestrator.json_records import newer_keys, number
 from orchestrator.report import selection
 from orchestrator.report.corpora import (
     OPTION,
@@ -23,7 +22,7 @@ from orchestrator.report.queries import PREFERRED_PROTOCOLS, methods
 from orchestrator.report.search_record import FailedTrial, Search
 from orchestrator.run_folder import CURVES_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import CURVES, FINISHED, STOPPED, Curve, FoldScore, Summary, TrialResult
-from orchestrator.tracking import records
+from orchestrator.tracking import points, records
 from orchestrator.tracking.reader import RecordedRun, StoreReader
 from tune_spaces.catalogue import method_names
 from tune_spaces.method import HParams, make_hparams
@@ -217,7 +216,7 @@ def _fault(plan: JsonObject, run: RecordedRun) -> str | None:
 def _trial(child: RecordedRun) -> TrialResult | None:
     """Return a configuration as result.json has it, as far as MLflow keeps it; None for one without a score."""
     hparams = _hparams(child)
-    loss = child.metrics.get(records.VALIDATION_LOSS)
+    loss = child.metrics.get(points.VALIDATION_LOSS)
     if child.status not in STATUS_OF_CHILD or hparams is None or loss is None or records.UID_TAG not in child.tags:
         return None
     costs = {cost.key: child.metrics.get(cost.key) for cost in measures.COSTS if not cost.of_search}
@@ -247,10 +246,10 @@ def _hparams(child: RecordedRun) -> HParams | None:
 
 def _folds(metrics: Mapping[str, float]) -> tuple[FoldScore, ...]:
     """Return the folds' records from metrics such as `fold_ccc_valence_3`."""
-    numbers = {metric.rpartition("_")[2] for metric in metrics if metric.startswith(records.FOLD_PREFIX)}
+    numbers = {metric.rpartition("_")[2] for metric in metrics if metric.startswith(points.FOLD_PREFIX)}
     folds = []
     for fold in sorted(int(number_of_fold) for number_of_fold in numbers if number_of_fold.isdigit()):
-        found = {key: metrics[name] for key, name in records.fold_names(fold).items() if name in metrics}
+        found = {key: metrics[name] for key, name in points.fold_names(fold).items() if name in metrics}
         epoch = found.pop("chosen_epoch", None)
         loss = found.pop("selection_loss", None)
         chosen = None if epoch is None else int(epoch)
@@ -290,7 +289,7 @@ def _curves(path: Path) -> dict[str, Curve]:
 
 
 def _history(reader: StoreReader, run_id: str) -> Curve:
-    curves = {name: tuple(reader.curve(run_id, records.CURVE_PREFIX + name)) for name in CURVES}
+    curves = {name: tuple(reader.curve(run_id, points.CURVE_PREFIX + name)) for name in CURVES}
     return {name: values for name, values in curves.items() if values}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from orchestrator.errors import InputError, printable
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.report.tables import cells
 from orchestrator.tracking.reader import RecordedRun
 

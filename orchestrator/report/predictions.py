@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet
 
 from models.ccc import Moments, ccc
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.search_record import Search
 from orchestrator.run_records import PersonScore

@@ -9,7 +9,7 @@ import numpy as np
 from orchestrator import measures
 from orchestrator.estimators.participants import spread
 from orchestrator.evaluation.results import chosen_by_fold, nested, ranking
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.protocols import PROTOCOLS, Protocol
 from orchestrator.report.paper import METHOD_NAMES, METHOD_ORDER
 from orchestrator.report.search_record import Search

@@ -9,7 +9,8 @@ from orchestrator.run_folder import EXPORTED_MODEL
 from orchestrator.tracking.client import CREATE_DATABASE_SECONDS, connect
 from orchestrator.tracking.location import artifact_location, is_run_id
 from orchestrator.tracking.models import log_model
-from orchestrator.tracking.records import Point, RunRecord, StoredRun
+from orchestrator.tracking.points import Point
+from orchestrator.tracking.records import RunRecord, StoredRun
 from orchestrator.tracking.views import experiment_tags
 
 if TYPE_CHECKING:

@@ -6,16 +6,15 @@ Few fixed metric keys, because the UI slows down with many; the values are those
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
-from orchestrator.measures import number
 from orchestrator.run_folder import (
     CURVES_FILE,
     EXPORT_RECORD,
@@ -31,17 +30,12 @@ from orchestrator.run_folder import (
     TRIALS_FOLDER,
 )
 from orchestrator.run_records import (
-    CURVES,
-    METRIC,
-    Curve,
     Failure,
-    FederationRecord,
-    FoldScore,
-    RoundRecord,
     Summary,
     TrialResult,
 )
 from orchestrator.tracking.address import hide_password
+from orchestrator.tracking.points import Numbers, Point, costs, fold_values, points, tracked, trial_points
 from tune_spaces.method import HParams, shown
 
 ARTIFACT_NAMES = (
@@ -54,10 +48,6 @@ ARTIFACT_NAMES = (
     FIGURES_FOLDER,
 )
 
-# The curve has keys of its own: under a shared key MLflow would show the last epoch's value as the result.
-CURVE_PREFIX = "epoch_"
-FOLD_PREFIX = "fold_"
-ROUND_PREFIX = "round_"  # what a federation took in each round; apart for the same reason
 
 CHILD_STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
 # Anything else is FINISHED, also when some trials failed: they have their own status.
@@ -73,19 +63,6 @@ ARTIFACTS_TAG = "artifacts_sha256"
 MODEL_TAG = "logged_model_sha256"  # of the weights that were logged as a model
 MODEL_PROBLEM_TAG = "logged_model_problem"
 MESSAGE_CHARACTERS = 500  # of a failure, in a tag; the whole traceback is an artifact
-VALIDATION_LOSS = "validation_loss"  # the metric of a selection loss
-TRAINING_MINUTES = "training_minutes"  # beside the seconds: what people compare
-
-Numbers = dict[str, float | int | bool | None]  # by metric; None and what is no finite number are left out
-
-
-class Point(NamedTuple):
-    """One metric value; the time in milliseconds since 1970."""
-
-    key: str
-    value: float
-    timestamp_ms: int
-    step: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,12 +154,12 @@ def search_record(plan: JsonObject) -> RunRecord:
 def summary_metrics(summary: Summary, timestamp_ms: int) -> tuple[Point, ...]:
     """Return the parent's metrics: the summary's numbers, its trial counts, folds and baseline."""
     values: Numbers = {key: summary.scores.get(key) for key in measures.score_keys()}
-    values |= _costs(summary) | _tracked(summary.federation)
+    values |= costs(summary) | tracked(summary.federation)
     if summary.trials:
         values |= {f"trials_{name}": value for name, value in summary.trials.counts().items()}
     for baseline, scores in summary.baseline.items():
         values |= {f"{baseline}_{key}": value for key, value in scores.items()}
-    return _points(values | _fold_values(summary.folds), timestamp_ms)
+    return points(values | fold_values(summary.folds), timestamp_ms)
 
 
 def summary_status(summary: Summary) -> str:
@@ -218,9 +195,9 @@ def trial_record(plan: JsonObject, path: Path) -> RunRecord:
         )
     start = _milliseconds(trial.started or plan.get("started"))
     end = _milliseconds(trial.ended) if trial.ended else max(start, written_ms)
-    points = _trial_points(trial, start, end)
+    metrics = trial_points(trial, start, end)
     status = CHILD_STATUS[trial.status]
-    return RunRecord(name=name, status=status, start_ms=start, end_ms=end, params=params, tags=tags, metrics=points)
+    return RunRecord(name=name, status=status, start_ms=start, end_ms=end, params=params, tags=tags, metrics=metrics)
 
 
 def artifact_files(output: Path) -> dict[str, Path]:
@@ -252,70 +229,6 @@ def artifacts_digest(files: Mapping[str, Path]) -> str:
         with path.open("rb") as handle:
             digest.update(f"{name}\0{hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
-
-
-def _trial_points(trial: TrialResult, start_ms: int, end_ms: int) -> tuple[Point, ...]:
-    values: Numbers = {key: trial.scores.get(key) for key in measures.score_keys()}
-    values |= _costs(trial) | {VALIDATION_LOSS: trial.selection_loss}
-    values |= _tracked(trial.federation) | _fold_values(trial.folds)
-    rounds = (trial.federation.by_round if trial.federation else None) or ()
-    return (
-        *_points(values, end_ms),
-        *_curve(trial.curve, start_ms, end_ms),
-        *_rounds(rounds, start_ms, end_ms),
-    )
-
-
-def _costs(record: Summary | TrialResult) -> Numbers:
-    values = {cost.key: getattr(record, cost.key, None) for cost in measures.COSTS}
-    seconds = record.training_seconds
-    return values | ({} if seconds is None else {TRAINING_MINUTES: seconds / 60})
-
-
-def _tracked(record: FederationRecord | RoundRecord | None) -> Numbers:
-    """Return the numbers of a record that have a metric, by its key; of a list of clients how many they are."""
-    if record is None:
-        return {}
-    values = {one.metadata[METRIC]: getattr(record, one.name) for one in fields(record) if METRIC in one.metadata}
-    return {key: len(value) if isinstance(value, tuple) else value for key, value in values.items()}
-
-
-def fold_names(fold: int) -> dict[str, str]:
-    """Return the metrics of a fold: of a measure by its key, of the epoch and the loss by the field of FoldScore."""
-    names = {key: key for key in measures.headline_keys()}
-    names |= {"chosen_epoch": "chosen_epoch", "selection_loss": VALIDATION_LOSS}
-    return {key: f"{FOLD_PREFIX}{name}_{fold}" for key, name in names.items()}
-
-
-def _fold_values(folds: Sequence[FoldScore]) -> Numbers:
-    values: Numbers = {}
-    for fold in folds:
-        own = {**fold.scores, "chosen_epoch": fold.chosen_epoch, "selection_loss": fold.selection_loss}
-        values |= {name: own.get(key) for key, name in fold_names(fold.fold).items()}
-    return values
-
-
-def _points(values: Numbers, timestamp_ms: int) -> tuple[Point, ...]:
-    found = ((key, number(value)) for key, value in values.items())
-    return tuple(Point(key, float(value), timestamp_ms, 0) for key, value in found if value is not None)
-
-
-def _curve(curve: Curve, start_ms: int, end_ms: int) -> Iterator[Point]:
-    """Yield the fold means of each epoch, counted from 1, at the time it ended if all took equally long."""
-    for name in CURVES:
-        values = curve.get(name) or ()
-        for epoch, value in enumerate(values, start=1):
-            if (found := number(value)) is not None:
-                when = start_ms + (end_ms - start_ms) * epoch // len(values)
-                yield Point(CURVE_PREFIX + name, float(found), when, epoch)
-
-
-def _rounds(rounds: Sequence[RoundRecord], start_ms: int, end_ms: int) -> Iterator[Point]:
-    """Yield what each round took, folds together; clients are counted where the record names them."""
-    for place, one in enumerate(rounds, start=1):
-        when = start_ms + (end_ms - start_ms) * place // len(rounds)
-        for name, value in _tracked(one).items():
-            yield Point(ROUND_PREFIX + name, float(value or 0.0), when, one.round)
 
 
 def _common_tags(plan: JsonObject) -> dict[str, str]:

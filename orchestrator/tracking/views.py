@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from orchestrator import measures
 from orchestrator.files import JsonObject
-from orchestrator.tracking.records import TRAINING_MINUTES, VALIDATION_LOSS
+from orchestrator.tracking.points import TRAINING_MINUTES, VALIDATION_LOSS
 from tune_spaces.method import hyper_parameters
 
 NOTE_TAG = "mlflow.note.content"

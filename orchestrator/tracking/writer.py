@@ -4,9 +4,9 @@ It calls a store through the methods of `Store`, which mlflow_store.py implement
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json, write_json
@@ -19,60 +19,10 @@ from orchestrator.tracking.location import is_run_id
 from orchestrator.tracking.outcome import TrackingReport, one_line
 from orchestrator.tracking.records import RunRecord, StoredRun
 from orchestrator.tracking.secrets import keep
+from orchestrator.tracking.store import Store
 
 DEFAULT_EXPERIMENT = "affect"
 FAILURES_IN_A_ROW = 2  # then it is the store and not the trial
-
-
-class Store(Protocol):
-    """A tracking store; every method may raise whatever its transport raises, or Stopped before it begins."""
-
-    def open_experiment(self, name: str) -> str:
-        """Find or make the experiment that the other methods work in, and return its id."""
-        ...
-
-    def search(self, tag: str, value: str, *, deleted: bool = False) -> Iterator[StoredRun]:
-        """Yield the runs that carry the tag; either those that were deleted, or the others."""
-        ...
-
-    def create(self, record: RunRecord, extra_tags: Mapping[str, str]) -> StoredRun:
-        """Make a run with a record's name, start and tags."""
-        ...
-
-    def log(
-        self,
-        run_id: str,
-        *,
-        params: Mapping[str, str] = ...,
-        tags: Mapping[str, str] = ...,
-        metrics: Sequence[records.Point] = ...,
-    ) -> None:
-        """Log in as few calls as possible; logging the same again changes nothing."""
-        ...
-
-    def log_text(self, run_id: str, text: str, name: str) -> None:
-        """Write a text artifact."""
-        ...
-
-    def log_file(self, run_id: str, path: Path, folder: str | None) -> None:
-        """Upload an artifact into a folder of the run."""
-        ...
-
-    def log_model(self, run_id: str, folder: Path, made: JsonObject) -> None:
-        """Log the exported program in a run's folder as a model of the run."""
-        ...
-
-    def end(self, run_id: str, status: str, end_ms: int) -> None:
-        """Set the last status and the time, in milliseconds since 1970."""
-        ...
-
-    def reopen(self, run_id: str) -> None:
-        """Set a run that had ended to RUNNING."""
-        ...
-
-    def delete(self, run_id: str) -> None:
-        """Delete a run so that MLflow can restore it."""
-        ...
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the caller asked to stop

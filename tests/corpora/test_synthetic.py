@@ -15,7 +15,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from orchestrator.corpora.cache import CACHE_VARIABLE
 from orchestrator.corpora.readers import open_corpus
-from orchestrator.corpora.synthetic import facial_model
+from orchestrator.corpora.synthetic import facial_model, raters
 from orchestrator.corpora.synthetic.tree import (
     GENERATOR_VERSION,
     RECOLA_IDS,
@@ -114,7 +114,7 @@ def test_the_recola_reader_reads_it_back(tmp_path):
     assert (recording.participant, recording.features.shape) == ("P21", (200, 40))
     assert recording.raters == ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
     (face,) = facial_model.simulate(["P21"], num_frames=201, hz=25.0, seed=0, identity=0.5)
-    (ratings,) = facial_model.rate([face], seed=0)
+    (ratings,) = raters.rate([face], seed=0)
     np.testing.assert_allclose(recording.ratings, ratings[1:], atol=1e-6)
     (measured,) = facial_model.measure([face], seed=0)
     seen = recording.valid
@@ -281,7 +281,7 @@ def test_smiles_come_from_positive_valence_only_and_fade_slower_than_they_build_
 
 def test_raters_agree_and_differ():
     faces = simulate(6, 60.0, identity=0.5)
-    ratings = np.concatenate(list(facial_model.rate(faces, seed=0)))
+    ratings = np.concatenate(list(raters.rate(faces, seed=0)))
     affect = np.concatenate([face.affect for face in faces])
     for dimension in (0, 1):
         among = np.corrcoef(ratings[..., dimension].T)[np.triu_indices(6, 1)]

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.seeds import seed_for
-
-Array = NDArray[np.float64]
+from orchestrator.corpora.synthetic.processes import Array, low_pass, ornstein_uhlenbeck, seeded_generator
 
 UNITS = tuple(f"AU{number}" for number in (1, 2, 4, 5, 6, 7, 9, 11, 12, 15, 17, 20, 23, 24, 25))
 POSE = ("Yaw", "Pitch", "Roll")  # degrees
@@ -153,18 +151,18 @@ def simulate(
 
     A participant's face depends on the seed, its name and the parameters, not on who else is simulated.
     """
-    generators = [_generator(seed, participant, "face") for participant in participants]
-    people = [_person(_generator(seed, participant, "person"), identity) for participant in participants]
+    generators = [seeded_generator(seed, participant, "face") for participant in participants]
+    people = [_person(seeded_generator(seed, participant, "person"), identity) for participant in participants]
 
     def normal(*shape: int) -> Array:
         return np.stack([generator.standard_normal((num_frames, *shape)) for generator in generators], axis=1)
 
     affect = _affect(normal(2, len(AFFECT_SECONDS)), hz)
-    sway = _ornstein_uhlenbeck(normal(len(POSE)), SWAY_SECONDS, hz)
-    sway = _low_pass(sway, SWAY_SMOOTHING_SECONDS, hz)
-    sides = np.tanh(3.0 * _ornstein_uhlenbeck(normal(2), AFFECT_SECONDS[-1], hz))
-    talk = _ornstein_uhlenbeck(normal(), SPEECH_SECONDS, hz)
-    syllables = np.abs(_ornstein_uhlenbeck(normal(), SYLLABLE_SECONDS, hz))
+    sway = ornstein_uhlenbeck(normal(len(POSE)), SWAY_SECONDS, hz)
+    sway = low_pass(sway, SWAY_SMOOTHING_SECONDS, hz)
+    sides = np.tanh(3.0 * ornstein_uhlenbeck(normal(2), AFFECT_SECONDS[-1], hz))
+    talk = ornstein_uhlenbeck(normal(), SPEECH_SECONDS, hz)
+    syllables = np.abs(ornstein_uhlenbeck(normal(), SYLLABLE_SECONDS, hz))
     speaking = (talk + SPEECH_AROUSAL * affect[..., 1] > SPEECH_THRESHOLD).astype(np.float64)
     expressions = _expressions(affect)
     units = _units(expressions, people, hz)
@@ -193,12 +191,12 @@ def simulate(
 
 def measure(faces: Sequence[FacialActions], *, seed: int) -> Iterator[Array]:
     """Measure true faces as a poor tool does: (T, A) for each, whole rows NaN while tracking is lost."""
-    generators = [_generator(seed, face.participant, "extraction") for face in faces]
+    generators = [seeded_generator(seed, face.participant, "extraction") for face in faces]
     hz = faces[0].hz
     scale = np.repeat((NOISE_UNITS, NOISE_DEGREES, NOISE_FLOW), (len(UNITS), len(POSE), len(FLOW)))
     white = np.stack([g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1)
     coloured = np.stack([g.standard_normal(f.actions.shape) for g, f in zip(generators, faces, strict=True)], axis=1)
-    coloured = _ornstein_uhlenbeck(coloured, NOISE_SECONDS, hz)
+    coloured = ornstein_uhlenbeck(coloured, NOISE_SECONDS, hz)
     noise = scale * (np.sqrt(NOISE_WHITE_SHARE) * white + np.sqrt(1.0 - NOISE_WHITE_SHARE) * coloured)
     mouth = np.isin(ACTIONS, MOUTH_UNITS)
     yaw = ACTIONS.index("Yaw")
@@ -212,31 +210,6 @@ def measure(faces: Sequence[FacialActions], *, seed: int) -> Iterator[Array]:
         measured = _clip_actions(measured)
         measured[_lost(generator, turned, hz)] = np.nan
         yield measured
-
-
-def rate(faces: Sequence[FacialActions], *, seed: int) -> Iterator[Array]:
-    """Rate true affect as six people do, each in their own way: (T, R, 2) for each, in [-1, 1], step 0.01.
-
-    A rater keeps bias, gain and lag for the whole corpus; the noise is new in each recording.
-    """
-    hz = faces[0].hz
-    habits = _generator(seed, "raters")
-    bias = habits.normal(0.0, RATER_BIAS, (len(RATERS), 2))
-    gain = habits.normal(*RATER_GAIN, (len(RATERS), 2))
-    lags = np.maximum(habits.normal(*RATER_LAG_SECONDS, len(RATERS)), 0.0)
-    shape = (len(faces[0].time), len(RATERS), 2)
-    draws = [_generator(seed, face.participant, "ratings").standard_normal(shape) for face in faces]
-    noise = _ornstein_uhlenbeck(np.stack(draws, axis=1), RATER_NOISE_SECONDS, hz)
-    affect = _low_pass(np.stack([face.affect for face in faces], axis=1), RATER_SMOOTHING_SECONDS, hz)
-    frames = np.arange(shape[0])[:, None] - np.rint(lags * hz).astype(np.int64)
-    seen = affect[np.maximum(frames, 0)].swapaxes(1, 2)  # (T, P, R, 2); the first moment stands for what was before
-    ratings = np.clip(np.round(bias + gain * seen + RATER_NOISE * noise, 2), -1.0, 1.0)
-    for index in range(len(faces)):
-        yield ratings[:, index]
-
-
-def _generator(seed: int, *address: str) -> np.random.Generator:
-    return np.random.default_rng(seed_for(seed, "synthetic", *address))
 
 
 def _person(generator: np.random.Generator, identity: float) -> Person:
@@ -259,12 +232,12 @@ def _person(generator: np.random.Generator, identity: float) -> Person:
 def _affect(noise: Array, hz: float) -> Array:
     """Compute affect (T, P, 2) from noise (T, P, 2, number of time scales)."""
     slow = sum(
-        weight * _ornstein_uhlenbeck(noise[..., index], seconds, hz)
+        weight * ornstein_uhlenbeck(noise[..., index], seconds, hz)
         for index, (seconds, weight) in enumerate(zip(AFFECT_SECONDS, AFFECT_WEIGHTS, strict=True))
     )
     assert isinstance(slow, np.ndarray)
     slow[..., 1] = np.sqrt(1.0 - AFFECT_CORRELATION**2) * slow[..., 1] + AFFECT_CORRELATION * slow[..., 0]
-    smooth = _low_pass(_low_pass(slow, AFFECT_SMOOTHING_SECONDS, hz), AFFECT_SMOOTHING_SECONDS, hz)
+    smooth = low_pass(low_pass(slow, AFFECT_SMOOTHING_SECONDS, hz), AFFECT_SMOOTHING_SECONDS, hz)
     squashed: Array = np.tanh(AFFECT_GAIN * smooth)
     return squashed
 
@@ -331,9 +304,9 @@ def _blinks(generator: np.random.Generator, num_frames: int, hz: float, person: 
 
 def _flush(affect: Array, participants: Sequence[str], people: Sequence[Person], *, seed: int, hz: float) -> Array:
     """Colour the faces (T, P) from random streams of their own: nothing else moves with them."""
-    draws = [_generator(seed, participant, "flush").standard_normal(len(affect)) for participant in participants]
-    own = FLUSH_OWN * _ornstein_uhlenbeck(np.stack(draws, axis=1), FLUSH_OWN_SECONDS, hz)
-    aroused = FLUSH_AROUSAL * _low_pass(affect[..., 1], FLUSH_SECONDS, hz)
+    draws = [seeded_generator(seed, participant, "flush").standard_normal(len(affect)) for participant in participants]
+    own = FLUSH_OWN * ornstein_uhlenbeck(np.stack(draws, axis=1), FLUSH_OWN_SECONDS, hz)
+    aroused = FLUSH_AROUSAL * low_pass(affect[..., 1], FLUSH_SECONDS, hz)
     strength = np.array([person.flush for person in people])
     flush: Array = 0.5 + 0.5 * strength * (aroused + own)
     return flush.clip(0.0, 1.0)
@@ -352,22 +325,3 @@ def _clip_actions(actions: Array) -> Array:
     ranges = np.array([UNIT_RANGE, POSE_RANGE, FLOW_RANGE])
     low, high = np.repeat(ranges, [len(UNITS), len(POSE), len(FLOW)], axis=0).T
     return actions.clip(low, high)
-
-
-def _ornstein_uhlenbeck(noise: Array, seconds: float, hz: float) -> Array:
-    """Compute a stationary process of unit variance with time constant `seconds` from white noise (T, ...)."""
-    decay = np.exp(-1.0 / (seconds * hz))
-    out: Array = noise * np.sqrt(1.0 - decay**2)
-    out[0] = noise[0]
-    for frame in range(1, len(out)):
-        out[frame] += decay * out[frame - 1]
-    return out
-
-
-def _low_pass(signal: Array, seconds: float, hz: float) -> Array:
-    """Smooth (T, ...) with a first-order filter that starts at rest."""
-    step = 1.0 - np.exp(-1.0 / (seconds * hz))
-    out = signal.copy()
-    for frame in range(1, len(out)):
-        out[frame] = out[frame - 1] + step * (signal[frame] - out[frame - 1])
-    return out

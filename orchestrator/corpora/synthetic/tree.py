@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.cache import cache_folder, remove, written_to
-from orchestrator.corpora.synthetic import face_videos, facial_model
+from orchestrator.corpora.synthetic import face_videos, facial_model, raters
 from orchestrator.corpora.synthetic.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, MIN_FACE_SIZE
 from orchestrator.corpora.synthetic.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
 from orchestrator.errors import InputError, Problem
@@ -222,7 +222,7 @@ def _write_tree(root: Path, parameters: _Parameters) -> None:
         )
         observed = zip(
             facial_model.measure(faces, seed=parameters.seed),
-            facial_model.rate(faces, seed=parameters.seed),
+            raters.rate(faces, seed=parameters.seed),
             strict=True,
         )
         for face, (measured_ta, ratings_tr2) in zip(faces, observed, strict=True):

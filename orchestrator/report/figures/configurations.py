@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.evaluation.results import ranking
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult

@@ -2,7 +2,7 @@
 
 from matplotlib.lines import Line2D
 
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import counted, finished, heading, networks

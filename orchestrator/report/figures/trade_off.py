@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from orchestrator.evaluation.results import best_of_networks
-from orchestrator.measures import SPREAD, number
+from orchestrator.json_records import number
+from orchestrator.measures import SPREAD
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import finished

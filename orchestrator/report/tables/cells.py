@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.measures import number
+from orchestrator.json_records import number
 
 DASH = "–"
 NOT_RUN = "not run"
