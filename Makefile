@@ -6,19 +6,23 @@ STAMP := $(VENV)/.installed
 # Two files at a time: much of the tests' time is spent waiting for processes to start.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: tune test check faults fuzz mutants format clean
+.PHONY: tune test quick check faults fuzz mutants format clean
 
 tune: $(STAMP)
 	$(BIN)/python -m orchestrator tune --method au
 
 test: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) --durations 15
+
+# Without what starts Ray, a browser, other processes or whole searches: at most 2 minutes.
+quick: $(STAMP)
+	$(PYTEST) -m 'not faults and not fuzz and not slow' --durations 15
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST)
+	$(PYTEST) --durations 15
 
 # Every fault of docs/reliability.md, injected for real: at most 15 minutes; as root also full disks.
 faults: $(STAMP)

@@ -17,6 +17,17 @@ ROOT = Path(__file__).parent.parent
 COMMAND_SECONDS = 240
 
 
+# What takes seconds whatever a test does with it: Ray, other processes, a browser, a search.
+SLOW_FIXTURES = {"ray_cluster", "run_command", "run_inside", "browser"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out by the fixtures it uses; whole files say it themselves with `pytestmark`."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six synthetic people, 24 s each: 600 frames."""
