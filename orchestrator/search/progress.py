@@ -1,6 +1,6 @@
-"""What the driver sees of a running search: trials done, running and left, epochs a second, best CCC, time left.
+"""What the driver sees of a running search: trials done, running and left, epochs per second, best CCC, time left.
 
-A live display in a terminal, plain lines elsewhere. It also drops the weights that no later choice can need.
+A live line in a terminal or a notebook, plain lines elsewhere. It also drops the weights that no later choice can need.
 """
 
 import time
@@ -19,10 +19,11 @@ from orchestrator.process.run_log import terminal
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
 from orchestrator.run_records import Failure, TrialResult
+from orchestrator.search.display import display_of
 from tune_spaces.method import describe
 
 PLAIN_SECONDS = 15.0  # without a terminal: at most so long between two lines
-RATE_SECONDS = 60.0  # epochs a second over the last minute
+RATE_SECONDS = 60.0  # epochs per second over the last minute
 SILENT_SECONDS = 60.0  # at most so long without a word: then the state is shown again
 LOOK_SECONDS = 0.5  # between two looks into the folders of the trials that run
 
@@ -47,7 +48,7 @@ class Observer:
         self.ticks: deque[tuple[float, int]] = deque()
         self.begun = self.last_line = self.last_shown = time.monotonic()
         self.stream: TextIO = terminal()
-        self.live = _live_display(self.stream)
+        self.live = display_of(self.stream)
 
     def __enter__(self) -> "Observer":
         """Open the display."""
@@ -173,7 +174,7 @@ class Observer:
 
     def _say(self, text: str) -> None:
         if self.live:
-            self.live.console.print(text, markup=False, highlight=False)
+            self.live.print(text)
         else:
             print(text, file=self.stream, flush=True)
             self.last_line = time.monotonic()
@@ -217,19 +218,9 @@ class Observer:
     def _show(self) -> None:
         self.last_shown = time.monotonic()
         if self.live:
-            self.live.update(self.status(), refresh=True)
+            self.live.update(self.status())
         elif time.monotonic() - self.last_line >= PLAIN_SECONDS:
             self._say(self.status())
-
-
-def _live_display(stream: TextIO) -> Any:
-    """Return rich's live display where there is a terminal, else None."""
-    if not stream.isatty():
-        return None
-    from rich.console import Console
-    from rich.live import Live
-
-    return Live(console=Console(file=stream), auto_refresh=False)
 
 
 def _scores(result: TrialResult) -> str:
