@@ -100,6 +100,8 @@ def extract(ctx: click.Context, /, source: Path, out: Path, tool: Any, **values:
 
     check_output_folder("--out", out / "features", inputs={"SOURCE": source})
     report = run(source, out, tool=tool, **values)
+    for line in report.left_out:
+        click.echo(f"left out: {line}", err=True)
     for problem in report.failed:
         click.echo(f"failed: {problem}", err=True)
     for problem in report.kept:

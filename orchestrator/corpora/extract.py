@@ -20,8 +20,9 @@ from typing import Literal
 
 import av
 
-from orchestrator.corpora.folders import SYNTHETIC_MARKERS, is_marked_synthetic
+from orchestrator.corpora.folders import OF_THE_CORPUS, SYNTHETIC_MARKERS, is_marked_synthetic
 from orchestrator.corpora.tables.frame_rate import VIDEO_SUFFIXES
+from orchestrator.corpora.video.videos import why_no_video
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import write_text
 from orchestrator.process.extras import install_command
@@ -64,6 +65,7 @@ class Extraction:
     discarded: tuple[Path, ...]  # videos deleted, each after its table was read back
     kept: tuple[Problem, ...]  # videos that were to be discarded and were not, though their table is there
     failed: tuple[Problem, ...]  # videos without a table
+    left_out: tuple[str, ...] = ()  # what lies beside the videos and is none, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def extract(  # noqa: PLR0913
     """
     driver = _tool(tool, executable)
     videos = _videos(source)
+    beside = _left_out(source)
     features = out / "features"
     try:
         features.mkdir(parents=True, exist_ok=True)
@@ -131,6 +134,7 @@ def extract(  # noqa: PLR0913
         discarded=tuple(log.discarded),
         kept=tuple(log.kept),
         failed=tuple(log.failed),
+        left_out=beside,
     )
 
 
@@ -192,6 +196,16 @@ def _videos(source: Path) -> tuple[Path, ...]:
             for video in twice
         )
     return tuple(video.absolute() for video in videos)  # not resolved: a link has its own name
+
+
+def _left_out(source: Path) -> tuple[str, ...]:
+    """Return a line for each file or folder beside the videos of a folder that is no video: nothing is extracted."""
+    if not source.is_dir():
+        return ()
+    beside = [one for one in sorted(source.iterdir()) if not one.name.startswith(".")]
+    others = [one for one in beside if one.name not in OF_THE_CORPUS and one.name not in SYNTHETIC_MARKERS]
+    reasons = {one: "a folder, and only videos are extracted" if one.is_dir() else why_no_video(one) for one in others}
+    return tuple(f"{one.name}: {why}" for one, why in reasons.items() if why)
 
 
 def _extract_one(video: Path, table: Path, tool: _Tool, timeout_seconds: float, log: _Log) -> None:

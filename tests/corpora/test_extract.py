@@ -92,6 +92,19 @@ def test_tables_of_generated_videos_stay_marked(videos, tmp_path):
 
 
 @pytest.mark.usefixtures("openface")
+def test_what_is_no_video_is_named(videos, tmp_path):
+    (videos / "P18.webp").write_bytes(b"x")
+    (videos / "more").mkdir()
+    (videos / "participants.csv").write_text("participant\n")
+    report = extract(videos, tmp_path / "out", tool="openface")
+    assert report.left_out == (
+        "P18.webp: suffix .webp is no video's that is read",
+        "more: a folder, and only videos are extracted",
+        "notes.txt: suffix .txt is no video's that is read",
+    )
+
+
+@pytest.mark.usefixtures("openface")
 def test_the_folder_readers_track_reads_what_was_extracted(videos, tmp_path):
     extract(videos / "P16.mp4", tmp_path / "out", tool="openface")
     findings = Findings()

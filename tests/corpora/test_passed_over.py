@@ -131,3 +131,11 @@ def test_a_fault_in_a_compressed_file_has_its_line(tmp_path: Path) -> None:
     path.write_text("participant,time,AU01,valence,arousal\nP1,0,1,0,0\nP1,0.04,1,0,3\nP1,0.08,1,0,0\n")
     with pytest.raises(InputError, match=r"t\.csv\.gz:3: found 3 in column arousal"):
         open_corpus(pack(path))
+
+
+def test_times_of_no_video_are_named(root: Path) -> None:
+    write_video(root / "videos" / "P16.mp4", coded(5))
+    (root / "timings").mkdir()
+    for name in ("P16.csv", "P30.csv", "README.md"):
+        (root / "timings" / name).write_text("time in seconds\n")
+    assert dropped(open_corpus(root)) == {"file timings/P30.csv": "times of a video that is not there"}

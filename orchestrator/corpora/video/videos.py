@@ -38,7 +38,7 @@ def find_videos(folder: Path | None, timings: Path | None, findings: Findings) -
         return found
     for path in sorted(one for one in folder.iterdir() if not one.name.startswith(".")):
         name = composed(path.stem if path.is_file() else path.name)
-        why = _why_no_video(path)
+        why = why_no_video(path)
         if why:
             if findings.options.current and name.lower() not in NO_RECORDINGS and path.name not in OF_THE_CORPUS:
                 pass_over(path, why, findings)
@@ -47,10 +47,16 @@ def find_videos(folder: Path | None, timings: Path | None, findings: Findings) -
             findings.note(f"two videos of one name: {found[name].path.name} is used, {path.name} is not")
             continue
         found[name] = VideoSource(path=path, timings=_timings_of(name, timings))
+    if findings.options.current and timings is not None and timings.is_dir():
+        for path in sorted(timings.iterdir()):
+            name = composed(name_of(path))
+            if not (path.name.startswith(".") or name in found or name.lower() in NO_RECORDINGS):
+                pass_over(path, "times of a video that is not there", findings)
     return found
 
 
-def _why_no_video(path: Path) -> str | None:
+def why_no_video(path: Path) -> str | None:
+    """Return why a file or folder is neither a video nor a folder of frames; None if it is one."""
     if path.is_file():
         known = path.suffix.lower() in VIDEO_SUFFIXES
         return None if known else f"suffix {path.suffix or 'none'} is no video's that is read"
