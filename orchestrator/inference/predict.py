@@ -19,6 +19,7 @@ from orchestrator.corpora.formats.unlabelled import Unlabelled, read_feature_fil
 from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.time_units import typical_step
+from orchestrator.corpora.video.decoding import how_seen
 from orchestrator.data.series import crop_of, make_series, thinned
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
@@ -190,7 +191,7 @@ def _lines(
         lines.append(f"models    {_some(list(people))}: fold {wishes.fold}{note}")
     if given.synthetic:
         lines.append("input     SYNTHETIC recordings: they say nothing about people")
-    lines += [*_rates(model, recordings), *(f"note      {note}" for note in given.notes)]
+    lines += [*_rates(model, recordings), *_pictures(model, recordings), *(f"note      {note}" for note in given.notes)]
     if model.read_options.label_range is not None:
         ends = "{:g} to {:g}".format(*model.read_options.label_range)
         lines.append(f"labels    were from {ends} in training and mapped: predictions are from -1 to 1")
@@ -213,6 +214,18 @@ def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
         f"rate      {_some(names)}: {hz:g} frames per second, the model was trained on {trained:g};"
         f" a window is {length / hz:.3g} s instead of {length / trained:.3g} s"
         for hz, names in by_rate.items()
+    ]
+
+
+def _pictures(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
+    """Return what differs between the videos' pictures and those of a model from before containers were obeyed."""
+    if model.images is None or model.read_options.current:
+        return []
+    seen = {one.name: how_seen(one.video) for one in recordings if one.video is not None}
+    return [
+        f"pictures  {_some([name for name, other in seen.items() if other == why])}: {why};"
+        " the model is of an earlier version, which took pictures as they are stored"
+        for why in dict.fromkeys(why for why in seen.values() if why is not None)
     ]
 
 

@@ -18,9 +18,11 @@ from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.data.series import make_series
 from orchestrator.errors import InputError
+from orchestrator.files import write_json
 from orchestrator.inference import output, predict
 from orchestrator.inference.predict import Predicted, Wishes
 from orchestrator.inference.saved_model import open_model
+from orchestrator.run_folder import CARD_FILE
 from tests.conftest import LEFT_OPEN, Run
 from tests.corpora.tool_files import (
     NUM_ROWS,
@@ -33,6 +35,8 @@ from tests.corpora.tool_files import (
     write_labels,
     write_tool,
 )
+from tests.corpora.video.test_pictures import film
+from tests.corpora.video.video_files import marked
 from tests.inference.conftest import LENGTH, Make
 
 IMAGES = ImageOptions(image_size=48, frame_stride=3, face_crop="none", backbone="trained", weights="none")
@@ -228,6 +232,17 @@ def test_a_real_video(backbone: str, faces: Path, make_model: Make, tmp_path: Pa
     assert trace.folds == (0, 1)
     assert np.isfinite(trace.prediction).all()
     np.testing.assert_allclose(np.diff(trace.time), 3 / 25, atol=1e-6)
+
+
+def test_a_turned_video_for_a_model_of_before_has_its_line(faces: Path, make_model: Make, tmp_path: Path) -> None:
+    folder = make_model(faces, images=IMAGES)
+    film(tmp_path / "phone.mp4", [marked()] * 30, degrees=90)
+    line = "pictures  phone: they are turned; the model is of an earlier version"
+    assert not any(one.startswith("pictures") for one in predicted(folder, tmp_path / "phone.mp4").lines)
+    card = json.loads((folder / CARD_FILE).read_text())
+    del card["corpus"]["options"]
+    write_json(folder / CARD_FILE, card)
+    assert any(one.startswith(line) for one in predicted(folder, tmp_path / "phone.mp4").lines)
 
 
 def test_what_a_model_cannot_read_is_said(small_corpus: Path, faces: Path, make_model: Make, tmp_path: Path) -> None:
