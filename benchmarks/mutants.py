@@ -1,4 +1,4 @@
-"""Mutation testing: each small change of a module must make its tests fail. One process at a time, without Ray.
+"""Mutation testing: each small change of a module must make its tests fail. One process at a time, no Ray is started.
 
     python -m benchmarks.mutants [--only TEXT] [--sample N] [--list]
 
@@ -27,6 +27,7 @@ BAR = 0.9
 SECONDS = 60  # a mutant that runs for so long hangs, which its tests' users would notice
 SEED = 0
 EVALUATION = "orchestrator/evaluation"
+ESTIMATORS = "orchestrator/estimators"
 # Module -> the arguments of pytest that run its tests, fast ones only.
 TARGETS: dict[str, tuple[str, ...]] = {
     "models/ccc.py": ("tests/models/test_ccc.py", "tests/test_public_code.py"),
@@ -35,17 +36,17 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "orchestrator/corpora/gold_standard.py": ("tests/corpora/test_gold_standard.py", "tests/test_public_code.py"),
     "orchestrator/evaluation/results.py": ("tests/evaluation/test_results.py",),
     "fed/aggregators.py": ("tests/fed/test_aggregators.py",),
-    "fed/exact.py": ("tests/fed/test_exact.py",),
+    "fed/exact_sums.py": ("tests/fed/test_exact_sums.py",),
     "orchestrator/report/tables/method_comparison.py": ("tests/report/test_pairs.py", "-k", "by_hand or seeded"),
-    f"{EVALUATION}/agreement.py": ("tests/estimators/test_agreement.py",),
+    f"{ESTIMATORS}/agreement.py": ("tests/estimators/test_agreement.py",),
     f"{EVALUATION}/baselines.py": ("tests/evaluation/test_baselines.py",),
-    f"{EVALUATION}/intervals.py": ("tests/estimators/test_intervals.py",),
-    f"{EVALUATION}/label_variance.py": ("tests/estimators/test_label_variance.py",),
-    f"{EVALUATION}/paired.py": ("tests/estimators/test_repeats_and_pairs.py",),
-    f"{EVALUATION}/participants.py": ("tests/estimators/test_participants.py",),
-    f"{EVALUATION}/repeats.py": ("tests/estimators/test_repeats_and_pairs.py",),
-    f"{EVALUATION}/selection_correction.py": ("tests/estimators/test_selection_correction.py",),
-    f"{EVALUATION}/sums.py": ("tests/estimators/test_sums.py",),
+    f"{ESTIMATORS}/intervals.py": ("tests/estimators/test_intervals.py",),
+    f"{ESTIMATORS}/label_variance.py": ("tests/estimators/test_label_variance.py",),
+    f"{ESTIMATORS}/paired.py": ("tests/estimators/test_repeats_and_pairs.py",),
+    f"{ESTIMATORS}/participants.py": ("tests/estimators/test_participants.py",),
+    f"{ESTIMATORS}/repeats.py": ("tests/estimators/test_repeats_and_pairs.py",),
+    f"{ESTIMATORS}/selection_correction.py": ("tests/estimators/test_selection_correction.py",),
+    f"{ESTIMATORS}/sums.py": ("tests/estimators/test_sums.py",),
     f"{EVALUATION}/windowed.py": ("tests/evaluation/test_baselines.py", "-k", "statistics or described"),
 }
 IMPORTED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # libraries that are here before pytest looks at them
@@ -245,11 +246,14 @@ def main() -> int:
     import hypothesis
     import numpy
     import pytest
+    import ray
     import scipy.stats
     import sklearn.linear_model
     import torch
 
-    del hypothesis, numpy, pytest, scipy, sklearn
+    import mlflow
+
+    del hypothesis, mlflow, numpy, pytest, ray, scipy, sklearn
     torch.set_num_threads(1)
     killed = total = 0
     for file, arguments in TARGETS.items():

@@ -71,9 +71,11 @@ def content_of(path: Path) -> bytes:
     return content
 
 
-@pytest.mark.parametrize("method", ["fl", "fl-au", "au"])
+@pytest.mark.parametrize(
+    ("method", "protocol"), [("fl", "described"), ("fl-au", "described"), ("fl-au", "strict"), ("au", "described")]
+)
 def test_planted_marks_stay_with_the_participants(
-    method: str, marked: Path, run_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    marked: Path, run_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, method: str, protocol: str
 ) -> None:
     sent: list[bytes] = []
     search = tune.search
@@ -87,8 +89,20 @@ def test_planted_marks_stay_with_the_participants(
     store.mkdir()
     images = ("--image-size", SIDE, "--frame-stride", 1, "--backbone", "frozen", "--weights", "none")
     done = run_inside(
-        *("tune", "--method", method, "--preset", "demo", "--network", "rnn", "--folds", 2, "--epochs", 2),
-        *("--num-cpus", 2, "--set", "hidden_size=8", "--set", "sequence_length=4"),
+        *(
+            "tune",
+            "--method",
+            method,
+            "--preset",
+            "demo",
+            "--network",
+            "rnn",
+            "--folds",
+            3 if protocol == "strict" else 2,
+            "--epochs",
+            2,
+        ),
+        *("--protocol", protocol, "--num-cpus", 2, "--set", "hidden_size=8", "--set", "sequence_length=4"),
         *(images if method == "fl" else ()),
         *("--data", marked, "--output", output, "--tracking-uri", f"sqlite:///{store}/mlflow.db"),
         env={"AFFECT_ORCHESTRATOR_CACHE": str(cache)},
@@ -113,6 +127,7 @@ def test_planted_marks_stay_with_the_participants(
     assert {"feature as float32", "label as float32"} <= own
     assert ("pixels" in own) == (method == "fl")
     summary = read_summary(output)
+    assert summary["protocol_fields"]["scaling"] == {"described": "participant", "strict": "none"}[protocol]
     assert summary["rater_agreement"] is None
     assert summary["baseline"]["ridge"] == {}
     assert summary["ccc_valence"] is not None

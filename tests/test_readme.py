@@ -70,7 +70,7 @@ SHORTER = {
     "tune --method fl-au": [*TINY, "--data", "FACES"],
     "tune --method fl --data /data/RECOLA --weights resnet18.pth --client-actors 4 --gpus-per-client 0.25"
     " --on-client-failure quorum": [*FACES, "--cpus-per-client", "0.2", "--gpus-per-client", "0"],
-    "tune --method au --data /data/RECOLA --protocol strict": TINY,
+    "tune --method au --data /data/RECOLA --protocol strict": [*TINY, "--folds", "3"],  # of three people
     "tune --method au --data mine.parquet --preset demo --gold ewe --label-delay 2": TINY,
     "evaluate --method au --network bilstm --learning-rate 0.001 --hidden-size 16 --sequence-length 42 --num-layers 1"
     " --scaling train --data trials.csv": ONE_EPOCH,

@@ -109,7 +109,8 @@ def dry_run(launch: Launch) -> str:
     cores = os.cpu_count() or 1
     slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
     at_once = max(1, min(slots, len(trials)))
-    largest = max(trials, key=lambda trial: _size(plan, trial)[0])
+    # Of equal models the one with the longest windows: it needs the most memory.
+    largest = max(trials, key=lambda trial: (_size(plan, trial)[0], trial.hparams.sequence_length))
     parameters, size_mib = _size(plan, largest)
     longest = max(range(len(trials)), key=lambda index: seconds[index])
     memory_mib = _memory_mib(largest, plan, dataset)

@@ -42,6 +42,12 @@ def make_folds(
     for number in range(k):
         end = start + size + (number < longer)
         others = [*participants[:start], *participants[end:]]
+        if inner_share and len(others) < 2:
+            raise InputError.of(
+                "--folds",
+                found=f"{len(participants)} participants, of which fold {number} holds out {end - start}",
+                expected="two more: one to train on and one that chooses the epoch; more folds hold out fewer",
+            )
         inner = _draw_inner(others, inner_share, seed_for(seed, "fold", number, "inner")) if inner_share else ()
         folds.append(
             Fold(

@@ -218,9 +218,10 @@ def _mean_ceiling(gold: Array, pairs: Array, fold_P: NDArray[np.int64]) -> float
 
 
 def icc(complete: Array) -> tuple[Array, Array]:
-    """Return ICC(2,1) and ICC(2,k) (Shrout and Fleiss 1979) from sums over complete frames (..., R + 3); NaN without.
+    """Return ICC(2,1) and ICC(2,k) (Shrout and Fleiss 1979) from sums over complete frames (..., R + 3).
 
-    Two-way random effects, absolute agreement; frames are the targets.
+    Two-way random effects, absolute agreement; frames are the targets. NaN without frames, and if the formula
+    divides by 0.
     """
     k = complete.shape[-1] - 3
     n, totals, rows, squares = complete[..., 0], complete[..., 1:-2], complete[..., -2], complete[..., -1]
@@ -233,7 +234,7 @@ def icc(complete: Array) -> tuple[Array, Array]:
     single_below = target + (k - 1) * error + k * (level - error) / safe
     mean_below = target + (level - error) / safe
     single, of_mean = (
-        np.asarray(np.where(known, (target - error) / np.where(known & (below != 0), below, 1.0), np.nan))
+        np.asarray(np.where(known & (below != 0), (target - error) / np.where(below != 0, below, 1.0), np.nan))
         for below in (single_below, mean_below)
     )
     return single, of_mean

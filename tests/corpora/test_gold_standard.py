@@ -174,3 +174,57 @@ def test_delays_shorter_than_half_a_frame_change_nothing_but_rounding() -> None:
 def test_impossible_delays(seconds: float) -> None:
     with pytest.raises(InputError, match="--label-delay"):
         delayed(noisy(), np.arange(200) * 0.04, seconds)
+
+
+@pytest.mark.parametrize("kind", GOLD_STANDARDS)
+def test_a_rater_without_any_label_changes_nothing(kind: str) -> None:
+    given = noisy()
+    nobody = np.full((len(given), 1, 2), np.nan, dtype=np.float32)
+    more = np.concatenate([given[:, :1], nobody, given[:, 1:]], axis=1)
+    np.testing.assert_allclose(gold_standard(more, kind), gold_standard(given, kind), atol=1e-6)
+
+
+def test_raters_who_hardly_agree_are_weighted_by_that_too() -> None:
+    """Agreements that add up to less than 1: the level is still the agreeing raters', not everybody's."""
+    wave, other = np.sin(np.arange(400) * np.pi / 10), np.cos(np.arange(400) * np.pi / 10)
+    given = ratings(0.3 * wave, 0.3 * other + 0.02 * wave + 0.2, 0.3 * other[::-1] - 0.3 * wave - 0.6)
+    agreed = np.maximum(rater_agreement(given)[:, 0], 0.0)
+    assert 0.0 < agreed.sum() < 0.5
+    means = given.astype(np.float64).mean(axis=0)[:, 0]
+    gold = gold_standard(given, "ccc-centred")[:, 0]
+    assert gold.mean() == pytest.approx(float(agreed @ means / agreed.sum()), abs=1e-5)
+    assert abs(gold.mean() - means.mean()) > 0.05
+
+
+def test_agreement_is_over_the_frames_that_both_labelled() -> None:
+    given = noisy(3)
+    given[:40, 0] = np.nan
+    given[150:, 1] = np.nan
+    given[:30, 2, 1] = np.nan
+    found = pairwise_agreement(given)
+    for one, other, d in ((0, 1, 0), (0, 2, 0), (1, 2, 1), (0, 1, 1)):
+        both = np.isfinite(given[:, one, d]) & np.isfinite(given[:, other, d])
+        expected = ccc(Moments.of(given[both, one, d], given[both, other, d]))
+        assert found[one, other, d] == found[other, one, d] == pytest.approx(expected)
+
+
+def test_two_raters_agree_with_the_others_as_with_each_other() -> None:
+    given = noisy(2)
+    agreement = pairwise_agreement(given)
+    np.testing.assert_allclose(rater_agreement(given), np.stack([agreement[0, 1]] * 2))
+    np.testing.assert_array_equal(rater_agreement(given[:, :1]), np.zeros((1, 2)))
+
+
+def test_two_frames_can_be_delayed() -> None:
+    labels = np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32)
+    moved = delayed(labels, np.array([0.0, 1.0]), 1.0)
+    np.testing.assert_array_equal(moved, [labels[1], [np.nan, np.nan]])
+
+
+def test_a_label_half_a_frame_away_counts_and_one_farther_does_not() -> None:
+    """Of two as near the earlier one counts; times of files are rounded."""
+    time = np.arange(5.0)
+    labels = np.repeat(np.arange(5, dtype=np.float32)[:, None], 2, axis=1)
+    np.testing.assert_array_equal(delayed(labels, time, 1.5)[:, 0], [1, 2, 3, 4, np.nan])
+    np.testing.assert_array_equal(delayed(labels, time, 1.6)[:, 0], [2, 3, 4, np.nan, np.nan])
+    np.testing.assert_array_equal(delayed(labels, time, 0.5 + 5e-7)[:, 0], [1, 2, 3, 4, 4])

@@ -264,3 +264,59 @@ def test_two_raters_and_the_fewest_frames() -> None:
     # Three labels of one frame: observed and expected disagreement are the same.
     assert agreement.krippendorff_alpha(one.values[0]) == pytest.approx(0.0)
     assert np.isnan(agreement.krippendorff_alpha(np.zeros(4)))
+
+
+def test_the_unit_of_the_labels_does_not_matter() -> None:
+    """Labels of 1e-8 and of 1e8 agree as those of 1 do."""
+    noise = np.random.default_rng(1).normal(size=(60, 3)) * 0.1
+    ratings = np.sin(np.arange(60) / 5)[:, None] + noise
+    people = [["P0", "P1"], ["P2", "P3"], ["P4", "P5"]]
+    whole = agreement.agreement(recordings(ratings, 6), people)
+    for unit in (1e-8, 1e8):
+        found = agreement.agreement(recordings(ratings * unit, 6), people)
+        assert found is not None
+        assert whole is not None
+        for name in ("ceiling", "icc_single", "icc_mean", "alpha"):
+            assert getattr(found, name).estimate == pytest.approx(getattr(whole, name).estimate), (name, unit)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-9, -5.0])
+def test_labels_that_are_all_one_number_have_no_coefficient(level: float) -> None:
+    sums = agreement.rating_sums(recordings(np.full((6, 3), level), 2)).pooled()
+    assert all(np.isnan(value[0]) for value in agreement.icc(sums.complete))
+    assert np.isnan(agreement.krippendorff_alpha(sums.values)[0])
+    assert agreement.reliability(sums.gold[0], agreement.noise_variance(sums.pairs[0])) == 0.0
+
+
+def test_a_coefficient_over_nothing_is_unknown() -> None:
+    """Two raters who swap their labels: no frame and no rater differs, and ICC(2,1) would be a number over 0."""
+    sums = agreement.rating_sums(recordings(np.array([[1.0, 3.0], [3.0, 1.0]]))).pooled()
+    single, _ = agreement.icc(sums.complete)
+    assert np.isnan(single[0])
+
+
+def test_many_corpora_at_once_are_each_of_them() -> None:
+    """Axes in front: what the simulations of docs/statistics.md use."""
+    made = [agreement.rating_sums(noisy(people=4)), agreement.rating_sums(recordings(SEVEN, 4, raters="ABC"))]
+    pairs, gold = np.stack([one.pairs for one in made]), np.stack([one.gold for one in made])
+    complete, values = np.stack([one.complete for one in made]), np.stack([one.values for one in made])
+    for k, one in enumerate(made):
+        assert agreement.noise_inside(pairs)[k] == pytest.approx(agreement.noise_inside(one.pairs))
+        assert agreement.noise_variance(pairs)[k] == pytest.approx(agreement.noise_variance(one.pairs), nan_ok=True)
+        assert agreement.krippendorff_alpha(values)[k] == pytest.approx(
+            agreement.krippendorff_alpha(one.values), nan_ok=True
+        )
+        for every, own in zip(agreement.icc(complete), agreement.icc(one.complete), strict=True):
+            assert every[k] == pytest.approx(own, nan_ok=True)
+        noise = np.ones(4)
+        every = agreement.reliability(gold, np.ones((2, 4)))
+        assert every[k] == pytest.approx(agreement.reliability(one.gold, noise))
+
+
+def test_coefficients_are_of_the_whole_corpus_and_not_of_folds() -> None:
+    found = agreement.agreement(noisy(5), [["P0", "P1"], ["P2", "P3"], ["P4"]])
+    assert found is not None
+    for one in (found.icc_single, found.icc_mean, found.alpha):
+        assert one is not None
+        assert one.num_folds == 1
+        assert not one.conservative

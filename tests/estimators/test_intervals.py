@@ -245,3 +245,34 @@ def test_each_end_is_the_outer_one_of_fishers_and_halls(skew: float) -> None:
     assert high == pytest.approx(max(fisher[1], 0.5 - inverse[1] * 0.05))
     assert ends(0.9, 0.9)[1] <= 1.0
     assert ends(-0.9, 0.9)[0] >= -1.0
+
+
+def test_a_statistic_of_left_out_people_is_a_difference_unless_said_otherwise() -> None:
+    left_out = np.array([0.1, 0.3, 0.2, 0.6])
+    found = intervals.interval_of_left_out(0.3, left_out, num_folds=2)
+    assert found is not None
+    error = np.sqrt(3 / 4 * ((left_out - 0.3) ** 2).sum())
+    half = stats.t.ppf(0.975, 3) * error
+    assert (found.low, found.high) == pytest.approx((0.3 - half, 0.3 + half))
+    assert (found.num_people, found.num_folds, found.conservative) == (4, 2, True)
+    limited = intervals.interval_of_left_out(0.3, left_out, num_folds=2, limited=True)
+    assert limited is not None
+    assert limited.high == pytest.approx(np.tanh(np.arctanh(0.3) + half / (1 - 0.3**2)))
+    assert intervals.interval_of_left_out(0.3, left_out[:1], num_folds=2) is None
+    assert intervals.interval_of_left_out(0.3, left_out[:2], num_folds=2) is not None
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_with_many_units_the_skew_widens_nothing(off: int) -> None:
+    units = intervals.UNITS_WITHOUT_SKEW + off
+    spread = intervals.Spread(
+        estimate=np.asarray(0.5),
+        standard_error=np.asarray(0.05),
+        degrees_of_freedom=units - 1,
+        method="",
+        skewness=np.asarray(2.0),
+    )
+    low, high = intervals.limits(spread, limited=True)
+    half = stats.t.ppf(0.975, units - 1) * 0.05 / 0.75
+    plain = np.tanh(np.arctanh(0.5) + np.array([-half, half]))
+    assert ((low, high) == pytest.approx(tuple(plain))) == (off >= 0)

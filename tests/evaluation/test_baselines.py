@@ -12,6 +12,7 @@ from orchestrator.evaluation import baselines
 from orchestrator.evaluation.baselines import BASELINES, HeldOut, run_baseline
 from orchestrator.evaluation.windowed import of_person, of_windows
 from orchestrator.measures import FoldMoments, of_fold
+from tests.conftest import ROOT
 
 FRAMES = 80
 
@@ -247,3 +248,61 @@ def test_ridge_is_that_of_scikit_learn(shape: tuple[int, int], noise: float) -> 
     expected = RidgeCV(alphas=baselines.ALPHAS).fit(rows, gold)
     assert coefficients == pytest.approx(expected.coef_, rel=1e-6, abs=1e-9)
     assert intercept == pytest.approx(expected.intercept_, rel=1e-6, abs=1e-9)
+
+
+def test_the_numbers_of_the_document_are_those_of_the_code() -> None:
+    """docs/statistics.md: they decide what every baseline of an earlier run scored."""
+    assert baselines.MAX_ROWS == 4000
+    assert (baselines.BOOSTING["max_iter"], baselines.BOOSTING["max_leaf_nodes"]) == (60, 8)
+    assert (baselines.BOOSTING["learning_rate"], baselines.BOOSTING["max_bins"]) == (0.15, 63)
+    assert not baselines.BOOSTING["early_stopping"]
+    text = " ".join((ROOT / "docs" / "statistics.md").read_text(encoding="utf-8").split())
+    assert "60 trees of 8 leaves at 0.15, no early stopping" in text
+    assert "at most 4,000" in text
+    assert [f"{alpha:g}" for alpha in baselines.ALPHAS] == [
+        "0.01",
+        "0.1",
+        "1",
+        "10",
+        "100",
+        "1000",
+        "10000",
+        "100000",
+        "1e+06",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["none", "frames", "windows", "person"])
+def test_so_many_columns_are_made_as_are_counted(kind: str) -> None:
+    series = people([1.0] * 2)
+    for made in baselines.features_of(kind, series, [TIMES] * 2):
+        assert made.shape == (FRAMES, baselines.num_columns(kind, 2))
+
+
+def test_a_column_that_hardly_moves_is_none() -> None:
+    """Rounding of a large constant is no spread; the same spread about 0 is."""
+    generator = np.random.default_rng(0)
+    noise = 1e-6 * generator.normal(size=(50, 1))
+    gold = noise[:, 0] / 1e-6
+    still = baselines.fit_ridge(1000.0 + noise, gold)
+    assert still(1000.0 + noise) == pytest.approx(np.full(50, gold.mean()), abs=1e-6)
+    moving = baselines.fit_ridge(noise, gold)
+    assert moving(noise) == pytest.approx(gold, abs=1e-2)
+
+
+def test_frames_of_a_person_between_invalid_ones_count_for_the_person_alone() -> None:
+    """Kept apart: a fold's windows and frames of one person with two recordings, and of a stranger, by hand."""
+    series = people([1.0] * 4)
+    series[1] = Series(
+        participant="P0",
+        session="2",
+        features_TF=series[1].features_TF,
+        valid_T=series[1].valid_T,
+        gold_T2=series[1].gold_T2,
+    )
+    traces_of = {index: np.full((FRAMES, 2), 0.1 * index, dtype=np.float32) for index in (0, 1, 3)}
+    found = baselines.held_out(series, traces_of, 20)
+    assert list(found.frames) == list(found.windows) == ["P0", "P3"]
+    assert (found.frames["P0"]["valence"].n, found.windows["P0"]["valence"].n) == (2 * FRAMES, 8)
+    assert found.frames["P0"]["arousal"].sum_x == pytest.approx(0.1 * FRAMES, rel=1e-6)
+    assert found.frames["P3"]["arousal"].sum_y == pytest.approx(0.3 * FRAMES, rel=1e-6)

@@ -89,3 +89,24 @@ def test_one_person_and_nothing_scored_have_no_interval() -> None:
     assert intervals(nothing) == {}
     one = folds_of(np.random.default_rng(2), 1)[:1]
     assert intervals(one) == {}
+
+
+def test_where_no_fold_has_a_label_lists_show_zero_and_the_rest_is_unknown() -> None:
+    scores = {**dict.fromkeys(fold_keys(), 0.5), "num_frames_valence": 0, "num_frames_arousal": 5}
+    means = fold_scores.over_folds([FoldScore(fold=0, scores=scores)])
+    assert means["ccc_valence"] == 0.0
+    assert means["ccc_arousal"] == 0.5
+    for key in ("pearson_valence", "mse_valence", "mae_valence", "ccc_participant_valence"):
+        assert means[key] is None, key
+
+
+def test_moments_add_up_by_dimension() -> None:
+    generator = np.random.default_rng(0)
+    x, y, z = generator.normal(size=(3, 12))
+    parts = [
+        fold_scores.by_dimension((Moments.of(x[p], y[p]), Moments.of(x[p], z[p]))) for p in np.split(np.arange(12), 3)
+    ]
+    whole = fold_scores.merge(parts)
+    assert whole["valence"].to_list() == pytest.approx(Moments.of(x, y).to_list())
+    assert whole["arousal"].to_list() == pytest.approx(Moments.of(x, z).to_list())
+    assert fold_scores.merge([])["valence"] == Moments.zero()

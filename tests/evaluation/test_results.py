@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from models.ccc import Moments, mse
+from orchestrator import measures
 from orchestrator.evaluation import results
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, PUBLISHED, STRICT
 from orchestrator.run_records import TrialResult, sums_of
@@ -76,3 +77,29 @@ def test_only_what_can_still_be_reported_is_kept() -> None:
     assert results.worth_keeping([A, B, STOPPED], DESCRIBED) == {"a"}
     assert results.worth_keeping([A, B, STOPPED], STRICT) == {"a", "b"}
     assert results.worth_keeping([], DESCRIBED) == set()
+
+
+def test_a_single_configuration_is_reported_on_all_its_folds() -> None:
+    assert results.reported_by_fold([B], DESCRIBED) == [B, B, B]
+    assert results.reported_by_fold([STOPPED], DESCRIBED) == results.reported_by_fold([], STRICT) == []
+    assert results.reported_scores([], DESCRIBED, seed=0) == ({}, {})
+
+
+def test_people_are_reported_by_the_configuration_of_their_fold() -> None:
+    one, two = people_result("one", 0.9), people_result("two", 0.2)
+    # `two` has the least inner loss in the second fold alone.
+    folds = [replace(fold, selection_loss=0.0 if k == 1 else 9.0) for k, fold in enumerate(two.folds)]
+    two = replace(two, folds=tuple(folds), selection_loss=7.0)
+    found = results.reported_people([one, two], STRICT)
+    assert [(person.participant, person.fold) for person in found] == [
+        (f"P{k}-{p}", k) for k in range(4) for p in range(2)
+    ]
+    assert found[2].scores == measures.of_person(two.folds[1].people().frames["P1-0"])
+    assert found[0].scores == measures.of_person(one.folds[0].people().frames["P0-0"])
+
+
+def test_the_best_of_each_network_by_name() -> None:
+    gru = [replace(make_result(uid, [loss], [0.0]), network="gru") for uid, loss in (("u", 0.5), ("v", 0.4))]
+    best = results.best_of_networks([*gru, A, B])
+    assert {network: one.uid for network, one in best.items()} == {"gru": "v", "rnn": "a"}
+    assert list(best) == ["gru", "rnn"]

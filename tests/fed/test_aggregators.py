@@ -8,8 +8,10 @@ import pytest
 
 from fed.aggregators import (
     AGGREGATORS,
+    BLOCK,
     SUMMED,
     ServerState,
+    _similarities,
     added,
     aggregator_of,
     from_sums,
@@ -139,3 +141,61 @@ def test_a_client_without_an_update_keeps_its_network() -> None:
     assert list(second.personal) == [one.client for one in UPDATES]
     assert second.personal["P4"].tobytes() == first.personal["P4"].tobytes()
     assert second.personal["P0"].tobytes() != first.personal["P0"].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([4.0, 90.0], 47.0),  # of two nobody is left out
+        ([4.0, 90.0, 5.0], 5.0),  # of three one at either end
+        ([*range(14), 1000.0], sum(range(2, 13)) / 11),  # 0.1 x 15 = 1.5 is rounded to the even 2
+        ([*range(24), 1000.0], sum(range(2, 23)) / 21),  # and 2.5, too
+    ],
+)
+def test_a_tenth_is_trimmed_at_either_end_and_one_of_three(values: list[float], expected: float) -> None:
+    found = AGGREGATORS["trimmed-mean"](STATE, by_hand(values, [1] * len(values)))
+    np.testing.assert_array_equal(found.weights, np.full(4, expected, np.float32))
+
+
+def personal_of(rows: list[np.ndarray], origin: np.ndarray) -> list[np.ndarray]:
+    """The formula of the docstring, all weights at once."""
+    steps = [row.astype(np.float64) - origin.astype(np.float64) for row in rows]
+    distances = np.array([[((one - other) ** 2).sum() for other in steps] for one in steps])
+    scale = np.median(distances[np.triu_indices(len(rows), k=1)])
+    weigh = np.exp(-distances / scale)
+    weigh /= weigh.sum(axis=1, keepdims=True)
+    return list((weigh @ np.stack(rows).astype(np.float64)).astype(np.float32))
+
+
+@pytest.mark.parametrize("size", [4, BLOCK, 2 * BLOCK + 3])
+def test_personal_networks_of_any_size_follow_the_formula(size: int) -> None:
+    """Clients differ in the first weight, and in the last ones, most."""
+    generator = np.random.default_rng(size)
+    rows = [generator.normal(size=size).astype(np.float32) for _ in range(4)]
+    for number, row in enumerate(rows):
+        row[0] += 10 * np.sqrt(size) * (number % 2)
+        row[-1] += 5 * np.sqrt(size) * number
+    origin = generator.normal(size=size).astype(np.float32)
+    state = ServerState(weights=origin, integers=np.array([2]))
+    found = AGGREGATORS["personalised"](state, [replace(update(f"P{i}"), weights=row) for i, row in enumerate(rows)])
+    for own, expected in zip(found.personal.values(), personal_of(rows, origin), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_similarity_is_of_the_steps_however_large_the_weights() -> None:
+    """Distances of 1e-3 between weights of 1e4: squares of the weights themselves would lose them."""
+    origin = np.full(4, 1e4, dtype=np.float32)
+    step = np.float32(2.0**-10)
+    rows = [origin + step * np.float32(k) for k in (0, 1, 5)]
+    state = ServerState(weights=origin, integers=np.array([2]))
+    ordered = [replace(update(f"P{i}"), weights=row) for i, row in enumerate(rows)]
+    scale = 16.0
+    weigh = np.exp(-np.array([[0, 1, 25], [1, 0, 16], [25, 16, 0]]) / scale)
+    expected = weigh / weigh.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(_similarities(ordered, state.weights), expected, rtol=1e-12)
+
+
+def test_what_is_to_be_aggregated_has_to_be_there() -> None:
+    for name in AGGREGATORS:
+        with pytest.raises(AssertionError, match="nothing to aggregate"):
+            AGGREGATORS[name](STATE, [])

@@ -107,14 +107,19 @@ def test_one_summand_and_equal_summands_stay_what_they_are() -> None:
 
 
 def test_long_arrays_go_through_in_blocks() -> None:
+    """Every place beside the edges of the blocks in whole fractions, the others to a step of float32."""
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=2 * BLOCK + 5).astype(np.float32) for _ in range(3)]
     rows[1][BLOCK] = 1e-30
-    expected = true_mean(rows, [1, 2, 3])
-    np.testing.assert_array_equal(summed(rows, [1, 2, 3]).mean(), expected)
-    apart = [summed([row], [weight]) for row, weight in zip(rows, [1, 2, 3], strict=True)]
+    weights = [1, 2, 3]
+    edges = np.r_[0:4, BLOCK - 4 : BLOCK + 4, 2 * BLOCK - 4 : 2 * BLOCK + 5]
+    expected = true_mean([row[edges] for row in rows], weights)
+    nearly = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
+    apart = [summed([row], [weight]) for row, weight in zip(rows, weights, strict=True)]
     assert not any(len(one.rest) for one in apart)  # only pooling them errs
-    np.testing.assert_array_equal(mean_of(apart), expected)
+    for mean in (summed(rows, weights).mean(), mean_of(apart)):
+        np.testing.assert_array_equal(mean[edges], expected)
+        np.testing.assert_allclose(mean, nearly, rtol=2.0**-24, atol=1e-40)
 
 
 def test_weights_that_would_round_are_refused() -> None:
@@ -130,3 +135,33 @@ def test_weights_that_would_round_are_refused() -> None:
     with pytest.raises(OverflowError, match="together"):
         mean_of([total, other])
     assert total.mean()[0] == 1.0
+
+
+def test_sums_that_err_only_together_are_checked() -> None:
+    """Each half is under 2^53 grains of 2^-23, both together are not: the last bit decides a midpoint of float32."""
+    halves = [[2.0**29, 1.0 + 2.0**-23], [2.0**29, 63.0]]
+    sums = [summed([np.array([value], np.float32) for value in half], [1, 1]) for half in halves]
+    assert not any(len(one.rest) for one in sums)
+    # 2^28 + 16 + 2^-25: above the middle between 2^28 and 2^28 + 32; without the bit exactly on it, and even is 2^28.
+    assert mean_of(sums)[0] == np.float32(2.0**28 + 32)
+    assert mean_of(sums[::-1])[0] == np.float32(2.0**28 + 32)
+    together = summed([np.array([value], np.float32) for half in halves for value in half], [1] * 4)
+    assert len(together.rest) == 1
+    assert together.mean()[0] == np.float32(2.0**28 + 32)
+
+
+def test_every_place_has_its_own_errors() -> None:
+    """What is left after cancellation differs from place to place, some have two errors, some none."""
+    big = np.full(5, 2.0**100, np.float32)
+    small = np.array([1.0, 2.0, 0.0, 3.0, 2.0**-20], np.float32)
+    tiny = np.array([2.0**-60, 0.0, 0.0, -(2.0**-70), 2.0**-90], np.float32)
+    rows = [big, small, tiny, -big]
+    np.testing.assert_array_equal(summed(rows, [1] * 4).mean(), true_mean(rows, [1] * 4))
+    parts = [summed(rows[:2], [1, 1]), summed(rows[2:], [1, 1])]
+    np.testing.assert_array_equal(mean_of(parts), true_mean(rows, [1] * 4))
+
+
+def test_the_grain_is_the_largest_that_all_values_are_multiples_of() -> None:
+    """A float32 of exponent e has 23 bits after its first; a smaller grain would have additions checked in vain."""
+    for values, grain in (([1.0], -23), ([1.0, 2.0**-5], -28), ([0.0, 8.0], -20), ([1e-45], -149), ([0.0], 200)):
+        assert summed([np.array(values, np.float32)], [1]).grain.tolist() == [grain], values

@@ -14,38 +14,11 @@ from models.ccc import Moments, ccc
 from orchestrator.errors import InputError
 from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
+from tests.documents import summary_keys
 from tests.search.searching import POINT, resumed, search
 from tune_spaces.method import HParams
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
-
-SUMMARY_KEYS = {
-    "status",
-    "command",
-    "method",
-    "protocol",
-    "corpus",
-    "seed",
-    "best",
-    "ccc_valence",
-    "ccc_arousal",
-    "ccc_valence_sd",
-    "ccc_arousal_sd",
-    "ccc_window_valence",
-    "ccc_window_arousal",
-    "ccc_corrected_valence",
-    "ccc_corrected_arousal",
-    "folds",
-    "training_seconds",
-    "model_size_mib",
-    "num_parameters",
-    "trials",
-    "rater_agreement",
-    "participants",
-    "federation",
-    "baseline",
-    "mlflow",
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +30,7 @@ def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFa
 
 def test_summary_has_the_documented_keys(finished: Path) -> None:
     summary = read_summary(finished)
-    assert summary.keys() >= SUMMARY_KEYS
+    assert summary.keys() == summary_keys()
     assert summary["status"] == "finished"
     assert summary["trials"] == {"planned": 4, "finished": 4, "failed": 0, "stopped": 0}
     kept = {"kind", "path", "sha256", "frame_rate", "time_unit", "limits", "options", "features"}
