@@ -30,6 +30,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +38,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.flower_task import CLIENTS, MARK  # noqa: E402 - found by the line before
 from orchestrator.protocols import DEFAULT_WINDOWS_A_STEP  # noqa: E402
+
+if TYPE_CHECKING:
+    from models.frames import FrameSeries
 
 PATIENCE_SECONDS = 1800.0
 BAR = 0.5
@@ -179,7 +183,7 @@ def ours(folder: Path) -> None:
     ray.shutdown()
 
 
-def load(client: int) -> "list[object]":
+def load(client: int) -> "list[FrameSeries]":
     from benchmarks import flower_task as task
 
     return [task.recording(client)]

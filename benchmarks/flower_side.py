@@ -1,12 +1,14 @@
 """Flower's side of `federation_flower.py`: runs in Flower's own environment, with this repository on PYTHONPATH."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 os.environ.update(FLWR_TELEMETRY_ENABLED="0", RAY_USAGE_STATS_ENABLED="0")
 
+import numpy as np
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -27,7 +29,12 @@ def train(message: Message, context: Context) -> Message:
     """Answer one message: take the weights, train, send them back."""
     torch.set_num_threads(1)
     clients = task.CLIENTS[int(message.content["config"]["clients"])]
-    network = {"quickstart": task.PlainNetwork, "rebuilt": task.new_network, "thrifty": resident}[clients]()
+    makers: dict[str, Callable[[], Any]] = {
+        "quickstart": task.PlainNetwork,
+        "rebuilt": task.new_network,
+        "thrifty": resident,
+    }
+    network = makers[clients]()
     network.load_state_dict(message.content["arrays"].to_torch_state_dict())
     client = int(context.node_config["partition-id"])
     if clients == "quickstart":
@@ -87,7 +94,7 @@ def _bytes_of(arrays: ArrayRecord) -> int:
     return sum(array.numpy().nbytes for array in arrays.values())
 
 
-def _flat(arrays: ArrayRecord) -> "task.np.ndarray":
+def _flat(arrays: ArrayRecord) -> np.ndarray:
     own = task.new_network().state_dict()
     averaged = arrays.to_torch_state_dict()
     return task.flat({name: averaged[name].to(value.dtype) for name, value in own.items()})
@@ -127,6 +134,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     # By its name: what is pickled out of `__main__` would be rebuilt, network and all, with every message.
-    from benchmarks import flower_side
+    from benchmarks import flower_side  # noqa: PLW0406
 
     flower_side.main()

@@ -52,7 +52,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 IMPORTED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # libraries that are here before pytest looks at them
 QUIET = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", *IMPORTED)
 
-OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+OPERATORS: dict[type[ast.AST], type[Any]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
     ast.Mult: ast.Div,
@@ -162,7 +162,8 @@ def _change(node: Any) -> None:
         else:
             node.op = ast.UAdd()
     elif isinstance(node, ast.Constant):
-        node.value = (not node.value) if isinstance(node.value, bool) else node.value + 1
+        value: Any = node.value  # a number: nothing else is changeable
+        node.value = (not value) if isinstance(value, bool) else value + 1
     elif isinstance(node, ast.Name):
         node.id = NAMES[node.id]
     else:
@@ -259,7 +260,7 @@ def main() -> int:
     for file, arguments in TARGETS.items():
         if given.only not in file:
             continue
-        numbers = range(len(list(_places(_parsed(file)))))
+        numbers: Sequence[int] = range(len(list(_places(_parsed(file)))))
         if given.list:
             print(f"{file}: {len(numbers)}")
             continue

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from selenium.webdriver import Chrome
 
@@ -42,7 +43,7 @@ PATIENCE_SECONDS = 120.0
 
 def make_search(output: Path) -> None:
     """Write the files of a finished search over the paper's grid of action units, its summary last."""
-    trials = [
+    trials: list[dict[str, Any]] = [
         {"uid": f"{number:03x}{number:09x}", "network": network, "hparams": asdict(point)}
         for number, (network, point) in enumerate(grid_points(au.NETWORKS, au.GRID))
     ]

@@ -13,7 +13,8 @@ import torch
 
 from models.ccc import Moments, ccc, frame_moments
 from models.epochs import predict
-from models.training import FoldsInTraining, Recipe
+from models.recipe import Recipe
+from models.training import FoldsInTraining
 from models.windows import cut, merge
 from orchestrator.data.dataset import make_dataset
 from orchestrator.planning.launch import load_corpus

@@ -11,7 +11,7 @@ from orchestrator.run_records import Summary, TrialResult
 from tests import golden
 from tests.old_runs import unpacked
 
-KINDS = {RESULT_FILE: TrialResult, SUMMARY_FILE: Summary}
+KINDS: dict[str, type[TrialResult] | type[Summary]] = {RESULT_FILE: TrialResult, SUMMARY_FILE: Summary}
 
 
 def flat(value: object, where: str = "") -> list[tuple[str, object]]:

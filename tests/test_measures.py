@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,11 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
         moments = [of_person[key.removeprefix("bias_")] for of_person in sums.values()]
         whole = sum(moments[1:], moments[0])
         assert first.folds[0].scores[key] == pytest.approx((whole.sum_x - whole.sum_y) / whole.n)
-        assert first.scores[key] == pytest.approx(sum(float(fold.scores[key]) for fold in first.folds) / 3)
+        biases: list[Any] = [fold.scores[key] for fold in first.folds]
+        assert first.scores[key] == pytest.approx(sum(biases) / 3)
         assert summary[key] == first.scores[key]
-        assert summary[f"{key}_sd"] == first.scores[f"{key}_sd"] > 0
+        assert summary[f"{key}_sd"] == first.scores[f"{key}_sd"]
+        assert summary[f"{key}_sd"] > 0
         assert len({one[key] for one in summary["participants"]}) == 6
     assert set(KEYS) < set(leaderboard_csv(load_plan(output), results).partition("\n")[0].split(","))
     # Into MLflow and back.

@@ -5,10 +5,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.errors import InputError
@@ -32,7 +34,7 @@ def plan(own: Path, store: str, tmp_path: Path) -> Plan:
     return prepare(make_request(own, tmp_path / "run", store, overrides=overrides), claim=True).plan
 
 
-def by(change: Callable[[Recording], Recording], **others: object) -> Change:
+def by(change: Callable[[Recording], Recording], **others: Any) -> Change:
     return lambda corpus: replace(
         corpus, recordings=tuple(map(change, corpus.recordings)), **{"sha256": "f" * 64, **others}
     )
@@ -56,10 +58,9 @@ CHANGES: dict[str, Change] = {
 @pytest.fixture
 def read_otherwise(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]:
     """Let `reopen` read what a newer version would."""
-    read = launch.open_corpus
 
     def change_to(change: Change) -> None:
-        monkeypatch.setattr(launch, "open_corpus", lambda *given, **how: change(read(*given, **how)))
+        monkeypatch.setattr(launch, "open_corpus", lambda *given, **how: change(open_corpus(*given, **how)))
 
     return change_to
 

@@ -34,7 +34,7 @@ def write_trial_table(path: Path, *, seed: int = 0) -> Path:
         rest, gain = generator.normal(scale=0.5, size=len(UNITS)), generator.lognormal(sigma=0.3)
         units = np.clip(rest + 2.0 * gain * bent + generator.normal(scale=0.8, size=bent.shape), 0, 5)
         ratings = state[:, :, None] + generator.normal(scale=0.15, size=(count, 2, 3))
-        ratings = np.round(np.clip(ratings, -1, 1), 2)
+        ratings = np.clip(ratings, -1, 1).round(2)
         for row in range(count):
             values = [f"S{person:03d}", "1", f"{row * SECONDS_PER_TRIAL:g}", *(f"{unit:.3f}" for unit in units[row])]
             lines.append(",".join([*values, *(f"{rating:.2f}" for rating in ratings[row].reshape(-1))]))

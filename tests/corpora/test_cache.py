@@ -5,13 +5,14 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.frames import FrameSeries
 from orchestrator.corpora.cache import CACHE_VARIABLE, read_checked, write_checked
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import VideoSource
@@ -54,8 +55,8 @@ def table(tmp_path: Path) -> Path:
     return write_table(tmp_path / "own.parquet", three_people(num_rows=40))
 
 
-def values(series: object) -> list[bytes]:
-    return [b"".join(getattr(one, key).tobytes() for key in ("features_TF", "valid_T", "gold_T2")) for one in series]  # type: ignore[attr-defined]
+def values(series: Iterable[object]) -> list[bytes]:
+    return [b"".join(getattr(one, key).tobytes() for key in ("features_TF", "valid_T", "gold_T2")) for one in series]
 
 
 def test_flipped_bits_in_a_participant_s_table_are_refused_by_the_client_and_healed_by_the_driver(
@@ -154,19 +155,20 @@ def test_flipped_bits_in_frozen_features_are_found_and_computed_anew(
     import dataclasses
 
     (series,) = make_series([dataclasses.replace(recording, video=video)], DESCRIBED, images)
+    assert isinstance(series, FrameSeries)
     trunk = load_trunk(images)
-    (whole,) = frozen_series([series], trunk)  # type: ignore[list-item]
+    (whole,) = frozen_series([series], trunk)
     # The network is not what is tested: each healing would run it.
     monkeypatch.setattr("orchestrator.data.backbone_features.frame_features", lambda *_, **__: whole.features_TF)
     files = [*cache.glob("features-*.safetensors"), *cache.glob("features-*.sha256")]
     assert len(files) == 2
     for _ in flips(files):
-        (again,) = frozen_series([series], trunk)  # type: ignore[list-item]
+        (again,) = frozen_series([series], trunk)
         np.testing.assert_array_equal(again.features_TF, whole.features_TF)
     # Another recording's features under this name, with their checksum.
     content = files[0].read_bytes()
     write_checked(files[0], content[:-4] + b"\0\0\0\0", "another")
-    (again,) = frozen_series([series], trunk)  # type: ignore[list-item]
+    (again,) = frozen_series([series], trunk)
     np.testing.assert_array_equal(again.features_TF, whole.features_TF)
     assert files[0].read_bytes() == content
 
@@ -232,10 +234,11 @@ class TestFullCache:
         recording = open_corpus(write_table(tmp_path / "t.parquet", three_people(num_rows=100))).recordings[0]
         video = VideoSource(path=write_video(tmp_path / "v.mp4", coded(100)))
         (series,) = make_series([dataclasses.replace(recording, video=video)], DESCRIBED, images)
+        assert isinstance(series, FrameSeries)
         with small_disk(tmp_path / "disk", "size=100k") as disk, pytest.MonkeyPatch.context() as patch:
             patch.setenv(CACHE_VARIABLE, str(disk))
             with pytest.raises(InputError, match=rf"{CACHE_VARIABLE}: found {disk}: No space left"):
-                frozen_series([series], load_trunk(images))  # type: ignore[list-item]
+                frozen_series([series], load_trunk(images))
             assert left(disk) == []
 
 

@@ -222,7 +222,7 @@ def test_what_can_be_known_before_the_start_is_refused(videos, tmp_path, monkeyp
     with pytest.raises(InputError, match="no such file"):
         extract(tmp_path / "nowhere", tmp_path / "out", tool="openface")
     with pytest.raises(InputError, match="openface or py-feat"):
-        extract(videos, tmp_path / "out", tool="libreface")
+        extract(videos, tmp_path / "out", tool="libreface")  # type: ignore[arg-type]
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out"):
         extract(videos / "P16.mp4", tmp_path / "file", tool="openface")

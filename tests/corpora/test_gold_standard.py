@@ -151,14 +151,14 @@ def test_delay_moves_labels_earlier() -> None:
 
 def test_delay_goes_by_time_not_by_rows() -> None:
     time = np.array([0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0])
-    labels = np.repeat(np.arange(7, dtype=np.float32)[:, None] / 10, 2, axis=1)
+    labels = np.repeat(np.arange(7)[:, None] / 10, 2, axis=1).astype(np.float32)
     moved = delayed(labels, time, 2.0)[:, 0]
     np.testing.assert_allclose(moved, [0.2, 0.3, np.nan, np.nan, 0.6, np.nan, np.nan], atol=1e-7)
 
 
 def test_delay_of_several_raters_and_of_nothing() -> None:
     given = noisy()
-    time = np.arange(200) * 0.04
+    time = np.arange(200, dtype=np.float64) * 0.04
     np.testing.assert_array_equal(delayed(given, time, 1.0)[:175], given[25:])
     np.testing.assert_array_equal(delayed(given, time, 0.0), given)
     assert np.isnan(delayed(given[:1], time[:1], 1.0)).all()
@@ -166,14 +166,14 @@ def test_delay_of_several_raters_and_of_nothing() -> None:
 
 def test_delays_shorter_than_half_a_frame_change_nothing_but_rounding() -> None:
     given = noisy()
-    time = np.arange(200) * 0.04
+    time = np.arange(200, dtype=np.float64) * 0.04
     np.testing.assert_array_equal(delayed(given, time, 0.019), given)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
 def test_impossible_delays(seconds: float) -> None:
     with pytest.raises(InputError, match="--label-delay"):
-        delayed(noisy(), np.arange(200) * 0.04, seconds)
+        delayed(noisy(), np.arange(200, dtype=np.float64) * 0.04, seconds)
 
 
 @pytest.mark.parametrize("kind", GOLD_STANDARDS)

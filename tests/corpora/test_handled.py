@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from orchestrator.corpora import convert as converting
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest, manifest_text
 from orchestrator.corpora.readers import open_corpus
@@ -426,7 +425,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(converting.parquet, "write_table", full)
+    monkeypatch.setattr(parquet, "write_table", full)
     with pytest.raises(InputError, match="No space left on device"):
         convert(corpus, tmp_path / "out.parquet")
     assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]

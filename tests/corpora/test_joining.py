@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, step_of
 
 
-def at(times: np.ndarray, *values: object) -> np.ndarray:
+def at(times: ArrayLike, *values: object) -> np.ndarray:
     return join(np.asarray(times, dtype=np.float64), *map(np.asarray, values)).ravel()
 
 
@@ -85,7 +86,7 @@ def test_the_step_is_the_median() -> None:
 
 
 def test_short_gaps_are_bridged_long_ones_and_ends_are_not() -> None:
-    time = np.arange(100) * 0.04
+    time = np.arange(100, dtype=np.float64) * 0.04
     feature = np.linspace(0, 1, 100, dtype=np.float32)[:, None]
     holed = feature.copy()
     holed[:2] = holed[98:] = np.nan

@@ -20,7 +20,7 @@ def on_nine(one: Content) -> Content:
 
 
 @pytest.mark.parametrize("write", [write_folder, lambda root, some: write_table(root / "t.csv", some)])
-def test_labels_are_mapped(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_labels_are_mapped(write, tmp_path: Path) -> None:
     plain = open_corpus(write(tmp_path / "plain", three_people()))
     mapped = open_corpus(write(tmp_path / "nine", [on_nine(one) for one in three_people()]), options=NINE)
     for one, other in zip(plain.recordings, mapped.recordings, strict=True):

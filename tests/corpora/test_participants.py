@@ -16,7 +16,7 @@ from orchestrator.data.dataset import make_dataset
 from orchestrator.errors import InputError
 from orchestrator.planning.launch import load_corpus
 from orchestrator.planning.request import DataOptions
-from orchestrator.protocols import DESCRIBED
+from orchestrator.protocols import DESCRIBED, Protocol
 from tests.corpora.writers import content, write_folder, write_table
 
 NAMES = ("Jürgen", "Max", "Zoë")
@@ -72,7 +72,7 @@ def test_a_federations_clients_have_composed_names(tmp_path: Path, monkeypatch: 
     assert [one.participant for client in dataset.clients for one in client.load()] == [*NAMES]
 
 
-def protocol(folds: int):  # type: ignore[no-untyped-def]
+def protocol(folds: int) -> Protocol:
     import dataclasses
 
     return dataclasses.replace(DESCRIBED, num_folds=folds)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from orchestrator.corpora.synthetic.tree import (
 )
 from orchestrator.errors import InputError
 
-SMALL = {"participants": 3, "seconds": 4.0}
+SMALL: dict[str, Any] = {"participants": 3, "seconds": 4.0}
 UNITS = (1, 2, 4, 5, 6, 7, 9, 11, 12, 15, 17, 20, 23, 24, 25)
 OTHERS = ("Yaw", "Pitch", "Roll", "Opt_mean", "Opt_std")
 
@@ -106,7 +107,8 @@ def test_everything_says_synthetic(full_size):
 def test_the_recola_reader_reads_it_back(tmp_path):
     tree = synthesize(tmp_path / "tree", participants=23, seconds=8.0)
     corpus = open_corpus(tree)
-    assert (corpus.kind, corpus.synthetic, corpus.hz) == ("recola", True, pytest.approx(25.0))
+    assert (corpus.kind, corpus.synthetic) == ("recola", True)
+    assert corpus.hz == pytest.approx(25.0)
     assert corpus.participants == RECOLA_IDS
     assert len(corpus.feature_names) == 40
     assert "AU12" in corpus.feature_names
@@ -333,5 +335,5 @@ def test_every_constant_of_the_model_is_documented_with_its_value():
         shown = [float(text) for text in re.findall(r"-?\d+(?:\.\d+)?", line.replace(f"`{name}`", ""))]
         assert set(numbers) <= set(shown), f"{name} = {value}, documented as: {line}"
     for unit, weights in weights_of_units.items():
-        shown = ", ".join(f"{expression} {weight}" for expression, weight in weights.items())
-        assert f"| {unit} | {shown} |" in document
+        row = ", ".join(f"{expression} {weight}" for expression, weight in weights.items())
+        assert f"| {unit} | {row} |" in document

@@ -1,6 +1,6 @@
 """Feature files as OpenFace, Py-Feat, LibreFace, MediaPipe and RECOLA's makers write them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from tests.corpora.tool_files import HZ, NUM_ROWS, openface_clock, write_labels,
 from tests.corpora.writers import write_csv
 
 
-def opened(root: Path, names: Sequence[str], columns: dict[str, Sequence[object]], **options: int) -> Corpus:
+def opened(root: Path, names: Sequence[str], columns: Mapping[str, Sequence[object]], **options: int) -> Corpus:
     write_tool(root / "features" / "P1.csv", names, columns, **options)
     write_labels(root, "P1")
     return open_corpus(root)

@@ -6,6 +6,7 @@ Shapes: T frames of a recording, F features, R raters, 2 = valence and arousal.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,12 +55,12 @@ def content(
         names=tuple(names),
         features=np.round(generator.uniform(0, 1, (num_rows, len(names))), 4),
         raters=tuple(raters),
-        ratings=np.round(np.clip(drift + noise, -1, 1), 2),
+        ratings=np.clip(drift + noise, -1, 1).round(2),
     )
 
 
-def three_people(num_rows: int = 50, **options: object) -> list[Content]:
-    return [content(name, num_rows=num_rows, **options) for name in ("P16", "P17", "P19")]  # type: ignore[arg-type]
+def three_people(num_rows: int = 50, **options: Any) -> list[Content]:
+    return [content(name, num_rows=num_rows, **options) for name in ("P16", "P17", "P19")]
 
 
 def with_holes(one: Content) -> Content:

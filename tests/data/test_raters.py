@@ -52,7 +52,7 @@ def test_agreement_is_pooled_within_a_fold_and_averaged_over_folds() -> None:
     pooled = agreement(both, [[0, 1]])
     assert over_folds is not None
     assert pooled is not None
-    assert agreement(both, [[0]]) == {"valence": pytest.approx(1.0), "arousal": pytest.approx(1.0)}
+    assert agreement(both, [[0]]) == pytest.approx({"valence": 1.0, "arousal": 1.0})
     lower = ccc(Moments.of(VALENCE, -VALENCE))
     assert over_folds["valence"] == pytest.approx((1.0 + lower) / 2, abs=1e-6)
     doubled = ccc(Moments.of(np.tile(VALENCE, 2), np.concatenate([VALENCE, -VALENCE])))
@@ -66,7 +66,7 @@ def test_only_frames_that_are_scored_count_and_one_rater_agrees_with_nobody() ->
     first_half = EVERYWHERE.copy()
     first_half[20:] = False
     found = agreement([described(ratings(VALENCE, noisy), first_half)], [[0]])
-    assert found == {"valence": pytest.approx(1.0), "arousal": pytest.approx(1.0)}
+    assert found == pytest.approx({"valence": 1.0, "arousal": 1.0})
     assert agreement([described(ratings(VALENCE), EVERYWHERE)], [[0]]) is None
     assert agreement([None], [[0]]) is None
     assert agreement([described(ratings(VALENCE, VALENCE), ~EVERYWHERE)], [[0]]) is None

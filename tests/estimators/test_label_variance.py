@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from models.ccc import Moments
 from orchestrator.estimators.label_variance import LabelVariance, label_variance, scaling_warning
 
 
-def people(*labels: list[float]) -> dict[str, Moments]:
+def people(*labels: Sequence[float]) -> dict[str, Moments]:
     return {f"P{i}": Moments.of(np.zeros(len(one)), np.array(one)) for i, one in enumerate(labels)}
 
 

@@ -165,7 +165,7 @@ def test_a_choice_that_everybody_makes_costs_nothing() -> None:
     assert found is not None
     assert set(found) == set(DIMENSIONS)
     one = found["valence"]
-    assert (one.uncorrected, one.interval.estimate) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (one.uncorrected, one.interval.estimate) == pytest.approx((1.0, 1.0))
     assert one.interval.low == pytest.approx(1.0)
     assert one.interval.conservative
     assert (one.interval.num_people, one.interval.num_folds) == (12, 4)

@@ -38,7 +38,7 @@ def rounds(policy: str) -> tuple[FederatedFolds, Trained]:
         return found
 
     folds = federation(
-        series=PEOPLE,  # type: ignore[arg-type]  # frames
+        series=PEOPLE,
         splits=SPLITS,
         chosen=image_recipe(epochs=ROUNDS),
         start=learning(watched, in_process),

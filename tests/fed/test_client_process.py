@@ -15,5 +15,10 @@ def test_a_house_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(house, "keep_freed_memory", lambda: asked.append("kept"))
     plan = LocalPlan(recipe=RECIPE, federation=Federation(), splits=tuple(SPLITS), seed=0)
-    assert ClientProcess([], plan, 1, lambda: asked.append("device") or "cpu").pid() == os.getpid()
+
+    def device() -> str:
+        asked.append("device")
+        return "cpu"
+
+    assert ClientProcess([], plan, 1, device).pid() == os.getpid()
     assert asked == ["kept", "device"]

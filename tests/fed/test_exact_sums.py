@@ -25,7 +25,8 @@ def summed(rows: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> Exact
 
 def true_mean(rows: Sequence[NDArray[np.float32]], weights: Sequence[int]) -> NDArray[np.float32]:
     columns = np.stack(rows).T.tolist()
-    exact = [sum(Fraction(x) * w for x, w in zip(column, weights, strict=True)) / sum(weights) for column in columns]
+    products = [[Fraction(x) * w for x, w in zip(column, weights, strict=True)] for column in columns]
+    exact = [sum(column, Fraction(0)) / sum(weights) for column in products]
     return np.array([nearest_float32(value) for value in exact], dtype=np.float32)
 
 

@@ -40,7 +40,7 @@ pytestmark = [
 
 # Many times what a loaded machine takes: a test that hangs shall fail, not wait.
 SECONDS = 120.0
-TWO = {"client_actors": 2, "cpus_per_client": 0.5}
+TWO: dict[str, Any] = {"client_actors": 2, "cpus_per_client": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_actors_give_the_bits_of_one_process(clients: list[Client]) -> None:
     for shape in (TWO, {"client_actors": 5, "cpus_per_client": 0.2}):
         pools: list[Pool] = []
         for aggregator in ("mean", "personalised"):
-            settings = {"aggregator": aggregator, "optimiser": "kept", "chosen": recipe(epochs=3)}
+            settings: dict[str, Any] = {"aggregator": aggregator, "optimiser": "kept", "chosen": recipe(epochs=3)}
             distributed = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
             assert len(list(distributed.epochs())) == 3
             assert len(pools[-1]._slots) == shape["client_actors"]
@@ -113,7 +113,7 @@ def test_memory_does_not_grow_and_nothing_private_travels(tmp_path: Path, monkey
         received.append(value)
         return value
 
-    monkeypatch.setattr(actors.ray, "get", spy)
+    monkeypatch.setattr(ray, "get", spy)
     folds, pool = with_pool(
         write(marked, tmp_path / "data"), TWO, series=marked, chosen=recipe(epochs=8, hidden_size=96)
     )
@@ -221,7 +221,7 @@ def test_a_client_that_raises_far_away_keeps_its_traceback(clients: list[Client]
 
 @pytest.mark.parametrize(("gpus", "expected"), [(0.05, 20), (0.2, 5)])
 def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = {"cpus_per_client": 0.01, "gpus_per_client": gpus}
+    shape: dict[str, Any] = {"cpus_per_client": 0.01, "gpus_per_client": gpus}
     assert check_cluster(20, **shape) == expected
     assert bundles_for(20, **shape)[1:] == [{"CPU": 0.01, "GPU": gpus}] * expected
     # Twenty processes that need not import torch: only their places matter here.

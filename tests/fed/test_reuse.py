@@ -9,6 +9,7 @@ from fed.client import Client, LocalPlan
 from fed.executor import Executor
 from fed.executors.in_process import in_process
 from fed.executors.reuse import ReusedClients
+from models.frames import FrameSeries
 from models.windows import Series
 from tests.fed.toys import RECIPE, SERIES, assert_same, in_memory, trained
 
@@ -24,9 +25,9 @@ def read() -> list[str]:
 @pytest.fixture
 def clients(read: list[str]) -> list[Client]:
     def told(client: Client) -> Client:
-        def load() -> Sequence[Series]:
+        def load() -> Sequence[Series | FrameSeries]:
             read.append(client.name)
-            return list(client.load())  # type: ignore[arg-type]  # these have no pictures
+            return client.load()
 
         return replace(client, load=load)
 

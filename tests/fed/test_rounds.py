@@ -163,7 +163,7 @@ def test_pooling_one_person_changes_nothing_and_several_weigh() -> None:
 @pytest.mark.parametrize("aggregator", ["mean", "personalised"])
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_saved_and_loaded_equals_uninterrupted(tmp_path: Path, aggregator: str, keep: str) -> None:
-    settings = {"chosen": recipe(epochs=4, keep=keep), "aggregator": aggregator, "optimiser": "kept"}
+    settings: dict[str, Any] = {"chosen": recipe(epochs=4, keep=keep), "aggregator": aggregator, "optimiser": "kept"}
     whole = trained(**settings)
     for stop in (1, 3):
         first = federation(checkpoint=tmp_path / str(stop), **settings)
@@ -230,7 +230,7 @@ def test_a_client_that_raises_is_named_with_its_traceback(caplog: pytest.LogCapt
 
 @pytest.mark.parametrize(("policy", "quorum"), [("strict", 0.1), ("quorum", 0.8), ("resilient", 0.8)])
 def test_below_the_quorum_everything_stays_as_it_was(tmp_path: Path, policy: str, quorum: float) -> None:
-    settings = {"on_client_failure": policy, "quorum": quorum, "checkpoint": tmp_path}
+    settings: dict[str, Any] = {"on_client_failure": policy, "quorum": quorum, "checkpoint": tmp_path}
     folds = failing("raise", **settings)
     if policy == "resilient":
         assert len(list(folds.epochs())) == 2

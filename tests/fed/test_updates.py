@@ -48,8 +48,8 @@ def test_copying_into_a_network_reads_views_and_leaves_them_alone() -> None:
         for parameter in target.parameters():
             parameter.add_(1.0)
     np.testing.assert_array_equal(weights, before)
-    assert int(target[1].num_batches_tracked) == 1
-    assert torch.equal(target[1].running_mean, source[1].running_mean)
+    assert int(target.get_buffer("1.num_batches_tracked")) == 1
+    assert torch.equal(target.get_buffer("1.running_mean"), source.get_buffer("1.running_mean"))
 
 
 def test_layouts_tell_networks_apart() -> None:

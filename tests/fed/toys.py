@@ -18,6 +18,7 @@ from fed.executors.in_process import in_process
 from fed.options import Federation
 from fed.rounds import FederatedFolds
 from fed.updates import Layout, Update
+from models.frames import FrameSeries
 from models.recipe import Recipe
 from models.splits import FoldSplit
 from models.training import Epoch
@@ -62,14 +63,14 @@ def read(name: str, paths: Sequence[str]) -> list[Series]:
     return found
 
 
-def in_memory(series: Sequence[Series]) -> list[Client]:
+def in_memory(series: Sequence[Series | FrameSeries]) -> list[Client]:
     owners = dict.fromkeys(one.participant for one in series)
     return [Client(name=name, load=partial(list, [s for s in series if s.participant == name])) for name in owners]
 
 
 def federation(
     *,
-    series: Sequence[Series] = SERIES,
+    series: Sequence[Series | FrameSeries] = SERIES,
     splits: Sequence[FoldSplit] = SPLITS,
     chosen: Recipe = RECIPE,
     seed: int = 0,

@@ -70,7 +70,7 @@ def make_summary(people: Mapping[str, tuple[float, float]], best: TrialResult | 
     """A summary with so many people's own CCC, and the scores of the best configuration."""
     return Summary(
         status="finished",
-        best=best and Best(network=best.network, hparams=best.hparams, uid=best.uid, loss=best.selection_loss),
+        best=Best(network=best.network, hparams=best.hparams, uid=best.uid, loss=best.selection_loss) if best else None,
         scores=best.scores if best else {},
         training_seconds=best.training_seconds if best else None,
         model_size_mib=best.model_size_mib if best else None,

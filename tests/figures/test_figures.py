@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,7 +211,8 @@ def test_the_full_grid_is_drawn_without_a_dot_for_each(capsys: pytest.CaptureFix
 
 
 def test_levels_of_privacy_have_shapes_of_their_own() -> None:
-    methods = {"images": ({}, None), "au": (None, None), "fl": ({}, {}), "fl-au": (None, {})}
+    some: dict[str, Any] = {}
+    methods = {"images": (some, None), "au": (None, None), "fl": (some, some), "fl-au": (None, some)}
     searches = [
         make_search(make_trials(), method=method, title=method, images=images, federation=federation)
         for method, (images, federation) in methods.items()

@@ -6,6 +6,7 @@ Bounded here; `make fuzz` goes on for `FUZZ_MINUTES`, with other inputs each tim
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -98,7 +99,7 @@ def test_a_hang_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_deadline_ends_with_what_it_was_for() -> None:
     with deadline(60.0):
         pass
-    assert child.signal.getitimer(child.signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")

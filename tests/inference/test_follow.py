@@ -120,6 +120,8 @@ def test_two_directions_wait_for_what_comes_after(small_corpus: Path, make_model
         expected = np.zeros(2)
         for fold in range(2):
             split = model.split(fold)
+            assert split.mean_F is not None
+            assert split.sd_F is not None
             scaled = (features[start:end] - split.mean_F) / split.sd_F
             with torch.inference_mode():
                 expected += model.network(fold)(torch.from_numpy(scaled)[None])[0, frame - start].numpy() / 2

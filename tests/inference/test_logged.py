@@ -17,9 +17,11 @@ from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.tracking.client import connect
 from orchestrator.tracking.tracker import tracking_identity, write_missing
 from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
+from tests.records import make_result
 from tests.search.searching import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
+BEST = make_result("aaa111", [0.5], [0.5])  # not looked at: the model is one of features
 ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"), "protocol_changes": {"epochs": 1}}
 
 
@@ -145,7 +147,7 @@ def test_once_a_search(run_folder: "tuple[Path, str]") -> None:
     assert write_missing(*run_folder).complete
     assert len(parent(run_folder).outputs.model_outputs) == before == 1
     stamp = (run_folder[0] / "model.pt2").stat().st_mtime_ns
-    assert export_best.export_best(run_folder[0], {}) is None
+    assert export_best.export_best(run_folder[0], BEST) is None
     assert (run_folder[0] / "model.pt2").stat().st_mtime_ns == stamp
 
 
@@ -187,7 +189,7 @@ def test_a_failed_export_is_a_line_and_a_tag(
     assert not run.outputs.model_outputs
     # A later attempt that succeeds is logged by `track`.
     monkeypatch.undo()
-    assert export_best.export_best(tmp_path / "run", {}) is None
+    assert export_best.export_best(tmp_path / "run", BEST) is None
     assert write_missing(tmp_path / "run", uri).complete
     assert len(parent((tmp_path / "run", uri)).outputs.model_outputs) == 1
 
@@ -225,7 +227,7 @@ def test_a_full_disk_costs_the_export_and_not_the_run(run_folder: "tuple[Path, s
     output = full_disk.folder / "run"
     shutil.copytree(run_folder[0] / "model", output / "model")
     full_disk.fill()
-    line = export_best.export_best(output, {})
+    line = export_best.export_best(output, BEST)
     assert line is not None
     assert "the model could not be exported for MLflow" in line
     assert [path.name for path in output.iterdir()] == ["model"]

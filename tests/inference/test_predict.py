@@ -12,7 +12,7 @@ import torch
 
 from models.epochs import predict as predict_windows
 from models.splits import scaled
-from models.windows import cut, merge
+from models.windows import Series, cut, merge
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.image_options import ImageOptions
@@ -149,6 +149,7 @@ def test_overlapping_windows_are_averaged(small_corpus: Path, make_model: Make, 
     series = make_series(given.recordings, model.protocol, None)[:1]
     total, weights = np.zeros((len(half.time), 2)), np.zeros((len(half.time), 1))
     for start in range(0, len(half.time) - LENGTH + 1, LENGTH // 2):
+        assert isinstance(series[0], Series)
         one = np.asarray(series[0].features_TF)[None, start : start + LENGTH]
         with torch.inference_mode():
             prediction = model.network(fold)(torch.from_numpy(one))[0].numpy()
@@ -203,6 +204,7 @@ def test_the_training_people_s_scaling_is_the_fold_s_own(scaling: str, small_cor
     trace = predicted(folder, small_corpus).traces[0]
     model = open_model(str(folder))
     series = make_series(open_corpus(small_corpus).recordings[:1], model.protocol, None)
+    assert isinstance(series[0], Series)
     assert (
         model.num_features
         == series[0].features_TF.shape[1]

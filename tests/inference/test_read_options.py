@@ -5,10 +5,12 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from models.windows import Series
 from orchestrator.commands.preview import announce
 from orchestrator.corpora.read_options import BEFORE, RULES, ReadOptions
 from orchestrator.errors import InputError
@@ -31,14 +33,14 @@ OPTIONS = ReadOptions(participant_pattern=r"(?P<participant>P\d)(?P<session>[ab]
 SMALL = ("hidden_size=4", "sequence_length=10", "num_layers=1")
 
 
-def prepared(own: Path, output: Path, store: str, *, method: str = "au", **data: object) -> Launch:
-    options = DataOptions(path=own, corpus=None, **data)  # type: ignore[arg-type]
+def prepared(own: Path, output: Path, store: str, *, method: str = "au", **data: Any) -> Launch:
+    options = DataOptions(path=own, corpus=None, **data)
     request = make_request(own, output, store, method=method, overrides=SMALL)
     protocol = {**request.protocol_changes, "num_folds": 2}
     return prepare(replace(request, data=options, protocol_changes=protocol), claim=True)
 
 
-def edited(folder: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+def edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     raw = json.loads((folder / "plan.json").read_text())
     change(raw)
     (folder / "plan.json").write_text(json.dumps(raw))
@@ -63,7 +65,7 @@ def test_the_units_chosen_are_in_the_plan_and_said_first(
     assert "features  2 of 3 taken, action units: AU01, AU12; left out, --features takes them: Yaw" in lines[:4], lines
     if method == "fl-au":
         series = [one for client in launch.dataset.clients for one in client.load()]
-        assert {one.features_TF.shape[1] for one in series} == {2}  # type: ignore[union-attr]
+        assert {isinstance(one, Series) and one.features_TF.shape[1] for one in series} == {2}
 
 
 def test_a_plan_without_a_list_means_all_features_and_old_rules(own: Path, store: str, tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_a_plan_without_a_list_means_all_features_and_old_rules(own: Path, store
     launch = prepared(own, tmp_path / "run", store, features=("*",), options=BEFORE)
     assert launch.dataset.feature_names == ("Unnamed: 0", "AU01", "AU12", "Yaw")
 
-    def as_before(raw: dict) -> None:  # type: ignore[type-arg]
+    def as_before(raw: dict[str, Any]) -> None:
         del raw["corpus"]["options"], raw["corpus"]["feature_names"]
 
     edited(tmp_path / "run", as_before)

@@ -101,20 +101,22 @@ def hparams(**changes: Any) -> dict[str, Any]:
 
 FRAMES = {"image_size": 48, "frame_stride": 3, "face_crop": "none", "backbone": "trained", "weights": "none"}
 TRUNK = {"label": "none", "normalisation": "half"}
+NO_NUMBERS: tuple[object, ...] = ("8", None, True, [6], {}, float("nan"), -1)
+NO_DIGESTS: tuple[object, ...] = (12, True, [], "0" * 63, "0" * 64)
 LIES: dict[str, dict[str, Any]] = {
     **{f"hidden_size {value}": {"hparams": hparams(hidden_size=value)} for value in (10**6, 20_000, 10**9, 10**400)},
     **{f"num_layers {value}": {"hparams": hparams(num_layers=value)} for value in (100_000, 999, 0, -3)},
     **{
         f"{key} {value!r}": {"hparams": hparams(**{key: value})}
         for key in ("hidden_size", "num_layers", "sequence_length", "learning_rate")
-        for value in ("8", None, True, [6], {}, float("nan"), -1)
+        for value in NO_NUMBERS
     },
     "sequence_length huge": {"hparams": hparams(sequence_length=10**12)},
     "hidden_size 6.0": {"hparams": hparams(hidden_size=6.0)},
     "hparams a list": {"hparams": [1, 2]},
     "hparams text": {"hparams": "none"},
     "hparams more": {"hparams": hparams(dropout=1)},
-    **{f"weights_sha256 {value!r}": {"weights_sha256": value} for value in (12, True, [], "0" * 63, "0" * 64)},
+    **{f"weights_sha256 {value!r}": {"weights_sha256": value} for value in NO_DIGESTS},
     "a million features": {"features": ["f"] * 10**6},
     "features text": {"features": "AU01"},
     "folds a number": {"folds": 10**6},

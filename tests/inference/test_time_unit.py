@@ -82,7 +82,7 @@ def test_a_clock_in_doubt_is_read_as_the_model_s_training_files_were(model: Path
 def followed(path: Path, names: list[str], reading: Reading, *, pieces: int) -> np.ndarray:
     text = path.read_bytes()
     path.write_bytes(b"")
-    times = []
+    times: list[float] = []
     with GrowingTable(path, names, reading) as table, path.open("ab", buffering=0) as file:
         for start in range(0, len(text), pieces):
             file.write(text[start : start + pieces])

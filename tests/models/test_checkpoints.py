@@ -187,11 +187,14 @@ def spoilt(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({"sha256": hashlib.sha256(text).hexdigest(), **body}))
 
 
+NO_CONTENT: tuple[object, ...] = ({}, [], 3, {"training": {}}, {"training": {}, "curve": 4})
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         *({key: None} for key in ("format", "tensors", "tensors_sha256", "content")),
-        *({"content": content} for content in ({}, [], 3, {"training": {}}, {"training": {}, "curve": 4})),
+        *({"content": content} for content in NO_CONTENT),
         *({"tensors": name} for name in ("inner", "../../x", "../outside.safetensors", "/etc/passwd", 7, "")),
         {"format": [1]},
         {"tensors_sha256": 12},

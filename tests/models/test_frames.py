@@ -36,7 +36,8 @@ class Spy(np.ndarray[Any, Any]):
 
     def __getitem__(self, rows: Any) -> np.ndarray[Any, Any]:
         self.asked.append(len(np.atleast_1d(np.arange(len(self))[rows])))
-        return np.asarray(self)[rows]
+        found: np.ndarray[Any, Any] = np.asarray(self)[rows]
+        return found
 
 
 def test_a_series_travels_as_the_path_of_its_map(tmp_path: Path) -> None:
@@ -145,7 +146,8 @@ def test_a_read_only_memory_map_trains_silently_and_stays_as_it_was(
     assert [e.train_loss for e in found.epochs()] == [e.train_loss for e in expected.epochs()]
     assert [hashlib.sha256(file.read_bytes()).digest() for file in sorted(tmp_path.iterdir())] == before
     for one in SERIES:
-        one.index_T.setflags(write=True), one.gold_T2.setflags(write=True)
+        one.index_T.setflags(write=True)
+        one.gold_T2.setflags(write=True)
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
@@ -180,7 +182,7 @@ def test_frames_that_do_not_fit_are_refused_by_participant() -> None:
         ({"gold_T2": good.gold_T2[:-1]}, r"gold \(29, 2\), expected \(30, 2\)"),
     ):
         with pytest.raises(ValueError, match=rf"participant P0 session ''.*{message}"):
-            replace(good, **changes)  # type: ignore[arg-type]
+            replace(good, **changes)
 
 
 def test_series_that_do_not_go_together_are_refused() -> None:

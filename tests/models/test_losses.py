@@ -47,7 +47,7 @@ def test_a_batch_without_labels_is_zero_with_zero_gradients(loss: str, target: s
     prediction, gold, mask = batch()
     prediction.requires_grad_()
     value = LOSSES[loss](*TARGETS[target](prediction, gold * math.nan, torch.zeros_like(mask)))
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     assert float(value.detach()) == 0.0
     assert prediction.grad is not None
     assert not prediction.grad.any()
@@ -61,7 +61,7 @@ def test_what_is_under_the_mask_changes_neither_loss_nor_gradient(loss: str, tar
     for filler in (0.0, 17.0, math.nan):
         free = prediction.clone().requires_grad_()
         value = LOSSES[loss](*TARGETS[target](free, gold.masked_fill(~mask, filler), mask))
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         assert free.grad is not None
         assert float(free.grad.abs().sum()) > 0
         assert not free.grad[~mask].any()

@@ -1,5 +1,6 @@
 """Weights are checked before they are used, and a frozen trunk's features are those of the trunk itself."""
 
+import hashlib
 import io
 import pickle
 import time
@@ -165,7 +166,7 @@ def test_a_slow_or_broken_download_ends_and_leaves_nothing(hub: Path, monkeypatc
 def test_imagenet_is_fetched_once_and_checked(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     torch.save(with_last_layer(STATE), buffer)
-    sha256 = trunk_weights.hashlib.sha256(buffer.getvalue()).hexdigest()
+    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
     monkeypatch.setattr(trunk_weights, "IMAGENET_SHA256", sha256[:8])
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(buffer.getvalue()))
     fetched = load_trunk_weights("imagenet")
@@ -280,15 +281,15 @@ def test_the_layout_in_memory_changes_no_more_than_rounding(size: int) -> None:
     for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
         distance = (mine.grad - theirs.grad).norm() / theirs.grad.norm()
         assert distance < 1e-4, name
-    for mine, theirs in zip(ours.buffers(), plain.buffers(), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    for buffer, other in zip(ours.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(buffer, other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "first_plain"), [(48, 3), (112, 4), (320, 5)])
 def test_small_maps_are_laid_out_plainly(size: int, first_plain: int) -> None:
     trunk, layouts = new_trunk("resnet18", weights=STATE).eval(), []
-    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
-        stage.register_forward_pre_hook(
+    for number in range(1, 5):
+        trunk.get_submodule(f"layer{number}").register_forward_pre_hook(
             lambda _module, given: layouts.append(given[0].is_contiguous(memory_format=torch.channels_last))
         )
     with torch.inference_mode():

@@ -1,6 +1,7 @@
 """Small series for the tests of models: unequal lengths, gaps in labels and in features, a learnable relation."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -27,8 +28,8 @@ RECIPE = Recipe(
 )
 
 
-def recipe(**changes: object) -> Recipe:
-    return replace(RECIPE, **changes)  # type: ignore[arg-type]
+def recipe(**changes: Any) -> Recipe:
+    return replace(RECIPE, **changes)
 
 
 def toy_series(num_series: int = 6, *, shortest: int = 70, seed: int = 1) -> list[Series]:
@@ -72,8 +73,8 @@ IMAGE_RECIPE = recipe(
 )
 
 
-def image_recipe(**changes: object) -> Recipe:
-    return replace(IMAGE_RECIPE, **changes)  # type: ignore[arg-type]
+def image_recipe(**changes: Any) -> Recipe:
+    return replace(IMAGE_RECIPE, **changes)
 
 
 def toy_frames(num_series: int = 6, *, shortest: int = 30, seed: int = 1) -> list[FrameSeries]:

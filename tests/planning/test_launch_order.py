@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import tune as ray_tune
 
 from orchestrator.planning.plan import Plan, SearchOptions
 from orchestrator.run_records import TrialResult
@@ -39,8 +40,8 @@ def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handed:
             def fit(self) -> None:
                 """Train nothing."""
 
-        monkeypatch.setattr(tune.tune, "Tuner", Taken)
-        monkeypatch.setattr(tune.tune, "with_parameters", lambda trainable, **_: trainable)
+        monkeypatch.setattr(ray_tune, "Tuner", Taken)
+        monkeypatch.setattr(ray_tune, "with_parameters", lambda trainable, **_: trainable)
         observer = Observer(plan, tmp_path, [], lambda: None)
         places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
         tune.search(plan, None, **places, earlier=done or [], observer=observer)  # type: ignore[arg-type]

@@ -1,12 +1,13 @@
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from fed.options import Federation
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.planning import grid
-from orchestrator.planning import plan as planning
 from orchestrator.planning.grid import decisive, grid_points, make_trials, parse_grid_overrides
 from orchestrator.protocols import DESCRIBED, PUBLISHED
 from tests.records import CORPUS, SMALL_GRID, make_plan
@@ -56,17 +57,17 @@ def test_every_method_is_found_by_its_file_and_an_unknown_one_lists_them() -> No
 def test_uid_depends_on_everything_that_decides_the_result() -> None:
     points = grid_points(("rnn",), SMALL_GRID)
 
-    def first(**changes: object) -> str:
-        fields = {"protocol": DESCRIBED, "seed": 0, "images": None, "federation": None, **changes}
+    def first(**changes: Any) -> str:
+        fields: dict[str, Any] = {"protocol": DESCRIBED, "seed": 0, "images": None, "federation": None, **changes}
         method, corpus = fields.pop("method", "au"), fields.pop("corpus", CORPUS)
         return make_trials(
             points, method=method, corpus=corpus, decisive=grid.decisive(**fields), refuse=lambda _: None
-        )[0][0].uid  # type: ignore[arg-type]
+        )[0][0].uid
 
     other_data = dataclasses.replace(CORPUS, sha256="cd" * 32)
     moved = dataclasses.replace(CORPUS, path="/elsewhere")
     uids = [first(), first(protocol=PUBLISHED), first(corpus=other_data), first(seed=1), first(method="fl")]
-    images = planning.ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="trained", weights="none")
+    images = ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="trained", weights="none")
     uids += [first(images=images), first(images=dataclasses.replace(images, image_size=64))]
     uids += [first(federation=Federation()), first(federation=Federation(aggregator="median"))]
     assert len(set(uids)) == 9

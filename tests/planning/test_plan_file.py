@@ -20,7 +20,7 @@ from orchestrator.protocols import DESCRIBED, Protocol
 from orchestrator.run_folder import PLAN_FILE
 from tests.old_runs import unpacked
 from tests.records import CORPUS, SMALL_GRID, make_plan
-from tune_spaces.method import HParams
+from tune_spaces.method import LATER_KEY, HParams
 
 IMAGES = ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="frozen", weights="none")
 FEDERATION = Federation(aggregator="median", quorum=0.5)
@@ -153,13 +153,13 @@ def test_both_copies_edited_are_found_by_the_uids(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FIRST_FIELDS)
 def test_fields_newer_than_the_first_uids_are_declared_later(kind: type[Any]) -> None:
     fields = dataclasses.fields(kind)
-    assert [one.name for one in fields if not one.metadata.get(grid.LATER_KEY)] == FIRST_FIELDS[kind].split()
-    assert all(one.default is not dataclasses.MISSING for one in fields if one.metadata.get(grid.LATER_KEY))
+    assert [one.name for one in fields if not one.metadata.get(LATER_KEY)] == FIRST_FIELDS[kind].split()
+    assert all(one.default is not dataclasses.MISSING for one in fields if one.metadata.get(LATER_KEY))
 
 
 def test_a_later_field_changes_a_uid_only_away_from_its_default() -> None:
     later = dataclasses.make_dataclass(
-        "Later", [("old", int), ("new", int, dataclasses.field(default=3, metadata={grid.LATER_KEY: True}))]
+        "Later", [("old", int), ("new", int, dataclasses.field(default=3, metadata={LATER_KEY: True}))]
     )
     assert grid._hashed(later, {"old": 1, "new": 3}) == grid._hashed(later, {"old": 1}) == {"old": 1}
     assert grid._hashed(later, {"old": 1, "new": 4}) == {"old": 1, "new": 4}

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,10 +41,8 @@ def synthetic_store(small_corpus: Path, ray_cluster: StartRay, tmp_path_factory:
         ("both", "fl-au", ("rnn",), "described", ONE_POINT),
     ):
         outputs[name] = folder / name
-        code = search(
-            *(small_corpus, outputs[name], uri),
-            **{"method": method, "networks": networks, "protocol": protocol, "overrides": points},
-        )
+        changes = {"method": method, "networks": networks, "protocol": protocol, "overrides": points}
+        code = search(small_corpus, outputs[name], uri, **changes)
         assert code == 0
     return Store(uri=uri, outputs=outputs)
 
@@ -63,7 +62,8 @@ def odd_store(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -
     write_trial(outputs["odd"], "abc123", "failure.json", failure | {"traceback": FORMULA})
     make_plan(outputs["failed"], started="2030-01-01T00:00:00+00:00", title=FORMULA, name="failed")
     make_failure(outputs["failed"], "aaa111")
-    ended = {"status": "failed", "best": None, "folds": [], "trials": {"planned": 3, "finished": 0, "failed": 1}}
+    trials = {"planned": 3, "finished": 0, "failed": 1}
+    ended: dict[str, Any] = {"status": "failed", "best": None, "folds": [], "trials": trials}
     (outputs["failed"] / "summary.json").write_text(json.dumps(ended))
     make_plan(outputs["broken-off"], started="2031-01-01T00:00:00+00:00", name="broken-off")
     for output in outputs.values():

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,10 +90,10 @@ def test_pairs_are_of_one_protocol_and_of_the_people_both_have(searches: list[Se
     assert first.summary.participants is not None
     assert second.summary.participants is not None
     others = second.summary.participants[1:]
-    other = {one.participant: one.scores["ccc_valence"] for one in others}
+    other: dict[str, Any] = {one.participant: one.scores["ccc_valence"] for one in others}
     fewer = dataclasses.replace(second, summary=dataclasses.replace(second.summary, participants=others))
     row = method_comparison.comparisons([first, fewer]).rows[0]
-    own = {one.participant: one.scores["ccc_valence"] for one in first.summary.participants}
+    own: dict[str, Any] = {one.participant: one.scores["ccc_valence"] for one in first.summary.participants}
     assert row.cells[3].value == len(other) == 5
     assert row.cells[4].value == pytest.approx(np.mean([own[person] - other[person] for person in other]))
 

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,9 +77,12 @@ def test_killed_clients_and_a_killed_trial_change_nothing(
     chance.shuffle(strikes)
     at = sorted(chance.sample(range(1, LAST_STRIKE), len(strikes)))
 
+    def reached(number: int) -> Callable[[], bool]:
+        return lambda: len(rounds(output)) >= number
+
     def harm(run: Disturbance) -> None:
         for number, (kind, how_many) in zip(at, strikes, strict=True):
-            run.wait_until(lambda number=number: len(rounds(output)) >= number)
+            run.wait_until(reached(number))
             run.kill(kind, number=how_many)
 
     with disturbed(harm):
@@ -92,7 +97,7 @@ def test_the_driver_killed_in_a_round_is_resumed_to_the_same_bytes(
 ) -> None:
     output = tmp_path / "run"
     command = [sys.executable, "-m", "orchestrator", *map(str, TUNE), "--data", str(people), "--output", str(output)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=ROOT, env={**environment, MARK: str(tmp_path)}, **quiet)
     number = random.Random(SEED).randrange(1, LAST_STRIKE)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import tune as ray_tune
 
 from orchestrator.files import read_json, write_json
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
@@ -35,7 +36,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
             return attempt(len(before))
 
         monkeypatch.setattr(tune, "_run", taken)
-        monkeypatch.setattr(tune.tune, "with_parameters", lambda trainable, **_: trainable)
+        monkeypatch.setattr(ray_tune, "with_parameters", lambda trainable, **_: trainable)
         observer = Observer(PLAN, tmp_path, [], lambda: None)
         places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
         assert not tune.search(PLAN, None, **places, earlier=[], observer=observer)  # type: ignore[arg-type]
@@ -60,7 +61,7 @@ def test_a_trial_that_is_lost_each_time_has_failed(search: Callable[..., list[in
             finish(tmp_path, uid)
         return UIDS[:1]
 
-    assert len(search(attempt)) == 1 + tune.WORKER_DEATHS
+    assert len(search(attempt)) == 1 + WORKER_DEATHS
     assert read_json(tmp_path / UIDS[0] / FAILURE_FILE)["message"] == WORKER_DIED
 
 
@@ -71,7 +72,7 @@ def test_a_search_that_was_broken_off_is_not_begun_again(search: Callable[..., l
 def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None:
     observer = Observer(PLAN, tmp_path, [], lambda: None)
     watch = Watch(observer)
-    for uid, deaths in zip(UIDS, (1, 1 + tune.WORKER_DEATHS), strict=False):
+    for uid, deaths in zip(UIDS, (1, 1 + WORKER_DEATHS), strict=False):
         trial = SimpleNamespace(config={"uid": uid}, num_failures=deaths, get_error=lambda: None)
         watch.on_trial_error(trial=trial)
     assert watch.lost == UIDS[:1]
@@ -82,7 +83,11 @@ def test_no_handler_of_tunes_events_raises_and_each_fault_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that fails in each of them, and a trial's folder that cannot be read."""
-    observer = Observer(PLAN, tmp_path, [], lambda: 1 / 0)
+
+    def broken() -> None:
+        raise OSError("the store is gone")
+
+    observer = Observer(PLAN, tmp_path, [], broken)
     told: list[str] = []
     monkeypatch.setattr(observer, "_say", told.append)
     watch = Watch(observer)

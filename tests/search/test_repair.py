@@ -137,4 +137,6 @@ def test_a_plan_that_disappeared_meanwhile_is_written_again(run: Path, capsys: p
     (run / "plan.json").unlink()
     assert executed(ready) == 0
     assert "had disappeared while the run went on" in capsys.readouterr().out
-    launch.resume(run).claim.give_back()  # type: ignore[union-attr]
+    claim = launch.resume(run).claim
+    assert claim is not None
+    claim.give_back()

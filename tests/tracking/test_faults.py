@@ -16,6 +16,7 @@ import pytest
 from orchestrator.errors import InputError
 from orchestrator.files import locked
 from orchestrator.report.collect import collect
+from orchestrator.run_folder import TRACKING_LOCK
 from orchestrator.tracking import limits as tracking_limits
 from orchestrator.tracking import location, ui
 from orchestrator.tracking import schema as tracking_schema
@@ -64,7 +65,7 @@ def test_a_server_that_drips_holds_nobody_beyond_the_limit(output: Path, tmp_pat
         ):
             with pytest.raises(InputError, match="no call to it finished within 3 s"):
                 ask()
-        with locked(output / tracking.TRACKING_LOCK, wait_seconds=0.0):
+        with locked(output / TRACKING_LOCK, wait_seconds=0.0):
             pass  # nobody holds it
 
 
@@ -187,8 +188,10 @@ def test_a_restored_search_is_one_search_again(output: Path, uri: str, forgotten
         (output / "tracking.json").unlink()
     third = tracking.write_missing(output, uri)
     assert third.complete, third
+    assert first.run_id is not None
+    assert second.run_id is not None
     assert "4 runs that were there twice deleted (MLflow can restore them)" in str(third)
-    assert third.run_id == (min(first.run_id, second.run_id) if forgotten else second.run_id)  # type: ignore[type-var]
+    assert third.run_id == (min(first.run_id, second.run_id) if forgotten else second.run_id)
     assert sorted(split(runs_in(uri))[1]) == list(UIDS)
     assert len(runs_in(uri, view=2)) == 4
     assert tracking.write_missing(output, uri).removed == 0

@@ -21,6 +21,7 @@ import pytest
 from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import locked
+from orchestrator.run_folder import TRACKING_LOCK
 from orchestrator.run_records import CURVES
 from orchestrator.tracking import client as store_client
 from orchestrator.tracking import location, records, ui
@@ -245,8 +246,8 @@ def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) 
             [(1, [], []), (2, ["P1 (fold 0): gone", "P2 (fold 0): gone"], ["P3 (fold 1): far"]), (2, [], ["P3"])]
         )
     ]
-    sums = {"rounds": 3, "clients": 7, "failures": 4, "bytes_up": 3 * 10**9 + 3, "bytes_down": 6 * 10**9 + 3}
-    sums |= {"paper_seconds": 1 / 7}
+    sums: dict[str, float] = {"rounds": 3, "clients": 7, "failures": 4, "paper_seconds": 1 / 7}
+    sums |= {"bytes_up": 3 * 10**9 + 3, "bytes_down": 6 * 10**9 + 3}
     federation = {**sums, "wall_seconds": 0.78, "first_failure": "client P1", "by_round": rounds}
     write_trial(output, UIDS[0], "result.json", read_result(output, UIDS[0]) | {"federation": federation})
     summary = json.loads((output / "summary.json").read_text()) | {"federation": {**sums, "wall_seconds": 0.78}}
@@ -259,7 +260,7 @@ def test_a_federations_rounds_and_sums_are_in_the_store(output: Path, uri: str) 
     assert not {*sums, "round_seconds"} & set(other.data.metrics)
     assert "round_seconds" not in parent.data.metrics
     client = connect(uri)
-    expected = {
+    expected: dict[str, list[float]] = {
         "seconds": [1 / 3, 1 / 4, 1 / 5],
         "clients_trained": [7, 6, 5],
         "clients_failed": [0, 2, 0],
@@ -377,7 +378,7 @@ def test_a_run_whose_creation_was_not_acknowledged_is_found(
     from mlflow.tracking import MlflowClient
 
     good = MlflowClient.create_run
-    lost = []
+    lost: list[str] = []
 
     def make_and_lose(*args: Any, **kwargs: Any) -> Any:
         run = good(*args, **kwargs)
@@ -584,7 +585,7 @@ def test_a_writer_that_was_given_up_writes_nothing_more(
 
 
 def test_a_directory_that_is_being_written_has_one_writer(output: Path, uri: str) -> None:
-    with locked(output / tracking.TRACKING_LOCK, wait_seconds=1.0):
+    with locked(output / TRACKING_LOCK, wait_seconds=1.0):
         report = tracking.write_missing(output, uri)
     assert report.missing == UIDS
     assert report.problem is not None

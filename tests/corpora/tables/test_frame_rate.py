@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ FRAMES = {"frame": [*range(NUM_ROWS)]}
 OLD_PY_FEAT = {**FRAMES, "FaceScore": [0.99] * NUM_ROWS, "input": ["/home/ada/clips/001.mp4"] * NUM_ROWS}
 
 
-def read(path: Path, **options: float) -> tuple[Track | None, Findings]:
+def read(path: Path, **options: Any) -> tuple[Track | None, Findings]:
     findings = Findings()
     return read_track(path, "P1", findings, reading=Reading(**options)), findings
 
@@ -128,7 +129,10 @@ def test_a_rate_that_is_none_is_the_only_fault_of_all_its_files(table: Path) -> 
 )
 def test_a_clock_that_several_rates_fit_says_so(tmp_path: Path, step: int, num_rows: int, hz: int, doubt: str) -> None:
     frames = [step * row for row in range(num_rows)]  # as Py-Feat's skip_frames leaves them
-    told = {"frame": frames, "approx_time": ["00:00" if one < 24 else "00:01" for one in frames]}
+    told: dict[str, Sequence[object]] = {
+        "frame": frames,
+        "approx_time": ["00:00" if one < 24 else "00:01" for one in frames],
+    }
     header = ("frame", "approx_time", *tools.MEDIAPIPE)
     track, findings = read(write_tool(tmp_path / "P1.csv", header, told, num_rows=num_rows))
     assert track is not None

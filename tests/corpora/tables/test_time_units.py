@@ -181,7 +181,7 @@ def test_sound_clocks_raise_no_doubt() -> None:
 
 
 def test_what_was_stated_is_not_doubted() -> None:
-    times = np.arange(100) * 40.0
+    times = np.arange(100, dtype=np.float64) * 40.0
     assert doubt_alone(times, Unit(), "features") is not None
     assert doubt_alone(times, Unit(said_by="option"), "features") is None
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -318,7 +319,7 @@ def test_bad_sizes_are_refused_and_no_faces_need_none(tmp_path):
 
 def test_the_cache_tells_trees_with_faces_apart(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    small = {"participants": 1, "seconds": 1.0}
+    small: dict[str, Any] = {"participants": 1, "seconds": 1.0}
     paths = {cached_synthetic(**small, **more) for more in ({}, {"faces": True}, {"faces": True, "face_size": 32})}
     assert len(paths) == 3
     assert cached_synthetic(**small, face_size=32) == cached_synthetic(**small)

@@ -1,5 +1,6 @@
 """Which face is followed in a growing table, and what becomes of frames without it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from orchestrator.corpora.video.followed_face import MOST_NOTES, FollowedFace
 HZ = 25
 
 
-def rows_of(faces: list[tuple[int, ...]]) -> list[str]:
+def rows_of(faces: Sequence[tuple[int, ...]]) -> list[str]:
     """OpenFace's rows, with the faces that each frame shows; AU12 is the face's id and the frame."""
     return [
         f"{frame + 1},{face},{frame / HZ:.2f},0.98,1,{face}.{frame:03}\n"
@@ -26,7 +27,7 @@ def read(path: Path) -> list[Rows]:
         return [*iter(table.poll, None)]
 
 
-def table(path: Path, faces: list[tuple[int, ...]]) -> Path:
+def table(path: Path, faces: Sequence[tuple[int, ...]]) -> Path:
     path.write_text("frame,face_id,timestamp,confidence,success,AU12_r\n" + "".join(rows_of(faces)))
     return path
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import warnings
+import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import torch
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.corpora.video import frame_store as store
+from orchestrator.corpora.video.decoding import decode
 from orchestrator.corpora.video.frame_store import align, load_frames, open_frames, prepare_all
 from orchestrator.errors import InputError
 from tests.corpora.video.video_files import code, coded, grey, open_all, write_picture, write_times, write_video
@@ -232,8 +235,8 @@ def test_every_frame_of_a_store_is_checked_again_once_its_file_has_changed(tmp_p
             load_frames(path)
     (path / "images.u8").write_bytes(content)
     load_frames(path)
-    sums = []
-    monkeypatch.setattr(store.zlib, "crc32", sums.append)
+    sums: list[bytes] = []
+    monkeypatch.setattr(zlib, "crc32", sums.append)
     load_frames(path)  # gone through once, a file is not gone through again
     assert not sums
 
@@ -262,7 +265,6 @@ def test_threads_at_the_same_time_decode_once(video, cache, monkeypatch):
         calls.append(source)
         return decode(source)
 
-    decode = store.decode
     monkeypatch.setattr(store, "decode", counted)
     found = []
     callers = [
@@ -329,7 +331,7 @@ def test_frames_travel_as_their_path(video, cache):
 
 def test_bad_options_are_refused_all_at_once(video, cache):
     with pytest.raises(InputError) as caught:
-        open_frames(video, image_size=8, face_crop="dlib", cache=cache)
+        open_frames(video, image_size=8, face_crop="dlib", cache=cache)  # type: ignore[arg-type]
     assert [problem.where for problem in caught.value.problems] == ["--image-size", "--face-crop"]
     with pytest.raises(InputError, match=r"--image-size: found 100000; expected 16 to 1024 pixels"):
         open_frames(video, image_size=100_000, cache=cache)
@@ -365,8 +367,8 @@ def test_readers_name_the_videos_and_change_nothing_else(tmp_path, cache, layout
     assert (corpus.dropped, corpus.notes) == (before.dropped, before.notes)
     assert [one.video for one in before.recordings] == [None] * 3
     names = [one.name for one in corpus.recordings]
-    assert [one.video.path for one in corpus.recordings] == [videos / f"{name}.mp4" for name in names]
-    assert [one.video.timings for one in corpus.recordings] == [timings / f"{names[0]}.csv", None, None]
+    assert [one.video and one.video.path for one in corpus.recordings] == [videos / f"{name}.mp4" for name in names]
+    assert [one.video and one.video.timings for one in corpus.recordings] == [timings / f"{names[0]}.csv", None, None]
     every = open_all(corpus.recordings, image_size=SIZE, cache=cache)
     assert list(every) == names
     assert [len(frames.images) for frames in every.values()] == [10, 11, 12]
@@ -394,7 +396,7 @@ def test_progress_comes_one_by_one_and_all_faults_at_the_end(tmp_path, cache):
     (videos / "P16.mp4").write_text("no video")
     (videos / "P19.mp4").write_bytes((videos / "P19.mp4").read_bytes()[:700])
     recordings = open_corpus(tmp_path / "tree").recordings
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(InputError) as caught:
         # extend keeps what came before the error
         seen.extend(prepare_all(recordings, image_size=SIZE, cache=cache, workers=2))

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def write_picture(path: Path, image: Image) -> Path:
     return path
 
 
-def write_times(path: Path, times: Sequence[float], header: str = "time in seconds") -> Path:
+def write_times(path: Path, times: Iterable[float], header: str = "time in seconds") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([header, *(f"{time:g}" for time in times)]) + "\n")
     return path
