@@ -89,7 +89,11 @@ def evaluate(model: AffectNetwork, windows: Windows, index_W: Tensor, recipe: Re
     index_W = windows.labelled(index_W)
     prediction_WL2 = predict(model, windows, index_W)
     at_W = index_W.to(windows.gold_WL2.device)
-    gold_WL2, mask_WL2 = windows.gold_WL2[at_W], windows.mask_WL2[at_W]
+    return evaluation_of(prediction_WL2, windows.gold_WL2[at_W], windows.mask_WL2[at_W], recipe)
+
+
+def evaluation_of(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor, recipe: Recipe) -> Evaluation:
+    """Score predictions of labelled windows, all at once."""
     compared = target_of(recipe.target)(prediction_WL2, gold_WL2, mask_WL2)
     loss = float(loss_of(recipe.loss)(*compared))
     finite = bool(prediction_WL2[mask_WL2].isfinite().all())

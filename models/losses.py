@@ -1,6 +1,7 @@
 """Masked losses and their targets; only labelled frames count (paper, section IV.B: mean squared error).
 
-Shapes: W windows, L window length, 2 = valence and arousal; a mask is True if a frame is labelled.
+Shapes: W windows, L window length, M models, N windows or frames, 2 = valence and arousal; a mask is True if a frame
+is labelled.
 """
 
 from collections.abc import Callable
@@ -40,6 +41,26 @@ def ccc(prediction: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
     return _masked(loss_2, present_2).sum() / present_2.sum().clamp(min=1)
 
 
+def mse_by_model(prediction_MN2: Tensor, gold_MN2: Tensor, mask_MN2: Tensor) -> Tensor:
+    """As `mse` for each of M models at once, (M,)."""
+    return _masked(prediction_MN2 - gold_MN2, mask_MN2).square().sum((1, 2)) / mask_MN2.sum((1, 2)).clamp(min=1)
+
+
+def ccc_by_model(prediction_MN2: Tensor, gold_MN2: Tensor, mask_MN2: Tensor) -> Tensor:
+    """As `ccc` for each of M models at once, (M,)."""
+    x_MN2, y_MN2 = _masked(prediction_MN2, mask_MN2), _masked(gold_MN2, mask_MN2)
+    count_M12 = mask_MN2.sum(1, keepdim=True).clamp(min=1)
+    mean_x_M12, mean_y_M12 = x_MN2.sum(1, keepdim=True) / count_M12, y_MN2.sum(1, keepdim=True) / count_M12
+    dx_MN2, dy_MN2 = _masked(x_MN2 - mean_x_M12, mask_MN2), _masked(y_MN2 - mean_y_M12, mask_MN2)
+    count_M2 = count_M12[:, 0]
+    covariance_M2 = (dx_MN2 * dy_MN2).sum(1) / count_M2
+    apart_M2 = (mean_x_M12 - mean_y_M12)[:, 0].square()
+    spread_M2 = (dx_MN2.square().sum(1) + dy_MN2.square().sum(1)) / count_M2 + apart_M2
+    present_M2 = mask_MN2.any(1)
+    loss_M2 = 1.0 - 2.0 * covariance_M2 / (spread_M2 + CCC_EPSILON)
+    return _masked(loss_M2, present_M2).sum(1) / present_M2.sum(1).clamp(min=1)
+
+
 def _each_frame(prediction: Tensor, gold: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return prediction, gold, mask
 
@@ -54,6 +75,7 @@ def _window_means(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor) ->
 
 
 LOSSES: dict[str, Loss] = {"mse": mse, "ccc": ccc}
+LOSSES_BY_MODEL: dict[str, Loss] = {"mse": mse_by_model, "ccc": ccc_by_model}
 
 # What is compared: every frame, or one mean a window (the authors' code).
 TARGETS: dict[str, Target] = {"frame": _each_frame, "window-mean": _window_means}

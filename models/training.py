@@ -102,7 +102,7 @@ class FoldsInTraining:
         self._adams = [new_adam(model, recipe.learning_rate) for model in self._models]
         self._best = [_copy_of(model) for model in self._models] if recipe.keep == "best" else []
         self._mid_epoch = False
-        self._identity = _identity(series, splits, recipe, seed)
+        self._identity = identity_of(series, splits, recipe, seed)
         if recipe.trunk is not None:
             self._identity["trunk_weights"] = WEIGHTS_NONE if trunk_weights is None else digest_of(trunk_weights)
 
@@ -245,7 +245,7 @@ class FoldsInTraining:
                     self._best[k] = _copy_of(model)
 
 
-def _identity(
+def identity_of(
     series: Sequence[Series | FrameSeries], splits: Sequence[FoldSplit], recipe: Recipe, seed: int
 ) -> dict[str, object]:
     """What must agree for a checkpoint to be continued, as JSON gives it back."""

@@ -1,0 +1,288 @@
+"""The folds of several configurations of one shape, trained as stacks (paper, section IV.D).
+
+As `models.training.FoldsInTraining` for each configuration, with the same weights at the start and the same windows in
+the same order; sums run in another order, so that numbers differ by rounding. A configuration whose loss is not finite
+leaves; no bit of the others depends on it, nor on who else is there.
+
+Shapes: K folds, W windows, L window length, T frames of a recording, F features, 2 = valence and arousal.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models import checkpoints
+from models.backends import models_per_stack
+from models.ccc import ccc
+from models.epochs import Evaluation, evaluation_of
+from models.losses import loss_of, target_of
+from models.networks import build_for
+from models.recipe import Recipe
+from models.seeds import seed_for
+from models.sizes import cell_of
+from models.splits import FoldSplit, labelled_windows, scaled
+from models.stacked_configuration import StackedConfiguration
+from models.stacked_data import StackedData
+from models.stacked_epochs import Member, Stack, one_thread
+from models.stacked_network import State, stack, unstack
+from models.training import Epoch, TrainingDiverged, epoch_from, identity_of
+from models.windows import Series, cut
+
+KINDS = ("weights", "first", "second")  # of a model's tensors in a checkpoint
+
+
+class StackedFolds:
+    """C configurations that share all but learning rate and seed, each on the same K splits of the same series.
+
+    Equal seeds give equal bits on a CPU, whatever else is in the pack and wherever a training was interrupted.
+    """
+
+    def __init__(  # noqa: PLR0913 - as `FoldsInTraining`
+        self,
+        series: Sequence[Series],
+        splits: Sequence[FoldSplit],
+        recipes: Sequence[Recipe],
+        *,
+        seeds: Sequence[int],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Cut the windows once for all models and initialise them.
+
+        ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate, or have a trunk.
+        """
+        recipe = shared_recipe(recipes)
+        assert len(seeds) == len(recipes), "one seed for each configuration"
+        self.recipe = recipe
+        self._splits, self._device = splits, device
+        self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
+        folds = range(len(splits))
+        self._train = [labelled_windows(self._windows, k, "train", splits[k].train) for k in folds]
+        self._validation = [labelled_windows(self._windows, k, "validate", splits[k].validation) for k in folds]
+        self._scaled = [scaled(self._windows, k, splits[k]) for k in folds]
+        self._data = StackedData(self._windows, self._scaled, cell_of(recipe.network).directions, dtype)
+        # Gathered once: they are the same at every epoch.
+        self._gold = [self._windows.gold_WL2[index_W.to(device)].to(dtype) for index_W in self._validation]
+        self._mask = [self._windows.mask_WL2[index_W.to(device)] for index_W in self._validation]
+        self.configurations = tuple(
+            StackedConfiguration(self, place, one, seed, series, self._scaled)
+            for place, (one, seed) in enumerate(zip(recipes, seeds, strict=True))
+        )
+        self._identity = [identity_of(series, splits, one, seed) for one, seed in zip(recipes, seeds, strict=True)]
+        self._left: set[int] = set()
+        self._mid_epoch = False
+        self._form([self._new_member(place, k, dtype) for place in range(len(recipes)) for k in folds])
+
+    @property
+    def num_folds(self) -> int:
+        """K."""
+        return len(self._splits)
+
+    @property
+    def in_training(self) -> tuple[int, ...]:
+        """The places of the configurations that have not left."""
+        return tuple(place for place in range(len(self.configurations)) if place not in self._left)
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs of the configurations that have not left."""
+        return max((len(one.history) for one in self.configurations), default=0)
+
+    def epochs(self) -> Iterator[dict[int, Epoch | TrainingDiverged]]:
+        """Train on and yield each epoch as it ends, by the place of a configuration; until the last, or all have left.
+
+        A configuration appears once with TrainingDiverged, and from then on no more. An epoch's seconds are its share.
+        """
+        while self.epochs_done < self.recipe.epochs and self.in_training:
+            yield self._epoch(self.epochs_done + 1)
+
+    def leave(self, place: int) -> None:
+        """Take a configuration out between two epochs; its history stays, its weights go."""
+        self._left.add(place)
+        self._form([one for one in self._members() if one.configuration != place])
+
+    def state(self, place: int, fold: int) -> State:
+        """Copy the present weights of a model to the CPU, as `AffectNetwork.state_dict` names them."""
+        for one in self._stacks:
+            for model, member in enumerate(one.members):
+                if (member.configuration, member.fold) == (place, fold):
+                    return unstack(one.weights, model, self.recipe)
+        raise ValueError(f"configuration {place} has left the pack")
+
+    def save(self, folder: Path) -> None:
+        """Write all state into one checkpoint, atomically; between epochs only."""
+        assert not self._mid_epoch, "an epoch was left half done: its weights fit no curve"
+        tensors: State = {}
+        steps: dict[str, int] = {}
+        for one in self._members():
+            prefix = f"configuration{one.configuration}.fold{one.fold}"
+            for kind in KINDS:
+                tensors |= {f"{prefix}.{kind}.{name}": value for name, value in getattr(one, kind).items()}
+            steps[prefix] = one.steps
+        for configuration in self.configurations:
+            for k, state in enumerate(configuration.best):
+                prefix = f"configuration{configuration.place}.fold{k}.best."
+                tensors |= {prefix + name: value for name, value in state.items()}
+        content = {
+            "pack": self._identity,
+            "curves": [[asdict(epoch) for epoch in one.history] for one in self.configurations],
+            "failures": [one.failure and list(one.failure.args) for one in self.configurations],
+            "left": sorted(self._left),
+            "steps": steps,
+        }
+        checkpoints.write(folder, tensors, content)
+
+    def load(self, folder: Path) -> None:
+        """Continue from a checkpoint of the same pack; CheckpointError as `FoldsInTraining.load`."""
+        tensors, content = checkpoints.read(folder)
+        with checkpoints.taken_up(folder):
+            self._take_up(folder, tensors, content)
+
+    def _take_up(self, folder: Path, tensors: State, content: Mapping[str, Any]) -> None:
+        if len(content["pack"]) != len(self._identity):
+            raise checkpoints.CheckpointError(
+                f"{folder}: checkpoint of a pack of {len(content['pack'])} configurations, "
+                f"expected {len(self._identity)}"
+            )
+        for place, (expected, found) in enumerate(zip(self._identity, content["pack"], strict=True)):
+            for name, value in expected.items():
+                if found.get(name) != value:
+                    raise checkpoints.CheckpointError(
+                        f"{folder}: checkpoint of another training: {name} of configuration {place} is "
+                        f"{found.get(name)!r}, expected {value!r}"
+                    )
+        members = []
+        for one in self._members():
+            prefix = f"configuration{one.configuration}.fold{one.fold}"
+            if one.configuration not in content["left"]:
+                loaded = {
+                    kind: {name: tensors[f"{prefix}.{kind}.{name}"].to(self._device) for name in one.weights}
+                    for kind in KINDS
+                }
+                members.append(replace(one, steps=int(content["steps"][prefix]), **loaded))
+        for configuration in self.configurations:
+            configuration.history = [epoch_from(fields) for fields in content["curves"][configuration.place]]
+            failure = content["failures"][configuration.place]
+            configuration.failure = TrainingDiverged(*failure) if failure else None
+            if self.recipe.keep == "best" and configuration.history:
+                prefix = f"configuration{configuration.place}.fold"
+                configuration.best = [_under(tensors, f"{prefix}{k}.best.") for k in range(self.num_folds)]
+        self._left = set(content["left"])
+        self._form(members)
+
+    def _new_member(self, place: int, fold: int, dtype: torch.dtype) -> Member:
+        one = self.configurations[place]
+        seed = seed_for(one.seed, "fold", fold, "weights")
+        state = build_for(one.recipe, num_features=self._windows.num_features, seed=seed).state_dict()
+        weights = {name: value[0].to(self._device, dtype) for name, value in stack([state], self.recipe).items()}
+        zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
+        return Member(
+            configuration=place,
+            fold=fold,
+            learning_rate=one.recipe.learning_rate,
+            weights=weights,
+            first=zeros,
+            second=zeros,
+            steps=0,
+        )
+
+    def _form(self, members: Sequence[Member]) -> None:
+        size = models_per_stack(self.recipe)
+        self._stacks = [
+            Stack(members[first : first + size], self.recipe, self._data) for first in range(0, len(members), size)
+        ]
+
+    def _members(self) -> list[Member]:
+        return [one.member(model) for one in self._stacks for model in range(len(one.members))]
+
+    def _epoch(self, number: int) -> dict[int, Epoch | TrainingDiverged]:
+        start = time.perf_counter()
+        self._mid_epoch = True
+        trained: dict[tuple[int, int], tuple[float, int]] = {}
+        validated: dict[tuple[int, int], Evaluation] = {}
+        with one_thread():
+            for one in self._stacks:
+                orders = [self._order(member, number) for member in one.members]
+                places = [(member.configuration, member.fold) for member in one.members]
+                trained |= dict(zip(places, one.train(orders), strict=True))
+            for one in self._stacks:
+                validated |= self._validate(one)
+        present = self.in_training
+        seconds = (time.perf_counter() - start) / len(present)
+        told = {place: self._told(place, number, trained, validated, seconds) for place in present}
+        self._mid_epoch = False
+        for place, epoch in told.items():
+            if isinstance(epoch, TrainingDiverged):
+                self.configurations[place].failure = epoch
+                self.leave(place)
+            else:
+                self.configurations[place].keep(epoch)
+        return told
+
+    def _order(self, member: Member, number: int) -> Tensor:
+        index_W = self._train[member.fold]
+        if self.recipe.order != "shuffled":
+            return index_W
+        seed = seed_for(self.configurations[member.configuration].seed, "fold", member.fold, "epoch", number)
+        return index_W[torch.randperm(len(index_W), generator=torch.Generator().manual_seed(seed))]
+
+    def _validate(self, one: Stack) -> dict[tuple[int, int], Evaluation]:
+        most = max(len(index_W) for index_W in self._validation)
+        predictions = one.predict([self._validation[member.fold] for member in one.members], most)
+        return {
+            (member.configuration, member.fold): evaluation_of(
+                prediction_WL2, self._gold[member.fold], self._mask[member.fold], self.recipe
+            )
+            for member, prediction_WL2 in zip(one.members, predictions, strict=True)
+        }
+
+    def _told(
+        self,
+        place: int,
+        number: int,
+        trained: Mapping[tuple[int, int], tuple[float, int]],
+        validated: Mapping[tuple[int, int], Evaluation],
+        seconds: float,
+    ) -> Epoch | TrainingDiverged:
+        folds = range(self.num_folds)
+        rate = self.configurations[place].recipe.learning_rate
+        losses = [("training", k, trained[place, k][0]) for k in folds]
+        losses += [("validation", k, validated[place, k].loss) for k in folds]
+        for which, k, loss in losses:
+            if not math.isfinite(loss):
+                return TrainingDiverged(k, number, f"{which} loss is {loss} at learning rate {rate:g}")
+        return Epoch(
+            number=number,
+            train_loss=tuple(trained[place, k][0] / trained[place, k][1] for k in folds),
+            validation_loss=tuple(validated[place, k].loss for k in folds),
+            ccc_valence=tuple(ccc(validated[place, k].valence) for k in folds),
+            ccc_arousal=tuple(ccc(validated[place, k].arousal) for k in folds),
+            seconds=seconds,
+        )
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> State:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def shared_recipe(recipes: Sequence[Recipe]) -> Recipe:
+    """Return the first of some recipes that a pack can share; ValueError naming the field in which they differ."""
+    if not recipes:
+        raise ValueError("a pack has at least one configuration")
+    first = recipes[0].to_dict()
+    loss_of(recipes[0].loss), target_of(recipes[0].target)
+    for one in recipes:
+        if one.trunk is not None:
+            raise ValueError(f"a pack is of features, found a recipe with the trunk {one.trunk!r}")
+        for name, value in one.to_dict().items():
+            if name != "learning_rate" and value != first[name]:
+                raise ValueError(
+                    f"a pack shares all but the learning rate: {name} is {value!r}, expected {first[name]!r}"
+                )
+    return recipes[0]

@@ -1,0 +1,145 @@
+"""A stack: some models of one shape, their optimisers, one epoch of all of them and their predictions.
+
+No model's bits depend on which others are in its stack: a stack may be as large as pays (`models.backends`).
+
+Shapes: M models, S steps, B windows of a step, V windows of all models' step, L window length, N = L B, 2 = valence and
+arousal.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.losses import LOSSES_BY_MODEL, target_of
+from models.recipe import Recipe
+from models.stacked_adam import StackedAdam
+from models.stacked_cells import padded_batch
+from models.stacked_data import StackedBatch, StackedData
+from models.stacked_network import StackedNetwork, State
+
+# Ours: windows per call in a prediction; more gain nothing on a CPU.
+MOST_WINDOWS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Member:
+    """One model of a stack: its place, its learning rate, and its tensors by the names of `stacked_network.stack`."""
+
+    configuration: int
+    fold: int
+    learning_rate: float
+    weights: State
+    first: State
+    second: State
+    steps: int
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Calculate on one thread: more would cut tensors where a model's numbers lie, and change their bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Stack:
+    """M models in training."""
+
+    def __init__(self, members: Sequence[Member], recipe: Recipe, data: StackedData) -> None:
+        """Copy the members' tensors side by side; learning rates are the members', all else is the recipe's."""
+        self.members, self.recipe, self.data = tuple(members), recipe, data
+        self.weights: State = {
+            name: torch.stack([one.weights[name] for one in members]).requires_grad_() for name in members[0].weights
+        }
+        self.adam = StackedAdam(self.weights, [one.learning_rate for one in members])
+        for model, one in enumerate(members):
+            self.adam.steps_KM[:, model] = one.steps
+            for name in self.weights:
+                self.adam.first[name][model] = one.first[name]
+                self.adam.second[name][model] = one.second[name]
+        device = next(iter(self.weights.values())).device
+        self.fold_M = torch.tensor([one.fold for one in members], device=device)
+        self._batch = padded_batch(recipe.windows_a_step, recipe.hidden_size)
+        self._trained: StackedNetwork | None = None
+        self._predicting: StackedNetwork | None = None
+
+    def member(self, model: int) -> Member:
+        """Copy one model out, with its optimiser's state."""
+        before = self.members[model]
+        return Member(
+            configuration=before.configuration,
+            fold=before.fold,
+            learning_rate=before.learning_rate,
+            weights={name: value[model].detach().clone() for name, value in self.weights.items()},
+            first={name: value[model].clone() for name, value in self.adam.first.items()},
+            second={name: value[model].clone() for name, value in self.adam.second.items()},
+            steps=int(self.adam.steps_KM[0, model]),
+        )
+
+    def train(self, orders: Sequence[Tensor]) -> list[tuple[float, int]]:
+        """Train one epoch, each model on its own windows in its own order; sum of the loss and count, per model.
+
+        A model with fewer steps than others rests at the end.
+        """
+        size = self.recipe.windows_a_step
+        steps = [-(-len(order) // size) for order in orders]
+        windows_MSB = torch.full((len(orders), max(steps), self._batch), self.data.empty)
+        for model, order in enumerate(orders):
+            filled = torch.full((steps[model] * size,), self.data.empty)
+            filled[: len(order)] = order
+            windows_MSB[model, : steps[model], :size] = filled.view(-1, size)
+        windows_MSB = windows_MSB.to(self.fold_M.device)
+        if self._trained is None:
+            self._trained = StackedNetwork(
+                self.weights, self.recipe, length=self.data.length, batch=self._batch, training=True
+            )
+        losses, counts = [], []
+        for step, windows_MB in enumerate(windows_MSB.unbind(1)):
+            batch = self.data.batch(windows_MB, self.fold_M)
+            loss_M, count_M = self._loss(self._trained(batch.x_CNF, batch.turned_R), batch)
+            grads = torch.autograd.grad(loss_M.sum(), list(self.weights.values()))
+            self.adam.step(grads, [model for model, number in enumerate(steps) if step < number])
+            losses.append(loss_M.detach())
+            counts.append(count_M)
+        loss_SM, count_SM = torch.stack(losses), torch.stack(counts)
+        sum_M, number_M = (loss_SM.double() * count_SM).sum(0).tolist(), count_SM.sum(0).tolist()
+        return list(zip(sum_M, number_M, strict=True))
+
+    def _loss(self, prediction_MN2: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor]:
+        models = len(self.members)
+        compared = target_of(self.recipe.target)(self._by_window(prediction_MN2), batch.gold_VL2, batch.mask_VL2)
+        by_model = [value.reshape(models, -1, 2) for value in compared]
+        return LOSSES_BY_MODEL[self.recipe.loss](*by_model), by_model[2].sum((1, 2))
+
+    def _by_window(self, prediction_MN2: Tensor) -> Tensor:
+        models = len(self.members)
+        return prediction_MN2.view(models, self.data.length, -1, 2).transpose(1, 2).flatten(0, 1)
+
+    def predict(self, windows: Sequence[Tensor], most: int) -> list[Tensor]:
+        """Predict (W, L, 2) for each model's own windows; `most` is the largest W of any fold.
+
+        The number of windows per call follows from `most` alone, so that a model's bits do not depend on the others.
+        """
+        calls = max(1, -(-most // MOST_WINDOWS))
+        batch = padded_batch(-(-most // calls), self.recipe.hidden_size)
+        if self._predicting is None or self._predicting.batch != batch:
+            self._predicting = StackedNetwork(
+                self.weights, self.recipe, length=self.data.length, batch=batch, training=False
+            )
+        windows_MW = torch.full((len(windows), batch * calls), self.data.empty)
+        for model, index_W in enumerate(windows):
+            windows_MW[model, : len(index_W)] = index_W
+        parts = []
+        with torch.no_grad():
+            for windows_MB in windows_MW.to(self.fold_M.device).split(batch, dim=1):
+                one = self.data.batch(windows_MB, self.fold_M)
+                prediction_VL2 = self._by_window(self._predicting(one.x_CNF, one.turned_R))
+                parts.append(prediction_VL2.unflatten(0, (len(windows), batch)))
+        prediction_MWL2 = torch.cat(parts, dim=1)
+        return [prediction_MWL2[model, : len(index_W)] for model, index_W in enumerate(windows)]

@@ -1,0 +1,349 @@
+"""Packs: as the reference to rounding, indifferent in every bit to their company, resumable, of one shape."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import backends
+from models.checkpoints import CheckpointError
+from models.losses import LOSSES, LOSSES_BY_MODEL
+from models.networks import NETWORKS, build
+from models.recipe import Recipe
+from models.seeds import seed_for
+from models.splits import FoldSplit
+from models.stacked import StackedFolds
+from models.stacked_adam import StackedAdam
+from models.stacked_cells import VECTOR, padded_batch
+from models.stacked_data import StackedData
+from models.stacked_network import StackedNetwork, stack, unstack
+from models.training import Epoch, FoldsInTraining, TrainingDiverged
+from models.windows import cut
+from tests.models.toys import NUM_FEATURES, RECIPE, image_recipe, recipe, toy_series, toy_splits
+
+SERIES = toy_series()
+SPLITS = toy_splits()
+CURVES = ("train_loss", "validation_loss", "ccc_valence", "ccc_arousal")
+DIVERGING = replace(RECIPE, learning_rate=1e30)
+
+
+def pack(
+    *recipes: Recipe, seeds: Sequence[int] | None = None, splits: Sequence[FoldSplit] = SPLITS, epochs: int = 3
+) -> StackedFolds:
+    chosen = [replace(one, epochs=epochs) for one in recipes]
+    return StackedFolds(SERIES, splits, chosen, seeds=list(range(len(recipes))) if seeds is None else seeds)
+
+
+def trained(one: StackedFolds) -> StackedFolds:
+    assert list(one.epochs())
+    return one
+
+
+def flat(one: StackedFolds, place: int = 0) -> torch.Tensor:
+    configuration = one.configurations[place]
+    return torch.cat([tensor.flatten() for k in range(3) for tensor in configuration.fold_state(k).values()])
+
+
+def curves(one: StackedFolds, place: int = 0) -> list[Epoch]:
+    return [replace(epoch, seconds=0.0) for epoch in one.configurations[place].history]
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int) -> None:
+    chosen = recipe(network=network, num_layers=num_layers)
+    models = [
+        build(network, num_features=NUM_FEATURES, hidden_size=5, num_layers=num_layers, seed=seed).double()
+        for seed in range(3)
+    ]
+    windows = cut(SERIES, chosen.sequence_length)
+    padded = (windows.length_W < windows.length).nonzero().flatten().tolist()
+    assert padded, "windows of several lengths are what makes the backward direction hard"
+    data = StackedData(windows, [windows], models[0].recurrence.bidirectional + 1, torch.float64)
+    batch = padded_batch(4, 5)
+    index = torch.full((3, batch), data.empty)
+    index[:, :4] = torch.tensor([[0, padded[0], 2, 9], [padded[1], 4, 5, padded[2]], [7, 8, 1, 3]])
+    weights = {name: value.requires_grad_() for name, value in stack([m.state_dict() for m in models], chosen).items()}
+    network_of_all = StackedNetwork(weights, chosen, length=windows.length, batch=batch, training=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2):  # the second call overwrites what the first left
+        gathered = data.batch(index, torch.zeros(3, dtype=torch.int64))
+        prediction = (
+            network_of_all(gathered.x_CNF, gathered.turned_R).view(3, windows.length, batch, 2).transpose(1, 2)[:, :4]
+        )
+        towards = torch.randn(prediction.shape, generator=generator, dtype=torch.float64)
+        real = (torch.arange(windows.length) < windows.length_W[index[:, :4]][..., None])[..., None]
+        total = (prediction * towards * real).sum()
+        grads = dict(zip(weights, torch.autograd.grad(total, list(weights.values())), strict=True))
+    for m, model in enumerate(models):
+        chosen_windows = index[m, :4]
+        answer = model(windows.features_WLF[chosen_windows].double(), windows.length_W[chosen_windows])
+        difference = ((answer - prediction[m]) * real[m]).abs().max()
+        assert difference < 1e-9
+        expected = torch.autograd.grad((answer * towards[m] * real[m]).sum(), list(model.parameters()))
+        found = unstack(grads, m, chosen)
+        for (name, _), grad in zip(model.named_parameters(), expected, strict=True):
+            assert (grad - found[name]).abs().max() < 1e-9, name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network": "rnn", "num_layers": 2, "loss": "ccc", "keep": "best"},
+        {"network": "bilstm", "num_layers": 2, "keep": "best"},
+        {"target": "window-mean", "order": "in-order", "windows_a_step": 3},
+        {"partial_window": "drop", "hidden_size": 16},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())) or "plain",
+)
+def test_a_training_is_the_references_to_rounding(changes: dict[str, object]) -> None:
+    chosen = recipe(**changes)
+    reference = FoldsInTraining(SERIES, SPLITS, chosen, seed=3)
+    assert len(list(reference.epochs())) == chosen.epochs
+    found = trained(pack(chosen, replace(chosen, learning_rate=3e-3), seeds=[3, 4])).configurations[0]
+    for expected, epoch in zip(reference.history, found.history, strict=True):
+        for curve in CURVES:
+            # Sums in another order move a loss by its last bits, and Adam carries that on.
+            np.testing.assert_allclose(getattr(epoch, curve), getattr(expected, curve), atol=1e-5, err_msg=curve)
+    for k, split in enumerate(SPLITS):
+        assert found.chosen_epoch(k) == reference.chosen_epoch(k)
+        assert list(found.fold_state(k)) == list(reference.fold_state(k))
+        for trace, expected_trace in zip(
+            found.predict(k, split.held_out), reference.predict(k, split.held_out), strict=True
+        ):
+            np.testing.assert_allclose(trace, expected_trace, atol=1e-4)
+
+
+def test_scaling_of_each_fold() -> None:
+    rng = np.random.default_rng(0)
+    splits = [
+        replace(one, mean_F=rng.normal(size=NUM_FEATURES), sd_F=rng.uniform(0.5, 2, size=NUM_FEATURES))
+        for one in SPLITS
+    ]
+    reference = FoldsInTraining(SERIES, splits, RECIPE, seed=0)
+    list(reference.epochs())
+    found = trained(pack(RECIPE, splits=splits))
+    plain = trained(pack(RECIPE))
+    np.testing.assert_allclose(
+        found.configurations[0].history[-1].train_loss, reference.history[-1].train_loss, atol=1e-5
+    )
+    assert abs(plain.configurations[0].history[-1].train_loss[0] - reference.history[-1].train_loss[0]) > 1e-4
+
+
+@pytest.mark.parametrize("hidden_size", [5, 8, 16])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_bit_depends_on_the_company(network: str, hidden_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = recipe(network=network, hidden_size=hidden_size)
+    alone = trained(pack(chosen, epochs=2))
+    company = [replace(chosen, learning_rate=rate) for rate in (1e-3, 1e30, 3e-3)]
+    among = trained(pack(company[0], chosen, *company[1:], seeds=[5, 0, 6, 7], epochs=2))
+    assert among.configurations[2].failure is not None
+    monkeypatch.setattr("models.stacked.models_per_stack", lambda _: 2)
+    apart = trained(pack(chosen, *company, seeds=[0, 8, 9, 10], epochs=2))
+    for other, place in ((among, 1), (apart, 0)):
+        assert curves(other, place) == curves(alone)
+        assert torch.equal(flat(other, place), flat(alone))
+
+
+def test_the_second_fold_count_changes_no_bit_of_the_first() -> None:
+    few, all_of_them = trained(pack(RECIPE, splits=SPLITS[:2])), trained(pack(RECIPE))
+    for k in range(2):
+        for name, value in few.configurations[0].fold_state(k).items():
+            assert torch.equal(value, all_of_them.configurations[0].fold_state(k)[name])
+
+
+def test_bits_do_not_depend_on_threads() -> None:
+    before = torch.get_num_threads()
+    one = trained(pack(RECIPE, RECIPE))
+    try:
+        torch.set_num_threads(2)
+        two = trained(pack(RECIPE, RECIPE))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(flat(one), flat(two))
+
+
+def test_a_configuration_that_diverges_leaves_alone() -> None:
+    one = pack(RECIPE, DIVERGING, replace(RECIPE, learning_rate=3e-3))
+    told = list(one.epochs())
+    assert [sorted(epoch) for epoch in told] == [[0, 1, 2], [0, 2], [0, 2]]
+    failure = told[0][1]
+    assert isinstance(failure, TrainingDiverged)
+    with pytest.raises(TrainingDiverged) as expected:
+        list(FoldsInTraining(SERIES, SPLITS, DIVERGING, seed=1).epochs())
+    assert (failure.fold, failure.epoch) == (expected.value.fold, expected.value.epoch)
+    assert failure.detail.endswith(" at learning rate 1e+30")
+    assert one.configurations[1].failure is failure
+    assert not one.configurations[1].history
+    assert one.in_training == (0, 2)
+    with pytest.raises(ValueError, match="configuration 1 has left the pack"):
+        one.configurations[1].fold_state(0)
+
+
+def test_a_pack_of_which_all_diverge_ends() -> None:
+    one = pack(DIVERGING, DIVERGING)
+    assert len(list(one.epochs())) == 1
+    assert one.in_training == ()
+
+
+def test_one_that_is_taken_out_keeps_its_history() -> None:
+    one, whole = pack(RECIPE, RECIPE), trained(pack(RECIPE, RECIPE))
+    next(epochs := one.epochs())
+    one.leave(1)
+    assert [sorted(epoch) for epoch in epochs] == [[0], [0]]
+    assert len(one.configurations[1].history) == 1
+    assert one.configurations[1].failure is None
+    assert torch.equal(flat(one), flat(whole))
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_resumed_is_uninterrupted_bit_for_bit(keep: str, tmp_path: Path) -> None:
+    recipes = [recipe(keep=keep), replace(DIVERGING, keep=keep), recipe(keep=keep, learning_rate=3e-3)]
+    whole = trained(pack(*recipes, epochs=4))
+    first = pack(*recipes, epochs=4)
+    epochs = first.epochs()
+    next(epochs), next(epochs)
+    first.save(tmp_path)
+    again = pack(*recipes, epochs=4)
+    again.load(tmp_path)
+    assert again.in_training == (0, 2)
+    assert str(again.configurations[1].failure) == str(whole.configurations[1].failure)
+    trained(again)
+    for place in (0, 2):
+        assert curves(again, place) == curves(whole, place)
+        assert torch.equal(flat(again, place), flat(whole, place))
+        assert [again.configurations[place].chosen_epoch(k) for k in range(3)] == [
+            whole.configurations[place].chosen_epoch(k) for k in range(3)
+        ]
+
+
+def test_a_checkpoint_of_another_pack_is_refused(tmp_path: Path) -> None:
+    pack(RECIPE, RECIPE).save(tmp_path)
+    with pytest.raises(CheckpointError, match="a pack of 2 configurations, expected 1"):
+        pack(RECIPE).load(tmp_path)
+    with pytest.raises(CheckpointError, match="seed of configuration 1 is 1, expected 7"):
+        pack(RECIPE, RECIPE, seeds=[0, 7]).load(tmp_path)
+
+
+def test_weights_kept_are_those_of_the_best_epoch() -> None:
+    # Large steps: the last epoch is not the best one of every fold.
+    chosen = recipe(keep="best", learning_rate=0.5)
+    one = trained(pack(chosen, epochs=6)).configurations[0]
+    early = [k for k in range(3) if one.chosen_epoch(k) < 6]
+    assert early
+    for k in early:
+        until = trained(pack(replace(chosen, keep="last"), epochs=one.chosen_epoch(k)))
+        for name, value in one.fold_state(k).items():
+            assert torch.equal(value, until.configurations[0].fold_state(k)[name])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (recipe(hidden_size=6), "hidden_size is 6, expected 5"),
+        (recipe(loss="ccc"), "loss is 'ccc', expected 'mse'"),
+        (image_recipe(), "found a recipe with the trunk 'resnet18'"),
+    ],
+)
+def test_a_pack_is_of_one_shape(other: Recipe, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StackedFolds(SERIES, SPLITS, [RECIPE, other], seeds=[0, 0])
+
+
+def test_a_stack_of_no_models_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one configuration"):
+        StackedFolds(SERIES, SPLITS, [], seeds=[])
+
+
+def test_stack_and_unstack_are_inverse() -> None:
+    for network in NETWORKS:
+        chosen = recipe(network=network, num_layers=2)
+        states = [
+            build(network, num_features=NUM_FEATURES, hidden_size=5, num_layers=2, seed=seed).state_dict()
+            for seed in range(2)
+        ]
+        stacked = stack(states, chosen)
+        assert all(value.is_contiguous() and len(value) == 2 for value in stacked.values())
+        for m, state in enumerate(states):
+            found = unstack(stacked, m, chosen)
+            assert list(found) == list(state)
+            assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+def test_adam_is_torchs_for_each_model_at_its_own_rate_and_step() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = {"a": torch.randn(3, 4, 7, generator=generator), "b": torch.randn(3, 5, generator=generator)}
+    rates = (1e-2, 1e-3, 1e-2)
+    alone = [[torch.nn.Parameter(value[m].clone()) for value in weights.values()] for m in range(3)]
+    optimisers = [torch.optim.Adam(one, lr=rate, fused=True) for one, rate in zip(alone, rates, strict=True)]
+    adam = StackedAdam(weights, rates)
+    for models in ((0, 1, 2), (0, 2), (0, 1, 2), (1,)):
+        grads = [torch.randn(value.shape, generator=generator) for value in weights.values()]
+        adam.step(grads, models)
+        for m in models:
+            for parameter, grad in zip(alone[m], grads, strict=True):
+                parameter.grad = grad[m].clone()
+            optimisers[m].step()
+    for m in range(3):
+        for parameter, value in zip(alone[m], weights.values(), strict=True):
+            assert torch.equal(parameter.detach(), value[m])
+    assert adam.steps_KM.tolist() == [[3, 3, 3]] * 2
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_by_model_are_the_losses(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    prediction, gold = torch.randn(2, 4, 9, 2, generator=generator).double().unbind(0)
+    mask = torch.rand(4, 9, 2, generator=generator) < 0.6
+    mask[1, :, 0] = False
+    mask[2] = False
+    gold[~mask] = torch.nan
+    found = LOSSES_BY_MODEL[name](prediction, gold, mask)
+    expected = [LOSSES[name](prediction[m], gold[m], mask[m]) for m in range(4)]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-12, atol=0)
+
+
+def test_a_batch_fills_whole_vectors() -> None:
+    assert [padded_batch(windows, hidden) for windows, hidden in ((8, 8), (8, 4), (1, 8), (4, 5), (8, 12))] == [
+        8, 8, 4, 32, 8,
+    ]  # fmt: skip
+    assert all(padded_batch(3, hidden) * hidden % VECTOR == 0 for hidden in range(1, 70))
+
+
+def test_seeds_are_the_references() -> None:
+    one = pack(RECIPE, seeds=[9])
+    model = build(
+        "bigru", num_features=NUM_FEATURES, hidden_size=5, num_layers=1, seed=seed_for(9, "fold", 2, "weights")
+    )
+    for name, value in one.configurations[0].fold_state(2).items():
+        assert torch.equal(value, model.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ("backend", "chosen", "models", "threads", "expected"),
+    [
+        ("reference", RECIPE, 8, 1, "reference"),
+        ("stacked", RECIPE, 1, 2, "stacked"),
+        ("auto", RECIPE, 8, 1, "stacked"),
+        ("auto", RECIPE, 1, 1, "reference"),
+        ("auto", image_recipe(), 8, 1, "reference"),
+    ],
+)
+def test_the_backend(backend: str, chosen: Recipe, models: int, threads: int, expected: str) -> None:
+    assert backends.choose(backend, chosen, models=models, threads=threads) == expected
+
+
+def test_an_unknown_backend_is_answered_with_the_known() -> None:
+    with pytest.raises(ValueError, match="unknown backend 'fast': expected one of auto, reference, stacked"):
+        backends.choose("fast", RECIPE, models=8)
+
+
+def test_stacks_stay_in_the_cache() -> None:
+    sizes = {hidden: backends.models_per_stack(recipe(hidden_size=hidden)) for hidden in (8, 64, 128, 256, 1024)}
+    assert sizes[1024] == sizes[256] == 1
+    assert 1 < sizes[128] < sizes[64] < sizes[8] == backends.MOST_MODELS
