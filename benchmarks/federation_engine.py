@@ -17,10 +17,10 @@ import numpy as np
 import ray
 import torch
 
-from fed.aggregators import ServerState, from_sums
-from fed.client import Client, Job, LocalPlan
-from fed.executor import Call
+from fed.aggregators import ServerState, aggregate
+from fed.client import Client, LocalPlan
 from fed.executors.ray_actors import in_actors
+from fed.messages import Call, Job
 from fed.options import Federation
 from fed.updates import Layout, flatten
 from models.recipe import Recipe
@@ -117,6 +117,7 @@ def of_ours(plan: LocalPlan, state: ServerState, aggregator: str) -> Callable[[]
     clients = [Client(name=name, load=partial(few_frames, name)) for name in names]
     executor = in_actors(client_actors=NUM_ACTORS, cpus_per_client=0.3)(clients, plan)
     current, number = state, 0
+    options = Federation(aggregator=aggregator)
 
     def step() -> None:
         nonlocal current, number
@@ -132,7 +133,7 @@ def of_ours(plan: LocalPlan, state: ServerState, aggregator: str) -> Callable[[]
         )
         (answer,) = executor.run(call)
         assert len(answer.values) == NUM_CLIENTS, answer.failures
-        current = from_sums(current, answer.sums)
+        current = aggregate(current, answer.sums, options)
         np.testing.assert_allclose(current.weights[:100], state.weights[:100] + number, rtol=1e-4)
 
     return step

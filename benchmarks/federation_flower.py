@@ -133,11 +133,11 @@ def ours(folder: Path) -> None:
 
     from benchmarks import flower_task as task
     from fed.aggregators import ServerState
-    from fed.client import Client, Job, LocalPlan
-    from fed.executor import Call
+    from fed.client import Client, LocalPlan
     from fed.executors.ray_actors import in_actors
+    from fed.federated_round import Broadcast, fold_step
+    from fed.messages import Call, Job
     from fed.options import Federation
-    from fed.server_step import Broadcast, aggregated
     from fed.updates import Layout, flatten
     from models.splits import FoldSplit
 
@@ -167,7 +167,7 @@ def ours(folder: Path) -> None:
             summed="mean",
         )
         (answer,) = executor.run(call)
-        trained = aggregated(state, answer, {}, "mean")
+        trained = fold_step(plan.federation, state, answer, call, layout, (slice(0, layout.num_floats),))
         assert not trained.failures, trained.failures
         # Every client's batch normalisations counted its steps: the largest count is of one client and of all rounds.
         steps = int(trained.state.integers.max() - state.integers.max())

@@ -1,64 +1,61 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
-"""From the clients' updates to the next global weights: pure functions, by name (paper, section III.B).
+"""From the clients' updates to their average: pure functions, named in fed.options.AGGREGATORS (paper, section III.B).
 
 Integers (counters of batches) are never averaged: the largest counts. Nothing here depends on the order in which
-updates arrive, nor (mean, weighted mean) on how they were summed up beforehand.
-Shapes: C clients, N weights of a network, M integers.
+updates arrive, nor (mean) on how they were summed up beforehand. Shapes: C clients, N weights of a network, M integers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fed.exact_sums import ExactSum, mean_of
-from fed.updates import Floats, Integers, Update
+from fed.messages import Floats, Integers, PartialSum, Update
+from fed.options import AGGREGATORS, Federation
+from models.references import resolve
 
-# Ours: the trimmed mean leaves out this share of the values at either end, and at least one of three.
-TRIM_SHARE = 0.1
 # Elements sorted at a time; a block of all clients stays in the processor's cache.
 BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServerState:
-    """What the server knows of one fold: the global network, and each client's own where it keeps them."""
+    """What the server knows of one fold: the global network, and what belongs to it.
+
+    `personal` are the clients' own networks if the aggregator makes such; `slots` is what the server's optimiser keeps
+    from round to round, (P,) each, P trained parameters.
+    """
 
     weights: Floats  # (N,)
     integers: Integers  # (M,)
     personal: Mapping[str, Floats] = field(default_factory=dict)  # client -> (N,)
+    slots: Mapping[str, Floats] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PartialSum:
-    """The exact sum of some clients' updates, in which no single one can be told."""
-
-    floats: ExactSum
-    integers: Integers  # (M,), the largest
-    clients: tuple[str, ...]
+# The state before the round, the updates (or their sums, if the dictionary says that sums are enough) and the options
+# -> the state with the average in the place of the weights.
+Aggregate = Callable[[ServerState, Sequence[Any], Federation], ServerState]
 
 
-Aggregate = Callable[[ServerState, Sequence[Update]], ServerState]
-Weigh = Callable[[Update], int]
+def aggregate(state: ServerState, updates: Sequence[Update] | Sequence[PartialSum], options: Federation) -> ServerState:
+    """Average updates, or sums of them, by the aggregator that was chosen."""
+    assert updates, "nothing to aggregate"
+    function: Aggregate = resolve(AGGREGATORS[options.aggregator].function)
+    return function(state, updates, options)
 
 
-def _one(_update: Update) -> int:
-    return 1
+def needs_sums(name: str) -> bool:
+    """Return whether an aggregator is content with sums of updates."""
+    return AGGREGATORS[name].sums is not None
 
 
-def _samples(update: Update) -> int:
-    return update.num_samples
-
-
-# Aggregators that need no single update, only sums; by what an update counts.
-SUMMED: dict[str, Weigh] = {"mean": _one, "weighted-mean": _samples}
-
-
-def added(before: PartialSum | None, update: Update, weigh: Weigh) -> PartialSum:
+def added(before: PartialSum | None, update: Update, aggregator: str) -> PartialSum:
     """Add one update; takes over the buffers of `before`, which must not be used again."""
     floats = ExactSum(len(update.weights)) if before is None else before.floats
-    floats.add(update.weights, weigh(update))
+    floats.add(update.weights, update.num_samples if AGGREGATORS[aggregator].sums == "samples" else 1)
     if before is None:
         return PartialSum(floats=floats, integers=update.integers.copy(), clients=(update.client,))
     return PartialSum(
@@ -68,42 +65,28 @@ def added(before: PartialSum | None, update: Update, weigh: Weigh) -> PartialSum
     )
 
 
-def from_sums(state: ServerState, sums: Sequence[PartialSum]) -> ServerState:
-    """Finish a mean whose sums were formed elsewhere, over disjoint clients; each weight is rounded once."""
+def mean(state: ServerState, sums: Sequence[PartialSum], _options: Federation) -> ServerState:
+    """Divide sums over disjoint clients by their total weight; each number is rounded once."""
     clients = [name for one in sums for name in one.clients]
     assert len(set(clients)) == len(clients), f"a client counts twice: {clients}"
     integers = np.asarray(np.max([one.integers for one in sums], axis=0), dtype=np.int64)
     return replace(state, weights=mean_of([one.floats for one in sums]), integers=integers)
 
 
-def mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
-    """Plain mean over the clients, whatever their size: the paper's."""
-    return _by_sum(state, updates, _one)
-
-
-def weighted_mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
-    """Mean over the clients, weighted by their numbers of samples (FedAvg: McMahan et al. 2017)."""
-    return _by_sum(state, updates, _samples)
-
-
-def _by_sum(state: ServerState, updates: Sequence[Update], weigh: Weigh) -> ServerState:
-    total: PartialSum | None = None
-    for update in updates:
-        total = added(total, update, weigh)
-    assert total is not None, "nothing to aggregate"
-    return from_sums(state, [total])
-
-
-def median(state: ServerState, updates: Sequence[Update]) -> ServerState:
+def median(state: ServerState, updates: Sequence[Update], _options: Federation) -> ServerState:
     """Middle value of every weight; the mean of the two in the middle of an even number (Yin et al. 2018)."""
     return _trimmed(state, updates, (len(updates) - 1) // 2)
 
 
-def trimmed_mean(state: ServerState, updates: Sequence[Update]) -> ServerState:
-    """Mean of every weight without the TRIM_SHARE smallest and largest values (Yin et al. 2018)."""
-    num_clients = len(updates)
-    trimmed = max(round(TRIM_SHARE * num_clients), 1 if num_clients >= 3 else 0)
-    return _trimmed(state, updates, trimmed)
+def trimmed_mean(state: ServerState, updates: Sequence[Update], options: Federation) -> ServerState:
+    """Mean of every weight without the share `trim_share` of smallest and of largest values (Yin et al. 2018).
+
+    At least one of three is left out at either end, unless the share is 0, and never all.
+    """
+    assert options.trim_share is not None, "a parameter of another aggregator"
+    least = 1 if options.trim_share > 0 and len(updates) >= 3 else 0
+    trimmed = max(round(options.trim_share * len(updates)), least)
+    return _trimmed(state, updates, min(trimmed, (len(updates) - 1) // 2))
 
 
 def _trimmed(state: ServerState, updates: Sequence[Update], num_trimmed: int) -> ServerState:
@@ -119,7 +102,7 @@ def _trimmed(state: ServerState, updates: Sequence[Update], num_trimmed: int) ->
     return replace(state, weights=weights_N, integers=_largest(ordered))
 
 
-def personalised(state: ServerState, updates: Sequence[Update]) -> ServerState:
+def personalised(state: ServerState, updates: Sequence[Update], _options: Federation) -> ServerState:
     """Keep one global network per client, the average of all clients' by similarity to it; ours after the paper.
 
     The paper names "n global weights for the n local machines", "weighted averages of the local machines", and
@@ -159,25 +142,8 @@ def _similarities(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.flo
 
 def by_client(updates: Sequence[Update]) -> list[Update]:
     """Sort updates into an order that does not depend on their arrival."""
-    assert updates, "nothing to aggregate"
     return sorted(updates, key=lambda update: update.client)
 
 
 def _largest(updates: Sequence[Update]) -> Integers:
     return np.asarray(np.max([update.integers for update in updates], axis=0), dtype=np.int64)
-
-
-AGGREGATORS: dict[str, Aggregate] = {
-    "mean": mean,
-    "weighted-mean": weighted_mean,
-    "median": median,
-    "trimmed-mean": trimmed_mean,
-    "personalised": personalised,
-}
-
-
-def aggregator_of(name: str) -> Aggregate:
-    """Return the aggregator of this name; ValueError with the known names."""
-    if name not in AGGREGATORS:
-        raise ValueError(f"unknown aggregator {name!r}: expected one of {', '.join(AGGREGATORS)}")
-    return AGGREGATORS[name]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from fed.aggregators import ServerState
-from fed.client import ClientState, LocalPlan
+from fed.client import LocalPlan
 from fed.cohort import Cohort, Descriptions
+from fed.messages import ClientState
 from fed.round_records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
@@ -74,6 +75,7 @@ def save(  # noqa: PLR0913 - all state, named
             tensors[f"fold{k}.{kind}.integers"] = _tensor(state.integers)
             if kind == "last":
                 tensors |= {f"fold{k}.personal{clients.index(c)}": _tensor(w) for c, w in state.personal.items()}
+                tensors |= {f"fold{k}.slot.{name}": _tensor(values) for name, values in state.slots.items()}
     # By number: a name with a dot in it must not be mistaken for another.
     for (k, name), kept in client_states.items():
         tensors |= {f"fold{k}.client{clients.index(name)}.{key}": _tensor(value) for key, value in kept.items()}
@@ -124,16 +126,16 @@ def _taken_up(
 
 
 def _state(tensors: Mapping[str, Tensor], fold: int, kind: str, clients: Sequence[str]) -> ServerState:
-    prefix = f"fold{fold}.personal"
+    prefix, slot = f"fold{fold}.personal", f"fold{fold}.slot."
+    more = tensors if kind == "last" else {}
     personal = {
-        clients[int(key.removeprefix(prefix))]: value.numpy()
-        for key, value in tensors.items()
-        if kind == "last" and key.startswith(prefix)
+        clients[int(key.removeprefix(prefix))]: value.numpy() for key, value in more.items() if key.startswith(prefix)
     }
     return ServerState(
         weights=tensors[f"fold{fold}.{kind}.weights"].numpy(),
         integers=tensors[f"fold{fold}.{kind}.integers"].numpy(),
         personal=dict(sorted(personal.items())),
+        slots={key.removeprefix(slot): value.numpy() for key, value in more.items() if key.startswith(slot)},
     )
 
 

@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
 """A client: one participant's data, where it lives, and what is done with it there (paper, section III.B).
 
-Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, `Scored` (predictions and sums),
-sizes and (where a client keeps something between rounds) `ClientState` leave it.
+Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, `Scored` (predictions and sums)
+and sizes leave it.
 Shapes: K folds, W windows, N weights of a network, M integers, T frames of a recording, F features.
 """
 
@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fed.messages import ClientState, Floats, Integers, Job, Update
 from fed.options import Federation
-from fed.updates import Floats, Integers, Layout, Update, copy_into, flatten
+from fed.updates import Layout, copy_into, flatten
 from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epoch
 from models.frames import FrameSeries
 from models.networks import AffectNetwork, build_for
@@ -30,8 +31,6 @@ from models.windows import Series, Windows, cut, merge
 # The paper's remark on n global models is tried on the last fifth of each client's own recordings; the share is ours.
 OWN_TEST_SHARE = 0.2
 
-ClientState = Mapping[str, NDArray[np.generic]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
@@ -39,20 +38,6 @@ class Client:
 
     name: str
     load: Callable[[], Sequence[Series | FrameSeries]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What one client shall do: with which row of the weights, on which of its series, on which part of them.
-
-    `part` is "all", or for personal networks "first" (train on the first four fifths) and "last" (the rest).
-    """
-
-    fold: int
-    client: str
-    row: int
-    series: tuple[int, ...]
-    part: str = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +143,7 @@ class Site:
             num_windows=tuple(len(windows.labelled(windows.of_series((i,)))) for i in range(len(windows.num_frames))),
         )
 
-    def train(
-        self, job: Job, number: int, weights: Floats, integers: Integers, state: ClientState | None
-    ) -> tuple[Update, ClientState | None]:
+    def train(self, job: Job, number: int, weights: Floats, integers: Integers, state: ClientState | None) -> Update:
         """Train one client in round `number` from the weights (N,) and integers (M,) it was sent."""
         windows, index_W = self._view(job)
         model, layout = self._resident(windows)
@@ -220,8 +203,8 @@ def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, 
     weights: Floats,
     integers: Integers,
     state: ClientState | None,
-) -> tuple[Update, ClientState | None]:
-    """Train from (N,) and (M,) and the client's kept state; gives its update and its next state.
+) -> Update:
+    """Train from (N,) and (M,) and the client's kept state.
 
     Whatever the model held before is overwritten: the result depends on the arguments alone.
     """
@@ -235,7 +218,7 @@ def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, 
     generator = torch.Generator().manual_seed(seed_for(plan.seed, *address))
     loss_sum, count = plan.learn(model, windows, index_W, plan, generator, optimiser)
     trained, counted = flatten(model.state_dict(), layout)
-    update = Update(
+    return Update(
         client=job.client,
         round=number,
         fold=job.fold,
@@ -245,8 +228,8 @@ def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, 
         integers=counted,
         train_loss=loss_sum / count if count else 0.0,
         seconds=time.perf_counter() - start,
+        state=_kept(model, optimiser, plan.federation),
     )
-    return update, _kept(model, optimiser, plan.federation)
 
 
 def _kept(model: AffectNetwork, optimiser: torch.optim.Optimizer, federation: Federation) -> ClientState | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fed.client import Client, Description, Job
-from fed.executor import Call, Executor
+from fed.client import Client, Description
+from fed.executor import Executor
+from fed.messages import Call, Job
 from fed.round_records import ClientFailed
 from models.splits import FoldSplit
 

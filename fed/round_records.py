@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fed.executor import REFUSED, Failure
+from fed.messages import REFUSED, Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fed.aggregators import SUMMED, ServerState
+from fed.aggregators import ServerState
 from fed.checkpoint import identity, load, save
-from fed.client import Client, ClientState, Job, LocalPlan
+from fed.client import Client, LocalPlan
 from fed.cohort import Cohort, described
-from fed.executor import REFUSED, Call, Failure, Kind, Start
-from fed.executors.in_process import in_process
+from fed.executor import Start
+from fed.federated_round import Broadcast, Setting, Trained, evaluate, train
+from fed.messages import REFUSED, Call, ClientState, Failure
 from fed.options import Federation
 from fed.round_records import ClientFailed, QuorumLost, Round, paper_seconds
-from fed.server_step import Broadcast, Trained, aggregated, pooled, weighted
-from fed.updates import Expected, Layout, flatten, unflatten
+from fed.scores import pooled, weighted
+from fed.updates import Layout, flatten, trained_places, unflatten
 from models.ccc import ccc
 from models.epochs import Evaluation
 from models.losses import loss_of, target_of
@@ -52,16 +53,17 @@ class FederatedFolds:
         federation: Federation | None = None,
         *,
         seed: int,
-        start: Start = in_process,
+        start: Start,
         checkpoint: Path | None = None,
         trunk_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Start the executor and let every client read its data.
 
-        `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. With
-        `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names, a
-        participant without a client, series that do not fit the recipe, or a fold that has no labelled window to
-        train or to validate on. ClientFailed: a client cannot read its data.
+        `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `start` decides
+        where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state is saved there
+        after every round. ValueError: unknown names, a participant without a client, series that do not fit the
+        recipe, or a fold that has no labelled window to train or to validate on. ClientFailed: a client cannot read
+        its data.
         """
         loss_of(recipe.loss), target_of(recipe.target)
         self.recipe = recipe
@@ -83,7 +85,7 @@ class FederatedFolds:
         try:
             self._descriptions = described(self._executor, self._cohort, self.federation.round_deadline_seconds)
             self._cohort.check_folds(self._descriptions, recipe.sequence_length)
-            self._states, self.layout = self._first_states()
+            self._states, self.layout, self._trained = self._first_states()
         except BaseException:
             self._executor.close()
             raise
@@ -185,34 +187,57 @@ class FederatedFolds:
     def _chosen(self, fold: int) -> ServerState:
         return self._best[fold] if self.recipe.keep == "best" else self._states[fold]
 
-    def _first_states(self) -> tuple[list[ServerState], Layout]:
+    def _first_states(self) -> tuple[list[ServerState], Layout, tuple[slice, ...]]:
         num_features = next(iter(self._descriptions.values())).num_features
-        networks = [self._plan.new_model(num_features, fold).state_dict() for fold in range(self.num_folds)]
-        layout = Layout.of(networks[0])
+        networks = [self._plan.new_model(num_features, fold) for fold in range(self.num_folds)]
+        layout = Layout.of(networks[0].state_dict())
         states = []
         for network in networks:
-            weights, integers = flatten(network, layout)
+            weights, integers = flatten(network.state_dict(), layout)
             states.append(ServerState(weights=weights, integers=integers))
-        return states, layout
+        return states, layout, trained_places(networks[0], layout)
+
+    def _setting(self) -> Setting:
+        return Setting(
+            executor=self._executor,
+            cohort=self._cohort,
+            federation=self.federation,
+            layout=self.layout,
+            trained=self._trained,
+        )
 
     def _round(self, number: int) -> Epoch:
         start = time.perf_counter()
-        trained = self._train(number)
+        setting = self._setting()
+        by_fold: dict[int, Trained] = {}
+        for one in train(setting, number, self._states, self._broadcast, self._client_states):
+            by_fold[one.fold] = one
+            self._show_first(number, one.failures)
+        trained = [by_fold[k] for k in range(self.num_folds)]
         record = self._record(number, trained)
         self._demand([one.failures for one in trained], [len(one.reports) for one in trained], record, start)
         states = [one.state for one in trained]
         broadcast = Broadcast.of(states)
-        found, own, failures = self._evaluate(number, broadcast)
+        found = evaluate(setting, number, broadcast, self._client_states)
+        evaluated = [found[k] for k in range(self.num_folds)]
+        failures = [one.failures for one in evaluated]
+        self._show_first(number, sum(failures, ()))
         record = replace(record, failures=record.failures + sum(failures, ()))
-        self._demand(failures, [len(one) for one in found], record, start, training=False)
-        validated = [pooled(one) for one in found]
-        for fold, one in enumerate(validated):
-            if not math.isfinite(one.loss):
-                raise TrainingDiverged(fold, number, f"validation loss is {one.loss}")
+        self._demand(failures, [len(one.validation) for one in evaluated], record, start, training=False)
+        validated = [pooled(one.validation) for one in evaluated]
+        for fold, score in enumerate(validated):
+            if not math.isfinite(score.loss):
+                raise TrainingDiverged(fold, number, f"validation loss is {score.loss}")
         # From here on nothing fails: the round counts as a whole or not at all.
         self._states, self._broadcast = states, broadcast
-        self._client_states |= {(k, name): s for k, one in enumerate(trained) for name, s in one.client_states.items()}
-        self._append(record, validated, [pooled(one) for one in own if one], time.perf_counter() - start)
+        self._client_states |= {
+            (one.fold, report.client): report.state
+            for one in trained
+            for report in one.reports
+            if report.state is not None
+        }
+        own = [pooled(one.own) for one in evaluated if one.own]
+        self._append(record, validated, own, time.perf_counter() - start)
         return self.history[-1]
 
     def _append(
@@ -241,69 +266,6 @@ class FederatedFolds:
         for fold in range(len(self._best)):
             if self.chosen_epoch(fold) == record.number:
                 self._best[fold] = self._states[fold]
-
-    def _train(self, number: int) -> list[Trained]:
-        sent, name = self._broadcast, self.federation.aggregator
-        part = "first" if name == "personalised" else "all"
-        jobs = tuple(
-            replace(job, row=sent.row(k, job.client), part=part)
-            for k in range(self.num_folds)
-            for job in self._cohort.training(k)
-        )
-        call = self._call("train", number, sent, jobs, summed=name if name in SUMMED else None)
-        trained: dict[int, Trained] = {}
-        for answer in self._executor.run(call):
-            gate = {
-                job.client: Expected(
-                    client=job.client,
-                    round=number,
-                    fold=job.fold,
-                    layout=self.layout,
-                    weights=sent.weights[job.row],
-                )
-                for job in jobs
-                if job.fold == answer.fold
-            }
-            trained[answer.fold] = aggregated(self._states[answer.fold], answer, gate, name)
-            self._show_first(number, trained[answer.fold].failures)
-        return [trained[k] for k in range(self.num_folds)]
-
-    def _evaluate(
-        self, number: int, broadcast: Broadcast
-    ) -> tuple[list[list[Evaluation]], list[list[Evaluation]], list[tuple[Failure, ...]]]:
-        """Evaluate validation people on the global networks, and clients on their own; in the cohort's order."""
-        jobs = [replace(job, row=k) for k in range(self.num_folds) for job in self._cohort.validation(k)]
-        own = [
-            replace(job, row=broadcast.row(k, job.client), part="last")
-            for k in range(self.num_folds)
-            for job in self._cohort.training(k)
-            if (k, job.client) in broadcast.personal
-        ]
-        answers = {a.fold: a for a in self._executor.run(self._call("evaluate", number, broadcast, (*jobs, *own)))}
-
-        def values(fold: int, asked: Sequence[Job]) -> list[Evaluation]:
-            found = answers[fold].values
-            return [found[job.client] for job in asked if job.fold == fold and job.client in found]
-
-        failures = [answers[k].failures for k in range(self.num_folds)]
-        for of_fold in failures:
-            self._show_first(number, of_fold)
-        folds = range(self.num_folds)
-        return [values(k, jobs) for k in folds], [values(k, own) for k in folds], failures
-
-    def _call(
-        self, kind: Kind, number: int, sent: Broadcast, jobs: tuple[Job, ...], *, summed: str | None = None
-    ) -> Call:
-        return Call(
-            kind=kind,
-            number=number,
-            jobs=jobs,
-            deadline_seconds=self.federation.round_deadline_seconds,
-            weights=sent.weights,
-            integers=sent.integers,
-            states={} if kind == "evaluate" and not sent.personal else self._client_states,
-            summed=summed,
-        )
 
     def _record(self, number: int, trained: Sequence[Trained]) -> Round:
         num_down = sum(len(self._cohort.training(k)) + len(self._cohort.validation(k)) for k in range(self.num_folds))

@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+from fed.messages import Floats, Integers, Job, Update
 
 # Ours: an update lies at most so many times the norm of the global weights (at least 1) away from them. Adam at
 # the largest learning rate of the grids stays far below; a client that ran away or means harm does not.
@@ -65,36 +64,6 @@ class Layout:
     def _count(self, *, floats: bool) -> int:
         pairs = zip(self.shapes, self.dtypes, strict=True)
         return sum(math.prod(shape) for shape, dtype in pairs if (dtype == "float32") == floats)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Update:
-    """A client's trained network with what aggregation must know of it; nothing else leaves a client's training.
-
-    `num_samples` counts the windows trained on; `train_loss` is the mean over the compared elements of all
-    local epochs; `seconds` is the time of training alone.
-    """
-
-    client: str
-    round: int
-    fold: int
-    layout: str  # the digest of its layout: keys, shapes and types
-    num_samples: int
-    weights: Floats  # (N,)
-    integers: Integers  # (M,)
-    train_loss: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What the gate compares an update with; `weights` (N,) are those the client was sent."""
-
-    client: str
-    round: int
-    fold: int
-    layout: Layout
-    weights: Floats
 
 
 def flatten(state: Mapping[str, Tensor], layout: Layout) -> tuple[Floats, Integers]:
@@ -161,22 +130,35 @@ def _places(weights: Floats, integers: Integers, layout: Layout) -> list[tuple[b
     return places
 
 
-def admit(update: Update, expected: Expected) -> str | None:
+def trained_places(model: nn.Module, layout: Layout) -> tuple[slice, ...]:
+    """Return where the trained parameters lie among the floats (N,); the rest are statistics of normalisations."""
+    trained = {name for name, _ in model.named_parameters()}
+    places: list[slice] = []
+    at = 0
+    for name, shape, dtype in zip(layout.names, layout.shapes, layout.dtypes, strict=True):
+        if dtype != "float32":
+            continue
+        end = at + math.prod(shape)
+        if name in trained:
+            joins = places and places[-1].stop == at
+            places.append(slice(places.pop().start if joins else at, end))
+        at = end
+    return tuple(places)
+
+
+def admit(update: Update, job: Job, number: int, layout: Layout, weights: Floats) -> str | None:
     """Return why an update must not be added; None: it may.
 
-    It must come from the expected client, round and fold, fit the network by keys, shapes and types, count at
-    least one sample, be finite, and lie within MAX_DISTANCE of the weights the client was sent.
+    It must come from the client and fold of the job and from round `number`, fit the network by keys, shapes and types,
+    count at least one sample, be finite, and lie within MAX_DISTANCE of `weights` (N,), which the client was sent.
     """
-    return (
-        _refuse_sender(update, expected)
-        or _refuse_form(update, expected.layout)
-        or _refuse_content(update, expected.weights)
-    )
+    sender = {"client": job.client, "round": number, "fold": job.fold}
+    return _refuse_sender(update, sender) or _refuse_form(update, layout) or _refuse_content(update, weights)
 
 
-def _refuse_sender(update: Update, expected: Expected) -> str | None:
-    for name in ("client", "round", "fold"):
-        found, wanted = getattr(update, name), getattr(expected, name)
+def _refuse_sender(update: Update, expected: Mapping[str, str | int]) -> str | None:
+    for name, wanted in expected.items():
+        found = getattr(update, name)
         if found != wanted:
             return f"of {name} {found!r}, expected {wanted!r}"
     return None

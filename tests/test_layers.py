@@ -43,7 +43,7 @@ MOST_FILES_OF_THE_GROUND = 14
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
 ONLY_IN = {
     "mlflow": {"orchestrator/tracking/"},
-    "ray": {"orchestrator/search/", "fed/executors/ray_actors.py"},
+    "ray": {"orchestrator/search/", "fed/executors/ray_actors.py", "fed/executors/ray_cluster.py"},
     "pandas": {"orchestrator/corpora/", "orchestrator/api.py"},
     "av": {"orchestrator/corpora/"},
     "torch": {
@@ -144,6 +144,12 @@ def test_walls(file: Path) -> None:
             assert name in allowed or name.startswith(tuple(within)), f"{name}: {library}"
     if package == "tune_spaces":
         assert roots <= {"collections", "dataclasses", "importlib", "math", "pathlib", "tune_spaces"}, name
+
+
+def test_the_federations_algorithm_knows_no_executor() -> None:
+    files = sorted((ROOT / "fed").glob("*.py"))
+    assert len(files) > 10
+    assert not [str(file) for file in files if any("fed.executors" in name for name in imports_of(file))]
 
 
 def wing_of(module: str) -> str:

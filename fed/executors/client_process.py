@@ -7,12 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from fed.aggregators import PartialSum
 from fed.client import Client, LocalPlan, Site
-from fed.executor import LATE
-from fed.executors.jobs import Done, Task, settle, work
-from fed.executors.pending_call import failure_of
-from fed.updates import Floats, Integers
+from fed.executors.jobs import settle, work
+from fed.messages import LATE, Call, Failure, Floats, Integers, PartialSum, Value
 from models.allocator import keep_freed_memory, prefer_large_pages
 
 # Before a ClientProcess is made: what it is made of may hold tensors already.
@@ -35,20 +32,21 @@ class ClientProcess:
         """Return the number of this process; an answer says that it has started."""
         return os.getpid()
 
-    def work(self, task: Task, sent: tuple[Floats, Integers] | None, call: int, summed: str | None) -> Done:
-        """Do one job from its row of the broadcast, whose arrays are read-only views of the object store."""
+    def work(self, call: Call, sent: tuple[Floats, Integers] | None, serial: int) -> Value | Failure:
+        """Do the one job of a call from the broadcast, whose arrays are read-only views of the object store."""
         if torch.get_num_threads() != self._num_threads:
             torch.set_num_threads(self._num_threads)  # a worker starts with a number of its own
         if sent is not None:
-            task = replace(task, weights=sent[0][task.job.row], integers=sent[1][task.job.row])
-        done = work(self._site, task)
-        if summed is None:
+            call = replace(call, weights=sent[0], integers=sent[1])
+        (job,) = call.jobs
+        done = work(self._site, call, job)
+        if call.summed is None:
             return done
-        place = (call, task.job.fold)
+        place = (serial, job.fold)
         with self._lock:
             if place in self._taken:
-                return Done(failure=failure_of(task.job, LATE, "done after its sum was handed over"))
-            done, self._sums[place] = settle(self._site, task, done, self._sums.get(place), summed)
+                return Failure.of(job, LATE, "done after its sum was handed over")
+            done, self._sums[place] = settle(self._site, call, job, done, self._sums.get(place))
         return done
 
     def take_sum(self, call: int, fold: int) -> PartialSum | None:

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from fed.aggregators import PartialSum
 from fed.client import Client, LocalPlan, Site
-from fed.executor import Answer, Call, Executor, of_fold
-from fed.executors.jobs import Done, answer_of, late, settle, task_of, work
+from fed.executor import Executor
+from fed.executors.jobs import answer_of, late, settle, work
+from fed.messages import Answer, Call, Failure, PartialSum, Value, of_fold
 
 
 def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu") -> Executor:
@@ -22,13 +22,12 @@ def _run(site: Site, call: Call) -> Iterator[Answer]:
     end = time.monotonic() + call.deadline_seconds
     for fold, jobs in of_fold(call.jobs).items():
         total: PartialSum | None = None
-        done: dict[str, Done] = {}
+        done: dict[str, Value | Failure] = {}
         for job in jobs:
-            task = task_of(call, job)
-            one = late(call, job) if time.monotonic() >= end else work(site, task)
+            one = late(call, job) if time.monotonic() >= end else work(site, call, job)
             if time.monotonic() >= end:
                 one = late(call, job)
             if call.summed is not None:
-                one, total = settle(site, task, one, total, call.summed)
+                one, total = settle(site, call, job, one, total)
             done[job.client] = one
         yield answer_of(fold, done, [] if total is None else [total])

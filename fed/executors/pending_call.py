@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fed.aggregators import PartialSum
-from fed.client import Job
-from fed.executor import FAILED, Answer, Call, Failure, Report
-from fed.executors.jobs import Done, answer_of, late
+from fed.executors.jobs import answer_of, late
+from fed.messages import FAILED, Answer, Call, Failure, Job, PartialSum, Report, Value
 
 Reference = Any  # of what an actor will answer; opaque here
 
@@ -37,27 +35,41 @@ class PendingCall:
     jobs: dict[int, list[Job]]
     pending: dict[Reference, tuple[Slot, Job]] = field(default_factory=dict)  # in the order of submission
     asked: dict[Reference, tuple[Slot, int]] = field(default_factory=dict)  # sums, by slot and fold
-    done: dict[tuple[int, str], Done] = field(default_factory=dict)
+    done: dict[tuple[int, str], Value | Failure] = field(default_factory=dict)  # by fold and client
     sums: dict[tuple[int, int], PartialSum | None] = field(default_factory=dict)  # by fold and id of the slot
     deaths: Counter[str] = field(default_factory=Counter)
 
-    def finish(self, job: Job, done: Done) -> None:
+    def finish(self, job: Job, done: Value | Failure) -> None:
         """Record the result of a job."""
         self.done[job.fold, job.client] = done
 
     def fail(self, job: Job, reason: str, traceback: str = "") -> None:
         """Record that a job has failed."""
-        self.finish(job, Done(failure=failure_of(job, FAILED, reason, traceback)))
+        self.finish(job, Failure.of(job, FAILED, reason, traceback))
+
+    def message(self, job: Job) -> Call:
+        """Return the call as one job's client gets it, without the broadcast, which travels once for all."""
+        place = (job.fold, job.client)
+        states = {place: self.call.states[place]} if place in self.call.states else {}
+        return replace(self.call, jobs=(job,), weights=None, integers=None, states=states)
+
+    def break_off(self) -> list[tuple[Slot, Job]]:
+        """Drop all jobs that are not done, by name; return them with the slots that are still at work."""
+        dropped = list(self.pending.values())
+        for _, job in dropped:
+            self.finish(job, late(self.call, job))
+        self.pending = {}
+        return dropped
 
     def wants_sum(self, slot: Slot, fold: int) -> bool:
         """Return whether a slot's sum of a fold must be fetched now; records it if there is nothing to fetch."""
         place = (fold, id(slot))
-        mine = [self.done.get((fold, job.client)) for job in self.jobs[fold] if job.client in slot.names]
-        if self.call.summed is None or place in self.sums or any(one is None for one in mine):
+        mine = [(fold, job.client) for job in self.jobs[fold] if job.client in slot.names]
+        if self.call.summed is None or place in self.sums or any(one not in self.done for one in mine):
             return False
         if (slot, fold) in self.asked.values():
             return False
-        if any(one is not None and _is_in_sum(one) for one in mine):
+        if any(isinstance(self.done[one], Report) for one in mine):
             return True
         self.sums[place] = None
         return False
@@ -77,8 +89,7 @@ class PendingCall:
         return again
 
     def _take_back(self, job: Job) -> bool:
-        done = self.done.get((job.fold, job.client))
-        if done is None or not _is_in_sum(done):
+        if not isinstance(self.done.get((job.fold, job.client)), Report):
             return False
         del self.done[job.fold, job.client]
         return True
@@ -102,14 +113,5 @@ class PendingCall:
         done = {job.client: self.done[fold, job.client] for job in self.jobs[fold]}
         sums = [self.sums.get((fold, id(slot))) for slot in self.slots]
         self.sums |= {(fold, id(slot)): None for slot in self.slots}
-        self.done |= {(fold, name): Done(failure=one.failure) for name, one in done.items()}
+        self.done |= {(fold, name): None for name in done}
         return answer_of(fold, done, [total for total in sums if total is not None])
-
-
-def failure_of(job: Job, kind: str, reason: str, traceback: str = "") -> Failure:
-    """Return the outcome of a job."""
-    return Failure(fold=job.fold, client=job.client, kind=kind, reason=reason, traceback=traceback)
-
-
-def _is_in_sum(done: Done) -> bool:
-    return done.failure is None and isinstance(done.value, Report) and done.value.refused is None

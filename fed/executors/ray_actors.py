@@ -14,12 +14,14 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed.client import Client, Job, LocalPlan
-from fed.executor import FAILED, Answer, Call, Executor, Start, of_fold
+from fed.client import Client, LocalPlan
+from fed.executor import Executor, Start
 from fed.executors.client_process import ClientProcess
-from fed.executors.jobs import Done, Task, late
-from fed.executors.pending_call import PendingCall, Reference, Slot, failure_of
-from fed.executors.placement import PROCESS_MIB, ClusterTooSmall, bundles, num_actors, packed, shortfall, span
+from fed.executors.pending_call import PendingCall, Reference, Slot
+from fed.executors.placement import ClusterTooSmall, num_actors, packed
+from fed.executors.ray_cluster import check_cluster, lacks_room
+from fed.executors.workload import Workload
+from fed.messages import FAILED, Answer, Call, Failure, Job, Value, of_fold
 
 # A client under whom an actor has died so often is given up; all ours.
 MAX_TRIES = 3
@@ -31,8 +33,6 @@ START_SECONDS = 300.0
 ROOM_LOOK_SECONDS = 2.0
 # After a deadline: for fetching sums from actors of which one client is still at work.
 GRACE_SECONDS = 10.0
-# Clients move to another actor, which must read their data again, only if a round gets so much shorter.
-REPACK_GAIN = 0.1
 
 
 def assigned_device(gpus: float) -> str:
@@ -45,47 +45,6 @@ def assigned_device(gpus: float) -> str:
     if gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus, 0)
     return "cuda:0"
-
-
-def check_cluster(  # noqa: PLR0913 - the terms of the arithmetic
-    num_clients: int,
-    *,
-    client_actors: int | str = "auto",
-    cpus_per_client: float = 1.0,
-    gpus_per_client: float = 0.0,
-    trial_cpus: float = 0.0,
-    memory_mib: float = PROCESS_MIB,
-) -> int:
-    """How many actors a trial will have on this cluster; ClusterTooSmall (a ValueError) shows the arithmetic."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return num_actors(
-        nodes,
-        num_clients,
-        client_actors=client_actors,
-        cpus_per_client=cpus_per_client,
-        gpus_per_client=gpus_per_client,
-        trial_cpus=trial_cpus,
-        memory_mib=memory_mib,
-    )
-
-
-def bundles_for(
-    num_clients: int,
-    *,
-    client_actors: int | str = "auto",
-    cpus_per_client: float = 1.0,
-    gpus_per_client: float = 0.0,
-    trial_cpus: float = 1.0,
-) -> list[dict[str, float]]:
-    """Bundles that a Tune trial must reserve, its own share first; ClusterTooSmall where they cannot be had."""
-    number = check_cluster(
-        num_clients,
-        client_actors=client_actors,
-        cpus_per_client=cpus_per_client,
-        gpus_per_client=gpus_per_client,
-        trial_cpus=trial_cpus,
-    )
-    return bundles(number, cpus_per_client=cpus_per_client, gpus_per_client=gpus_per_client, trial_cpus=trial_cpus)
 
 
 def in_actors(
@@ -148,9 +107,7 @@ class Pool:
         # One put for all actors. It holds recipes for reading data, and no data.
         self._known = ray.put(tuple(clients)), ray.put(plan)
         self._slots = [Slot(names=hand) for hand in packed({client.name: 1.0 for client in clients}, number)]
-        self._seconds: dict[str, float] = {}
-        self._late: set[str] = set()
-        self._repacked = False
+        self._workload = Workload()
         self._sent: tuple[Any, Any] | None = None
         self._calls = 0
 
@@ -199,7 +156,8 @@ class Pool:
                     self._create(slot)
             for jobs in waiting.jobs.values():
                 for slot in self._slots:
-                    self._submit(waiting, slot, self._ordered(slot, jobs))
+                    mine = [job for job in jobs if job.client in slot.names]
+                    self._submit(waiting, slot, self._workload.ordered(mine))
             left = list(waiting.jobs)
             while left:
                 busy = [] if self._step(waiting) else self._break_off(waiting)
@@ -243,16 +201,9 @@ class Pool:
             self._sent = call.weights, ray.put((call.weights, call.integers))
         return self._sent[1]
 
-    def _ordered(self, slot: Slot, jobs: Sequence[Job]) -> list[Job]:
-        """Longest first, and last of all who was late before: nobody shall wait for them."""
-        mine = [job for job in jobs if job.client in slot.names]
-        return sorted(mine, key=lambda job: (job.client in self._late, -self._seconds.get(job.client, 0.0)))
-
     def _submit(self, waiting: PendingCall, slot: Slot, jobs: Sequence[Job]) -> None:
-        call = waiting.call
         for job in jobs:
-            task = Task(kind=call.kind, number=call.number, job=job, state=call.states.get((job.fold, job.client)))
-            reference = slot.actor.work.remote(task, waiting.sent, waiting.serial, call.summed)
+            reference = slot.actor.work.remote(waiting.message(job), waiting.sent, waiting.serial)
             waiting.pending[reference] = slot, job
 
     def _step(self, waiting: PendingCall) -> bool:
@@ -281,27 +232,23 @@ class Pool:
         return True
 
     def _lacks_room(self) -> bool:
-        """Whether the living nodes cannot hold what is reserved: a node died, and others may come."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         share = {key: each for key, each in zip(("CPU", "GPU"), self._shares, strict=True) if each > 0}
-        wanted = [share] * len(self._slots) if self._group is None else self._group.bundle_specs
-        return bool(shortfall(wanted, nodes))
+        return lacks_room([share] * len(self._slots) if self._group is None else self._group.bundle_specs)
 
     def _receive(self, waiting: PendingCall, reference: Reference) -> None:
         slot, job = waiting.pending[reference]
         try:
-            done: Done = ray.get(reference)
+            done: Value | Failure = ray.get(reference)
         except RayTaskError as error:
-            done = Done(failure=failure_of(job, FAILED, _last_line(error), str(error)))
+            done = Failure.of(job, FAILED, _last_line(error), str(error))
         except RayError as error:
             self._replace(waiting, slot, error)
             return
         del waiting.pending[reference]
         slot.barren_deaths = 0
         waiting.finish(job, done)
-        if done.failure is None and waiting.call.kind == "train":
-            self._seconds[job.client] = done.value.seconds
-            self._late.discard(job.client)
+        if waiting.call.kind == "train" and not isinstance(done, Failure):
+            self._workload.trained(job.client, done.seconds)
         self._ask_for_sum(waiting, slot, job.fold)
 
     def _ask_for_sum(self, waiting: PendingCall, slot: Slot, fold: int) -> None:
@@ -349,11 +296,9 @@ class Pool:
     def _break_off(self, waiting: PendingCall) -> list[Slot]:
         """Drop all who are late, by name; fetch the sums of those who were in time. Gives the slots still at work."""
         busy = []
-        for slot, job in waiting.pending.values():
-            waiting.finish(job, late(waiting.call, job))
-            self._late.add(job.client)
+        for slot, job in waiting.break_off():
+            self._workload.was_late(job.client)
             busy.append(slot)
-        waiting.pending = {}
         for fold in waiting.jobs:
             for slot in self._slots:
                 self._ask_for_sum(waiting, slot, fold)
@@ -370,14 +315,8 @@ class Pool:
 
     def _repack(self) -> None:
         """Deal the clients out again, once, by the times of their first round, if that shortens a round."""
-        names = [name for slot in self._slots for name in slot.names]
-        if self._repacked or len(self._slots) == len(names) or not all(name in self._seconds for name in names):
-            return
-        self._repacked = True
-        seconds = {name: self._seconds[name] for name in names}
-        hands = packed(seconds, len(self._slots))
-        before = span(seconds, [slot.names for slot in self._slots])
-        if span(seconds, hands) > (1.0 - REPACK_GAIN) * before:
+        hands = self._workload.better_hands([slot.names for slot in self._slots])
+        if hands is None:
             return
         for slot, hand in zip(self._slots, hands, strict=True):
             if slot.actor is not None:

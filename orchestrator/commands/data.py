@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.errors import InputError
 from orchestrator.process import exit_codes
 
@@ -17,7 +18,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@click.option("--corpus", type=opt.OneOf(CORPORA))
 @opt.reading_options
 @opt.corpus_options
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
@@ -35,7 +36,7 @@ def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--corpus", type=click.Choice(opt.CORPORA))
+@click.option("--corpus", type=opt.OneOf(CORPORA))
 @opt.reading_options
 @opt.corpus_options
 @opt.path_option("--out", required=True, help="The Parquet file to write.")

@@ -1,13 +1,14 @@
 """Options that several commands share, and their way into a Request."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from fed.options import AGGREGATOR_NAMES, BATCH_NORMS, FAILURE_POLICIES, OPTIMISERS
+from fed.options import About, abouts, is_whole, option_of
+from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
 from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
@@ -17,8 +18,6 @@ from tune_spaces.method import hyper_parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CORPORA = ("recola", "avec", "table", "folder")
-GOLD = ("mean", "median", "ccc-centred", "ewe")
 POSITIVE = click.IntRange(min=1)
 
 
@@ -47,6 +46,24 @@ class ActorCount(click.ParamType[int | str]):
         if value != "auto" and not (str(value).isdigit() and int(value) > 0):
             self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
         return "auto" if value == "auto" else int(value)
+
+
+class OneOf(click.Choice[str]):
+    """One of the names in a dictionary, as it is when a value is given."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        """Remember the dictionary."""
+        self.known = known
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names now."""
+        return tuple(self.known)
+
+    @choices.setter
+    def choices(self, _: object) -> None:
+        """Take none: click sets those that it was made with."""
 
 
 class Renamed(click.Option):
@@ -150,7 +167,7 @@ corpus_options = _all(
 
 data_options = _all(
     path_option("--data", help="The recordings; without it the embedded synthetic corpus."),
-    click.option("--corpus", type=click.Choice(CORPORA), help="Their format; found by looking if not given."),
+    click.option("--corpus", type=OneOf(CORPORA), help="Their format; found by looking if not given."),
     reading_options,
     corpus_options,
     click.option(
@@ -166,7 +183,7 @@ protocol_options = _all(
     click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="described", show_default=True),
     click.option("--epochs", type=POSITIVE, help="Instead of the preset's or the protocol's."),
     click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
-    click.option("--gold", type=click.Choice(GOLD), help="Gold standard of the raters; the paper's is mean."),
+    click.option("--gold", type=OneOf(GOLD_STANDARDS), help="Gold standard of the raters; the paper's is mean."),
     click.option("--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."),
     click.option(
         "--scaling",
@@ -212,15 +229,23 @@ image_options = _all(
     click.option("--weights", help="ResNet18's start: imagenet, none, or a file."),
 )
 
+
+def _federation_option(name: str, about: About) -> Callable[[F], F]:
+    kind: click.ParamType[Any] = Finite(
+        about.least,
+        None if math.isinf(about.most) else about.most,
+        min_open=about.above,
+        max_open=about.below,
+    )
+    if about.known is not None:
+        kind = OneOf(about.known)
+    elif is_whole(name):
+        kind = click.IntRange(min=int(about.least))
+    return click.option(option_of(name), name, type=kind, help=about.help or None)
+
+
 federation_options = _all(
-    click.option("--aggregator", type=click.Choice(AGGREGATOR_NAMES), help="For federated methods; the paper's: mean."),
-    click.option("--local-epochs", type=POSITIVE, help="Epochs a client trains in a round."),
-    click.option("--proximal", type=FROM_ZERO, help="FedProx's mu; 0 is off."),
-    click.option("--client-optimiser", "optimiser", type=click.Choice(OPTIMISERS), help="Adam each round."),
-    click.option("--batch-norm", type=click.Choice(BATCH_NORMS), help="What becomes of batch normalisation."),
-    click.option("--on-client-failure", type=click.Choice(FAILURE_POLICIES)),
-    click.option("--quorum", type=Finite(0, 1, min_open=True), help="Share of clients a round needs."),
-    click.option("--round-deadline", "round_deadline_seconds", type=ABOVE_ZERO, help="Seconds a round may take."),
+    *(_federation_option(name, about) for name, about in abouts().items()),
     click.option("--client-actors", type=ActorCount(), default="auto", show_default=True, help="Processes of clients."),
     click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
     click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
@@ -229,16 +254,7 @@ federation_options = _all(
 method_option = click.option("--method", type=click.Choice(method_names()), default="au", show_default=True)
 
 IMAGE_FIELDS = ("image_size", "frame_stride", "face_crop", "backbone", "weights")
-FEDERATION_FIELDS = (
-    "aggregator",
-    "local_epochs",
-    "proximal",
-    "optimiser",
-    "batch_norm",
-    "on_client_failure",
-    "quorum",
-    "round_deadline_seconds",
-)
+FEDERATION_FIELDS = tuple(abouts())
 PROTOCOL_FIELDS = (
     "epochs",
     "num_folds",

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 
+from fed.options import Federation, abouts, option_of
 from models.sizes import cell_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
@@ -67,8 +68,19 @@ def _federation(plan: Plan) -> list[str]:
     return [
         f"clients   a participant each; {chosen.aggregator} of their weights after {chosen.local_epochs} local"
         f" epoch(s), optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
-        f" failures {chosen.on_client_failure}"
+        f" failures {chosen.on_client_failure}",
+        *_parameters(chosen),
     ]
+
+
+def _parameters(chosen: Federation) -> list[str]:
+    """Return what was chosen beyond the paper's: the server's optimiser, and parameters of choices."""
+    found = [
+        f"{option_of(name).removeprefix('--').replace('-', ' ')} {getattr(chosen, name):g}"
+        for name, about in abouts().items()
+        if about.of and getattr(chosen, name) is not None
+    ]
+    return [f"server    {', '.join([chosen.server_optimiser, *found])}"] if found else []
 
 
 def _remarks(plan: Plan, dataset: Dataset) -> list[str]:

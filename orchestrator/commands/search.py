@@ -8,6 +8,7 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.errors import InputError
+from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
@@ -18,8 +19,8 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
 @click.option("--preset", type=click.Choice(["demo", "paper"]), help="demo without --data, paper with it.")
 @click.option("--network", "networks", multiple=True, help="Only this network; may be given several times.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
-@click.option("--search", type=click.Choice(["grid", "random", "optuna"]), default="grid", show_default=True)
-@click.option("--scheduler", type=click.Choice(["fifo", "asha"]), default="fifo", show_default=True)
+@click.option("--search", type=opt.OneOf(SEARCHES), default="grid", show_default=True)
+@click.option("--scheduler", type=opt.OneOf(SCHEDULERS), default="fifo", show_default=True)
 @click.option("--trials", type=opt.POSITIVE, help="At most so many configurations.")
 @click.option("--hours", type=opt.ABOVE_ZERO, help="Stop after so many hours; --resume continues.")
 @opt.protocol_options

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, used
+from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.checks import check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
-from orchestrator.corpora.judgement import AS_IN_THE_PAPER, judged_features, judged_raters, origin_of
+from orchestrator.corpora.judgement import judged_features, judged_raters, origin_of
 from orchestrator.corpora.participants import ask_about
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus, Recording
@@ -66,7 +67,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
     check_people(recordings, findings)
     _note_scale(findings)
-    if origin not in AS_IN_THE_PAPER:
+    if not is_of_the_paper(origin):
         ask_about([(one.participant, one.session) for one in recordings], findings)
     if findings.problems:
         raise InputError(findings.problems)
@@ -117,7 +118,7 @@ def _common_features(sources: Sequence[Source], path: Path, findings: Findings) 
 def _choice(findings: Findings, origin: str) -> FeatureChoice:
     """Return the columns that are wanted; of RECOLA's features, the paper's 40, all if nobody chose."""
     choice = findings.choice or FeatureChoice()
-    return replace(choice, units_only=False) if origin in AS_IN_THE_PAPER else choice
+    return replace(choice, units_only=False) if is_of_the_paper(origin) else choice
 
 
 def _originals(sources: Sequence[Source]) -> dict[str, set[str]]:

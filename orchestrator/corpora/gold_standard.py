@@ -4,13 +4,14 @@ Shapes: T frames of a recording, R raters, 2 = valence and arousal. NaN: no labe
 a label the gold standard has one too.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ccc import Moments, ccc
+from models.references import resolve
+from orchestrator.corpora.catalogue import GOLD_STANDARDS
 from orchestrator.errors import InputError
 
 Floats = NDArray[np.float32]
@@ -21,12 +22,11 @@ SAME_TIME_SECONDS = 1e-6  # times are rounded in files
 def gold_standard(ratings: Floats, kind: str, *, decimals: int | None = None) -> Floats:
     """Make the gold standard (T, 2) of one recording's ratings (T, R, 2).
 
-    `kind` is a key of `GOLD_STANDARDS`, else InputError; `decimals` rounds it, as the authors' code does.
+    `kind` is a key of `catalogue.GOLD_STANDARDS`, else InputError; `decimals` rounds it, as the authors' code does.
     """
-    make = GOLD_STANDARDS.get(kind)
-    if make is None:
+    if kind not in GOLD_STANDARDS:
         raise InputError.of("--gold", found=kind, expected=f"one of {', '.join(GOLD_STANDARDS)}")
-    gold = make(ratings.astype(np.float64))
+    gold: Array = resolve(GOLD_STANDARDS[kind].function)(ratings.astype(np.float64))
     return (gold if decimals is None else np.round(gold, decimals)).astype(np.float32)
 
 
@@ -70,15 +70,6 @@ def ccc_centred(ratings: Array) -> Array:
     total = weights.sum(axis=0)
     level = (weights * np.nan_to_num(means)).sum(axis=0) / np.where(total > 0, total, 1.0)
     return np.asarray(mean(ratings - means[None]) + level)
-
-
-GoldStandard = Callable[[Array], Array]
-GOLD_STANDARDS: dict[str, GoldStandard] = {
-    "mean": mean,
-    "median": median,
-    "ccc-centred": ccc_centred,
-    "ewe": evaluator_weighted,
-}
 
 
 def pairwise_agreement(ratings: NDArray[np.floating]) -> Array:

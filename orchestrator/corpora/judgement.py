@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.names import listed
 from orchestrator.corpora.read_options import RATERS_OPTION
@@ -14,8 +15,6 @@ from orchestrator.corpora.source import Source
 from orchestrator.corpora.tables.column_kinds import CONSTANT, Values, is_unit, why_no_action
 from orchestrator.corpora.tables.tracks import ORIGIN_KEY, Track, is_as_written
 from orchestrator.protocols import DIMENSIONS
-
-AS_IN_THE_PAPER = ("recola", "avec")  # formats whose features are the paper's, whatever their values
 
 
 def origin_of(tracks: Iterable[Track]) -> str:
@@ -33,7 +32,7 @@ def judged_features(
     tracks = [source.track for source in sources]
     if (
         not findings.options.current
-        or origin in AS_IN_THE_PAPER
+        or is_of_the_paper(origin)  # its features are the paper's, whatever their values
         or any(is_as_written(track.columns) for track in tracks)
     ):
         return names

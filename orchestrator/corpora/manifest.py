@@ -6,8 +6,8 @@ Shapes: T feature frames, F features, R raters, 2 = valence and arousal.
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.gold_standard import nan_mean, pairwise_agreement
-from orchestrator.corpora.judgement import AS_IN_THE_PAPER
 from orchestrator.corpora.names import listed
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.column_kinds import is_unit
@@ -97,7 +97,7 @@ def _features_text(corpus: Corpus) -> list[str]:
     lines = [f"{len(names)}: {listed(names)}"]
     if corpus.feature_line:
         lines.append(corpus.feature_line)
-    elif corpus.origin in AS_IN_THE_PAPER or not units:
+    elif is_of_the_paper(corpus.origin) or not units:
         lines.append("--method au learns from all of them")
     elif len(units) < len(names):
         others = listed(name for name in names if name not in units)

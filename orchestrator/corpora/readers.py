@@ -1,13 +1,14 @@
 """The door to every corpus: find the format, read it, and hand over one Corpus or all its problems."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, cast
 
 from orchestrator.corpora.assemble import assemble
+from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import is_marked_synthetic, roots
-from orchestrator.corpora.formats import avec, folder, recola, table
 from orchestrator.corpora.participants import read_people
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, SIDES, UNIT_OPTION, Reading
@@ -19,21 +20,21 @@ from orchestrator.errors import InputError
 ANNOTATIONS = SIDES[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """What a format's file offers: how to recognise it and how to read it."""
+class Reader(Protocol):
+    """What the module of a format has: how to recognise it and how to read it."""
 
-    find: Callable[[Path], bool]
-    read: Callable[[Path, Findings, Reading], list[Source]]
-    looks_like: str
+    LOOKS_LIKE: str
+
+    def find(self, path: Path, /) -> bool:
+        """Return whether a corpus of this format begins at a path."""
+
+    def read(self, root: Path, findings: Findings, reading: Reading, /) -> list[Source]:
+        """Read it; what is wrong goes into `findings`."""
 
 
-READERS = {
-    "recola": Reader(find=recola.find, read=recola.read, looks_like=recola.LOOKS_LIKE),
-    "avec": Reader(find=avec.find, read=avec.read, looks_like=avec.LOOKS_LIKE),
-    "folder": Reader(find=folder.find, read=folder.read, looks_like=folder.LOOKS_LIKE),
-    "table": Reader(find=table.find, read=table.read, looks_like=table.LOOKS_LIKE),
-}
+def reader_of(kind: str) -> Reader:
+    """Import the reader of a known format."""
+    return cast("Reader", importlib.import_module(CORPORA[kind].module))
 
 
 def open_corpus(  # noqa: PLR0913 - what decides a reading, each named
@@ -51,8 +52,8 @@ def open_corpus(  # noqa: PLR0913 - what decides a reading, each named
     `choice` says more of it. Without either all are taken. `reading` and `options` are what the user said of the files.
     InputError with every problem of every file: unknown format, unreadable or contradictory contents.
     """
-    if corpus is not None and corpus not in READERS:
-        raise InputError.of("--corpus", found=corpus, expected=f"one of {', '.join(READERS)}")
+    if corpus is not None and corpus not in CORPORA:
+        raise InputError.of("--corpus", found=corpus, expected=f"one of {', '.join(CORPORA)}")
     try:
         if not path.exists():
             raise InputError.of(str(path), found="nothing there", expected="a corpus: a folder or a table")
@@ -60,7 +61,7 @@ def open_corpus(  # noqa: PLR0913 - what decides a reading, each named
         kind, root = _format_of(path, candidates, corpus)
         chosen = choice or (FeatureChoice(patterns=tuple(features)) if features else None)
         findings = Findings(options=options or ReadOptions(), choice=chosen)
-        sources = READERS[kind].read(root, findings, reading)
+        sources = reader_of(kind).read(root, findings, reading)
         attributes = _attributes(root, findings)
     except OSError as error:
         where = str(error.filename or path)
@@ -81,13 +82,12 @@ def _attributes(root: Path, findings: Findings) -> Mapping[str, Mapping[str, str
 
 def _format_of(path: Path, candidates: tuple[Path, ...], wanted: str | None) -> tuple[str, Path]:
     for root in candidates:
-        for kind, reader in READERS.items():
-            if wanted in {None, kind} and reader.find(root):
+        for kind in CORPORA:
+            if wanted in {None, kind} and reader_of(kind).find(root):
                 return kind, root
     if path.is_dir() and not any(path.iterdir()):
         found = "an empty folder"
     else:
         found = f"no {wanted} corpus" if wanted else "no known format"
-    readers = {wanted: READERS[wanted]} if wanted else READERS
-    expected = "; or ".join(f"{kind}: {reader.looks_like}" for kind, reader in readers.items())
+    expected = "; or ".join(f"{kind}: {reader_of(kind).LOOKS_LIKE}" for kind in ([wanted] if wanted else CORPORA))
     raise InputError.of(str(path), found=found, expected=expected)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fed.options import Federation
+from fed.options import BEFORE_KEY, Federation
 from models.seeds import seed_for
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError, Problem
@@ -129,14 +129,19 @@ def _hashed(kind: type[Any], values: JsonObject) -> JsonObject:
     """Leave out fields that are newer than the first uids and have their default: an old configuration keeps its uid.
 
     Such a field is declared with `field(default=..., metadata={LATER_KEY: True})`, by the key's text in other packages.
+    A value that its metadata has under BEFORE_KEY is left out too: what held before the field could be chosen.
     """
     fields = {one.name: one for one in dataclasses.fields(kind)}
-    later = {name: one.default for name, one in fields.items() if one.metadata.get(LATER_KEY)}
+    later = {
+        name: (one.default, one.metadata.get(BEFORE_KEY, one.default))
+        for name, one in fields.items()
+        if one.metadata.get(LATER_KEY)
+    }
     outside = {name for name, one in fields.items() if not one.metadata.get(DECIDES_KEY, True)}
     return {
         name: value
         for name, value in values.items()
-        if name not in outside and (name not in later or value != later[name])
+        if name not in outside and (name not in later or value not in later[name])
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.references import resolve
 from orchestrator.corpora.outline import changed_since, counts_differ, differences, digest_of_files, outline
 from orchestrator.corpora.read_options import RULES
 from orchestrator.corpora.readers import open_corpus
@@ -19,11 +20,12 @@ from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
-from orchestrator.planning.grid import choose_random, decisive, decisive_of, make_trials
+from orchestrator.planning.grid import decisive, decisive_of, make_trials
 from orchestrator.planning.plan import CorpusReference, Plan, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
 from orchestrator.planning.provenance import git_commit, versions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
+from orchestrator.planning.strategies import SEARCHES
 from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
 from orchestrator.tracking.address import hide_arguments
 from orchestrator.tracking.location import resolve_tracking_uri
@@ -148,8 +150,9 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     if not trials and refused:
         where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
         raise InputError.of(where, found=refused[0]["why"], expected="at least one point that can be trained")
-    if request.search.search == "random":
-        trials = choose_random(trials, request.search.max_trials, request.seed)
+    order = SEARCHES[request.search.search].order
+    if order is not None:
+        trials = resolve(order)(trials, request.search.max_trials, request.seed)
     return trials, refused
 
 

@@ -9,12 +9,11 @@ from orchestrator.corpora.read_options import BEFORE, ReadOptions
 from orchestrator.corpora.reading import UNBOUNDED, Limits, Reading
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.files import JsonObject
+from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.protocols import Protocol
 from tune_spaces.method import HParams
 
 PLAN_FORMAT = 1
-SEARCHES = ("grid", "random", "optuna")
-SCHEDULERS = ("fifo", "asha")
 # Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9

@@ -1,12 +1,12 @@
 """What a command was asked for, and what that decides: protocol, images and federation; refused here or not at all."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from fed.options import Federation
+from fed.options import Federation, FederationError, option_of
 from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, Reading
@@ -14,9 +14,12 @@ from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import Gather, InputError, Problem
 from orchestrator.planning.grid import grid_points, parse_grid_overrides
 from orchestrator.planning.plan import SearchOptions
+from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.protocols import PROTOCOLS, Protocol
 from tune_spaces.catalogue import find_method
 from tune_spaces.method import HParams, Method
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +95,31 @@ def _check_strict(request: Request, protocol: Protocol) -> None:
         return
     expected = "with --protocol strict"
     problems = []
-    if request.search.scheduler != "fifo":
+    if SCHEDULERS[request.search.scheduler].stops:
         found = f"{request.search.scheduler}, which stops configurations by all folds' people"
-        problems.append(Problem(where="--scheduler", found=found, expected=f"fifo {expected}"))
-    if request.search.search == "optuna":
-        found = "optuna, which chooses configurations by all folds' people"
-        problems.append(Problem(where="--search", found=found, expected=f"grid or random {expected}"))
+        problems.append(
+            Problem(
+                where="--scheduler", found=found, expected=f"{_names(SCHEDULERS, lambda one: not one.stops)} {expected}"
+            )
+        )
+    if SEARCHES[request.search.search].propose is not None:
+        found = f"{request.search.search}, which chooses configurations by all folds' people"
+        problems.append(
+            Problem(
+                where="--search",
+                found=found,
+                expected=f"{_names(SEARCHES, lambda one: one.propose is None)} {expected}",
+            )
+        )
     if protocol.scaling in ("participant", "both"):
         found = f"{protocol.scaling}, which measures the held-out people"
         problems.append(Problem(where="--scaling", found=found, expected=f"train or none {expected}"))
     if problems:
         raise InputError(problems)
+
+
+def _names(known: Mapping[str, T], fits: Callable[[T], bool]) -> str:
+    return " or ".join(name for name, one in known.items() if fits(one))
 
 
 def _check_features(request: Request, method: Method) -> None:
@@ -171,8 +188,8 @@ def _federation(request: Request, method: Method) -> Federation | None:
         raise InputError.of("--cpus-per-client", found="0", expected=expected)
     try:
         return Federation(**given)
-    except ValueError as error:
-        raise InputError.of("the federation's options", found=str(error), expected="choices that fit") from error
+    except FederationError as error:
+        raise InputError.of(option_of(error.name), found=error.found, expected=error.expected) from error
 
 
 def _without_shared_statistics(protocol: Protocol, request: Request, method: Method, gather: Gather) -> Protocol:

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 import numpy as np
 
 from orchestrator import measures
+from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.estimators.participants import spread
 from orchestrator.evaluation.results import chosen_by_fold, nested, ranking
 from orchestrator.json_records import number
@@ -31,7 +32,6 @@ LABELLED = {
     "windows_a_step": "batch size {}",
 }
 SAID = ("name", "optimistic")  # of a label, in their own way
-PAPERS_KINDS = ("recola", "avec")  # of corpora: RECOLA itself, and the part of it that AVEC hands out
 FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
 LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}
 
@@ -186,7 +186,7 @@ def is_comparable(search: Search | None) -> bool:
 
 def is_of_papers_kind(search: Search | None) -> bool:
     """Return whether the recordings are in the form of RECOLA or AVEC, whose people the paper's numbers are of."""
-    return search is None or search.plan["corpus"].get("kind") in PAPERS_KINDS
+    return search is None or is_of_the_paper(search.plan["corpus"].get("kind"))
 
 
 def papers_measure(search: Search | None) -> str:

@@ -6,7 +6,7 @@ workers does not change what is tried. Resuming asks the same questions again an
 
 import dataclasses
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from models.seeds import seed_for
@@ -111,6 +111,11 @@ class OptunaGenerations:
     def _unseen(self) -> dict[str, str | float]:
         (network, hparams), _ = next(point for point in self.by_chance if point[1] not in self.seen)
         return {"network": network, **dataclasses.asdict(hparams)}
+
+
+def searcher(plan: Plan, earlier: Sequence[TrialResult], complain: Callable[[str, Exception], None]) -> Any:
+    """Return the search over a plan's points as a Tune searcher that goes on from earlier results."""
+    return as_ray_searcher(OptunaGenerations(plan, {result.uid: result for result in earlier}), complain)
 
 
 def as_ray_searcher(generations: OptunaGenerations, complain: Callable[[str, Exception], None] | None = None) -> Any:

@@ -19,6 +19,7 @@ from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
 from orchestrator.json_records import newer_keys
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.strategies import SEARCHES
 from orchestrator.run_folder import (
     RESULT_FILE,
     SCRATCH_FOLDER,
@@ -104,7 +105,7 @@ def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, st
         with doing("training"), observer:
             observer.spoilt(spoilt)
             observer.prune()
-            if plan.search.search == "optuna":  # which would choose another point in the place of a lost one
+            if SEARCHES[plan.search.search].propose:  # which would choose another point in the place of a lost one
                 repair.train_again(plan, dataset, spoilt, **places)
             earlier = read_results(folder, [trial.uid for trial in plan.trials])
             if tune.search(plan, dataset, earlier=earlier, **places):

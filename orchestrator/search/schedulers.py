@@ -16,8 +16,8 @@ ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
 class InOrder(FIFOScheduler):  # type: ignore[misc]
     """Every trial to its end; shows the watch Tune's controller."""
 
-    def __init__(self, watch: Watch) -> None:
-        """Store the watch that is told of each decision."""
+    def __init__(self, watch: Watch, *_: object) -> None:
+        """Store the watch that is told of each decision; the rest of what schedulers get is not needed."""
         super().__init__()
         self.watch = watch
 

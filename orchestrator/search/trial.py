@@ -16,7 +16,6 @@ import safetensors.numpy
 import safetensors.torch
 
 from fed.executor import Start
-from fed.executors.in_process import in_process
 from fed.round_records import ClientFailed, Round
 from fed.rounds import FederatedFolds
 from models.trace_scores import Scored
@@ -91,7 +90,7 @@ class TrialRun:
         *,
         folder: Path,
         device: str = "cpu",
-        start: Start = in_process,
+        start: Start,
     ) -> None:
         """Build the networks, or take them up from the folder's checkpoint."""
         self.trial, self.dataset, self.plan, self.folder = trial, dataset, plan, folder

@@ -19,7 +19,8 @@ import torch
 from ray import tune
 
 from fed.executors.placement import ClusterTooSmall
-from fed.executors.ray_actors import bundles_for
+from fed.executors.ray_cluster import bundles_for
+from models.references import resolve
 from models.seeds import seed_for
 from orchestrator.data.dataset import Dataset
 from orchestrator.errors import InputError
@@ -32,12 +33,11 @@ from orchestrator.evaluation.trial_files import (
 from orchestrator.planning.cost import relative_cost
 from orchestrator.planning.plan import SERVER_CPUS, Plan
 from orchestrator.planning.recipe import make_recipe
+from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.process.interrupts import asked_to_end
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
-from orchestrator.search.optuna_search import OptunaGenerations, as_ray_searcher
 from orchestrator.search.progress import Observer
-from orchestrator.search.schedulers import Halving, InOrder
 from orchestrator.search.watch import WORKER_DEATHS, Ender, Watch
 from orchestrator.search.watchdog import Listener, Patience, Shortage
 from orchestrator.search.worker import TrialTrainable
@@ -147,13 +147,13 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
         return []
     assert watch.observer is not None
     leave = partial(_leave_stopped, watch.observer.trials_folder)
-    halving = plan.search.scheduler == "asha"
+    scheduler = resolve(SCHEDULERS[plan.search.scheduler].make)
     tuner = tune.Tuner(
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
             search_alg=algorithm,
-            scheduler=Halving(watch, plan.protocol.epochs, earlier, leave) if halving else InOrder(watch),
+            scheduler=scheduler(watch, plan.protocol.epochs, earlier, leave),
             num_samples=samples,
             time_budget_s=None if end is None else max(1.0, end - time.monotonic()),
             reuse_actors=True,
@@ -207,9 +207,9 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
 
 
 def _space(plan: Plan, done: set[str], earlier: Sequence[TrialResult], watch: Watch) -> tuple[dict[str, Any], Any, int]:
-    if plan.search.search == "optuna":
-        searcher = OptunaGenerations(plan, {result.uid: result for result in earlier})
-        return {}, as_ray_searcher(searcher, watch.complain), plan.num_planned
+    propose = SEARCHES[plan.search.search].propose
+    if propose is not None:
+        return {}, resolve(propose)(plan, earlier, watch.complain), plan.num_planned
     left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
     if plan.search.hours:
         # Any order of cost would leave one end of the grid unseen when the time is up.

@@ -17,6 +17,7 @@ from models.training import Epoch
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation.trial_files import record_failure
 from orchestrator.planning.plan import Plan, SearchOptions
+from orchestrator.planning.strategies import SCHEDULERS
 from orchestrator.search.endings import unwritable
 from orchestrator.search.failures import first_failure_told
 from orchestrator.search.schedulers import VALIDATION_LOSS
@@ -95,7 +96,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 start=self.clients,
             )
             self.epochs = self.run.epochs()
-        every_epoch = self.plan.search.scheduler != "fifo"
+        every_epoch = SCHEDULERS[self.plan.search.scheduler].stops
         begun = time.monotonic()
         for epoch in self.epochs:
             self.last = {

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from orchestrator.corpora.readers import READERS, open_corpus
+from orchestrator.corpora.catalogue import CORPORA
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError, Problem
 from tests.corpora.writers import (
     content,
@@ -331,13 +332,13 @@ def test_unknown_places(tmp_path: Path, path: str) -> None:
     problem = the_problem(tmp_path / path)
     found = {"nowhere": "nothing there", "empty": "an empty folder"}.get(path, "no known format")
     assert (problem.where, problem.found) == (str(tmp_path / path), found)
-    assert path == "nowhere" or all(name in problem.expected for name in READERS)
+    assert path == "nowhere" or all(name in problem.expected for name in CORPORA)
 
 
 def test_unknown_format_name_lists_the_known(recola: Path) -> None:
     problem = the_problem(recola, "sewa")
     assert problem.where == "--corpus"
-    assert problem.expected == f"one of {', '.join(READERS)}"
+    assert problem.expected == f"one of {', '.join(CORPORA)}"
 
 
 def test_wrong_format_name(recola: Path) -> None:

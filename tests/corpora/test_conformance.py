@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest, manifest_text
-from orchestrator.corpora.readers import READERS, open_corpus
+from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Corpus
 from tests.corpora.writers import WRITERS, Content, three_people, with_holes
 
@@ -22,7 +23,7 @@ def opened(tmp_path: Path, writer: str) -> Corpus:
 
 
 def test_every_reader_has_a_writer() -> None:
-    assert {name.split("-")[0] for name in WRITERS} == set(READERS)
+    assert {name.split("-")[0] for name in WRITERS} == set(CORPORA)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -124,7 +125,7 @@ def test_folders_doubled_by_unzipping(tmp_path: Path, writer: str) -> None:
     assert open_corpus(tmp_path / "outer").sha256 == plain
 
 
-@pytest.mark.parametrize("corpus", READERS)
+@pytest.mark.parametrize("corpus", CORPORA)
 def test_the_format_can_be_named(tmp_path: Path, corpus: str) -> None:
     writer = next(name for name in WRITERS if name.startswith(corpus))
     path = WRITERS[writer](tmp_path, contents())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.ccc import Moments, ccc
+from orchestrator.corpora.catalogue import GOLD_STANDARDS
 from orchestrator.corpora.gold_standard import (
-    GOLD_STANDARDS,
     delayed,
     gold_standard,
     pairwise_agreement,

@@ -1,23 +1,17 @@
 """Every aggregator by the same laws, and each by hand."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fed.aggregators import (
-    AGGREGATORS,
-    BLOCK,
-    SUMMED,
-    ServerState,
-    _similarities,
-    added,
-    aggregator_of,
-    from_sums,
-)
-from fed.options import AGGREGATOR_NAMES
-from fed.updates import Update
+from fed.aggregators import BLOCK, ServerState, _similarities, added, aggregate, needs_sums
+from fed.messages import PartialSum, Update
+from fed.options import AGGREGATORS, Federation
+from models.references import resolve
 from tests.fed.toys import update
 
 STATE = ServerState(weights=np.zeros(4, np.float32), integers=np.array([2]))
@@ -32,27 +26,45 @@ def same(one: ServerState, other: ServerState) -> None:
         assert one.personal[name].tobytes() == other.personal[name].tobytes()
 
 
-def test_the_names_are_those_of_the_options() -> None:
-    assert tuple(AGGREGATORS) == AGGREGATOR_NAMES
-    assert set(SUMMED) < set(AGGREGATORS)
-    with pytest.raises(ValueError, match=r"'krum': expected one of mean, weighted-mean, median"):
-        aggregator_of("krum")
+def averaged(name: str, updates: Sequence[Update], state: ServerState = STATE, **options: Any) -> ServerState:
+    """Aggregate as a round does: those that need sums only get one sum of all."""
+    parts = [summed(name, updates)] if needs_sums(name) else updates
+    return aggregate(state, parts, Federation(aggregator=name, **options))  # type: ignore[arg-type]
+
+
+def summed(name: str, updates: Sequence[Update]) -> PartialSum:
+    total = None
+    for one in updates:
+        total = added(total, one, name)
+    assert total is not None
+    return total
+
+
+SUMMED = [name for name in AGGREGATORS if needs_sums(name)]
+
+
+def test_every_aggregator_is_a_function_with_a_line_of_help() -> None:
+    assert SUMMED == ["mean", "weighted-mean"]
+    for one in AGGREGATORS.values():
+        assert callable(resolve(one.function))
+        assert one.help
+        assert one.sums in {None, "clients", "samples"}
 
 
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_the_order_of_arrival_is_irrelevant(name: str) -> None:
-    expected = AGGREGATORS[name](STATE, UPDATES)
+    expected = averaged(name, UPDATES)
     orders = list(itertools.permutations(UPDATES))
     assert len(orders) == 120
     for order in orders:
-        same(AGGREGATORS[name](STATE, order), expected)
+        same(averaged(name, order), expected)
 
 
 @pytest.mark.parametrize("name", AGGREGATORS)
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
 def test_equal_updates_aggregate_to_themselves(name: str, count: int) -> None:
     weights = np.array([0.1, -3e-9, 7.7, 1e-40], dtype=np.float32)
-    found = AGGREGATORS[name](STATE, [replace(update(f"P{i}"), weights=weights) for i in range(count)])
+    found = averaged(name, [replace(update(f"P{i}"), weights=weights) for i in range(count)])
     assert found.weights.tobytes() == weights.tobytes()
     for own in found.personal.values():
         assert own.tobytes() == weights.tobytes()
@@ -60,7 +72,7 @@ def test_equal_updates_aggregate_to_themselves(name: str, count: int) -> None:
 
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_integers_stay_integers_and_the_largest_counts(name: str) -> None:
-    found = AGGREGATORS[name](STATE, UPDATES)
+    found = averaged(name, UPDATES)
     assert found.integers.dtype == np.int64
     assert found.integers.tolist() == [9]
 
@@ -68,7 +80,7 @@ def test_integers_stay_integers_and_the_largest_counts(name: str) -> None:
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_results_are_finite_float32_and_inputs_stay(name: str) -> None:
     before = [one.weights.copy() for one in UPDATES]
-    found = AGGREGATORS[name](STATE, UPDATES)
+    found = averaged(name, UPDATES)
     assert found.weights.dtype == np.float32
     assert np.isfinite(found.weights).all()
     assert found.weights.min() >= min(one.weights.min() for one in UPDATES)
@@ -80,20 +92,14 @@ def test_results_are_finite_float32_and_inputs_stay(name: str) -> None:
 @pytest.mark.parametrize("name", SUMMED)
 @pytest.mark.parametrize("parts", [[[0, 1, 2, 3, 4]], [[3], [0, 4], [1, 2]], [[4], [3], [2], [1], [0]]])
 def test_sums_formed_elsewhere_give_the_same_bits(name: str, parts: list[list[int]]) -> None:
-    sums = []
-    for part in parts:
-        total = None
-        for index in part:
-            total = added(total, UPDATES[index], SUMMED[name])
-        assert total is not None
-        sums.append(total)
-    same(from_sums(STATE, sums), AGGREGATORS[name](STATE, UPDATES))
+    sums = [summed(name, [UPDATES[index] for index in part]) for part in parts]
+    same(aggregate(STATE, sums, Federation(aggregator=name)), averaged(name, UPDATES))
 
 
 def test_a_client_cannot_count_twice() -> None:
-    sums = [added(None, UPDATES[0], SUMMED["mean"]) for _ in range(2)]
+    sums = [added(None, UPDATES[0], "mean") for _ in range(2)]
     with pytest.raises(AssertionError, match="twice"):
-        from_sums(STATE, sums)
+        aggregate(STATE, sums, Federation())
 
 
 def by_hand(values: list[float], samples: list[int]) -> list[Update]:
@@ -111,18 +117,31 @@ def by_hand(values: list[float], samples: list[int]) -> list[Update]:
     ],
 )
 def test_values_by_hand(name: str, expected: float) -> None:
-    found = AGGREGATORS[name](STATE, by_hand([4, 0, 93, 1, 2], [2, 10, 6, 1, 1]))
+    found = averaged(name, by_hand([4, 0, 93, 1, 2], [2, 10, 6, 1, 1]))
     np.testing.assert_array_equal(found.weights, np.full(4, expected, np.float32))
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 20.0), (0.2, 7 / 3), (0.29, 7 / 3), (0.3, 2.0), (0.49, 2.0), (None, 7 / 3)]
+)
+def test_the_trimmed_mean_leaves_out_the_share_that_was_asked_for(share: float | None, expected: float) -> None:
+    found = averaged("trimmed-mean", by_hand([4, 0, 93, 1, 2], [2, 10, 6, 1, 1]), trim_share=share)
+    np.testing.assert_array_equal(found.weights, np.full(4, expected, np.float32))
+
+
+def test_the_trimmed_mean_never_leaves_out_all() -> None:
+    found = averaged("trimmed-mean", by_hand([float(i) for i in range(10)], [1] * 10), trim_share=0.49)
+    np.testing.assert_array_equal(found.weights, np.full(4, 4.5, np.float32))
+
+
 def test_the_median_of_an_even_number_is_between_the_two_in_the_middle() -> None:
-    found = AGGREGATORS["median"](STATE, by_hand([4, 0, 93, 1], [1, 1, 1, 1]))
+    found = averaged("median", by_hand([4, 0, 93, 1], [1, 1, 1, 1]))
     np.testing.assert_array_equal(found.weights, np.full(4, 2.5, np.float32))
 
 
 def test_personal_networks_lean_to_those_alike() -> None:
     updates = by_hand([1.0, 1.1, 5.0], [1, 9, 4])
-    found = AGGREGATORS["personalised"](STATE, updates)
+    found = averaged("personalised", updates)
     own = {name: float(weights[0]) for name, weights in found.personal.items()}
     assert list(own) == ["P0", "P1", "P2"]
     middle = (1.0 + 1.1 + 5.0) / 3
@@ -136,8 +155,8 @@ def test_personal_networks_lean_to_those_alike() -> None:
 
 
 def test_a_client_without_an_update_keeps_its_network() -> None:
-    first = AGGREGATORS["personalised"](STATE, UPDATES)
-    second = AGGREGATORS["personalised"](first, UPDATES[:3])
+    first = averaged("personalised", UPDATES)
+    second = averaged("personalised", UPDATES[:3], first)
     assert list(second.personal) == [one.client for one in UPDATES]
     assert second.personal["P4"].tobytes() == first.personal["P4"].tobytes()
     assert second.personal["P0"].tobytes() != first.personal["P0"].tobytes()
@@ -153,7 +172,7 @@ def test_a_client_without_an_update_keeps_its_network() -> None:
     ],
 )
 def test_a_tenth_is_trimmed_at_either_end_and_one_of_three(values: list[float], expected: float) -> None:
-    found = AGGREGATORS["trimmed-mean"](STATE, by_hand(values, [1] * len(values)))
+    found = aggregate(STATE, by_hand(values, [1] * len(values)), Federation(aggregator="trimmed-mean"))
     np.testing.assert_array_equal(found.weights, np.full(4, expected, np.float32))
 
 
@@ -177,7 +196,11 @@ def test_personal_networks_of_any_size_follow_the_formula(size: int) -> None:
         row[-1] += 5 * np.sqrt(size) * number
     origin = generator.normal(size=size).astype(np.float32)
     state = ServerState(weights=origin, integers=np.array([2]))
-    found = AGGREGATORS["personalised"](state, [replace(update(f"P{i}"), weights=row) for i, row in enumerate(rows)])
+    found = aggregate(
+        state,
+        [replace(update(f"P{i}"), weights=row) for i, row in enumerate(rows)],
+        Federation(aggregator="personalised"),
+    )
     for own, expected in zip(found.personal.values(), personal_of(rows, origin), strict=True):
         np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
 
@@ -198,4 +221,4 @@ def test_similarity_is_of_the_steps_however_large_the_weights() -> None:
 def test_what_is_to_be_aggregated_has_to_be_there() -> None:
     for name in AGGREGATORS:
         with pytest.raises(AssertionError, match="nothing to aggregate"):
-            AGGREGATORS[name](STATE, [])
+            aggregate(STATE, [], Federation(aggregator=name))

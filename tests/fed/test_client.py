@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fed.client import Client, Job, LocalPlan, Site, learn
+from fed.client import Client, LocalPlan, Site, learn
 from fed.executors.in_process import in_process
+from fed.messages import Job
 from fed.options import Federation
 from fed.updates import Layout, flatten
 from models.epochs import new_adam
@@ -52,11 +53,11 @@ def test_what_a_site_trained_before_does_not_matter() -> None:
     weights, integers = start(here)
     site = Site(in_memory(SERIES), here)
     jobs = [Job(fold=0, client=name, row=0, series=(0,)) for name in ("P1", "P3")]
-    first, _ = site.train(jobs[0], 1, weights, integers, None)
+    first = site.train(jobs[0], 1, weights, integers, None)
     site.train(jobs[1], 1, weights, integers, None)
-    again, _ = site.train(jobs[0], 1, weights, integers, None)
+    again = site.train(jobs[0], 1, weights, integers, None)
     np.testing.assert_array_equal(first.weights, again.weights)
-    other, _ = Site(in_memory(SERIES), here).train(jobs[1], 1, weights, integers, None)
+    other = Site(in_memory(SERIES), here).train(jobs[1], 1, weights, integers, None)
     assert not np.array_equal(first.weights, other.weights)
     assert first.num_samples == len(cut([SERIES[1]], 16).length_W) != other.num_samples
 

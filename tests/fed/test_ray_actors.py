@@ -15,14 +15,14 @@ import ray
 import torch
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed.aggregators import PartialSum
 from fed.client import Client, Description, LocalPlan
-from fed.executor import Executor, Report, Start
+from fed.executor import Executor, Start
 from fed.executors import ray_actors as actors
-from fed.executors.jobs import Done
 from fed.executors.placement import ClusterTooSmall
-from fed.executors.ray_actors import Pool, bundles_for, check_cluster, in_actors
+from fed.executors.ray_actors import Pool, in_actors
+from fed.executors.ray_cluster import bundles_for, check_cluster
 from fed.executors.reuse import ReusedClients
+from fed.messages import PartialSum, Report
 from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds
 from models.epochs import Evaluation
@@ -123,8 +123,7 @@ def test_memory_does_not_grow_and_nothing_private_travels(tmp_path: Path, monkey
         assert received_now
         assert not any(mark in content for content in received_now for mark in marks)
         allowed = (Description, Report, Evaluation, PartialSum)
-        found = {type(v.value if isinstance(v, Done) else v) for v in received}
-        assert found <= set(allowed)
+        assert {type(value) for value in received} <= set(allowed)
         received.clear()
         used.append(_object_store_bytes())
     assert folds.layout.num_bytes > 200_000

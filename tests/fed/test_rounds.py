@@ -20,7 +20,7 @@ from fed.client import Client
 from fed.executors.in_process import in_process
 from fed.options import Federation
 from fed.round_records import ClientFailed, QuorumLost
-from fed.server_step import pooled
+from fed.scores import pooled
 from models.ccc import Moments, ccc, frame_moments
 from models.checkpoints import CheckpointError
 from models.epochs import Evaluation
@@ -304,15 +304,15 @@ def test_inputs_that_cannot_be_federated_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"aggregator": "krum"}, "'krum': expected one of mean"),
-        ({"optimiser": "new"}, "'new': expected one of fresh, kept"),
-        ({"batch_norm": "off"}, "'off': expected one of mean, local, frozen"),
+        ({"aggregator": "krum"}, "aggregator: found 'krum'; expected one of mean"),
+        ({"optimiser": "new"}, "found 'new'; expected one of fresh, kept"),
+        ({"batch_norm": "off"}, "found 'off'; expected one of mean, local, frozen"),
         ({"on_client_failure": "cry"}, "expected one of strict, quorum, resilient"),
-        ({"local_epochs": 0}, "local_epochs must be at least 1, found 0"),
-        ({"proximal": -1.0}, "proximal must be 0 or positive, found -1"),
-        ({"quorum": 0.0}, "quorum must be over 0"),
-        ({"quorum": 1.2}, "quorum must be over 0 and at most 1, found 1.2"),
-        ({"round_deadline_seconds": float("inf")}, "round_deadline_seconds must be positive"),
+        ({"local_epochs": 0}, "local_epochs: found 0; expected at least 1"),
+        ({"proximal": -1.0}, "proximal: found -1.0; expected at least 0"),
+        ({"quorum": 0.0}, "quorum: found 0.0; expected over 0"),
+        ({"quorum": 1.2}, "quorum: found 1.2; expected over 0 and at most 1"),
+        ({"round_deadline_seconds": float("inf")}, "round_deadline_seconds: found inf; expected over 0"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:

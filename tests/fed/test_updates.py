@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fed.updates import MAX_DISTANCE, Expected, Layout, admit, copy_into, flatten, unflatten
+from fed.messages import Job, Update
+from fed.updates import MAX_DISTANCE, Layout, admit, copy_into, flatten, trained_places, unflatten
 from tests.fed.toys import LAYOUT, update
 
 ORIGIN = np.array([1.0, -2.0, 2.0, 0.0], dtype=np.float32)  # of norm 3
@@ -67,12 +68,12 @@ def test_layouts_tell_networks_apart() -> None:
         Layout.of({"w": torch.zeros(2, dtype=torch.float64)})
 
 
-def expected() -> Expected:
-    return Expected(client="P1", round=3, fold=1, layout=LAYOUT, weights=ORIGIN)
+def refusal(found: Update, origin: np.ndarray = ORIGIN) -> str | None:
+    return admit(found, Job(fold=1, client="P1", row=0, series=(0,)), 3, LAYOUT, origin)
 
 
 def test_a_sound_update_is_admitted() -> None:
-    assert admit(update("P1"), expected()) is None
+    assert refusal(update("P1")) is None
 
 
 def weights(*values: float) -> np.ndarray:
@@ -103,14 +104,27 @@ def weights(*values: float) -> np.ndarray:
     ],
 )
 def test_the_gate_refuses(changes: dict[str, Any], reason: str) -> None:
-    found = admit(replace(update("P1"), **changes), expected())
+    found = refusal(replace(update("P1"), **changes))
     assert found is not None
     assert re.search(reason, found)
 
 
 def test_the_bound_is_that_of_the_documentation() -> None:
     at_the_bound = replace(update("P1"), weights=ORIGIN + weights(0, 0, 0, 3 * MAX_DISTANCE))
-    assert admit(at_the_bound, expected()) is None
-    small = replace(expected(), weights=np.zeros(4, np.float32))
-    assert admit(replace(update("P1"), weights=weights(MAX_DISTANCE, 0, 0, 0)), small) is None
-    assert admit(replace(update("P1"), weights=weights(1.01 * MAX_DISTANCE, 0, 0, 0)), small) is not None
+    assert refusal(at_the_bound) is None
+    small = np.zeros(4, np.float32)
+    assert refusal(replace(update("P1"), weights=weights(MAX_DISTANCE, 0, 0, 0)), small) is None
+    assert refusal(replace(update("P1"), weights=weights(1.01 * MAX_DISTANCE, 0, 0, 0)), small) is not None
+
+
+def test_statistics_and_counters_are_no_trained_parameters() -> None:
+    model = network()
+    state = model.state_dict()
+    layout = Layout.of(state)
+    places = trained_places(model, layout)
+    floats, _ = flatten(state, layout)
+    found = np.concatenate([floats[place] for place in places])
+    expected = torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).numpy()
+    np.testing.assert_array_equal(found, expected)
+    # Convolution, then scale and shift; behind mean and variance the linear layer.
+    assert places == (slice(0, 15), slice(21, 31))

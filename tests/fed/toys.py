@@ -15,9 +15,10 @@ import torch
 from fed.client import Client, LocalPlan, learn
 from fed.executor import Executor, Start
 from fed.executors.in_process import in_process
+from fed.messages import Update
 from fed.options import Federation
 from fed.rounds import FederatedFolds
-from fed.updates import Layout, Update
+from fed.updates import Layout
 from models.frames import FrameSeries
 from models.recipe import Recipe
 from models.splits import FoldSplit

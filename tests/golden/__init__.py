@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+from fed.executors.in_process import in_process
 from orchestrator.corpora.synthetic.tree import synthesize
 from orchestrator.evaluation import search_baselines, summary
 from orchestrator.evaluation.results import Outcome
@@ -54,7 +55,7 @@ def run(method: str, folder: Path) -> Path:
     plan = dataclasses.replace(ready.plan, started=WHEN, git_commit=None, versions={}, name=method)
     save_plan(plan, output)
     for trial in plan.trials:
-        training = TrialRun(trial, ready.dataset, plan, folder=output / TRIALS_FOLDER / trial.uid)
+        training = TrialRun(trial, ready.dataset, plan, folder=output / TRIALS_FOLDER / trial.uid, start=in_process)
         for _ in training.epochs():
             pass
         training.finish()

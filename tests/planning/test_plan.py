@@ -70,8 +70,22 @@ def test_uid_depends_on_everything_that_decides_the_result() -> None:
     images = ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="trained", weights="none")
     uids += [first(images=images), first(images=dataclasses.replace(images, image_size=64))]
     uids += [first(federation=Federation()), first(federation=Federation(aggregator="median"))]
-    assert len(set(uids)) == 9
+    adam = Federation(server_optimiser="fedadam")
+    uids += [first(federation=adam), first(federation=dataclasses.replace(adam, server_tau=0.1))]
+    uids += [first(federation=Federation(aggregator="trimmed-mean", trim_share=share)) for share in (0.1, 0.2)]
+    assert len(set(uids)) == 13
     assert first(corpus=moved) == first()
+
+
+def test_federations_from_before_later_options_keep_their_uids() -> None:
+    """As computed before there was a server optimiser or a share to trim."""
+    before = {"mean": "aa5c5e42a463", "trimmed-mean": "b18223c56056", "personalised": "229a831bb6e3"}
+    for aggregator, uid in before.items():
+        decisive = grid.decisive(DESCRIBED, 0, None, Federation(aggregator=aggregator))
+        trials, _ = make_trials(
+            grid_points(("rnn",), SMALL_GRID), method="fl-au", corpus=CORPUS, decisive=decisive, refuse=lambda _: None
+        )
+        assert trials[0].uid == uid
 
 
 def test_points_longer_than_any_recording_are_refused_with_the_reason() -> None:

@@ -1,0 +1,51 @@
+"""How a search walks its points: which it trains, and which it stops early; named here without Ray."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStrategy:
+    """Which points of the grid are trained, in which order.
+
+    `order` names `(trials, count or None, seed) -> trials`, applied when the plan is made; None: as the grid has them.
+    `propose` names `(plan, earlier results, complain) -> a searcher of Ray Tune` that chooses each point by the results
+    so far; None: the plan has decided all.
+    """
+
+    help: str
+    order: str | None = None  # `module:name`
+    propose: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerStrategy:
+    """Which trials go on. `make` names `(watch, epochs, earlier results, leave) -> a scheduler of Ray Tune`.
+
+    `leave(uid)` makes a result of the scores so far of a trial that is stopped. If it `stops` any, every epoch is
+    reported to it.
+    """
+
+    help: str
+    make: str  # `module:name`
+    stops: bool
+
+
+SEARCHES: dict[str, SearchStrategy] = {
+    "grid": SearchStrategy(help="every point, as the grid is written"),
+    "random": SearchStrategy(
+        help="points drawn without replacement, with --trials so many", order="orchestrator.planning.grid:choose_random"
+    ),
+    "optuna": SearchStrategy(
+        help="points proposed by a TPE sampler from the results so far",
+        propose="orchestrator.search.optuna_search:searcher",
+    ),
+}
+
+SCHEDULERS: dict[str, SchedulerStrategy] = {
+    "fifo": SchedulerStrategy(
+        help="every trial to its end", make="orchestrator.search.schedulers:InOrder", stops=False
+    ),
+    "asha": SchedulerStrategy(
+        help="those that are best so far (Li et al. 2020)", make="orchestrator.search.schedulers:Halving", stops=True
+    ),
+}
