@@ -34,6 +34,7 @@ from orchestrator.run_folder import (
     TRIALS_FOLDER,
 )
 from orchestrator.run_records import FoldScore, PersonScore, Summary
+from tune_spaces.method import hyper_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,8 +105,9 @@ class Run:
         return Summary.from_json(read_json(path), path)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return every configuration, the best first."""
-        return pd.read_csv(self._file(LEADERBOARD_FILE))
+        """Return every configuration, the best first, then the baselines, which have no rank."""
+        whole = {one.name: "Int64" for one in hyper_parameters() if one.integer}
+        return pd.read_csv(self._file(LEADERBOARD_FILE), dtype={"rank": "Int64", **whole})
 
     def folds(self) -> pd.DataFrame:
         """Return a row per fold of what is reported: its people, epoch, losses and measures."""

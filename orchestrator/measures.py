@@ -232,10 +232,11 @@ def averaged() -> tuple[Measure, ...]:
 
 def score_keys() -> tuple[str, ...]:
     """Return the keys of a whole run's scores, in the order of `summary.json`: means, spreads, ends of intervals."""
-    return tuple(key for measure in MEASURES if measure.over_folds for key in _score_keys(measure))
+    return tuple(key for measure in MEASURES if measure.over_folds for key in keys_of_scores(measure))
 
 
-def _score_keys(measure: Measure) -> Iterator[str]:
+def keys_of_scores(measure: Measure) -> Iterator[str]:
+    """Yield the keys of a measure's means, of their spreads, and of the ends of their intervals."""
     yield from keys(measure)
     if "sd" in measure.over_folds:
         yield from (f"{key}_{SPREAD}" for key in keys(measure))

@@ -36,6 +36,8 @@ class Protocol:
     # mean | tapered: how a model's predictions of overlapping windows become a trace. Training and scores have windows
     # that do not overlap, so it decides no result and is in no uid.
     joining: str = field(default="mean", metadata={"later": True, "decides": False})
+    # Which draw of the folds: 0 has neighbours in the corpus's order (the paper's), others are of repeats.
+    fold_draw: int = field(default=0, metadata={"later": True})
 
 
 DESCRIBED = Protocol(

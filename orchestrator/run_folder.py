@@ -21,6 +21,7 @@ PLAN_FILE = "plan.json"
 SUMMARY_FILE = "summary.json"
 LEADERBOARD_FILE = "leaderboard.csv"
 CURVES_FILE = "curves.json"
+MOMENTS_FILE = "moments.json"  # sums by person of what is compared
 PREDICTIONS_TABLE = "predictions.parquet"
 FIGURES_FOLDER = "figures"
 LOG_FILE = "run.log"  # tracebacks, and what libraries say beside the display

@@ -11,6 +11,7 @@ from typing import Self
 
 from models.ccc import Moments
 from orchestrator import json_records, measures
+from orchestrator.estimators.facts import IntervalFacts, PairedDifference, RaterFacts, RepeatedEstimate
 from orchestrator.estimators.sums import PersonMoments
 from orchestrator.files import JsonObject
 from orchestrator.json_records import KEYS, OPTIONAL
@@ -26,7 +27,8 @@ Newer = Mapping[str, object]
 Sums = Mapping[str, Mapping[str, tuple[float | int, ...]]]  # person -> dimension -> the sums of Moments
 
 
-def _people(sums: Sums) -> dict[str, PersonMoments]:
+def people_of_sums(sums: Sums) -> dict[str, PersonMoments]:
+    """Return moments that a file has as sums."""
     return {
         person: {dimension: Moments.from_list(own) for dimension, own in of_person.items()}
         for person, of_person in sums.items()
@@ -63,8 +65,8 @@ class FoldScore:
 
     def people(self) -> FoldMoments:
         """Return the moments of each held-out participant's frames and windows."""
-        windows = None if self.window_moments is None else _people(self.window_moments)
-        return FoldMoments(frames=_people(self.moments or {}), windows=windows)
+        windows = None if self.window_moments is None else people_of_sums(self.window_moments)
+        return FoldMoments(frames=people_of_sums(self.moments or {}), windows=windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,9 @@ class TrialResult:
     federation: FederationRecord | None
     started: str | None = None
     ended: str | None = None
+    # Of a repeat of a reported configuration: which, from 1 on, and its seed.
+    repeat: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
+    seed: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
     newer: Newer = field(default_factory=dict)
 
     def score(self, key: str) -> float:
@@ -159,6 +164,7 @@ class Failure:
     message: str = ""  # its first line
     traceback: str = ""
     unwritten: str | None = field(default=None, metadata={OPTIONAL: "unwritten"})  # why the record is not in its folder
+    repeat: int | None = field(default=None, metadata={OPTIONAL: "repeat"})  # as of TrialResult
     newer: Newer = field(default_factory=dict)
 
     @classmethod
@@ -172,42 +178,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntervalFacts:
-    """How a 95 % interval over participants was made (docs/statistics.md)."""
-
-    method: str
-    standard_error: float
-    degrees_of_freedom: float
-    people: int
-    folds: int
-    conservative: bool  # covers more than 97 % in simulations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A value with its 95 % interval over participants."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaterFacts:
-    """How far the raters agree in one dimension (docs/statistics.md); None if a figure has no meaning.
-
-    `ceiling` is what a prediction's CCC with the gold standard can reach: the root of the reliability of the mean.
-    """
-
-    raters: int
-    people: int
-    ceiling: Estimate | None
-    icc_single: Estimate | None
-    icc_mean: Estimate | None
-    alpha: Estimate | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
     """The configuration of the least mean validation loss."""
 
@@ -215,6 +185,27 @@ class Best:
     hparams: HParams
     uid: str
     loss: float
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedScore:
+    """A reported configuration trained again by other seeds and draws of the folds; the first is the run's own.
+
+    `uids` and `seeds` are of the repeats that finished, of so many `planned`; `estimates` by `ccc_<dimension>` and
+    `ccc_window_<dimension>`.
+    """
+
+    network: str
+    hparams: HParams
+    uid: str
+    uids: tuple[str, ...]
+    seeds: tuple[int, ...]
+    planned: int
+    failed: int
+    folds: int
+    people: int
+    estimates: Mapping[str, RepeatedEstimate]
     newer: Newer = field(default_factory=dict)
 
 
@@ -289,6 +280,12 @@ class Summary:
     # Why a baseline has no scores, by its name. None: of a search before these two were recorded.
     baseline_left_out: Mapping[str, str] | None = field(default=None, metadata={OPTIONAL: "baseline_left_out"})
     label_variance: LabelVarianceRecord | None = field(default=None, metadata={OPTIONAL: "baseline_left_out"})
+    # The reported score minus a baseline's, by its name and dimension; None: of a search before that was recorded.
+    against_baselines: Mapping[str, Mapping[str, PairedDifference]] | None = field(
+        default=None, metadata={OPTIONAL: "against_baselines"}
+    )
+    # Of the best configuration of each network; None: no repeats were asked for.
+    repeats: tuple[RepeatedScore, ...] | None = field(default=None, metadata={OPTIONAL: "repeats"})
     newer: Newer = field(default_factory=dict)
 
     @classmethod

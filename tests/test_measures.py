@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator import measures
-from orchestrator.evaluation.summary import leaderboard_csv
+from orchestrator.evaluation.leaderboard import leaderboard_csv
 from orchestrator.evaluation.trial_files import read_results
 from orchestrator.measures import FoldMoments, Measure
 from orchestrator.planning.plan_file import load_plan

@@ -203,6 +203,13 @@ protocol_options = _all(
 
 run_options = _all(
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--repeats",
+        type=POSITIVE,
+        default=1,
+        show_default=True,
+        help="Times that each network's best configuration is trained, by other seeds and folds from the second on.",
+    ),
     click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
     click.option("--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
     click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
@@ -304,6 +311,7 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
                 "gpus_per_client",
                 "log_model",
                 "wait_for_resources",
+                "repeats",
             )
         },
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 from fed.options import Federation, abouts, option_of
 from models.sizes import cell_of
@@ -45,6 +46,12 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     networks = Counter(trial.network for trial in plan.trials)
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
+    if plan.search.repeats > 1:
+        last = plan.seed + plan.search.repeats - 1
+        lines.append(
+            f"repeats   {plan.search.repeats} of each network's best configuration, seeds {plan.seed} to {last},"
+            " from the second on by other draws of the folds"
+        )
     if plan.refused:
         lines += refusals(plan)
     return "\n".join(lines)
@@ -128,14 +135,16 @@ def dry_run(launch: Launch) -> str:
     memory_mib = _memory_mib(largest, plan, dataset)
     machine_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_PER_MIB
     too_much = f" - MORE THAN THE {machine_mib:.0f} MiB OF THIS MACHINE" if memory_mib > machine_mib else ""
-    hours = max(*seconds, sum(seconds) / at_once) / 3600
+    again = seconds_of_repeats(plan, trials, seconds)
+    hours = (max(*seconds, sum(seconds) / at_once) + max(0.0, *again, sum(again) / at_once)) / 3600
     return "\n".join(
         [
             announce(plan, dataset),
             "",
             f"configurations  {len(trials)}",
-            f"trainings       {len(trials) * folds} ({folds} folds each)",
-            f"epochs          {len(trials) * folds * plan.protocol.epochs}",
+            f"trainings       {(len(trials) + len(again)) * folds} ({folds} folds each)",
+            *([f"repeats         {len(again)} of them, counted with each network's longest"] if again else []),
+            f"epochs          {(len(trials) + len(again)) * folds * plan.protocol.epochs}",
             f"refused points  {len(plan.refused)}",
             f"largest         {largest.network} {describe(largest.hparams)}:"
             f" {parameters:,} parameters, {size_mib:.2f} MiB,"
@@ -147,6 +156,14 @@ def dry_run(launch: Launch) -> str:
             "nothing was trained or written",
         ]
     )
+
+
+def seconds_of_repeats(plan: Plan, trials: Sequence[Trial], seconds: Sequence[float]) -> list[float]:
+    """Return how long each repeat may take: of the longest configuration of a network, as the best is not known yet."""
+    longest: dict[str, float] = {}
+    for trial, own in zip(trials, seconds, strict=True):
+        longest[trial.network] = max(longest.get(trial.network, 0.0), own)
+    return [*longest.values()] * (plan.search.repeats - 1)
 
 
 def _hours(hours: float, unit: str = "hours") -> str:

@@ -4,6 +4,7 @@
 Shapes: T time steps of a recording, F features, 2 = valence and arousal.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from orchestrator.corpora.video.frame_store import prepare_all
 from orchestrator.data.backbone import Trunk, load_trunk
 from orchestrator.data.backbone_features import Show
 from orchestrator.data.clients import make_clients
-from orchestrator.data.folds import Fold, make_folds
+from orchestrator.data.folds import Fold, in_drawn_order, make_folds
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.data.raters import Raters, raters_of
 from orchestrator.data.series import (
@@ -129,9 +130,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
 
     With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
     """
-    inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
-    hint = "; ".join(corpus.questions)
-    folds = make_folds(corpus.participants, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint)
+    folds = _folds(corpus.participants, protocol, seed=seed, hint="; ".join(corpus.questions))
     trunk = load_trunk(images) if images else None
     recordings = corpus.recordings
     if images:
@@ -166,6 +165,22 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     )
 
 
+def redrawn(dataset: Dataset, protocol: Protocol, *, seed: int) -> Dataset:
+    """Return the same recordings in the folds of another draw or seed; `protocol` differs in `fold_draw` alone."""
+    in_order = [person for fold in dataset.folds for person in fold.held_out]
+    folds = _folds(in_order, protocol, seed=seed)
+    series = dataset.series
+    return dataclasses.replace(
+        dataset, folds=folds, splits=tuple(_split(fold, series, protocol.scaling) for fold in folds)
+    )
+
+
+def _folds(participants: Sequence[str], protocol: Protocol, *, seed: int, hint: str = "") -> tuple[Fold, ...]:
+    inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
+    people = in_drawn_order(participants, protocol.fold_draw, seed=seed)
+    return make_folds(people, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint)
+
+
 def _outline(one: AnySeries) -> Outline:
     return Outline(participant=one.participant, session=one.session, valid_T=one.valid_T, mask_T2=one.mask_T2)
 
@@ -182,7 +197,7 @@ def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None
             show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")
 
 
-def _split(fold: Fold, series: Sequence[AnySeries], scaled_by: str) -> FoldSplit:
+def _split(fold: Fold, series: Sequence[AnySeries | Outline], scaled_by: str) -> FoldSplit:
     def indices(people: Sequence[str]) -> tuple[int, ...]:
         return tuple(index for index, one in enumerate(series) if one.participant in people)
 

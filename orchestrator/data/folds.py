@@ -61,6 +61,14 @@ def make_folds(
     return tuple(folds)
 
 
+def in_drawn_order(participants: Sequence[str], draw: int, *, seed: int) -> tuple[str, ...]:
+    """Return the participants in the order that folds are cut from: the corpus's for draw 0, else a seeded one."""
+    people = list(participants)
+    if draw:
+        random.Random(seed_for(seed, "fold-draw", draw)).shuffle(people)
+    return tuple(people)
+
+
 def _draw_inner(others: Sequence[str], share: float, seed: int) -> tuple[str, ...]:
     count = min(max(1, round(share * len(others))), len(others) - 1)
     chosen = set(random.Random(seed).sample(list(others), count))

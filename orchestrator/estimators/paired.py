@@ -4,12 +4,12 @@ Two questions with one answer each: the difference of the reported CCC (person j
 the mean difference of the people's own CCC (Student's t over people).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.estimators.intervals import POOLED, Interval, difference_interval
+from orchestrator.estimators.intervals import BY_PEOPLE, POOLED, Interval, Spread, difference_interval, make_interval
 from orchestrator.estimators.repeats import two_sided
 from orchestrator.estimators.sums import Fold, ccc_of, constant_gold, people_of
 
@@ -38,11 +38,9 @@ def compare(first: Sequence[Fold], second: Sequence[Fold]) -> Comparison | None:
     of_people = people_interval(first, second)
     return Comparison(
         reported=reported,
-        p_value=two_sided(reported.estimate, reported.standard_error, reported.degrees_of_freedom),
+        p_value=p_value(reported),
         of_people=of_people,
-        p_value_of_people=None
-        if of_people is None
-        else two_sided(of_people.estimate, of_people.standard_error, of_people.degrees_of_freedom),
+        p_value_of_people=None if of_people is None else p_value(of_people),
         num_people=reported.num_people,
     )
 
@@ -53,20 +51,37 @@ def people_interval(first: Sequence[Fold], second: Sequence[Fold]) -> Interval |
     A constant prediction counts 0; people whose gold standard is constant are left out. None with fewer than two
     people.
     """
-    from orchestrator.estimators.intervals import BY_PEOPLE, Spread, make_interval
+    return own_interval(_own(first), _own(second), num_folds=len(first))
 
-    own = [_own(folds) for folds in (first, second)]
-    shared = [person for person in own[0] if person in own[1]]
+
+def own_interval(first: Mapping[str, float], second: Mapping[str, float], *, num_folds: int) -> Interval | None:
+    """Return the same of scores by person, as of a federation, whose moments stay in its folder."""
+    shared = [person for person in first if person in second]
     if len(shared) < 2:
         return None
-    differences = np.array([own[0][person] - own[1][person] for person in shared])
+    differences = np.array([first[person] - second[person] for person in shared])
     spread = Spread(
         estimate=np.asarray(differences.mean()),
         standard_error=np.asarray(differences.std(ddof=1) / np.sqrt(len(shared))),
         degrees_of_freedom=len(shared) - 1,
         method=BY_PEOPLE,
     )
-    return make_interval(spread, num_people=len(shared), num_folds=len(first), limited=False)
+    return make_interval(spread, num_people=len(shared), num_folds=num_folds, limited=False)
+
+
+def p_value(difference: Interval) -> float:
+    """Return the two-sided p value, of Student's t, of a difference with this interval."""
+    return two_sided(difference.estimate, difference.standard_error, difference.degrees_of_freedom)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p values corrected for their number, in the order given: step-down (Holm 1979, Scand. J. Stat. 6)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def _own(folds: Sequence[Fold]) -> dict[str, float]:

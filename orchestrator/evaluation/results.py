@@ -16,10 +16,12 @@ from orchestrator.run_records import FINISHED, Failure, PersonScore, TrialResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the trials of a run left: results, finished or stopped, and failures."""
+    """What the trials of a run left: results, finished or stopped, and failures; the same of repeats, apart."""
 
     results: Sequence[TrialResult]
     failures: Sequence[Failure]
+    repeats: Sequence[TrialResult] = ()
+    failed_repeats: Sequence[Failure] = ()
 
 
 def ranking(results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -39,6 +41,11 @@ def best_of_networks(results: Sequence[TrialResult]) -> dict[str, TrialResult]:
 def nested(protocol: Protocol) -> bool:
     """Return whether each fold chooses its own configuration by people it does not report."""
     return protocol.epoch_choice == "best-on-inner"
+
+
+def selected_on_reported(num_finished: int, epoch_choice: object) -> bool:
+    """Return whether the reported people chose something: one of several configurations, or the epoch."""
+    return epoch_choice != "best-on-inner" and (num_finished > 1 or epoch_choice == "best-on-held-out")
 
 
 def chosen_by_fold(results: Sequence[TrialResult], protocol: Protocol) -> list[TrialResult]:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator import measures
+from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, Outline
 from orchestrator.data.series import Scales
 from orchestrator.evaluation import baselines, fold_scores
@@ -21,6 +23,7 @@ from orchestrator.measures import FoldMoments
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_records import FoldScore
 
+BASELINE_MEASURES = ("ccc", "ccc_window")  # keys of what is kept of a baseline
 # Ours, for one core of 2020: what is left out would take longer than this, or hold more numbers than that.
 MOST_SECONDS = 60.0
 MOST_VALUES = 50_000_000  # 400 MB
@@ -28,16 +31,39 @@ RIDGE_PER_SECOND = 5.0e9  # rows x columns^2, measured
 TREES_PER_SECOND = 3.0e6  # rows x columns, measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """By baseline `ccc_valence` and `ccc_arousal`, empty if it was left out, and why those were."""
+Traces = Mapping[int, NDArray[np.float32]]  # by index of the series predictions (T, 2)
 
-    scores: Mapping[str, Mapping[str, float]]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """By baseline the predictions of each fold's held-out people, none if it was left out, and why those were."""
+
+    traces: Mapping[str, Sequence[Traces]]
     left_out: Mapping[str, str]
 
 
-def measure(dataset: Dataset) -> Measured:
-    """Score every baseline on the folds of a search: the mean over the folds of the CCC of all scored frames.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BaselineScore:
+    """What a baseline scores, by the keys of `BASELINE_MEASURES`, and each fold's moments by person."""
+
+    scores: Mapping[str, float]
+    folds: Sequence[FoldMoments]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """The baselines of a search by name, None for those left out, and why they were."""
+
+    scores: Mapping[str, BaselineScore | None]
+    left_out: Mapping[str, str]
+
+    def shown(self) -> dict[str, Mapping[str, float]]:
+        """Return the scores by name, none of what was left out."""
+        return {name: {} if one is None else one.scores for name, one in self.scores.items()}
+
+
+def measure(dataset: Dataset, show: Show | None = None) -> Measured:
+    """Predict the held-out people of a search's folds with every baseline; `show` takes a line before each.
 
     Left out, all of them, where images are learned from (pixels are no columns) and for federations, whose frames never
     meet; and what would take too long or too much memory. That is decided by size alone, so that a plan has the same
@@ -47,19 +73,47 @@ def measure(dataset: Dataset) -> Measured:
     if len(series) < len(dataset.series):
         federated = any(isinstance(one, Outline) for one in dataset.series)
         reason = "no two people's frames meet" if federated else "images are learned from, not columns"
-        return Measured(scores={name: {} for name in BASELINES}, left_out=dict.fromkeys(BASELINES, reason))
+        return Measured(traces=dict.fromkeys(BASELINES, ()), left_out=dict.fromkeys(BASELINES, reason))
     measured = as_measured(series, dataset.own_scales)
-    scores: dict[str, Mapping[str, float]] = {}
+    traces: dict[str, Sequence[Traces]] = {}
     left_out = {}
     # Equal bits on every number of cores; and the fits are so small that threads cost more than they save.
     with threadpool_limits(limits=1):
         for name, one in BASELINES.items():
             shown = measured if one.own_scale else series
             why = _too_large(one, shown, folds=len(dataset.splits))
-            scores[name] = {} if why else _scores(one, shown, dataset)
+            if show is not None and not why:
+                show(f"baseline {len(traces) + 1} of {len(BASELINES)}: {one.title}")
+            traces[name] = () if why else _traces(one, shown, dataset)
             if why:
                 left_out[name] = why
-    return Measured(scores=scores, left_out=left_out)
+    return Measured(traces=traces, left_out=left_out)
+
+
+def scored(measured: Measured, dataset: Dataset, *, window_length: int, partial_window: str) -> Scored:
+    """Score baselines as a configuration with windows of so many frames is scored; None for one that was left out.
+
+    Where the protocol drops the last partial window, the frames in it are scored for nobody.
+    """
+    series = [one for one in dataset.series if isinstance(one, Series)]
+    found: dict[str, BaselineScore | None] = {}
+    for name, folds in measured.traces.items():
+        moments = []
+        for traces in folds:
+            shown = {
+                i: _whole(trace, window_length) if partial_window == "drop" else trace for i, trace in traces.items()
+            }
+            fold = baselines.held_out(series, shown, window_length)
+            moments.append(FoldMoments(frames=fold.frames, windows=fold.windows))
+        found[name] = BaselineScore(scores=_scores(moments), folds=moments) if moments else None
+    return Scored(scores=found, left_out=measured.left_out)
+
+
+def _whole(trace: NDArray[np.float32], window_length: int) -> NDArray[np.float32]:
+    """Return the trace without predictions after the last whole window."""
+    kept = trace.copy()
+    kept[len(trace) // window_length * window_length :] = np.nan
+    return kept
 
 
 def as_measured(series: Sequence[Series], own_scales: Scales) -> list[Series]:
@@ -74,22 +128,25 @@ def as_measured(series: Sequence[Series], own_scales: Scales) -> list[Series]:
     return made
 
 
-def _scores(baseline: Baseline, series: Sequence[Series], dataset: Dataset) -> dict[str, float]:
+def _traces(baseline: Baseline, series: Sequence[Series], dataset: Dataset) -> list[Traces]:
     if baseline.features == "frames":  # which see what the network sees, scaled fold by fold
         parts = [(_of_fold(series, split), [split]) for split in dataset.splits]
     else:
         parts = [(list(series), list(dataset.splits))]
-    folds = [
-        fold
+    return [
+        fold.traces
         for shown, splits in parts
         for fold in baselines.run_baseline(baseline, shown, dataset.times, splits, window_length=1)
     ]
-    scored = [
-        FoldScore(fold=k, scores=measures.of_fold(FoldMoments(frames=fold.frames, windows=fold.windows)))
-        for k, fold in enumerate(folds)
-    ]
-    means = fold_scores.over_folds(scored)
-    return {key: float(means[key] or 0.0) for key in measures.headline_keys()}
+
+
+def _scores(folds: Sequence[FoldMoments]) -> dict[str, float]:
+    by_fold = [FoldScore(fold=k, scores=measures.of_fold(fold)) for k, fold in enumerate(folds)]
+    values = {**fold_scores.over_folds(by_fold), **measures.ends(measures.intervals(folds))}
+    wanted = {key for name in BASELINE_MEASURES for key in measures.keys_of_scores(measures.measure_of(name))}
+    return {
+        key: float(value) for key in measures.score_keys() if key in wanted and (value := values.get(key)) is not None
+    }
 
 
 def _of_fold(series: Sequence[Series], split: FoldSplit) -> list[Series]:

@@ -10,16 +10,25 @@ import numpy as np
 import safetensors.numpy
 
 from orchestrator import measures
-from orchestrator.csv_text import protected
 from orchestrator.data.dataset import Dataset, Outline
 from orchestrator.data.raters import agreement
 from orchestrator.errors import InputError
 from orchestrator.estimators.agreement import Rated
 from orchestrator.estimators.agreement import agreement as described_raters
+from orchestrator.estimators.facts import Estimate, IntervalFacts, RaterFacts
 from orchestrator.estimators.intervals import Interval
-from orchestrator.evaluation import label_levels, model_card, prediction_table, results
+from orchestrator.evaluation import (
+    comparisons,
+    label_levels,
+    leaderboard,
+    model_card,
+    prediction_table,
+    repeats,
+    results,
+)
+from orchestrator.evaluation.person_moments import scored_people
 from orchestrator.evaluation.results import Outcome
-from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.evaluation.search_baselines import Scored
 from orchestrator.evaluation.trial_files import read_artefact
 from orchestrator.files import JsonObject, write_bytes, write_json, write_text
 from orchestrator.planning.plan import Plan
@@ -30,21 +39,11 @@ from orchestrator.run_folder import (
     LEADERBOARD_FILE,
     MODEL_FILE,
     MODEL_FOLDER,
+    MOMENTS_FILE,
     PREDICTIONS_FILE,
     PREDICTIONS_TABLE,
 )
-from orchestrator.run_records import (
-    FINISHED,
-    Best,
-    Estimate,
-    FoldScore,
-    IntervalFacts,
-    RaterFacts,
-    Summary,
-    TrialCounts,
-    TrialResult,
-)
-from tune_spaces.method import hyper_parameters
+from orchestrator.run_records import Best, FoldScore, Summary, TrialCounts, TrialResult
 
 FILES_KEPT = ("frame_rate", "time_unit", "limits")  # of what the user said of the files
 
@@ -56,7 +55,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
     *,
     status: str,
     tracking: Mapping[str, str],
-    baselines: Measured,
+    baselines: Scored,
 ) -> Summary:
     """Return the summary of a run; in `summary.json` every key is always there."""
     found = outcome.results
@@ -89,7 +88,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
             )
             for key, one in intervals.items()
         },
-        baseline=baselines.scores,
+        baseline=baselines.shown(),
         rater_agreement=agreement(dataset.raters, [split.held_out for split in dataset.splits]),
         raters=_raters(dataset),
         folds=tuple(_reported(result, k) for k, result in enumerate(results.reported_by_fold(found, plan.protocol))),
@@ -109,6 +108,8 @@ def build(  # noqa: PLR0913 - what a summary is made of
         mlflow={key: tracking.get(key) for key in ("tracking_uri", "experiment_id", "run_id")},
         baseline_left_out=baselines.left_out,
         label_variance=label_levels.record(dataset, plan.protocol),
+        against_baselines=comparisons.against_baselines(found, baselines.scores, plan.protocol),
+        repeats=repeats.repeated_scores(plan, outcome),
     )
 
 
@@ -159,15 +160,16 @@ def _corpus(plan: Plan) -> JsonObject:
     }
 
 
-def write_outputs(
-    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[TrialResult]
+def write_outputs(  # noqa: PLR0913, PLR0917 - what the files are made of
+    plan: Plan, dataset: Dataset, output: Path, trials_folder: Path, found: Sequence[TrialResult], baselines: Scored
 ) -> list[str]:
-    """Write leaderboard, learning curves, predictions and model of the results there are.
+    """Write leaderboard, learning curves, sums by person, predictions and model of the results there are.
 
     Return a line if predictions and model could not be written because a trial has lost them: resuming makes them.
     """
-    write_text(output / LEADERBOARD_FILE, leaderboard_csv(plan, found))
+    write_text(output / LEADERBOARD_FILE, leaderboard.leaderboard_csv(plan, found, baselines.shown()))
     write_json(output / CURVES_FILE, best_curves(found))
+    write_json(output / MOMENTS_FILE, scored_people(plan, found, baselines.scores).to_json())
     reported = results.reported_by_fold(found, plan.protocol)
     if not reported:
         return []
@@ -183,44 +185,6 @@ def best_curves(found: Sequence[TrialResult]) -> dict[str, JsonObject]:
     """Return for each network the uid and the curve of its best configuration: what learning curves show."""
     best = results.best_of_networks(found)
     return {network: {"uid": result.uid, "curve": result.curve} for network, result in best.items()}
-
-
-def leaderboard_csv(plan: Plan, found: Sequence[TrialResult]) -> str:
-    """Return the leaderboard without any timing, so that two runs of one plan can be compared byte by byte."""
-    names = [one.name for one in hyper_parameters()]
-    keys = list(measures.listed_keys())
-    lines = [
-        ",".join(
-            [
-                "rank",
-                "uid",
-                "network",
-                *names,
-                "status",
-                "selection_loss",
-                *keys,
-                "model_size_mib",
-                "protocol",
-                "corpus",
-            ]
-        )
-    ]
-    stopped = sorted((one for one in found if one.status != FINISHED), key=lambda one: one.uid)
-    for rank, result in enumerate([*results.ranking(found), *stopped], start=1):
-        values = [
-            rank,
-            result.uid,
-            result.network,
-            *(getattr(result.hparams, name) for name in names),
-            result.status,
-            result.selection_loss,
-            *(result.scores[key] for key in keys),
-            result.model_size_mib,
-            plan.protocol.name + (" (optimistic)" if plan.protocol.optimistic else ""),
-            "synthetic" if plan.corpus.synthetic else plan.corpus.kind,
-        ]
-        lines.append(",".join(protected(value) if isinstance(value, str) else str(value) for value in values))
-    return "\n".join(lines) + "\n"
 
 
 def write_predictions(

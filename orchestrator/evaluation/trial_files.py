@@ -31,15 +31,24 @@ ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Kil
 TUNE_FAILURE = re.compile(r"^Failure # (\d+) \(occurred at [^)]*\)\n", re.MULTILINE)
 
 
-def record_failure(trials_folder: Path, trial: Trial, error: BaseException | str) -> Failure:
+def record_failure(
+    trials_folder: Path, trial: Trial, error: BaseException | str, *, repeat: int | None = None
+) -> Failure:
     """Write the failure into the trial's folder, where the failure table and the tracking find it; return the record.
 
-    `error` is an exception, or the text that Ray has of one. Never raises: what cannot be written whole is written
-    without its traceback, and a record that cannot be written at all says why under `unwritten`.
+    `error` is an exception, or the text that Ray has of one; `repeat` says which repeat it is of, if it is one. Never
+    raises: what cannot be written whole is written without its traceback, and a record that cannot be written at all
+    says why under `unwritten`.
     """
     kind, message, trace = _told(error)
     record = Failure(
-        uid=trial.uid, network=trial.network, hparams=trial.hparams, kind=kind, message=message, traceback=trace
+        uid=trial.uid,
+        network=trial.network,
+        hparams=trial.hparams,
+        kind=kind,
+        message=message,
+        traceback=trace,
+        repeat=repeat,
     )
     file = trials_folder / trial.uid / FAILURE_FILE
     reason: Exception | None = None

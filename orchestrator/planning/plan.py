@@ -79,13 +79,14 @@ class SearchOptions:
     gpus_per_client: float = 0.0
     log_model: bool = True  # the best model as a model in MLflow
     wait_for_resources: float = DEFAULT_WAIT_FOR_RESOURCES
+    repeats: int = 1  # times that a reported configuration is trained in all, from the second on by other seeds
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers (ValueError), as of a plan that was edited."""
         for name, known in (("search", SEARCHES), ("scheduler", SCHEDULERS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
-        for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors"):
+        for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors", "repeats"):
             value = getattr(self, name)
             if value not in (None, "auto") and not (not isinstance(value, str) and 0 < value < math.inf):
                 raise ValueError(f"{name} must be above 0, found {value!r}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator import measures
 from orchestrator.errors import InputError, printable
+from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.evaluation.results import best_of_networks
 from orchestrator.files import JsonObject, read_json
 from orchestrator.json_records import newer_keys, number
@@ -20,7 +21,7 @@ from orchestrator.report.corpora import (
 )
 from orchestrator.report.queries import PREFERRED_PROTOCOLS, methods
 from orchestrator.report.search_record import FailedTrial, Search
-from orchestrator.run_folder import CURVES_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
+from orchestrator.run_folder import CURVES_FILE, MOMENTS_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import CURVES, FINISHED, STOPPED, Curve, FoldScore, Summary, TrialResult
 from orchestrator.tracking import points, records
 from orchestrator.tracking.reader import RecordedRun, StoreReader
@@ -192,8 +193,19 @@ def _search(reader: StoreReader, parent: RecordedRun, known: Mapping[str, str]) 
         run_ids={trial.uid: run_id for run_id, trial in trials.items()},
         failures=[_failure(child) for child in children if child.status == "FAILED"],
         predictions=reader.artifact(parent, PREDICTIONS_TABLE),
+        people=_people(reader.artifact(parent, MOMENTS_FILE)),
         run_id=parent.run_id,
     )
+
+
+def _people(path: Path | None) -> ScoredPeople | None:
+    """Return the sums by person; None where they are not there or cannot be read: what lacks them is not compared."""
+    if path is None:
+        return None
+    try:
+        return ScoredPeople.from_json(read_json(path), path.name)
+    except InputError:
+        return None
 
 
 def _within(error: InputError, path: Path) -> str:

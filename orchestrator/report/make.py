@@ -13,7 +13,7 @@ from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Collection, collect
 from orchestrator.report.figures import draw_all
 from orchestrator.report.rendering import Report, by_file
-from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables
+from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, repeats
 from orchestrator.report.tables import searches as beyond_tables
 from orchestrator.run_folder import new_folder
 from orchestrator.tracking.address import public_address
@@ -21,9 +21,9 @@ from orchestrator.tracking.location import ARTIFACTS_NAME, database_path
 from orchestrator.tracking.reader import StoreReader
 
 TITLE = "Affect recognition: our searches beside the paper"
-FAILURES = "failures"  # the one table that is not always there
+NOT_ALWAYS = ("repeats", "failures")  # tables that some reports do not have
 TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
-FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, FAILURES))}
+FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, *NOT_ALWAYS))}
 
 
 def make_report(  # noqa: PLR0913 - the options of `report`
@@ -60,10 +60,10 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         paper_tables.table_4(searches),
         optimism.optimism(searches),
         beyond_tables.measures(searches),
-        method_comparison.comparisons(leads(searches)),
+        method_comparison.comparisons(searches),
         beyond_tables.listing(collection.listed),
     ]
-    failures = beyond_tables.failures(searches)
+    others = [repeats.repeats(searches), beyond_tables.failures(searches)]
     facts = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("MLflow store", public_address(tracking_uri)),
@@ -76,7 +76,7 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     return Report(
         title=TITLE,
         facts=facts,
-        tables=[*tables, *([] if failures is None else [failures])],
+        tables=[*tables, *(one for one in others if one is not None)],
         figures=draw_all(leads(searches)),
     )
 

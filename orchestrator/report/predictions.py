@@ -29,6 +29,7 @@ class Trace:
     session: str
     times: np.ndarray
     values: Mapping[tuple[str, str], np.ndarray]
+    fold: int | None = None  # that held the person out; None: not in the file
 
 
 def read(path: Path) -> list[Trace]:
@@ -40,7 +41,7 @@ def read(path: Path) -> list[Trace]:
     )
     length = len(participants)
     columns = {(dimension, kind): _numbers(table, f"{dimension}_{kind}") for dimension in DIMENSIONS for kind in KINDS}
-    times = _numbers(table, "time")
+    times, folds = _numbers(table, "time"), _numbers(table, "fold")
     changes = (participants[1:] != participants[:-1]) | (sessions[1:] != sessions[:-1])
     starts = [0, *(np.flatnonzero(changes) + 1), length] if length else [0]
     return [
@@ -49,6 +50,7 @@ def read(path: Path) -> list[Trace]:
             session=sessions[start],
             times=times[start:end],
             values={key: column[start:end] for key, column in columns.items()},
+            fold=int(folds[start]) if np.isfinite(folds[start]) else None,
         )
         for start, end in itertools.pairwise(starts)
     ]

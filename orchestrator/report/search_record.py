@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.files import JsonObject
 from orchestrator.run_records import Summary, TrialResult
 
@@ -28,6 +29,7 @@ class Search:
     trials: Sequence[TrialResult]
     failures: Sequence[FailedTrial] = ()
     predictions: Path | None = None  # the table predictions.parquet
+    people: ScoredPeople | None = None  # moments.json; None: of a search before it was written
     run_id: str | None = None  # the parent run in MLflow
     run_ids: Mapping[str, str] = field(default_factory=dict)  # those of the configurations, by uid
     apart: bool = False  # has rows of its own, also where another search agrees with it in every field

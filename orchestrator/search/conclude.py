@@ -7,9 +7,10 @@ from pathlib import Path
 
 from orchestrator.data.dataset import Dataset
 from orchestrator.errors import doing
-from orchestrator.evaluation import results, summary
+from orchestrator.evaluation import results, search_baselines, summary
+from orchestrator.evaluation.repeats import plan_of_repeats
 from orchestrator.evaluation.results import Outcome
-from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.evaluation.search_baselines import Measured, Scored
 from orchestrator.evaluation.trial_files import read_failures, read_results
 from orchestrator.files import write_json
 from orchestrator.planning.plan import Plan
@@ -52,19 +53,43 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
     end: str | None,
 ) -> RunOutcome:
     """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None."""
-    folder, uids = observer.trials_folder, [trial.uid for trial in plan.trials]
+    folder = observer.trials_folder
     with doing("writing the results"):
-        failures = [*read_failures(folder, uids), *observer.unrecorded.values()]
-        outcome = Outcome(results=read_results(folder, uids), failures=failures)
+        outcome = _outcome(plan, observer)
+        scored = _baselines(plan, dataset, baselines, outcome)
         status = _status(plan, outcome, end)
-        remarks = [*_plan_again(plan, output), *summary.write_outputs(plan, dataset, output, folder, outcome.results)]
+        written = summary.write_outputs(plan, dataset, output, folder, outcome.results, scored)
+        remarks = [*_plan_again(plan, output), *written]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
-        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=baselines)
+        content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=scored)
         write_json(output / SUMMARY_FILE, content.to_json())
     files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
     remarks += filter(None, [_export_model(plan, output, outcome, status)])
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
     return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
+
+
+def _baselines(plan: Plan, dataset: Dataset, baselines: Measured, outcome: Outcome) -> Scored:
+    """Score the baselines by windows as long as those of the best configuration."""
+    best = results.ranking(outcome.results)[:1] or plan.trials[:1]
+    length = best[0].hparams.sequence_length
+    return search_baselines.scored(
+        baselines, dataset, window_length=length, partial_window=plan.protocol.partial_window
+    )
+
+
+def _outcome(plan: Plan, observer: Observer) -> Outcome:
+    """Read what the trials left, and the repeats of those that are reported."""
+    folder, uids, unrecorded = observer.trials_folder, [trial.uid for trial in plan.trials], observer.unrecorded
+    found = read_results(folder, uids)
+    repeated = plan_of_repeats(plan, found)
+    again = [trial.uid for trial in repeated.trials] if repeated else []
+    return Outcome(
+        results=found,
+        failures=[*read_failures(folder, uids), *(one for uid, one in unrecorded.items() if uid in uids)],
+        repeats=read_results(folder, again),
+        failed_repeats=[*read_failures(folder, again), *(one for uid, one in unrecorded.items() if uid in again)],
+    )
 
 
 def _plan_again(plan: Plan, output: Path) -> list[str]:
@@ -91,11 +116,14 @@ def as_evidence(plan: Plan, content: Summary, outcome: Outcome, output: Path) ->
 
 def _status(plan: Plan, outcome: Outcome, end: str | None) -> str:
     unfinished = plan.num_planned - len(outcome.results) - len(outcome.failures)
+    repeated = plan_of_repeats(plan, outcome.results)
+    if repeated is not None:
+        unfinished += repeated.num_planned - len(outcome.repeats) - len(outcome.failed_repeats)
     if end == INTERRUPTED or (unfinished > 0 and end is None):
         return INTERRUPTED
     if unfinished > 0:
         return OUT_OF_TIME
-    return "some trials failed" if outcome.failures else "finished"
+    return "some trials failed" if outcome.failures or outcome.failed_repeats else "finished"
 
 
 def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> str | None:

@@ -15,6 +15,7 @@ from orchestrator.evaluation.trial_files import read_result, record_failure
 from orchestrator.files import read_json
 from orchestrator.planning.cost import relative_cost
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.repeats import repeat_of
 from orchestrator.process.run_log import terminal
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import CLIENT_FAILURE_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
@@ -32,10 +33,19 @@ class Observer:
     """Follows one search on the driver."""
 
     def __init__(
-        self, plan: Plan, trials_folder: Path, earlier: Sequence[TrialResult], changed: Callable[[], None]
+        self,
+        plan: Plan,
+        trials_folder: Path,
+        earlier: Sequence[TrialResult],
+        changed: Callable[[], None],
+        *,
+        keeps_weights: bool = True,
     ) -> None:
-        """Start from the results of an earlier run; `changed()` is called when a trial's folder has news."""
-        self.plan, self.trials_folder, self.changed = plan, trials_folder, changed
+        """Start from the results of an earlier run; `changed()` is called when a trial's folder has news.
+
+        Without `keeps_weights` no trial is reported by itself, and of none weights and predictions stay.
+        """
+        self.plan, self.trials_folder, self.changed, self.keeps_weights = plan, trials_folder, changed, keeps_weights
         self.trials = {trial.uid: trial for trial in plan.trials}
         self.results = {result.uid: result for result in earlier}
         self.costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
@@ -72,8 +82,7 @@ class Observer:
         """Return which trials are trained again because something of them is lost or damaged."""
         for uid, why in reasons.items():
             self.results.pop(uid, None)
-            trial = self.trials[uid]
-            self._say(f"trained again: {trial.network} {describe(trial.hparams)}, for {why}")
+            self._say(f"trained again: {self.name(uid)}, for {why}")
 
     def started(self, uid: str) -> None:
         """Record that a trial has a worker."""
@@ -120,7 +129,7 @@ class Observer:
         """Record a trial whose worker process was lost for good; `error` may be the text that Ray has of it."""
         self._tell_client_failure(uid)
         self.running.pop(uid, None)
-        record = record_failure(self.trials_folder, self.trials[uid], error)
+        record = record_failure(self.trials_folder, self.trials[uid], error, repeat=repeat_of(self.plan, uid))
         if record.unwritten is not None:
             self.unrecorded[uid] = record
         self._fail(uid, record)
@@ -132,8 +141,8 @@ class Observer:
 
     def name(self, uid: str) -> str:
         """Return a trial as a person reads it."""
-        trial = self.trials[uid]
-        return f"{trial.network} {describe(trial.hparams)}"
+        trial, repeat = self.trials[uid], repeat_of(self.plan, uid)
+        return f"{trial.network} {describe(trial.hparams)}" + ("" if repeat is None else f" (repeat {repeat})")
 
     def _tell_client_failure(self, uid: str) -> None:
         """Show what a federation left of its first failed client: in full once a run, then a line per trial."""
@@ -143,31 +152,29 @@ class Observer:
             text = (self.trials_folder / uid / CLIENT_FAILURE_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):  # not there, or not to be read: the failure's own record has it
             return
-        trial = self.trials[uid]
         shown = text.partition("\n")[0] if self.told else text.rstrip()
-        self._say(f"CLIENT FAILED in {trial.network} {describe(trial.hparams)}: {shown}")
+        self._say(f"CLIENT FAILED in {self.name(uid)}: {shown}")
         self.told.append(uid)
 
     def _fail(self, uid: str, failure: Failure) -> None:
         first = not self.failed and uid not in self.told[:1]
         self.failed.add(uid)
-        trial = self.trials[uid]
-        self._say(f"FAILED {trial.network} {describe(trial.hparams)}: {failure.message}")
+        self._say(f"FAILED {self.name(uid)}: {failure.message}")
         if first:
             self._say(failure.traceback.rstrip())
 
     def prune(self) -> None:
         """Delete weights and predictions of trials that can no longer be reported."""
-        keep = worth_keeping(list(self.results.values()), self.plan.protocol)
+        keep = worth_keeping(list(self.results.values()), self.plan.protocol) if self.keeps_weights else set()
         for uid in self.results.keys() - keep:
             for name in (PREDICTIONS_FILE, MODEL_FILE):
                 (self.trials_folder / uid / name).unlink(missing_ok=True)
 
     def _result_line(self, uid: str) -> str:
-        result, trial = self.results[uid], self.trials[uid]
+        result = self.results[uid]
         return (
             f"[{len(self.results) + len(self.failed)}/{self.plan.num_planned}]"
-            f" {trial.network} {describe(trial.hparams)}"
+            f" {self.name(uid)}"
             f" {result.status}: loss {result.selection_loss:.4f}, {_scores(result)},"
             f" {(result.training_seconds or 0.0) / 60:.1f} min"
         )

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from orchestrator.run_folder import (
     emptied,
     trials_folder,
 )
-from orchestrator.search import repair
+from orchestrator.search import repair, repeats
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome, conclude
 from orchestrator.search.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
@@ -67,7 +68,8 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOut
         tracker.start()
         observer = Observer(plan, folder, read_results(folder, uids), tracker.changed)
         _say_newer(observer)
-        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, measure(dataset))
+        baselines = measure(dataset, show=observer.say)
+        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines)
         ended: SearchEnded | None = None
         try:
             end = _search(plan, dataset, scratch, spoilt, observer)
@@ -100,6 +102,7 @@ def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, st
     from orchestrator.search import tune
 
     folder = observer.trials_folder
+    end = time.monotonic() + plan.search.hours * 3600 if plan.search.hours else None
     places: dict[str, Any] = {"trials_folder": folder, "scratch": scratch, "observer": observer}
     try:
         with doing("training"), observer:
@@ -111,6 +114,8 @@ def _search(plan: Plan, dataset: Dataset, scratch: Path, spoilt: Mapping[str, st
             if tune.search(plan, dataset, earlier=earlier, **places):
                 return OUT_OF_TIME
             repair.complete(plan, dataset, **places)
+        if repeats.train(plan, dataset, observer=observer, scratch=scratch, end=end):
+            return OUT_OF_TIME
     except KeyboardInterrupt:
         return INTERRUPTED
     return None

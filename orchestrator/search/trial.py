@@ -182,6 +182,8 @@ class TrialRun:
             federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
             started=self.started,
             ended=_now(),
+            repeat=self.plan.protocol.fold_draw or None,
+            seed=self.plan.seed if self.plan.protocol.fold_draw else None,
         )
         return result, predictions
 

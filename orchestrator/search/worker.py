@@ -17,9 +17,11 @@ from models.training import Epoch
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation.trial_files import record_failure
 from orchestrator.planning.plan import Plan, SearchOptions
+from orchestrator.planning.repeats import repeat_of
 from orchestrator.planning.strategies import SCHEDULERS
 from orchestrator.search.endings import unwritable
 from orchestrator.search.failures import first_failure_told
+from orchestrator.search.repeats import data_of_trial
 from orchestrator.search.schedulers import VALIDATION_LOSS
 from orchestrator.search.trial import TrialRun
 
@@ -79,7 +81,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             # No fault of the configuration: not its failure, and its checkpoint stays.
             told["unwritable"] = _text(error)
         else:
-            record = record_failure(self.trials_folder, self.trials[self.uid], error)
+            repeat = repeat_of(self.plan, self.uid)
+            record = record_failure(self.trials_folder, self.trials[self.uid], error, repeat=repeat)
             if record.unwritten is not None:
                 told = {"unrecorded": record.to_json(), "unwritable": record.unwritten}
         self.cleanup()
@@ -87,10 +90,12 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _advance(self) -> Told:
         if self.run is None:
+            trial = self.trials[self.uid]
+            plan, dataset = data_of_trial(self.plan, self.dataset, trial)
             self.run = TrialRun(
-                self.trials[self.uid],
-                self.dataset,
-                self.plan,
+                trial,
+                dataset,
+                plan,
                 folder=self.trials_folder / self.uid,
                 device=assigned_device(0.0 if self.plan.federation else self.plan.search.gpus_per_trial),
                 start=self.clients,

@@ -23,6 +23,7 @@ from orchestrator.run_folder import (
     FIGURES_FOLDER,
     LEADERBOARD_FILE,
     MODEL_FOLDER,
+    MOMENTS_FILE,
     PLAN_FILE,
     PREDICTIONS_TABLE,
     RESULT_FILE,
@@ -43,6 +44,7 @@ ARTIFACT_NAMES = (
     SUMMARY_FILE,
     LEADERBOARD_FILE,
     CURVES_FILE,
+    MOMENTS_FILE,
     PREDICTIONS_TABLE,
     MODEL_FOLDER,
     FIGURES_FOLDER,
@@ -54,7 +56,9 @@ CHILD_STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
 PARENT_STATUS = {"failed": "FAILED", "stopped": "KILLED", "interrupted": "KILLED", "out of time": "KILLED"}
 ENDED = ("FINISHED", "FAILED", "KILLED")
 TRACEBACK_NAME = "traceback.txt"
-KIND_TAG = "kind"  # "search" or "configuration"
+KIND_TAG = "kind"  # "search", CONFIGURATION or REPEAT
+CONFIGURATION = "configuration"
+REPEAT = "repeat"  # of a reported configuration; also the tag that says which
 SEARCH_TAG = "search_id"
 UID_TAG = "uid"
 PARENT_TAG = "mlflow.parentRunId"
@@ -63,6 +67,9 @@ ARTIFACTS_TAG = "artifacts_sha256"
 MODEL_TAG = "logged_model_sha256"  # of the weights that were logged as a model
 MODEL_PROBLEM_TAG = "logged_model_problem"
 MESSAGE_CHARACTERS = 500  # of a failure, in a tag; the whole traceback is an artifact
+
+# Of a baseline the means alone; intervals and spreads are in summary.json.
+BASELINE_METRICS = (*measures.headline_keys(), *measures.keys(measures.measure_of("ccc_window")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +165,7 @@ def summary_metrics(summary: Summary, timestamp_ms: int) -> tuple[Point, ...]:
     if summary.trials:
         values |= {f"trials_{name}": value for name, value in summary.trials.counts().items()}
     for baseline, scores in summary.baseline.items():
-        values |= {f"{baseline}_{key}": value for key, value in scores.items()}
+        values |= {f"{baseline}_{key}": scores[key] for key in BASELINE_METRICS if key in scores}
     return points(values | fold_values(summary.folds), timestamp_ms)
 
 
@@ -176,10 +183,13 @@ def trial_record(plan: JsonObject, path: Path) -> RunRecord:
     trial: Failure | TrialResult = kind.from_json(read_json(path), path)
     if trial.uid != path.parent.name:
         raise InputError.of(str(path), found=f"the result of {trial.uid[:20]!r}", expected="that of its folder")
-    tags = _common_tags(plan) | {KIND_TAG: "configuration", UID_TAG: trial.uid, "network": trial.network}
+    tags = _common_tags(plan) | {KIND_TAG: CONFIGURATION, UID_TAG: trial.uid, "network": trial.network}
     hparams = {name: str(value) for name, value in asdict(trial.hparams).items()}
     params = {"network": trial.network} | hparams
     name = run_name(trial.network, trial.hparams)
+    if trial.repeat is not None:
+        tags |= {KIND_TAG: REPEAT, REPEAT: str(trial.repeat)}
+        name += f" (repeat {trial.repeat})"
     written_ms = int(path.stat().st_mtime * 1000)
     if isinstance(trial, Failure):
         start = _milliseconds(plan.get("started"))

@@ -9,12 +9,12 @@ from models.windows import Series
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import InputError
-from orchestrator.evaluation.search_baselines import measure
+from orchestrator.evaluation.search_baselines import measure, scored
 from orchestrator.protocols import DESCRIBED, STRICT
 
 
 def ridge(dataset: Dataset) -> Mapping[str, float]:
-    return measure(dataset).scores["ridge"]
+    return dict(scored(measure(dataset), dataset, window_length=20, partial_window="pad").shown()["ridge"])
 
 
 def series_of(dataset: Dataset) -> list[Series]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from models.seeds import seed_for
-from orchestrator.data.folds import make_folds
+from orchestrator.data.folds import in_drawn_order, make_folds
 from orchestrator.errors import InputError
 
 RECOLA = [f"P{number}" for number in range(16, 39)]
@@ -109,3 +109,15 @@ def test_with_inner_people_no_fold_is_without_one() -> None:
         with contextlib.suppress(InputError):
             folds = make_folds(RECOLA[:people], k, inner_share=0.2)
             assert all(fold.inner and fold.train for fold in folds), (people, k)
+
+
+def test_leave_one_out_is_allowed() -> None:
+    assert [fold.held_out for fold in make_folds(RECOLA[:3], 3)] == [("P16",), ("P17",), ("P18",)]
+
+
+def test_only_later_draws_shuffle_people_each_in_its_own_way() -> None:
+    assert in_drawn_order(RECOLA, 0, seed=4) == tuple(RECOLA)
+    draws = [in_drawn_order(RECOLA, draw, seed=seed) for draw, seed in ((1, 4), (2, 4), (1, 5))]
+    assert len({*draws, tuple(RECOLA)}) == 4
+    assert all(sorted(draw) == RECOLA for draw in draws)
+    assert draws[0] == in_drawn_order(RECOLA, 1, seed=4)

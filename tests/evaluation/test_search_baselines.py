@@ -1,10 +1,12 @@
 """Baselines of a search's own folds, and what a run says of labels that differ between people."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
+from models.ccc import Moments, ccc, frame_moments, window_moments
 from models.windows import Series
 from orchestrator.commands import preview
 from orchestrator.commands.console import baseline_lines
@@ -12,7 +14,7 @@ from orchestrator.corpora.recording import Corpus
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.evaluation import label_levels, search_baselines
 from orchestrator.evaluation.baselines import BASELINES
-from orchestrator.evaluation.search_baselines import as_measured, measure
+from orchestrator.evaluation.search_baselines import as_measured, measure, scored
 from orchestrator.planning.launch import refer
 from orchestrator.protocols import DESCRIBED, Protocol
 from orchestrator.run_records import Summary
@@ -36,6 +38,10 @@ def between_people(people: int = 9) -> Corpus:
     return dataclasses.replace(corpus, recordings=tuple(made))
 
 
+def shown(dataset: Dataset) -> dict[str, Any]:
+    return dict(scored(measure(dataset), dataset, window_length=20, partial_window="pad").shown())
+
+
 def announced(corpus: Corpus, dataset: Dataset, protocol: Protocol) -> list[str]:
     plan = make_plan(protocol=protocol, corpus=refer(corpus, dataset, None))
     return [line for line in preview.announce(plan, dataset).splitlines() if "WARNING" in line]
@@ -53,14 +59,42 @@ def test_features_are_seen_as_they_were_measured(scaling: str) -> None:
 
 
 def test_a_baseline_sees_the_level_that_scaling_takes_away() -> None:
-    scores = measure(make_dataset(between_people(), SCALED["participant"], seed=0)).scores
+    scores = shown(make_dataset(between_people(), SCALED["participant"], seed=0))
     assert list(scores) == list(BASELINES)
     assert abs(scores["ridge"]["ccc_valence"]) < 0.1
     assert scores["ridge-person"]["ccc_valence"] > 0.7
-    assert scores["mean"] == {"ccc_valence": 0.0, "ccc_arousal": 0.0}
-    both = measure(make_dataset(between_people(), SCALED["both"], seed=0)).scores
+    assert set(scores["mean"].values()) == {0.0}
+    both = shown(make_dataset(between_people(), SCALED["both"], seed=0))
     assert both["ridge"]["ccc_valence"] > 0.7
     assert both["ridge-person"]["ccc_valence"] == pytest.approx(scores["ridge-person"]["ccc_valence"], abs=1e-3)
+
+
+def test_a_baseline_is_scored_as_a_configuration_is() -> None:
+    """Against the moments of its traces, by hand: 40 frames a person make a window of 30 and a part of one."""
+    dataset = make_dataset(make_corpus(), THREE_FOLDS, seed=0)
+    told: list[str] = []
+    measured = measure(dataset, show=told.append)
+    assert [line.partition(":")[0] for line in told] == [f"baseline {number} of 5" for number in range(1, 6)]
+    padded, dropped = (
+        scored(measured, dataset, window_length=30, partial_window=partial).scores["ridge"]
+        for partial in ("pad", "drop")
+    )
+    assert padded is not None
+    assert dropped is not None
+    frames, windows, whole = [], [], []
+    for split, traces in zip(dataset.splits, measured.traces["ridge"], strict=True):
+        parts = [(traces[index], dataset.local_series()[index]) for index in split.held_out]
+        frames.append(sum((frame_moments(trace, one.gold_T2, one.mask_T2)[0] for trace, one in parts), Moments.zero()))
+        both = [window_moments(trace, one.gold_T2, one.mask_T2, 30)[0] for trace, one in parts]
+        windows.append(sum(both, Moments.zero()))
+        cut = [frame_moments(trace[:30], one.gold_T2[:30], one.mask_T2[:30])[0] for trace, one in parts]
+        whole.append(sum(cut, Moments.zero()))
+    assert padded.scores["ccc_valence"] == pytest.approx(np.mean([ccc(one) for one in frames]), abs=1e-12)
+    assert padded.scores["ccc_valence_sd"] == pytest.approx(np.std([ccc(one) for one in frames], ddof=1), abs=1e-12)
+    assert padded.scores["ccc_window_valence"] == pytest.approx(np.mean([ccc(one) for one in windows]), abs=1e-12)
+    assert dropped.scores["ccc_valence"] == pytest.approx(np.mean([ccc(one) for one in whole]), abs=1e-12)
+    assert len({padded.scores[key] for key in ("ccc_valence", "ccc_window_valence", "ccc_valence_low")}) == 3
+    assert padded.scores["ccc_valence"] != dropped.scores["ccc_valence"]
 
 
 def test_what_is_too_large_is_left_out_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +104,8 @@ def test_what_is_too_large_is_left_out_with_its_size(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(search_baselines, "MOST_VALUES", 240 * 16)
     found = measure(dataset)
     assert list(found.left_out) == ["ridge-windows"]
-    assert found.scores["ridge-windows"] == {}
+    assert found.traces["ridge-windows"] == ()
+    assert scored(found, dataset, window_length=20, partial_window="pad").scores["ridge-windows"] is None
     assert found.left_out["ridge-windows"] == "240 frames of 36 columns, 3 folds: more than 3,840 numbers"
     monkeypatch.setattr(search_baselines, "MOST_VALUES", 10**9)
     monkeypatch.setattr(search_baselines, "MOST_SECONDS", 2.0)
@@ -90,7 +125,7 @@ def test_a_federation_has_neither_baselines_nor_figures_of_labels(
     dataset = make_dataset(between_people(), THREE_FOLDS, seed=0, federated=True)
     assert not dataset.own_scales
     found = measure(dataset)
-    assert found.scores == {name: {} for name in BASELINES}
+    assert scored(found, dataset, window_length=20, partial_window="pad").shown() == {name: {} for name in BASELINES}
     assert set(found.left_out.values()) == {"no two people's frames meet"}
     assert label_levels.record(dataset, THREE_FOLDS) is None
 
@@ -100,7 +135,7 @@ def test_each_baseline_has_a_line_and_so_has_each_reason() -> None:
     reasons = {"ridge": "too large", "ridge-windows": "too long", "ridge-person": "too large"}
     summary = Summary(status="finished", best=None, baseline=scores, baseline_left_out=reasons)
     assert [" ".join(line.split()) for line in baseline_lines(summary)] == [
-        "mean CCC valence 0.000, arousal 0.250 on the same folds: mean of the training people",
+        "mean CCC valence 0.000; arousal 0.250: mean of the training people",
         "left out ridge, ridge-person: too large",
         "left out ridge-windows: too long",
     ]

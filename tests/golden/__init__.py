@@ -69,7 +69,9 @@ def run(method: str, folder: Path) -> Path:
         Outcome(results=read_results(output / TRIALS_FOLDER, [trial.uid for trial in plan.trials]), failures=()),
         status="finished",
         tracking={"tracking_uri": "sqlite:////nowhere.db", "experiment_id": "1", "run_id": "ab" * 16},
-        baselines=search_baselines.measure(ready.dataset),
+        baselines=search_baselines.scored(
+            search_baselines.measure(ready.dataset), ready.dataset, window_length=50, partial_window="pad"
+        ),
     )
     write_json(output / SUMMARY_FILE, content.to_json())
     return output

@@ -9,6 +9,9 @@ from matplotlib.lines import Line2D
 
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import importance, style
+from orchestrator.report.figures.best_baseline import best_baselines, draw_line
+from orchestrator.report.figures.best_baseline import key as baseline_key
+from orchestrator.report.figures.best_baseline import words as baseline_words
 from orchestrator.report.figures.configurations import (
     TITLES,
     counted,
@@ -34,7 +37,7 @@ def draw(search: Search) -> Figure | None:
     keys = {key: values for key, values in varying(trials).items() if key != "network"}
     if not keys:
         return None
-    appearance = style.looks(networks(trials))
+    appearance, best = style.looks(networks(trials)), best_baselines([search])
     drawing, axes = style.panels(
         len(keys), len(DIMENSIONS), height_mm=34 * len(keys) + 16, heading=heading(search), sharey=True
     )
@@ -42,6 +45,7 @@ def draw(search: Search) -> Figure | None:
         for panel, dimension in zip(row, DIMENSIONS, strict=True):
             spots = _spots(trials, key, values, f"ccc_{dimension}")
             _panel(panel, spots, appearance, dots=len(trials) <= MOST_POINTS)
+            draw_line(panel, best, dimension)
             style.categories(panel, values)
             panel.set_xlabel(TITLES[key])
             if len(values) > 4:
@@ -52,9 +56,11 @@ def draw(search: Search) -> Figure | None:
     handles = [
         Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker) for look in appearance.values()
     ]
-    style.legend(drawing, handles, [style.plain(network) for network in appearance])
+    line, label = baseline_key(best)
+    style.legend(drawing, [*handles, *line], [*map(style.plain, appearance), *label])
     caption = f"{counted(trials, search)}. Marker: median; bar: quartiles"
     caption += "; dots: the configurations." if len(trials) <= MOST_POINTS else "."
+    caption += baseline_words(best)
     missing = importance.why_not(trials)
     if missing:
         caption += f" The importance of the hyper-parameters is not drawn: {missing}."

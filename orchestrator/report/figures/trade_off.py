@@ -13,6 +13,9 @@ from orchestrator.json_records import number
 from orchestrator.measures import SPREAD
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
+from orchestrator.report.figures.best_baseline import Best, best_baselines, draw_line
+from orchestrator.report.figures.best_baseline import key as baseline_key
+from orchestrator.report.figures.best_baseline import words as baseline_words
 from orchestrator.report.figures.configurations import finished
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import Search
@@ -49,10 +52,13 @@ def draw(searches: Sequence[Search]) -> Figure | None:
         heading=f"{marks}accuracy, cost and privacy",
         sharex=True,
     )
+    best = best_baselines([search for search, _ in found])
     for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
         for search, trial in found:
             _point(panel, search, trial, dimension, colours[_title(search)])
+        draw_line(panel, best, dimension)
         scores = [end for _, trial in found for end in _ends(trial, dimension)]
+        scores += [best[dimension][1]] if dimension in best else []
         panel.set_ylim(*style.limits_of(scores, least=0.0, most=0.4))
         panel.set_ylabel(f"CCC {dimension}")
         panel.set_xscale("log")
@@ -61,13 +67,13 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     axes[-1, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
     axes[-1, 0].xaxis.set_minor_formatter(NullFormatter())
     axes[-1, 0].set_xlabel("training time (minutes, all folds)")
-    _legend(drawing, axes[0, 0], found, colours)
+    _legend(drawing, axes[0, 0], found, colours, best)
     return Figure(
         name="trade-off",
         title="Accuracy against cost and privacy",
         caption="The best configuration of each network by validation loss, with its standard deviation over the folds;"
         " right and down is dearer and worse. Shape: what the method keeps private by its construction, not a"
-        " measurement. Size: one model's MiB.",
+        f" measurement. Size: one model's MiB.{baseline_words(best)}",
         svg=style.to_svg(drawing),
         drawing=drawing,
     )
@@ -118,7 +124,13 @@ def _point(panel: Any, search: Search, trial: TrialResult, dimension: str, colou
     panel.annotate(style.plain(trial.network, 12), (x, y), xytext=(5, 3), textcoords="offset points")
 
 
-def _legend(drawing: Drawing, panel: Any, found: Sequence[tuple[Search, TrialResult]], colours: dict[str, str]) -> None:
+def _legend(
+    drawing: Drawing,
+    panel: Any,
+    found: Sequence[tuple[Search, TrialResult]],
+    colours: dict[str, str],
+    best: Best,
+) -> None:
     handles: list[Line2D] = []
     labels = []
     for title, colour in colours.items():
@@ -126,7 +138,8 @@ def _legend(drawing: Drawing, panel: Any, found: Sequence[tuple[Search, TrialRes
         word, marker = LEVELS[level_of(search)]
         handles.append(Line2D([], [], linestyle="none", marker=marker, color=colour))
         labels.append(f"{title} ({word})")
-    style.legend(drawing, handles, labels, columns=1)
+    line, label = baseline_key(best)
+    style.legend(drawing, [*handles, *line], [*labels, *label], columns=1)
     sizes = [Line2D([], [], linestyle="none", marker="o", color="#999999", markersize=_width(mib)) for mib in SHOWN_MIB]
     panel.legend(
         sizes,

@@ -1,94 +1,170 @@
-"""Paired comparison of methods: the same participants under both, bootstrap interval and Wilcoxon test.
+"""Paired comparison of results over participants: methods, networks of a method, and the baselines.
 
-The participant is the unit: frames of one person are no independent draws.
+The participant is the unit: frames of one person are no independent draws (orchestrator/estimators/paired.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
-from models.seeds import seed_for
+from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.paired import CAVEAT, compare, holm, own_interval, p_value
+from orchestrator.evaluation.baselines import BASELINES
+from orchestrator.evaluation.results import selected_on_reported
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.predictions import Scores, own_ccc, read, recorded_ccc
-from orchestrator.report.queries import is_same_corpus, method_name, protocol_label
+from orchestrator.report.blocks import Block, blocks
+from orchestrator.report.paper import NETWORK_NAMES
+from orchestrator.report.person_scores import People, of_baseline, of_network, of_reported
+from orchestrator.report.queries import finished_configurations, is_same_corpus, method_name, protocol_label
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
-from orchestrator.report.tables.cells import Column, Row, Table
+from orchestrator.report.tables.cells import Cell, Column, Row, Table
 
-DRAWS = 10_000  # of the bootstrap; ours
-INTERVAL = (2.5, 97.5)  # per cent
-SEED = 0  # of the report, so that two reports of one store agree
 LEAST_PEOPLE = 2
 # What decides which frames and labels are scored, and by whom the reported model was chosen.
 SAME_FIELDS = ("name", "num_folds", "gold", "label_decimals", "label_delay_seconds", "target", "epoch_choice")
+KEYS = {"difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
+AFTER_SELECTION = "p after selection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Side:
+    """One of two results: what it is called, its people, and whether they chose it."""
+
+    words: str
+    search: Search
+    people: People | None
+    selected: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """First minus second, over the people that both have scored."""
+class Difference:
+    """First minus second in one dimension: of what is reported (None without sums by person), of the people's own."""
 
-    num_people: int
-    mean: float
-    low: float
-    high: float
-    p_value: float
+    reported: Interval | None
+    own: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two results in one dimension, and their difference or why there is none."""
+
+    first: Side
+    second: Side
+    dimension: str
+    outcome: Difference | str
 
 
 def comparisons(searches: Sequence[Search]) -> Table:
-    """Return the table of all pairs of methods within each protocol, or why a pair is not compared."""
-    scores = {search.run_id: participant_scores(search) for search in searches}
-    found: list[tuple[Search, Search, str, Comparison | str]] = []
-    for first, second in combinations(searches, 2):
-        if first.plan["method"] == second.plan["method"]:
-            continue
-        if first.plan["protocol"]["name"] != second.plan["protocol"]["name"]:
-            continue
-        reason = why_not(first, second)
-        for dimension in DIMENSIONS:
-            outcome = reason or _compared(scores[first.run_id], scores[second.run_id], dimension, first, second)
-            found.append((first, second, dimension, outcome))
-    adjusted = iter(holm([one.p_value for *_, one in found if isinstance(one, Comparison)]))
+    """Return the table of all pairs of methods, of networks within a method, and of each method with its baselines."""
+    found = [
+        Pair(first=first, second=second, dimension=dimension, outcome=_compared(first, second, dimension))
+        for first, second in _pairs(blocks(searches))
+        for dimension in DIMENSIONS
+    ]
+    made = [pair.outcome for pair in found if isinstance(pair.outcome, Difference)]
+    of_reported_p = iter(holm([p_value(one.reported) for one in made if one.reported is not None]))
+    of_own_p = iter(holm([p_value(one.own) for one in made]))
     rows = []
-    for first, second, dimension, outcome in found:
-        words = f"{method_name(first.plan['method'])} − {method_name(second.plan['method'])}"
-        line = [cells.plain(words), cells.plain(_protocols(first, second)), cells.plain(dimension)]
-        if isinstance(outcome, str):
-            line += [cells.missing()] * 6 + [cells.plain(f"not compared: {outcome}")]
-        else:
-            line += [
-                cells.ours(outcome.num_people, digits=None),
-                *(cells.ours(value) for value in (outcome.mean, outcome.low, outcome.high)),
-                *(cells.ours(value, digits=4) for value in (outcome.p_value, next(adjusted))),
-                cells.plain(_stride_remark(first, second)),
+    for pair in found:
+        values = [cells.missing()] * (1 + 2 * len(KEYS))
+        if isinstance(pair.outcome, Difference):
+            values = [
+                cells.ours(pair.outcome.own.num_people, digits=None),
+                *_cells(pair.outcome.reported, of_reported_p),
+                *_cells(pair.outcome.own, of_own_p),
             ]
-        synthetic = first.synthetic or second.synthetic
-        rows.append(Row(cells=line, synthetic=synthetic, first=dimension == DIMENSIONS[0]))
+        rows.append(_row(pair, values))
     return Table(
         name="comparisons",
-        title="Methods compared over participants",
-        caption="Difference of the participants' own CCC, first method minus second, over the people whom both score: "
-        f"mean, 95 % bootstrap interval ({DRAWS:,} draws of people, seed {SEED}), two-sided Wilcoxon signed-rank test, "
-        "and its p corrected for the number of tests in this table (Holm).",
+        title="Results compared over participants",
+        caption="First minus second, over the people whom both score: methods with the same protocol, networks of one "
+        "method, and a method's best configuration with its baselines. CCC: difference of the CCC of frames as it is "
+        "reported, mean over the folds, with its 95 % interval and the p of its t. People: mean difference of the "
+        "participants' own CCC, each weighing the same, with the paired t over them. Holm: p corrected for the number "
+        f"of tests in its column. {AFTER_SELECTION}: {CAVEAT}.",
         columns=_columns(),
         rows=rows,
-        remarks=() if rows else ("Needs two methods with the same protocol.",),
+        remarks=() if rows else ("Needs two methods with the same protocol, two networks, or baselines.",),
+    )
+
+
+def _pairs(found: Sequence[Block]) -> Iterator[tuple[Side, Side]]:
+    """Yield which results are compared: methods, then networks, then baselines."""
+    leads = [_lead(block) for block in found]
+    for first, second in combinations(leads, 2):
+        if first.search.plan["protocol"]["name"] == second.search.plan["protocol"]["name"]:
+            yield first, second
+    for block in found:
+        yield from combinations(_networks(block), 2)
+    for lead in leads:
+        for name, baseline in BASELINES.items():
+            people = of_baseline(lead.search, name)
+            # A constant has a CCC of 0 by definition: nothing to compare.
+            if people is not None and baseline.features != "none":
+                yield lead, Side(words=name, search=lead.search, people=people, selected=False)
+
+
+def _lead(block: Block) -> Side:
+    search = block.lead
+    return Side(
+        words=method_name(search.plan["method"]),
+        search=search,
+        people=of_reported(search),
+        selected=_selected(search, finished_configurations(search)),
+    )
+
+
+def _networks(block: Block) -> list[Side]:
+    """Return the best configuration of each network; none of searches before their people were recorded."""
+    names = sorted({trial.network for search in block.searches for trial in search.trials})
+    sides = []
+    for network in names:
+        best = block.best(network)
+        people = None if best is None else of_network(best[0], network)
+        if best is not None and people is not None:
+            words = f"{method_name(best[0].plan['method'])}, {NETWORK_NAMES.get(network, network)}"
+            selected = _selected(best[0], best[1].num_finished)
+            sides.append(Side(words=words, search=best[0], people=people, selected=selected))
+    return sides
+
+
+def _selected(search: Search, num_finished: int) -> bool:
+    return selected_on_reported(num_finished, search.plan["protocol"].get("epoch_choice", "last"))
+
+
+def _row(pair: Pair, values: Sequence[Cell]) -> Row:
+    first, second = pair.first, pair.second
+    labels = " / ".join(dict.fromkeys(protocol_label(side.search) for side in (first, second)))
+    remark = f"not compared: {pair.outcome}" if isinstance(pair.outcome, str) else _remark(first, second)
+    line = [cells.plain(f"{first.words} − {second.words}"), cells.plain(labels), cells.plain(pair.dimension)]
+    return Row(
+        cells=[*line, *values, cells.plain(remark)],
+        synthetic=first.search.synthetic or second.search.synthetic,
+        first=pair.dimension == DIMENSIONS[0],
     )
 
 
 def _columns() -> list[Column]:
     return [
-        Column(key="methods", heading="Methods", numeric=False),
+        Column(key="methods", heading="Compared", numeric=False),
         Column(key="protocol", heading="Protocol", numeric=False),
         Column(key="dimension", heading="Dimension", numeric=False),
         Column(key="people", heading="people"),
-        Column(key="mean", heading="mean", group="Difference"),
-        Column(key="low", heading="from", group="Difference"),
-        Column(key="high", heading="to", group="Difference"),
-        Column(key="p", heading="p", group="Wilcoxon"),
-        Column(key="p_holm", heading="p (Holm)", group="Wilcoxon"),
+        *(Column(key=key, heading=heading, group="CCC") for key, heading in KEYS.items()),
+        *(Column(key=f"own_{key}", heading=heading, group="People") for key, heading in KEYS.items()),
         Column(key="remark", heading="Remark", numeric=False),
+    ]
+
+
+def _cells(one: Interval | None, corrected: Iterator[float]) -> list[Cell]:
+    """Return a difference, its ends, p, and the next corrected p; dashes where the store has no sums by person."""
+    if one is None:
+        return [cells.missing()] * len(KEYS)
+    p_values = (p_value(one), next(corrected))
+    return [
+        *(cells.ours(value) for value in (one.estimate, one.low, one.high)),
+        *(cells.ours(value, digits=4) for value in p_values),
     ]
 
 
@@ -102,8 +178,31 @@ def why_not(first: Search, second: Search) -> str | None:
     return f"the protocols differ in {', '.join(differ)}" if differ else None
 
 
-def _protocols(first: Search, second: Search) -> str:
-    return " / ".join(dict.fromkeys([protocol_label(first), protocol_label(second)]))
+def _compared(first: Side, second: Side, dimension: str) -> Difference | str:
+    if reason := why_not(first.search, second.search):
+        return reason
+    for side in (first, second):
+        if side.people is None:
+            return f"the participants' scores of {side.words} are not recorded"
+    assert first.people is not None
+    assert second.people is not None
+    one, other = first.people, second.people
+    num_folds = int(first.search.plan["protocol"].get("num_folds") or LEAST_PEOPLE)
+    own = own_interval(one.own[dimension], other.own[dimension], num_folds=num_folds)
+    if own is None:
+        shared = len(one.own[dimension].keys() & other.own[dimension].keys())
+        return f"{shared} participants have a score in both"
+    reported = None
+    if one.folds is not None and other.folds is not None:
+        found = compare(one.folds[dimension], other.folds[dimension])
+        reported = None if found is None else found.reported
+    return Difference(reported=reported, own=own)
+
+
+def _remark(first: Side, second: Side) -> str:
+    words = ("", f"{AFTER_SELECTION} of the first", f"{AFTER_SELECTION} of the second", AFTER_SELECTION)
+    chosen = words[first.selected + 2 * second.selected]
+    return "; ".join(filter(None, [chosen, _stride_remark(first.search, second.search)]))
 
 
 def _stride_remark(first: Search, second: Search) -> str:
@@ -112,60 +211,3 @@ def _stride_remark(first: Search, second: Search) -> str:
     if strides[0] == strides[1]:
         return ""
     return "scored frames differ: " + " and ".join("all" if n == 1 else f"1 of {n}" for n in strides)
-
-
-def participant_scores(search: Search) -> Scores | None:
-    """Return each participant's CCC from the summary, else from the predictions; None where neither has them."""
-    recorded = recorded_ccc(search)
-    if recorded is not None or search.predictions is None:
-        return recorded
-    import pyarrow as pa
-
-    try:
-        scores = own_ccc(read(search.predictions))
-    except (OSError, KeyError, pa.ArrowException):  # a file of something else
-        return None
-    return scores if any(scores.values()) else None
-
-
-def _compared(
-    one: Scores | None, other: Scores | None, dimension: str, first: Search, second: Search
-) -> Comparison | str:
-    for scores, search in ((one, first), (other, second)):
-        if scores is None:
-            return f"the participants' scores of {method_name(search.plan['method'])} are not recorded"
-    assert one is not None
-    assert other is not None
-    people = sorted(set(one[dimension]) & set(other[dimension]))
-    if len(people) < LEAST_PEOPLE:
-        return f"{len(people)} participants have a score in both"
-    differences = np.array([one[dimension][person] - other[dimension][person] for person in people])
-    return compare(differences, "paired", str(first.plan["method"]), str(second.plan["method"]), dimension)
-
-
-def compare(differences: np.ndarray, *address: str) -> Comparison:
-    """Compare by one difference a participant; `address` seeds the draws."""
-    from scipy.stats import wilcoxon
-
-    generator = np.random.default_rng(seed_for(SEED, *address))
-    drawn = differences[generator.integers(len(differences), size=(DRAWS, len(differences)))].mean(axis=1)
-    low, high = np.percentile(drawn, INTERVAL)
-    # Without any difference the test has nothing to rank.
-    p_value = float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
-    return Comparison(
-        num_people=len(differences),
-        mean=float(differences.mean()),
-        low=float(low),
-        high=float(high),
-        p_value=p_value,
-    )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down p values, in the order given."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted

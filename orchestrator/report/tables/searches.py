@@ -1,9 +1,9 @@
 """Tables that the paper has not: what the CCC is of, the raters' ceiling, the searches of the store, failures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.measures import HIGH, LOW, Measure, in_table, measure_of
+from orchestrator.measures import HIGH, LOW, SPREAD, Measure, in_table, measure_of
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Listed
@@ -17,7 +17,9 @@ from orchestrator.report.queries import (
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
+from orchestrator.run_records import Summary
 from orchestrator.tracking.reader import RecordedRun
+from orchestrator.tracking.records import BASELINE_METRICS
 
 FAILURES_SHOWN = 20
 TRIAL_COUNTS = ("finished", "failed", "stopped")
@@ -40,27 +42,39 @@ def _columns_of(measure: Measure) -> Iterator[Column]:
         yield Column(key=f"{measure.column}_difference", heading=f"− {other.column}s", group=measure.group)
 
 
-def _cells_of(measure: Measure, search: Search, dimension: str) -> Iterator[Cell]:
+def _cells_of(measure: Measure, dimension: str, cell: Callable[[str], Cell]) -> Iterator[Cell]:
+    """Yield a measure's cells in the order of its columns; `cell` makes one of the key of a score."""
     key = f"{measure.key}_{dimension}"
-    yield from_summary(search, key)
+    yield cell(key)
     if _shows_ends(measure):
-        yield from (from_summary(search, f"{key}_{end}") for end in (LOW, HIGH))
+        yield from (cell(f"{key}_{end}") for end in (LOW, HIGH))
     if measure.difference_to is not None:
-        yield cells.difference(from_summary(search, key), from_summary(search, f"{measure.difference_to}_{dimension}"))
+        yield cells.difference(cell(key), cell(f"{measure.difference_to}_{dimension}"))
 
 
 def measures(searches: Sequence[Search]) -> Table:
     """Return the CCC by frame, window and participant of each protocol's best search, and the raters' agreement."""
     rows = [
-        Row(cells=_measures_of(search, dimension), synthetic=search.synthetic, first=dimension == DIMENSIONS[0])
+        Row(cells=line, synthetic=search.synthetic, first=number == 0)
         for search in leads(searches)
-        for dimension in DIMENSIONS
+        for number, line in enumerate(
+            [
+                *(_measures_of(search, dimension) for dimension in DIMENSIONS),
+                *(
+                    _baseline_of(search, name, dimension)
+                    for name, scores in summary_of(search).baseline.items()
+                    for dimension in DIMENSIONS
+                    if scores
+                ),
+            ]
+        )
     ]
     return Table(
         name="measures",
         title="What the CCC is of, and the ceiling",
         caption="The same predictions, scored by frame (± standard deviation over the folds; 95 % interval over "
         "participants), by window means (as the published code reports), and as the mean of the participants' own CCC. "
+        "Below each method its baselines, on the same folds. "
         "Ridge: linear regression on single frames. Raters: what a prediction's CCC with the mean of the raters can "
         "reach, the root of that mean's reliability, by fold; share: CCC of frames ÷ ceiling; one rater: mean CCC of a "
         "rater with the mean of the others, which is no ceiling.",
@@ -81,22 +95,52 @@ def measures(searches: Sequence[Search]) -> Table:
 def _measures_of(search: Search, dimension: str) -> list[Cell]:
     summary = summary_of(search)
     frame = from_summary(search, f"ccc_{dimension}")
-    facts = (summary.raters or {}).get(dimension)
-    ceiling = cells.ours(facts.ceiling.value if facts is not None and facts.ceiling is not None else None)
-    share = cells.missing()
-    if frame.value is not None and ceiling.value is not None and ceiling.value > 0:
-        share = cells.ours(frame.value / ceiling.value, digits=2)
+    ceiling = _ceiling(summary, dimension)
     ridge = summary.baseline.get("ridge", {}).get(f"ccc_{dimension}")
     return [
         cells.plain(method_name(search.plan["method"])),
         cells.plain(protocol_label(search)),
         cells.plain(dimension),
-        *(cell for measure in in_table() for cell in _cells_of(measure, search, dimension)),
+        *(
+            cell
+            for measure in in_table()
+            for cell in _cells_of(measure, dimension, lambda key: from_summary(search, key))
+        ),
         cells.ours(ridge, source=(search.run_id, f"ridge_ccc_{dimension}"), absent=cells.DASH),
         ceiling,
-        share,
+        _share(frame, ceiling),
         cells.ours((summary.rater_agreement or {}).get(dimension)),
     ]
+
+
+def _baseline_of(search: Search, name: str, dimension: str) -> list[Cell]:
+    scores, ceiling = summary_of(search).baseline[name], _ceiling(summary_of(search), dimension)
+
+    def cell(key: str) -> Cell:
+        source = (search.run_id, f"{name}_{key}") if key in BASELINE_METRICS else None
+        return cells.ours(scores.get(key), spread=scores.get(f"{key}_{SPREAD}"), source=source, absent=cells.DASH)
+
+    return [
+        cells.plain(f"baseline {name}"),
+        cells.plain(protocol_label(search)),
+        cells.plain(dimension),
+        *(made for measure in in_table() for made in _cells_of(measure, dimension, cell)),
+        cells.missing(),
+        ceiling,
+        _share(cell(f"ccc_{dimension}"), ceiling),
+        cells.missing(),
+    ]
+
+
+def _ceiling(summary: Summary, dimension: str) -> Cell:
+    facts = (summary.raters or {}).get(dimension)
+    return cells.ours(facts.ceiling.value if facts is not None and facts.ceiling is not None else None)
+
+
+def _share(frame: Cell, ceiling: Cell) -> Cell:
+    if frame.value is None or ceiling.value is None or ceiling.value <= 0:
+        return cells.missing()
+    return cells.ours(frame.value / ceiling.value, digits=2)
 
 
 def listing(listed: Sequence[Listed]) -> Table:

@@ -1,0 +1,177 @@
+"""Repeats of reported configurations: their uids, seeds and folds, and what they say together."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from models.ccc import Moments, ccc
+from orchestrator import measures
+from orchestrator.commands import preview
+from orchestrator.commands.console import repeat_lines
+from orchestrator.data.dataset import make_dataset, redrawn
+from orchestrator.errors import InputError
+from orchestrator.evaluation.fold_scores import over_folds
+from orchestrator.evaluation.repeats import plan_of_repeats, repeated_scores
+from orchestrator.evaluation.results import Outcome, best_of_networks
+from orchestrator.measures import FoldMoments
+from orchestrator.planning.plan import SearchOptions
+from orchestrator.planning.repeats import plan_of_repeat, plan_of_trial, repeat_of, repeated_plan
+from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT
+from orchestrator.run_records import Failure, FoldScore, Summary, TrialCounts, TrialResult, sums_of
+from orchestrator.search.repeats import data_of_trial
+from tests.data.test_dataset import make_corpus
+from tests.records import make_plan, make_result
+
+THREE = SearchOptions(repeats=3, hours=2.0, scheduler="asha", max_trials=1)
+POINTS = [(trial.network, trial.hparams) for trial in make_plan().trials[:2]]
+
+
+def test_repeats_are_trials_of_their_own_and_the_run_itself_stays_what_it_was() -> None:
+    plan = make_plan(search=THREE)
+    repeated = repeated_plan(plan, POINTS)
+    assert repeated is not None
+    assert [(one.network, one.hparams) for one in repeated.trials] == POINTS * 2
+    uids = [one.uid for one in repeated.trials]
+    assert len({*uids, *(trial.uid for trial in plan.trials)}) == 4 + len(plan.trials)
+    assert [repeat_of(repeated, uid) for uid in uids] == [1, 1, 2, 2]
+    assert uids == [one.uid for one in repeated_plan(plan, POINTS).trials]  # type: ignore[union-attr]
+    later = plan_of_trial(repeated, uids[-1])
+    assert (later.seed, later.protocol.fold_draw) == (2, 2)
+    assert dataclasses.replace(later.protocol, fold_draw=0) == plan.protocol
+    assert plan_of_repeat(plan, 0) is plan
+    assert plan_of_trial(plan, plan.trials[0].uid) is plan
+    # All of them are trained, whatever the search stops or leaves out.
+    assert (repeated.num_planned, repeated.search.scheduler, repeated.search.hours) == (4, "fifo", None)
+    assert repeated_plan(make_plan(), POINTS) is None
+
+
+def test_a_plan_repeats_at_least_once() -> None:
+    with pytest.raises(ValueError, match="repeats must be above 0"):
+        SearchOptions(repeats=0)
+
+
+@pytest.mark.parametrize("protocol", [DESCRIBED, STRICT], ids=lambda one: one.name)
+def test_a_repeat_has_the_folds_that_its_own_draw_would_have_had(protocol) -> None:  # type: ignore[no-untyped-def]
+    corpus, three = make_corpus(7), dataclasses.replace(protocol, num_folds=3)
+    dataset = make_dataset(corpus, three, seed=5)
+    drawn = dataclasses.replace(three, fold_draw=1)
+    found, expected = redrawn(dataset, drawn, seed=6), make_dataset(corpus, drawn, seed=6)
+    assert found.folds == expected.folds
+    assert found.folds != dataset.folds
+    assert redrawn(dataset, drawn, seed=7).folds != found.folds
+    assert sorted(person for fold in found.folds for person in fold.held_out) == list(corpus.participants)
+    for one, other, fold in zip(found.splits, expected.splits, found.folds, strict=True):
+        assert (one.train, one.validation, one.held_out) == (other.train, other.validation, other.held_out)
+        assert {dataset.series[index].participant for index in one.held_out} == set(fold.held_out)
+        if protocol is STRICT:  # whose statistics are the training people's of the draw
+            assert one.mean_F == pytest.approx(other.mean_F)
+            assert not any(np.allclose(one.mean_F, before.mean_F) for before in dataset.splits)
+
+
+def test_a_draw_whose_fold_has_nothing_to_train_on_is_refused_for_that_repeat() -> None:
+    """Two of four people have labels; in the corpus's order each fold trains on one of them, in some draws on none."""
+    corpus = make_corpus(4)
+    recordings = [
+        dataclasses.replace(one, ratings=one.ratings * (1 if one.participant in ("P0", "P2") else np.float32("nan")))
+        for one in corpus.recordings
+    ]
+    two = dataclasses.replace(DESCRIBED, num_folds=2)
+    dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(recordings)), two, seed=0)
+    point = (POINTS[0][0], dataclasses.replace(POINTS[0][1], sequence_length=20))
+    repeated = repeated_plan(make_plan(protocol=two, search=SearchOptions(repeats=12)), [point])
+    assert repeated is not None
+    refused = []
+    for trial in repeated.trials:
+        try:
+            plan, _ = data_of_trial(repeated, dataset, trial)
+            assert plan.seed == repeat_of(repeated, trial.uid)
+        except InputError as error:
+            refused.append((repeat_of(repeated, trial.uid), str(error)))
+    assert 0 < len(refused) < 11
+    assert all(f"--repeats: found in repeat {number}, sequence_length 20" in text for number, text in refused)
+
+
+def made(uid: str, seed: int, repeat: int | None, folds: int = 3) -> TrialResult:
+    """A result of nine people with random traces; the folds are people in another order in each."""
+    generator = np.random.default_rng(seed)
+    names = [f"P{number}" for number in generator.permutation(9)]
+    parts = []
+    for k in range(folds):
+        people = {}
+        for name in names[k::folds]:
+            gold = generator.normal(size=(2, 50))
+            traces = gold + generator.normal(size=(2, 50))
+            people[name] = {d: Moments.of(x, y) for d, x, y in zip(DIMENSIONS, traces, gold, strict=True)}
+        scores = measures.of_fold(FoldMoments(frames=people, windows=people))
+        sums = sums_of(people)
+        parts.append(FoldScore(fold=k, participants=tuple(people), scores=scores, moments=sums, window_moments=sums))
+    base = make_result(uid, [1.0] * folds, [0.5] * folds)
+    return dataclasses.replace(base, folds=tuple(parts), scores=over_folds(parts), repeat=repeat)
+
+
+def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> None:
+    """By the formula of Nadeau and Bengio, and by leaving each person out of all repeats, in plain lines."""
+    runs = [made("a", 1, None), made("b", 2, 1), made("c", 3, 2)]
+    failure = Failure(uid="d", network="rnn", hparams=runs[0].hparams, repeat=3)
+    outcome = Outcome(results=runs[:1], failures=(), repeats=[runs[2], runs[1]], failed_repeats=[failure])
+    (found,) = repeated_scores(make_plan(search=SearchOptions(repeats=4)), outcome) or ()
+    assert (found.uids, found.seeds) == (("a", "b", "c"), (0, 1, 2))
+    assert (found.planned, found.failed, found.folds, found.people) == (4, 1, 3, 9)
+    one = found.estimates["ccc_arousal"]
+    folds = [[fold.people().frames for fold in run.folds] for run in runs]
+
+    def mean(without: str | None = None) -> list[float]:
+        return [
+            ccc(sum((own["arousal"] for name, own in fold.items() if name != without), Moments.zero()))
+            for run in folds
+            for fold in run
+        ]
+
+    values = np.array(mean())
+    assert one.value == pytest.approx(values.mean())
+    assert one.by_repeat == pytest.approx(values.reshape(3, 3).mean(axis=1))
+    error = np.sqrt(values.var(ddof=1) * (1 / 9 + 1 / 2))
+    assert one.high is not None
+    assert one.high == pytest.approx(values.mean() + t.ppf(0.975, 8) * error)
+    left_out = np.array([np.mean(mean(f"P{person}")) for person in range(9)])
+    error = np.sqrt(8 / 9 * ((left_out - left_out.mean()) ** 2).sum()) / (1 - values.mean() ** 2)
+    assert one.people_low == pytest.approx(np.tanh(np.arctanh(values.mean()) - t.ppf(0.975, 8) * error))
+    lines = repeat_lines(
+        Summary(status="", best=None, repeats=(found,), trials=TrialCounts(planned=2, finished=2, failed=0))
+    )
+    assert "3 of 4 repeats, 1 failed, 3 folds each, seeds 0, 1, 2, 9 participants" in lines[0]
+    assert (
+        f"arousal  CCC {one.value:.3f} (corrected resampled t {one.low:.3f} to {one.high:.3f}; participants" in lines[3]
+    )
+    assert lines[-1].strip() == "the choice of the configuration is not repeated"
+    alone = Summary(status="", best=None, repeats=(found,), trials=TrialCounts(planned=1, finished=1, failed=0))
+    assert len(repeat_lines(alone)) == len(lines) - 1
+
+
+def test_repeats_are_of_the_best_of_each_network_and_are_no_configurations() -> None:
+    worse = dataclasses.replace(made("w", 5, None), selection_loss=2.0, hparams=POINTS[1][1])
+    best, other = made("b", 1, None), dataclasses.replace(made("o", 4, None), network="bigru")
+    plan = make_plan(search=THREE)
+    repeated = plan_of_repeats(plan, [worse, best, other])
+    assert repeated is not None
+    assert [one.network for one in repeated.trials] == ["bigru", "rnn"] * 2
+    assert {one.hparams for one in repeated.trials} == {best.hparams}
+    assert list(best_of_networks([worse, best, other])) == ["bigru", "rnn"]
+    # Results of a configuration that is no longer the best say nothing of the one that is.
+    stray = dataclasses.replace(made("s", 6, 1), hparams=worse.hparams)
+    found = repeated_scores(plan, Outcome(results=[worse, best, other], failures=(), repeats=[stray]))
+    assert found is not None
+    assert [one.uids for one in found] == [("o",), ("b",)]
+    assert repeated_scores(make_plan(), Outcome(results=[best], failures=())) is None
+
+
+def test_the_first_lines_and_a_dry_run_tell_of_repeats() -> None:
+    plan = make_plan(search=SearchOptions(repeats=3, cpus_per_trial=64.0))
+    assert [trial.network for trial in plan.trials] == ["rnn", "rnn", "rnn", "rnn", "bigru", "bigru", "bigru", "bigru"]
+    assert preview.seconds_of_repeats(plan, plan.trials, [1, 2, 3, 4, 50, 7, 8, 9]) == [4, 50, 4, 50]
+    assert preview.seconds_of_repeats(make_plan(), plan.trials, [1.0] * 8) == []
+    dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
+    lines = preview.announce(plan, dataset).splitlines()
+    assert any(line.startswith("repeats   3 of each network's best configuration, seeds 0 to 2") for line in lines)
