@@ -1,8 +1,9 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
-"""From the clients' updates to their average: pure functions, named in fed.options.AGGREGATORS (paper, section III.B).
+"""Aggregation rules, by name: pure functions from clients' updates to the next global weights (paper, section III.B).
 
-Integers (counters of batches) are never averaged: the largest counts. Nothing here depends on the order in which
-updates arrive, nor (mean) on how they were summed up beforehand. Shapes: C clients, N weights of a network, M integers.
+Integers (counters of batches) are never averaged: the largest is taken. No result depends on the order in which
+updates arrive; `mean` and `weighted-mean` do not depend either on how updates were grouped into partial sums.
+Shapes: C clients, N weights of a network, M integers.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The state of a federation in one checkpoint, atomic and checksummed, without pickle."""
+"""Saving and loading a federation's state: one checkpoint, replaced atomically, with checksums and without pickle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Who takes part in which fold, and with which of their series; and the sizes that clients tell at the start."""
+"""Which clients take part in which fold, with which of their series, and the sizes that they report at the start."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

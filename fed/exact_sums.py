@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
-"""Sums of float32 numbers without any rounding error, and means rounded once: no order or grouping can show.
+"""Sums of float32 numbers without any rounding error, and means rounded once, so that order and grouping do not matter.
 
-A float64 holds the sum of a few float32 of like size exactly. Where it does not, the error of the addition is
-itself a float64 (Knuth's two-sum) and is kept beside. Shapes: N numbers, R kept errors.
+A float64 holds the sum of a few float32 of similar size exactly. If it does not, the error of the addition is
+itself a float64 (Knuth's two-sum) and is stored with the sum. Shapes: N numbers, R kept errors.
 """
 
 from collections.abc import Sequence

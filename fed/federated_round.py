@@ -13,7 +13,7 @@ import numpy as np
 from fed.aggregators import ServerState, aggregate, needs_sums
 from fed.cohort import Cohort
 from fed.executor import Executor
-from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, Report, Update
+from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, PartialSum, Report, Update
 from fed.options import AGGREGATORS, SERVER_OPTIMISERS, Federation
 from fed.server_optimisers import Optimise
 from fed.updates import Layout, admit
@@ -111,10 +111,11 @@ def fold_step(  # noqa: PLR0913, PLR0917 - everything a fold's next state depend
 ) -> Trained:
     """Compute a fold's next state from its clients' answer; the old state if nobody is left."""
     if needs_sums(federation.aggregator):  # every update passed the gate where its sum was formed
-        reports, refused, parts = list(answer.values.values()), [], answer.sums
+        reports, refused = list(answer.values.values()), list[Failure]()
+        parts: Sequence[Update] | Sequence[PartialSum] = answer.sums
     else:
-        parts, refused = gate(answer, call, layout)
-        reports = [Report.of(update) for update in parts]
+        updates, refused = gate(answer, call, layout)
+        reports, parts = [Report.of(update) for update in updates], updates
     if reports:
         average = aggregate(state, parts, federation)
         state = server_step(state, average, federation, trained)

@@ -1,4 +1,4 @@
-"""What is known of each round, and how a federation ends that cannot go on (paper, section IV.D: training time)."""
+"""The record of a round, and the errors that end a federation (paper, section IV.D: training time)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

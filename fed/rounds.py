@@ -32,7 +32,7 @@ from models.losses import loss_of, target_of
 from models.recipe import Recipe
 from models.splits import FoldSplit
 from models.trace_scores import Scored
-from models.training import Epoch, TrainingDiverged
+from models.training import Epoch, TrainingDiverged, chosen_epoch
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class FederatedFolds:
         except BaseException:
             self._executor.close()
             raise
-        self._best = list(self._states) if recipe.keep == "best" else []
+        self._best = list(self._states) if recipe.keep != "last" else []
         self._client_states: dict[tuple[int, str], ClientState] = {}
         self._broadcast = Broadcast.of(self._states)
         self._identity = identity(self._plan, self._cohort, self._descriptions, self.layout)
@@ -101,7 +101,7 @@ class FederatedFolds:
 
     @property
     def paper_seconds(self) -> float:
-        """Training time so far as the paper counts it (section IV.D), beside the epochs' measured seconds."""
+        """Training time so far as the paper counts it (section IV.D); the epochs' own seconds are measured."""
         return paper_seconds(self.rounds, [len(self._cohort.training(k)) for k in range(self.num_folds)])
 
     def close(self) -> None:
@@ -120,11 +120,8 @@ class FederatedFolds:
             yield epoch
 
     def chosen_epoch(self, fold: int) -> int:
-        """Return the round whose weights score: the last, or the first of least validation loss."""
-        if self.recipe.keep == "last" or not self.history:
-            return len(self.history)
-        losses = [epoch.validation_loss[fold] for epoch in self.history]
-        return losses.index(min(losses)) + 1
+        """Return the round whose weights score, by the recipe's `keep`."""
+        return chosen_epoch(self.history, fold, self.recipe.keep)
 
     def fold_state(self, fold: int) -> dict[str, Tensor]:
         """Copy the chosen global weights of a fold."""
@@ -136,7 +133,7 @@ class FederatedFolds:
         return [one.trace_T2 for one in self.score(fold, indices)]
 
     def score(self, fold: int, indices: Sequence[int]) -> list[Scored]:
-        """Predict the series `indices` with the chosen weights and compare with the labels, where both live.
+        """Predict the series `indices` with the chosen weights and score them, in the process that holds the labels.
 
         ClientFailed when a participant's process cannot be had.
         """
@@ -185,7 +182,7 @@ class FederatedFolds:
         self._broadcast = Broadcast.of(self._states)
 
     def _chosen(self, fold: int) -> ServerState:
-        return self._best[fold] if self.recipe.keep == "best" else self._states[fold]
+        return self._best[fold] if self.recipe.keep != "last" else self._states[fold]
 
     def _first_states(self) -> tuple[list[ServerState], Layout, tuple[slice, ...]]:
         num_features = next(iter(self._descriptions.values())).num_features
@@ -261,6 +258,8 @@ class FederatedFolds:
                 ccc_valence=record.ccc_valence,
                 ccc_arousal=record.ccc_arousal,
                 seconds=seconds,
+                mae_valence=tuple(one.errors[0][0] for one in validated),
+                mae_arousal=tuple(one.errors[1][0] for one in validated),
             )
         )
         for fold in range(len(self._best)):

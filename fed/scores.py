@@ -1,4 +1,4 @@
-"""Scores and losses of several people as one: moments add up, losses are weighted by what each compared."""
+"""Scores and losses of several people as one: moments add up, losses and errors are weighted by what each compared."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from models.epochs import Evaluation
 
 
 def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Pool people in the order given: moments add up, losses are weighted by what each compared.
+    """Pool people in the order given: moments add up, losses and errors are weighted by what each compared.
 
     Of one person it is what that person's client found, to the last bit.
     """
@@ -18,7 +18,11 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     valence, arousal = Moments.zero(), Moments.zero()
     for one in evaluations:
         valence, arousal = valence + one.valence, arousal + one.arousal
-    return Evaluation(loss=loss, count=count, valence=valence, arousal=arousal)
+    of_valence, of_arousal = (
+        (weighted([one.errors[d] for one in evaluations]), sum(one.errors[d][1] for one in evaluations))
+        for d in range(2)
+    )
+    return Evaluation(loss=loss, count=count, valence=valence, arousal=arousal, errors=(of_valence, of_arousal))
 
 
 def weighted(pairs: Sequence[tuple[float, int]]) -> float:

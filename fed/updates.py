@@ -1,4 +1,4 @@
-"""What leaves a client, and the gate it passes before it is added (paper, section III.B).
+"""A client's update, and the checks that it must pass before it is aggregated (paper, section III.B).
 
 Shapes: N floating-point numbers of a network (weights and statistics), M integers (counters of batches).
 """
@@ -152,7 +152,7 @@ def admit(update: Update, job: Job, number: int, layout: Layout, weights: Floats
     It must come from the client and fold of the job and from round `number`, fit the network by keys, shapes and types,
     count at least one sample, be finite, and lie within MAX_DISTANCE of `weights` (N,), which the client was sent.
     """
-    sender = {"client": job.client, "round": number, "fold": job.fold}
+    sender: dict[str, str | int] = {"client": job.client, "round": number, "fold": job.fold}
     return _refuse_sender(update, sender) or _refuse_form(update, layout) or _refuse_content(update, weights)
 
 

@@ -1,7 +1,7 @@
-"""Memory of a process that trains: freed pieces stay with it, in large pages. Changes no number.
+"""Settings of the memory allocator for training: freed memory stays in the process, in large pages. Changes no result.
 
-A training step frees and asks for tens of megabytes again, and the system hands them out zeroed, 4 kB at a time:
-a tenth to a quarter of a step of ResNet18. Linux with glibc only; elsewhere nothing happens.
+A training step frees and allocates tens of megabytes, and the system zeroes each page of 4 kB that it returns: that
+takes a tenth to a quarter of a step of ResNet18. Linux with glibc only; elsewhere nothing happens.
 """
 
 import ctypes

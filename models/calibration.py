@@ -1,7 +1,8 @@
-"""How long training will take on this machine, from a few timed steps; for a dry run's estimate.
+"""Estimate of the training time on this machine from a few timed steps, for a dry run.
 
-A step takes (frames x time a frame) + (time of Adam); the time a frame is linear in layers and a power law
-between the timed hidden sizes; a trunk adds its own time a frame. Only arithmetic is timed: no process start, no disk.
+A step takes (frames x time per frame) + (time of Adam); the time per frame is linear in layers and a power
+law between the timed hidden sizes; a trunk adds its own time per frame. Only arithmetic is
+timed: no process start, no disk.
 """
 
 import math
@@ -56,13 +57,13 @@ def estimate_seconds(
     trunk trains it too, and its `num_features` is what the trunk puts out, 512; timing that takes a few seconds
     more for every size of images and of steps.
     """
-    groups = sorted({(recipe.network, recipe.windows_a_step) for recipe in recipes})
+    groups = sorted({_group(recipe) for recipe in recipes})
     assert all(r.trunk is None for r in recipes) or num_features == TRUNK_FEATURES, num_features
     points = len(groups) * len(HIDDEN_SIZES) * 2
-    timings: dict[tuple[str, int], dict[tuple[int, int], Timing]] = {}
-    for network, windows_a_step in groups:
-        model = next(r for r in recipes if (r.network, r.windows_a_step) == (network, windows_a_step))
-        timings[network, windows_a_step] = {
+    timings: dict[tuple[str, int, str], dict[tuple[int, int], Timing]] = {}
+    for group in groups:
+        model = next(recipe for recipe in recipes if _group(recipe) == group)
+        timings[group] = {
             (hidden, layers): _timed(
                 replace(model, hidden_size=hidden, num_layers=layers, sequence_length=TIMED_LENGTHS[hidden]),
                 num_features,
@@ -76,10 +77,15 @@ def estimate_seconds(
         if recipe.trunk is not None and _trunk_key(recipe) not in trunks:
             trunks[_trunk_key(recipe)] = _timed_trunk(*_trunk_key(recipe), seconds_budget / points)
     return [
-        _seconds(recipe, timings[recipe.network, recipe.windows_a_step], num_features, num_frames, num_folds)
+        _seconds(recipe, timings[_group(recipe)], num_features, num_frames, num_folds)
         + (_trunk_seconds(recipe, trunks[_trunk_key(recipe)], num_frames, num_folds) if recipe.trunk else 0.0)
         for recipe in recipes
     ]
+
+
+def _group(recipe: Recipe) -> tuple[str, int, str]:
+    """Network, windows per step and head: what is timed apart."""
+    return recipe.network, recipe.windows_a_step, recipe.head
 
 
 def _trunk_key(recipe: Recipe) -> tuple[str, int, int]:
@@ -152,6 +158,8 @@ def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
         hidden_size=recipe.hidden_size,
         num_layers=recipe.num_layers,
         seed=0,
+        head=recipe.head,
+        sequence_length=recipe.sequence_length,
     )
     adam = new_adam(model, recipe.learning_rate)
     generator = torch.Generator().manual_seed(0)
@@ -229,4 +237,6 @@ def _parameters(recipe: Recipe, num_features: int) -> int:
         num_features=num_features,
         hidden_size=recipe.hidden_size,
         num_layers=recipe.num_layers,
+        head=recipe.head,
+        sequence_length=recipe.sequence_length,
     )

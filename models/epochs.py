@@ -21,12 +21,17 @@ FRAMES_PER_BATCH = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Loss over the labelled frames, its weight, and the moments of both dimensions at frame level."""
+    """Loss over the labelled frames, its weight, and the moments of both dimensions at frame level.
+
+    `errors` has by dimension the mean absolute error of what the loss compares (frames, or windows' means) with its
+    number; zeros where no rule for the best epoch asks for it.
+    """
 
     loss: float
     count: int
     valence: Moments
     arousal: Moments
+    errors: tuple[tuple[float, int], tuple[float, int]] = ((0.0, 0), (0.0, 0))
 
 
 def new_adam(model: AffectNetwork, learning_rate: float) -> torch.optim.Adam:
@@ -107,5 +112,19 @@ def evaluation_of(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor, re
         for d in range(2)
     )
     return Evaluation(
-        loss=loss if finite else float("nan"), count=int(compared[2].sum()), valence=valence, arousal=arousal
+        loss=loss if finite else float("nan"),
+        count=int(compared[2].sum()),
+        valence=valence,
+        arousal=arousal,
+        **({"errors": _absolute_errors(*compared)} if recipe.keep == "best-together" else {}),
     )
+
+
+def _absolute_errors(prediction: Tensor, gold: Tensor, mask: Tensor) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Mean absolute error over the masked elements (..., 2) of each dimension, and their number; 0 without any."""
+    error = (prediction - gold).abs().double()
+    valence, arousal = (
+        (float(error[..., d][mask[..., d]].mean()) if bool(mask[..., d].any()) else 0.0, int(mask[..., d].sum()))
+        for d in range(2)
+    )
+    return valence, arousal

@@ -1,7 +1,7 @@
-"""Networks as `torch.export` can write them down: any number of frames and of windows, several models in one graph.
+"""Networks in a form that `torch.export` accepts: any number of frames and windows, several models in one graph.
 
-`torch.export` unrolls torch.nn's recurrent modules and our own, for the one length that it saw; a `scan` over time
-stays a loop. The models of all folds advance side by side in one loop a layer, and their predictions are averaged.
+`torch.export` unrolls torch.nn's recurrent modules and our own, for the one length of its example; a `scan` over time
+stays a loop. The models of all folds share one loop per layer, and their predictions are averaged.
 
 Shapes: M models, D directions, C = M D cells, B windows, L frames, F features, H hidden, G gates (4 H in an LSTM),
 N = B L, S pixels of an image's side.

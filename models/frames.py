@@ -1,5 +1,5 @@
 # ruff: noqa: N802, N815 - shape suffixes on fields, by the legend below
-"""Series of images: frames stay uint8 where they lie, often a memory map, and are read window by window.
+"""Series of images: frames stay uint8, often in a memory map, and are read window by window.
 
 Shapes: N stored frames, S pixels of a side, T time steps, W windows, B windows of a batch, L window length,
 2 = valence and arousal.

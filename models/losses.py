@@ -26,19 +26,36 @@ def mse(prediction: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
 
 
 def ccc(prediction: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-    """1 - CCC, averaged over the dimensions with a labelled frame; 0 with zero gradients when none has."""
+    """1 - CCC over the frames of all windows together, as scores are computed.
+
+    Averaged over the dimensions with a labelled frame; 0 with zero gradients when none has.
+    """
     mask_N2 = mask.reshape(-1, mask.shape[-1])
-    x_N2 = _masked(prediction.reshape(mask_N2.shape), mask_N2)
-    y_N2 = _masked(gold.reshape(mask_N2.shape), mask_N2)
-    count_2 = mask_N2.sum(0).clamp(min=1)
-    mean_x_2, mean_y_2 = x_N2.sum(0) / count_2, y_N2.sum(0) / count_2
+    return _one_minus_ccc(prediction.reshape(mask_N2.shape), gold.reshape(mask_N2.shape), mask_N2, 0)
+
+
+def ccc_window(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor) -> Tensor:
+    """1 - CCC of every window by itself, averaged over the windows and dimensions with a labelled frame.
+
+    As the baselines of the MuSe challenges average over sequences. 0 with zero gradients without any label.
+    """
+    assert prediction_WL2.ndim == 3, "window means have no frames"
+    return _one_minus_ccc(prediction_WL2, gold_WL2, mask_WL2, 1)
+
+
+def _one_minus_ccc(prediction: Tensor, gold: Tensor, mask: Tensor, frames: int) -> Tensor:
+    """Average 1 - CCC along the axis `frames`, variances over n, over all else that has a labelled frame."""
+    x, y = _masked(prediction, mask), _masked(gold, mask)
+    count = mask.sum(frames, keepdim=True).clamp(min=1)
+    mean_x, mean_y = x.sum(frames, keepdim=True) / count, y.sum(frames, keepdim=True) / count
     # Centred sums: the difference of two large squares would lose the variance in float32.
-    dx_N2, dy_N2 = _masked(x_N2 - mean_x_2, mask_N2), _masked(y_N2 - mean_y_2, mask_N2)
-    covariance_2 = (dx_N2 * dy_N2).sum(0) / count_2
-    spread_2 = (dx_N2.square().sum(0) + dy_N2.square().sum(0)) / count_2 + (mean_x_2 - mean_y_2).square()
-    present_2 = mask_N2.any(0)
-    loss_2 = 1.0 - 2.0 * covariance_2 / (spread_2 + CCC_EPSILON)
-    return _masked(loss_2, present_2).sum() / present_2.sum().clamp(min=1)
+    dx, dy = _masked(x - mean_x, mask), _masked(y - mean_y, mask)
+    covariance = (dx * dy).sum(frames, keepdim=True) / count
+    squares = dx.square().sum(frames, keepdim=True) + dy.square().sum(frames, keepdim=True)
+    spread = squares / count + (mean_x - mean_y).square()
+    present = mask.any(frames, keepdim=True)
+    loss = 1.0 - 2.0 * covariance / (spread + CCC_EPSILON)
+    return _masked(loss, present).sum() / present.sum().clamp(min=1)
 
 
 def mse_by_model(prediction_MN2: Tensor, gold_MN2: Tensor, mask_MN2: Tensor) -> Tensor:
@@ -74,10 +91,11 @@ def _window_means(prediction_WL2: Tensor, gold_WL2: Tensor, mask_WL2: Tensor) ->
     return prediction_W2, gold_W2, count_W2 > 0
 
 
-LOSSES: dict[str, Loss] = {"mse": mse, "ccc": ccc}
+LOSSES: dict[str, Loss] = {"mse": mse, "ccc": ccc, "ccc-window": ccc_window}
+# Without a stacked form a loss is trained one model after another.
 LOSSES_BY_MODEL: dict[str, Loss] = {"mse": mse_by_model, "ccc": ccc_by_model}
 
-# What is compared: every frame, or one mean a window (the authors' code).
+# What is compared: every frame, or one mean per window (the authors' code), which leaves `ccc_window` no frames.
 TARGETS: dict[str, Target] = {"frame": _each_frame, "window-mean": _window_means}
 
 

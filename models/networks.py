@@ -1,7 +1,7 @@
 """The three recurrent networks with their head, for images behind a trunk (paper, section IV.B).
 
 Shapes: B windows, L window length, F features, H hidden times directions, 2 = valence and arousal,
-N real frames of all windows, I the axes of an image.
+N frames of all windows without padding, I the axes of an image.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models import recurrences
 from models.recipe import Recipe
 from models.recurrences import Recurrence
-from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, TRUNK_FEATURES, cell_of
+from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, TRUNK_FEATURES, cell_of, head_sizes
 from models.trunks import check_trunk, features_of, new_trunk
 
 
@@ -31,25 +31,35 @@ def _bilstm(num_features: int, hidden_size: int, num_layers: int) -> nn.LSTM:
 NETWORKS: dict[str, Callable[[int, int, int], Recurrence]] = {"rnn": _rnn, "bigru": _bigru, "bilstm": _bilstm}
 
 
-class AffectNetwork(nn.Module):
-    """Recurrence over the frames of a window, a head at every frame, and before both a trunk for images."""
+def _head(head: str, width: int, sequence_length: int) -> nn.Sequential:
+    inputs, neurons = head_sizes(head, width, sequence_length)
+    if head == DEFAULT_HEAD:
+        return nn.Sequential(nn.Linear(inputs, neurons), nn.ReLU(), nn.Linear(neurons, NUM_DIMENSIONS))
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, neurons), nn.Linear(neurons, NUM_DIMENSIONS))
 
-    def __init__(
+
+class AffectNetwork(nn.Module):
+    """Recurrence over the frames of a window, a head at every frame or on the window, and a trunk for images."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a network
         self,
         recurrence: Recurrence,
         trunk: nn.Module | None = None,
         *,
         normalisation: str = "half",
         batch_norm: str = "train",
+        head: str = DEFAULT_HEAD,
+        sequence_length: int = 0,
     ) -> None:
-        """Build the recurrence with a freshly initialised head; the last two are as in `Recipe`."""
+        """Build the recurrence with a freshly initialised head; the last four are as in `Recipe`."""
         super().__init__()
         self.trunk = trunk
         self.recurrence = recurrence
         self.normalisation = normalisation
         self.batch_norm = batch_norm
         width = recurrence.hidden_size * (2 if recurrence.bidirectional else 1)
-        self.head = nn.Sequential(nn.Linear(width, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
+        self.head = _head(head, width, sequence_length)
+        self.window_length = None if head == DEFAULT_HEAD else sequence_length  # that the head takes; None: any
 
     def train(self, mode: bool = True) -> "AffectNetwork":
         """Set the mode; frozen batch normalisations keep their statistics in training too."""
@@ -67,14 +77,22 @@ class AffectNetwork(nn.Module):
         `length_B` counts each window's real frames and lies on the CPU; None says that no window is padded.
         Padding changes no real frame; what is predicted for padding means nothing. The trunk sees no image that
         is False in `valid_BL`, on the CPU too: its features are 0. None says that all real frames are images.
+        A head on whole windows gives all frames of a window the same; ValueError for a window that it does not fit.
         """
         if self.trunk is not None:
             x_BLF = self._features_of_images(self.trunk, x_BLF, length_B, valid_BL)
         if length_B is not None and int(length_B.min()) == x_BLF.shape[1]:
             length_B = None
         hidden_BLH = recurrences.run(self.recurrence, x_BLF, length_B)
-        prediction_BL2: Tensor = self.head(hidden_BLH)
-        return prediction_BL2
+        if self.window_length is None:
+            prediction_BL2: Tensor = self.head(hidden_BLH)
+            return prediction_BL2
+        length = hidden_BLH.shape[1]
+        if length_B is not None or length != self.window_length:
+            found = f"{length} frames" if length_B is None else "partial windows"
+            raise ValueError(f"the head takes whole windows of {self.window_length} frames, found {found}")
+        prediction_B2: Tensor = self.head(hidden_BLH)
+        return prediction_B2[:, None].expand(-1, length, -1)
 
     def _features_of_images(
         self, trunk: nn.Module, x_BLI: Tensor, length_B: Tensor | None, valid_BL: Tensor | None
@@ -105,6 +123,8 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
     trunk_weights: Mapping[str, Tensor] | None = None,
     normalisation: str = "half",
     batch_norm: str = "train",
+    head: str = DEFAULT_HEAD,
+    sequence_length: int = 0,
 ) -> AffectNetwork:
     """Build a network on the CPU whose weights depend on `seed` alone; the global generator stays as it was.
 
@@ -123,6 +143,8 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
             new_trunk(trunk, weights=trunk_weights) if trunk is not None else None,
             normalisation=normalisation,
             batch_norm=batch_norm,
+            head=head,
+            sequence_length=sequence_length,
         )
 
 
@@ -140,4 +162,6 @@ def build_for(
         trunk_weights=trunk_weights,
         normalisation=recipe.normalisation,
         batch_norm=recipe.batch_norm,
+        head=recipe.head,
+        sequence_length=recipe.sequence_length,
     )

@@ -1,11 +1,11 @@
-"""What a configuration is trained with; data only, for plans without torch (paper, sections IV.B, IV.D)."""
+"""Training settings of a configuration; data only, so that plans need no torch (paper, sections IV.B, IV.D)."""
 
 from dataclasses import asdict, dataclass
 
-from models.sizes import TRUNK_NAMES, cell_of
+from models.sizes import DEFAULT_HEAD, HEADS, TRUNK_NAMES, cell_of
 
 ORDERS = ("shuffled", "in-order")
-KEPT = ("last", "best")
+KEPT = ("last", "best", "best-together")
 
 # Mean and standard deviation of the three colours, of images in [0, 1]: those that torchvision's ImageNet weights
 # were trained with, and those of the authors' code, (x - 0.5) / 0.5.
@@ -24,11 +24,24 @@ WEIGHTS_IMAGENET = "imagenet"
 
 # With a trunk only: what is said of action units stays as short as it was.
 TRUNK_FIELDS = ("trunk", "image_size", "normalisation", "batch_norm", "trunk_weights")
+# What compares one value per window: the target that a head with one output per window has.
+WINDOW_TARGET = "window-mean"
 
 
 def normalisation_of(weights: str) -> str:
     """Name the normalisation that belongs to `--weights`: "imagenet" for ImageNet's own, "half" for all others."""
     return "imagenet" if weights == WEIGHTS_IMAGENET else "half"
+
+
+def misfit(head: str, loss: str, target: str, partial_window: str) -> str | None:
+    """Return why a head or a loss does not go with a target and with partial windows; None if they do."""
+    if head == "authors" and target != WINDOW_TARGET:
+        return f"head authors, one output per window, beside target {target}"
+    if head == "authors" and partial_window != "drop":
+        return "head authors, which takes whole windows, beside partial windows that are not dropped"
+    if loss == "ccc-window" and target == WINDOW_TARGET:
+        return f"loss ccc-window, the CCC within a window, beside target {target}, one value per window"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +50,10 @@ class Recipe:
 
     `order`: "shuffled" draws a fresh order of the training windows every epoch, "in-order" goes through the
     series one after the other. `keep`: the model that scores is the "last" epoch's, or the "best" one's on
-    the validation series (the first on ties). `loss` and `target` are keys of `models.losses`;
-    `partial_window` is "pad" or "drop".
+    the validation series (the first on ties), or with "best-together" that of the last epoch whose loss and mean
+    absolute errors were all less than those of the one kept before (the authors' code). `loss` and `target` are keys
+    of `models.losses`; `partial_window` is "pad" or "drop". `head` is one of HEADS: "frame" gives an output per
+    frame, "authors" one per window, which all its frames share.
 
     For images `trunk` names what turns a frame into features ("resnet18"), trained with the rest; `image_size` is
     the pixels of a frame's side, `normalisation` a key of NORMALISATIONS, `batch_norm` one of BATCH_NORMS, and
@@ -62,6 +77,7 @@ class Recipe:
     normalisation: str = "half"
     batch_norm: str = "train"
     trunk_weights: str = WEIGHTS_NONE
+    head: str = DEFAULT_HEAD
 
     def __post_init__(self) -> None:
         """Refuse names and numbers that cannot be trained (ValueError)."""
@@ -69,6 +85,7 @@ class Recipe:
         for name, value, known in (
             ("order", self.order, ORDERS),
             ("keep", self.keep, KEPT),
+            ("head", self.head, HEADS),
             ("trunk", self.trunk, (None, *TRUNK_NAMES)),
             ("normalisation", self.normalisation, tuple(NORMALISATIONS)),
             ("batch_norm", self.batch_norm, BATCH_NORMS),
@@ -78,12 +95,18 @@ class Recipe:
         for name in ("hidden_size", "sequence_length", "num_layers", "epochs", "windows_a_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+        problem = misfit(self.head, self.loss, self.target, self.partial_window)
+        if problem is not None:
+            raise ValueError(problem)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
         if self.trunk is not None and self.image_size < SMALLEST_IMAGE:
             raise ValueError(f"image_size must be at least {SMALLEST_IMAGE} pixels, found {self.image_size}")
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Return the fields for JSON, in the order of their declaration; those of images with a trunk only."""
-        fields = asdict(self)
-        return fields if self.trunk else {name: v for name, v in fields.items() if name not in TRUNK_FIELDS}
+        """Return the fields for JSON, in the order of their declaration; those of images with a trunk only.
+
+        The default head is left out, so that checkpoints that are older than it are still taken up.
+        """
+        left_out = {*(() if self.trunk else TRUNK_FIELDS), *(("head",) if self.head == DEFAULT_HEAD else ())}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}

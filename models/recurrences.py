@@ -1,8 +1,10 @@
-"""Running torch.nn's recurrent modules: padded windows, and a GRU and a tanh network that are fast on a CPU.
+"""Forward and backward passes of torch.nn's recurrent modules: padded windows; a GRU and a tanh RNN fast on a CPU.
 
-With the paper's small networks torch.nn's GRU takes 3 to 6 times as long as ours: few operations a frame, one
-matrix product for all weight gradients. They agree to rounding. Shapes: D directions side by side, L window
-length, T = L + 1, B windows, F features, H hidden, G gates (3 H in a GRU), N = L B.
+With the paper's small networks torch.nn's GRU takes 3 to 6 times as long as ours, which needs few operations per
+frame and one matrix product for all weight gradients. They agree to rounding.
+
+Shapes: D directions side by side, L window length, T = L + 1, B windows, F features, H hidden,
+G gates (3 H in a GRU), N = L B.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Randomness without a global generator: every draw has an address under the run's one seed."""
+"""Seeds without a global generator: each generator's seed is a hash of the run's seed and of what it is for."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Names, shapes and types of a network's state by arithmetic, so that a file can be judged before anything is built."""
+"""Names, shapes and types of a network's state by arithmetic, to check a file before a network is built."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 
 from models.recipe import Recipe
-from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, cell_of
+from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, cell_of, head_sizes
 from models.trunks import TRUNKS
 
 Shape = tuple[int, ...]
@@ -34,10 +34,13 @@ def state_shapes(recipe: Recipe, num_features: int) -> Iterator[tuple[str, Shape
                 ("bias_hh", (rows,)),
             ):
                 yield f"recurrence.{name}_l{layer}{suffix}", shape, "F32"
-    yield "head.0.weight", (HEAD_NEURONS, width), "F32"
-    yield "head.0.bias", (HEAD_NEURONS,), "F32"
-    yield "head.2.weight", (NUM_DIMENSIONS, HEAD_NEURONS), "F32"
-    yield "head.2.bias", (NUM_DIMENSIONS,), "F32"
+    inputs, neurons = head_sizes(recipe.head, width, recipe.sequence_length)
+    # The place of each layer in the head: behind it comes a ReLU, or before it the window is flattened.
+    first, second = (0, 2) if recipe.head == DEFAULT_HEAD else (1, 2)
+    yield f"head.{first}.weight", (neurons, inputs), "F32"
+    yield f"head.{first}.bias", (neurons,), "F32"
+    yield f"head.{second}.weight", (NUM_DIMENSIONS, neurons), "F32"
+    yield f"head.{second}.bias", (NUM_DIMENSIONS,), "F32"
 
 
 @lru_cache

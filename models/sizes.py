@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 HEAD_NEURONS = 10  # section IV.B: one fully connected layer of 10 neurons
 NUM_DIMENSIONS = 2  # valence and arousal
+# What follows the recurrence. "frame": 10 neurons, ReLU and 2 outputs at every frame, by the paper's text. "authors":
+# the window flattened, 1000 neurons and 2 outputs without a non-linearity, as in the authors' uploaded code.
+HEADS = ("frame", "authors")
+DEFAULT_HEAD = "frame"
+AUTHORS_NEURONS = 1000
 
 # ResNet18 without its last layer, as torchvision builds it.
 TRUNK_NAMES = ("resnet18",)
@@ -35,8 +40,30 @@ def cell_of(network: str) -> Cell:
     return CELLS[network]
 
 
-def num_parameters(network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False) -> int:
-    """Count the trained numbers of a network; with a trunk `num_features` is what the trunk puts out, 512."""
+def head_sizes(head: str, width: int, sequence_length: int) -> tuple[int, int]:
+    """Return inputs and neurons of a head's first layer, behind `width` (hidden times directions) values per frame."""
+    if head not in HEADS:
+        raise ValueError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
+    if head == DEFAULT_HEAD:
+        return width, HEAD_NEURONS
+    assert sequence_length > 0, "a head on whole windows has a fixed length"
+    return width * sequence_length, AUTHORS_NEURONS
+
+
+def num_parameters(  # noqa: PLR0913 - what decides a size
+    network: str,
+    *,
+    num_features: int,
+    hidden_size: int,
+    num_layers: int,
+    trunk: bool = False,
+    head: str = DEFAULT_HEAD,
+    sequence_length: int = 0,
+) -> int:
+    """Count the trained numbers of a network; with a trunk `num_features` is what the trunk puts out, 512.
+
+    `sequence_length` counts for a head on whole windows only.
+    """
     cell = cell_of(network)
     assert not trunk or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
     width = hidden_size * cell.directions
@@ -45,14 +72,30 @@ def num_parameters(network: str, *, num_features: int, hidden_size: int, num_lay
         inputs = num_features if layer == 0 else width
         # Input weights, recurrent weights and torch's two biases.
         recurrent += cell.directions * cell.gates * hidden_size * (inputs + hidden_size + 2)
-    head = (width + 1) * HEAD_NEURONS + (HEAD_NEURONS + 1) * NUM_DIMENSIONS
-    return recurrent + head + (TRUNK_PARAMETERS if trunk else 0)
+    inputs, neurons = head_sizes(head, width, sequence_length)
+    of_head = (inputs + 1) * neurons + (neurons + 1) * NUM_DIMENSIONS
+    return recurrent + of_head + (TRUNK_PARAMETERS if trunk else 0)
 
 
-def model_size_mib(network: str, *, num_features: int, hidden_size: int, num_layers: int, trunk: bool = False) -> float:
+def model_size_mib(  # noqa: PLR0913 - as above
+    network: str,
+    *,
+    num_features: int,
+    hidden_size: int,
+    num_layers: int,
+    trunk: bool = False,
+    head: str = DEFAULT_HEAD,
+    sequence_length: int = 0,
+) -> float:
     """Size of the float32 state in MiB, a trunk's buffers included."""
     floats = num_parameters(
-        network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk
+        network,
+        num_features=num_features,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        trunk=trunk,
+        head=head,
+        sequence_length=sequence_length,
     )
     num_bytes = 4 * floats
     if trunk:

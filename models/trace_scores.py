@@ -1,5 +1,5 @@
 # ruff: noqa: N815 - shape suffixes on fields, by the legend below
-"""A predicted trace with what it is worth: made where the labels are, so that only sums of them go elsewhere.
+"""A predicted trace and its score statistics, computed where the labels are, so that labels never leave.
 
 Shapes: T frames of a recording, 2 = valence and arousal.
 """

@@ -46,6 +46,29 @@ class Epoch:
     ccc_valence: tuple[float, ...]
     ccc_arousal: tuple[float, ...]
     seconds: float
+    # Mean absolute error of what the loss compares; without a rule that asks for it not measured: 0, or none.
+    mae_valence: tuple[float, ...] = ()
+    mae_arousal: tuple[float, ...] = ()
+
+
+def chosen_epoch(history: Sequence[Epoch], fold: int, keep: str) -> int:
+    """Return the epoch (from 1) whose weights score by `Recipe.keep`; 0 before the first.
+
+    "last"; "best": the first of least validation loss; "best-together", the rule of the authors' code: the last one
+    whose loss and mean absolute errors of valence and of arousal were all less than those of the one kept before. An
+    error of 0, as of a dimension without labels, holds nothing up.
+    """
+    if keep == "last" or not history:
+        return len(history)
+    if keep == "best":
+        losses = [epoch.validation_loss[fold] for epoch in history]
+        return losses.index(min(losses)) + 1
+    best = history[0]
+    for epoch in history[1:]:
+        errors = [(getattr(epoch, name)[fold], getattr(best, name)[fold]) for name in ("mae_valence", "mae_arousal")]
+        if epoch.validation_loss[fold] < best.validation_loss[fold] and all(a < b or a == 0.0 for a, b in errors):
+            best = epoch
+    return best.number
 
 
 class TrainingDiverged(ArithmeticError):  # noqa: N818 - it names what happened, as StopIteration does
@@ -100,7 +123,7 @@ class FoldsInTraining:
         self._scaled = [scaled(self._windows, k, s) for k, s in enumerate(splits)]
         self._models = [self._new_model(k) for k in range(len(splits))]
         self._adams = [new_adam(model, recipe.learning_rate) for model in self._models]
-        self._best = [_copy_of(model) for model in self._models] if recipe.keep == "best" else []
+        self._best = [_copy_of(model) for model in self._models] if recipe.keep != "last" else []
         self._mid_epoch = False
         self._identity = identity_of(series, splits, recipe, seed)
         if recipe.trunk is not None:
@@ -130,6 +153,8 @@ class FoldsInTraining:
                     ccc_valence=tuple(ccc(one.valence) for one in validated),
                     ccc_arousal=tuple(ccc(one.arousal) for one in validated),
                     seconds=time.perf_counter() - start,
+                    mae_valence=tuple(one.errors[0][0] for one in validated),
+                    mae_arousal=tuple(one.errors[1][0] for one in validated),
                 )
             )
             self._keep_best(number)
@@ -137,22 +162,19 @@ class FoldsInTraining:
             yield self.history[-1]
 
     def chosen_epoch(self, fold: int) -> int:
-        """Return the epoch whose weights score: the last, or the first of least validation loss."""
-        if self.recipe.keep == "last" or not self.history:
-            return len(self.history)
-        losses = [epoch.validation_loss[fold] for epoch in self.history]
-        return losses.index(min(losses)) + 1
+        """Return the epoch whose weights score, by the recipe's `keep`."""
+        return chosen_epoch(self.history, fold, self.recipe.keep)
 
     def fold_state(self, fold: int) -> dict[str, Tensor]:
         """Copy the chosen weights of a fold to the CPU."""
-        if self.recipe.keep == "best":
+        if self.recipe.keep != "last":
             return {name: tensor.clone() for name, tensor in self._best[fold].items()}
         return _copy_of(self._models[fold])
 
     def predict(self, fold: int, indices: Sequence[int]) -> list[NDArray[np.float32]]:
         """Predict traces (T, 2) of the series `indices` with the chosen weights; NaN where no window lies."""
         model = self._models[fold]
-        if self.recipe.keep == "best":
+        if self.recipe.keep != "last":
             model = self._new_model(fold)
             model.load_state_dict(self._best[fold])
         index_W = self._windows.of_series(indices)
@@ -173,7 +195,7 @@ class FoldsInTraining:
             tensors |= {f"fold{k}.model.{name}": value for name, value in model.state_dict().items()}
             for number, state in adam.state_dict()["state"].items():
                 tensors |= {f"fold{k}.adam.{number}.{name}": value for name, value in state.items()}
-            if self.recipe.keep == "best":
+            if self.recipe.keep != "last":
                 tensors |= {f"fold{k}.best.{name}": value for name, value in self._best[k].items()}
         content = {"training": self._identity, "curve": [asdict(epoch) for epoch in self.history]}
         checkpoints.write(folder, tensors, content)
@@ -201,7 +223,7 @@ class FoldsInTraining:
                 number, field = name.split(".")
                 state.setdefault(int(number), {})[field] = value
             adam.load_state_dict({**adam.state_dict(), "state": state})
-            if self.recipe.keep == "best":
+            if self.recipe.keep != "last":
                 self._best[k] = _under(tensors, f"fold{k}.best.")
         self.history = [epoch_from(fields) for fields in content["curve"]]
 
@@ -239,7 +261,7 @@ class FoldsInTraining:
             )
 
     def _keep_best(self, number: int) -> None:
-        if self.recipe.keep == "best":
+        if self.recipe.keep != "last":
             for k, model in enumerate(self._models):
                 if self.chosen_epoch(k) == number:
                     self._best[k] = _copy_of(model)

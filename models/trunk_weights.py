@@ -1,6 +1,6 @@
-"""What a trunk starts from: ImageNet's weights, a file, or the seed alone (paper, section IV.B: ImageNet).
+"""Initial weights of a trunk: ImageNet's, those of a file, or drawn from a seed (paper, section IV.B: ImageNet).
 
-Every fold and every client starts from the same tensors; nothing is unpickled but what torch calls safe.
+Every fold and every client starts from the same tensors; files are read with torch's safe unpickler only.
 """
 
 import hashlib

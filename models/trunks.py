@@ -1,4 +1,4 @@
-"""ResNet18 without its last layer: images in, 512 features a frame out (paper, section IV.B).
+"""ResNet18 without its last layer: images in, 512 features per frame out (paper, section IV.B).
 
 Shapes: N frames, S pixels of a side, C colours, T time steps, F features, I the axes of an image.
 """

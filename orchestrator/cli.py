@@ -17,7 +17,7 @@ class Guarded(click.Group):
     """Turns whatever ends a command into one line per problem and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; InputError ends with 2, Ctrl-C with 130, what nobody foresaw with 70."""
+        """Run a command; InputError ends with 2, Ctrl-C with 130, an unexpected error with 70."""
         try:
             return super().invoke(ctx)
         except InputError as error:

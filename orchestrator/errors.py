@@ -89,6 +89,6 @@ def doing(what: str) -> Iterator[None]:
 
 
 def done_when(error: BaseException) -> str:
-    """Return what was being done when an error came up, the narrowest first; empty if nobody said."""
+    """Return what was being done when an error came up, the narrowest first; empty if that is not known."""
     notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(DOING)]
     return str(notes[0]) if notes else ""

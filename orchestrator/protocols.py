@@ -1,5 +1,6 @@
 """The three named ways to run the paper's experiment; each choice is a field (paper, IV.D; docs/protocols.md)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DIMENSIONS = ("valence", "arousal")
@@ -12,6 +13,10 @@ PAPER_FOLDS = 8  # section IV.D
 DEFAULT_WINDOWS_A_STEP = 8
 DEFAULT_ORDER = "shuffled"
 SCALINGS = ("participant", "train", "none", "both")
+# How labels are rounded: after a mean of what float32 holds of them, or of the decimals that stand in the files.
+LABEL_ROUNDINGS = ("float32", "float64")
+# By what an epoch is the best: the least loss; or loss and both mean absolute errors, which improve together.
+BEST_BY = ("loss", "loss-and-mae")
 INNER_SHARE = 0.2  # strict: the share of the training participants that chooses epoch and configuration
 
 
@@ -22,11 +27,11 @@ class Protocol:
     name: str
     epochs: int
     num_folds: int
-    gold: str  # mean | median | ccc-centred | ewe
+    gold: str  # mean | median | ccc-centred | ccc-centred-avec | ewe
     label_decimals: int | None  # the gold standard is rounded to so many decimals
     label_delay_seconds: float  # labels are moved earlier by this reaction lag of the raters
     scaling: str  # one of SCALINGS
-    loss: str  # mse | ccc
+    loss: str  # mse | ccc | ccc-window
     target: str  # frame | window-mean
     partial_window: str  # pad | drop
     windows_a_step: int
@@ -38,6 +43,10 @@ class Protocol:
     joining: str = field(default="mean", metadata={"later": True, "decides": False})
     # Which draw of the folds: 0 has neighbours in the corpus's order (the paper's), others are of repeats.
     fold_draw: int = field(default=0, metadata={"later": True})
+    label_rounding: str = field(default="float32", metadata={"later": True})  # one of LABEL_ROUNDINGS
+    best_by: str = field(default="loss", metadata={"later": True})  # one of BEST_BY
+    head: str = field(default="frame", metadata={"later": True})  # one of models.sizes.HEADS
+    group_by: str | None = field(default=None, metadata={"later": True})  # column whose groups are in one fold each
 
 
 DESCRIBED = Protocol(
@@ -58,7 +67,8 @@ DESCRIBED = Protocol(
     joining="tapered",
 )
 
-# The authors' code: one window per step, a target a window, the best epoch chosen on the fold that is reported.
+# The authors' code, but for its head: one window per step, a target per window, the best epoch chosen on the reported
+# fold.
 PUBLISHED = Protocol(
     name="published",
     epochs=PAPER_EPOCHS,
@@ -75,6 +85,8 @@ PUBLISHED = Protocol(
     epoch_choice="best-on-held-out",
     optimistic=True,
     joining="tapered",
+    label_rounding="float64",
+    best_by="loss-and-mae",
 )
 
 STRICT = Protocol(
@@ -94,6 +106,21 @@ STRICT = Protocol(
     optimistic=False,
     joining="tapered",
 )
+
+
+def head_in_words(fields: Mapping[str, object]) -> str | None:
+    """Return what follows the recurrence, of a protocol's fields, where it has to be said: of `published`, by any head.
+
+    The head of `published` is that of the paper's text, whose sizes are Table III's, and not that of the uploaded code.
+    """
+    if fields.get("head", "frame") == "authors":
+        return "that of the authors' code: the whole window into 1000 neurons and 2 outputs, without a non-linearity"
+    if fields.get("name") == "published":
+        return (
+            "10 neurons, ReLU and 2 outputs per frame, averaged over the window; the authors' uploaded code has"
+            " another, on the whole window: --head authors"
+        )
+    return None
 
 
 def num_inputs(scaling: str, num_features: int) -> int:

@@ -45,7 +45,7 @@ def sums_of(people: Mapping[str, PersonMoments]) -> Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldScore:
-    """What a configuration is worth on the held-out people of one fold; losses of the epoch that was chosen.
+    """Scores of a configuration on the held-out people of one fold; losses of the chosen epoch.
 
     `moments` has by participant and dimension the sums of models.ccc.Moments over frames, `window_moments` over the
     means of windows (None: of a result that is older than they). A summary has `uid`, the configuration that the fold
@@ -286,6 +286,8 @@ class Summary:
     )
     # Of the best configuration of each network; None: no repeats were asked for.
     repeats: tuple[RepeatedScore, ...] | None = field(default=None, metadata={OPTIONAL: "repeats"})
+    # What follows the recurrence, in words; None where it is the paper's own. Of `published` it is always said.
+    head: str | None = field(default=None, metadata={OPTIONAL: "head"})
     newer: Newer = field(default_factory=dict)
 
     @classmethod

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.report import paper
 from tune_spaces.catalogue import find_method
-from tune_spaces.method import HParams
+from tune_spaces.method import make_hparams
 
 # Method and network of Table I -> learning rate, sequence length, hidden size, layers.
 TABLE_1 = {
@@ -59,7 +59,7 @@ def test_table_one_is_the_published_point_of_every_method() -> None:
         for network, point in find_method(method).published.items()
     }
     names = ("learning_rate", "sequence_length", "hidden_size", "num_layers")
-    assert found == {key: HParams(**dict(zip(names, row, strict=True))) for key, row in TABLE_1.items()}
+    assert found == {key: make_hparams(dict(zip(names, row, strict=True))) for key, row in TABLE_1.items()}
 
 
 def test_table_two() -> None:

@@ -17,7 +17,7 @@ prefer_large_pages()
 
 
 class ClientProcess:
-    """Hosts some clients. Jobs run one at a time; a second thread returns partial sums: a slow client blocks nobody."""
+    """Hosts some clients. Jobs run one at a time; a second thread returns partial sums, also during a slow job."""
 
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, num_threads: int, device: Callable[[], str]) -> None:
         """Store the share of the machine that was assigned; nothing is read yet."""

@@ -1,4 +1,4 @@
-"""All clients in this process, one after the other: the executor without Ray, and the measure of all others."""
+"""The executor without Ray: all clients in this process, one after the other. The others must give its bits."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""One job at a site, for every kind of call: what both executors run, so that they cannot differ."""
+"""One job of one client, for every kind of call. Both executors run this code, so that their results are equal."""
 
 import traceback
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A call under way: what was asked of whom, what has come back, which sums are still out. Bookkeeping, no Ray."""
+"""The state of a running call: jobs sent, answers received, partial sums not yet fetched. No Ray."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How many processes hold the clients, who sits in which, and what must be reserved for them: arithmetic, no Ray."""
+"""How many processes to start, which clients each one holds, and the resources to reserve. Arithmetic only, no Ray."""
 
 from collections.abc import Mapping, Sequence
 

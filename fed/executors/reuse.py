@@ -7,7 +7,7 @@ from fed.executor import Executor, Start
 
 
 class ReusedClients:
-    """Starts an executor as `start` does, and hands the same one out again while the clients stay the same.
+    """Starts an executor as `start` does, and returns the same one again while the clients stay the same.
 
     A process that imports torch and reads its clients' data takes seconds, which a search would spend anew with every
     configuration. One user at a time: whoever comes next ends what the one before did with it.

@@ -85,6 +85,8 @@ def print_report(plan: Plan, summary: Summary, outcome: Outcome) -> None:
     if outcome.results:
         _add_baselines(table, summary, list(shown.values()))
     console.print(table)
+    if summary.head is not None:
+        console.print(f"head     {summary.head}")
     if summary.best:
         _print_score(console, summary)
     for line in repeat_lines(summary):
@@ -230,6 +232,8 @@ def _corrected(summary: Summary, key: str) -> str:
         return "nothing was selected"
     if summary.protocol_fields.get("epoch_choice") == "best-on-held-out":
         return "not corrected for selection: the reported folds chose the epochs"
+    if summary.protocol_fields.get("loss") == "ccc-window":
+        return "not corrected for selection: what is stored cannot repeat a choice by ccc-window"
     if summary.protocol_fields.get("epoch_choice") == "best-on-inner":
         return "chosen by people who are not reported"
     return "too few people to correct for selection"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from fed.options import About, abouts, is_whole, option_of
+from models.sizes import HEADS
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
@@ -18,6 +19,7 @@ from tune_spaces.method import hyper_parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LOSSES = ("mse", "ccc", "ccc-window")
 POSITIVE = click.IntRange(min=1)
 
 
@@ -57,7 +59,7 @@ class OneOf(click.Choice[str]):
         super().__init__(())
 
     @property
-    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+    def choices(self) -> tuple[str, ...]:
         """The names now."""
         return tuple(self.known)
 
@@ -183,6 +185,11 @@ protocol_options = _all(
     click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="described", show_default=True),
     click.option("--epochs", type=POSITIVE, help="Instead of the preset's or the protocol's."),
     click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
+    click.option(
+        "--group-by",
+        metavar="COLUMN",
+        help="Of participants.csv: people with the same value, such as a dyad, are in one fold.",
+    ),
     click.option("--gold", type=OneOf(GOLD_STANDARDS), help="Gold standard of the raters; the paper's is mean."),
     click.option("--label-delay", "label_delay_seconds", type=FROM_ZERO, help="Raters' reaction lag, in seconds."),
     click.option(
@@ -190,7 +197,12 @@ protocol_options = _all(
         type=click.Choice(SCALINGS),
         help="Whose statistics scale; both: the person's, which go in beside what they scale.",
     ),
-    click.option("--loss", type=click.Choice(["mse", "ccc"]), help="Training loss; the paper's is mse."),
+    click.option(
+        "--head",
+        type=click.Choice(HEADS),
+        help="What follows the recurrence; authors: on whole windows, as in their code. With --protocol published.",
+    ),
+    click.option("--loss", type=click.Choice(LOSSES), help="Training loss; the paper's is mse."),
     click.option(
         "--batch-size",
         "--windows-a-step",
@@ -270,6 +282,8 @@ PROTOCOL_FIELDS = (
     "scaling",
     "loss",
     "windows_a_step",
+    "head",
+    "group_by",
 )
 
 

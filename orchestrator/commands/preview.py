@@ -1,5 +1,6 @@
 """What a command will do, said before it does it: the first lines of every run, and the dry run."""
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +9,10 @@ from fed.options import Federation, abouts, option_of
 from models.sizes import cell_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
-from orchestrator.planning.cost import size_of
+from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.plan import Plan, Trial
+from orchestrator.protocols import head_in_words
 from tune_spaces.method import describe
 
 BYTES_PER_MIB = 2**20
@@ -36,11 +38,20 @@ def announce(plan: Plan, dataset: Dataset) -> str:
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
         f" batch size {protocol.windows_a_step} {protocol.order}, seed {plan.seed}",
     ]
+    head = head_in_words(dataclasses.asdict(protocol))
+    if head is not None:
+        lines.append(f"head      {head}")
     if protocol.scaling == "both":
         lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")
     lines += _images(plan) + _federation(plan)
     if protocol.optimistic:
         lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
+    if protocol.group_by is not None:
+        sizes = Counter(map(len, dataset.groups))
+        words = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True))
+        lines.append(
+            f"groups    by {protocol.group_by}, each in one fold: {len(dataset.groups)} groups, {words} people"
+        )
     lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
     lines += _remarks(plan, dataset) + dataset.unlabelled()
     networks = Counter(trial.network for trial in plan.trials)
@@ -129,8 +140,8 @@ def dry_run(launch: Launch) -> str:
     slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
     at_once = max(1, min(slots, len(trials)))
     # Of equal models the one with the longest windows: it needs the most memory.
-    largest = max(trials, key=lambda trial: (_size(plan, trial)[0], trial.hparams.sequence_length))
-    parameters, size_mib = _size(plan, largest)
+    largest = max(trials, key=lambda trial: (planned_size(plan, trial)[0], trial.hparams.sequence_length))
+    parameters, size_mib = planned_size(plan, largest)
     longest = max(range(len(trials)), key=lambda index: seconds[index])
     memory_mib = _memory_mib(largest, plan, dataset)
     machine_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_PER_MIB
@@ -170,10 +181,6 @@ def _hours(hours: float, unit: str = "hours") -> str:
     return f"{hours:.1f} {unit}" if hours >= 1 else f"{hours:.4f} {unit} ({hours * 60:.1f} minutes)"
 
 
-def _size(plan: Plan, trial: Trial) -> tuple[int, float]:
-    return size_of(trial, plan.corpus.features, trunk=plan.images is not None)
-
-
 def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     """Estimate a trial's memory: the process, the windows, k models with Adam, and one step's activations."""
     cell = cell_of(trial.network)
@@ -182,4 +189,4 @@ def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)
     frames = plan.protocol.windows_a_step * trial.hparams.sequence_length
     activations = 2 * 4 * frames * trial.hparams.num_layers * width / BYTES_PER_MIB
-    return WORKER_MIB + windows + len(dataset.folds) * copies * _size(plan, trial)[1] + activations
+    return WORKER_MIB + windows + len(dataset.folds) * copies * planned_size(plan, trial)[1] + activations

@@ -49,7 +49,7 @@ def remove(path: Path) -> None:
 
 
 def write_checked(path: Path, content: bytes, identity: str) -> None:
-    """Write a file and beside it the checksum of its bytes, with `identity`: what it is of. OSError."""
+    """Write a file, and next to it the checksum of its bytes with `identity`, which names its content. OSError."""
     _checksum_path(path).unlink(missing_ok=True)
     write_bytes(path, content)
     write_text(_checksum_path(path), json.dumps({"sha256": digest_of(content), "of": identity}) + "\n")

@@ -61,7 +61,11 @@ GOLD_STANDARDS: dict[str, GoldStandard] = {
     "median": GoldStandard(function="orchestrator.corpora.gold_standard:median", help="of the raters who have a label"),
     "ccc-centred": GoldStandard(
         function="orchestrator.corpora.gold_standard:ccc_centred",
-        help="raters moved to a common level, weighted by agreement: that of AVEC 2016 and 2018",
+        help="raters moved to a common level, weighted by their agreement; a negative one counts as 0",
+    ),
+    "ccc-centred-avec": GoldStandard(
+        function="orchestrator.corpora.gold_standard:ccc_centred_avec",
+        help="the same as AVEC 2018's script has it: a negative agreement counts",
     ),
     "ewe": GoldStandard(
         function="orchestrator.corpora.gold_standard:evaluator_weighted",

@@ -78,7 +78,7 @@ def files_by_name(folder: Path | None, findings: Findings) -> dict[str, Path]:
 
 
 def why_passed_over(path: Path) -> str | None:
-    """Return why a file or folder beside tables is not read; None for a table."""
+    """Return why a file or folder next to tables is not read; None for a table."""
     if path.is_dir():
         held = sum(1 for _ in zip(path.rglob("*"), range(COUNTED_FILES), strict=False))
         return f"a folder in a folder is not read ({held}{'+' if held == COUNTED_FILES else ''} in it)"

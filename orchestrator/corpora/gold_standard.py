@@ -17,16 +17,22 @@ from orchestrator.errors import InputError
 Floats = NDArray[np.float32]
 Array = NDArray[np.float64]
 SAME_TIME_SECONDS = 1e-6  # times are rounded in files
+FLOAT32_DECIMALS = 6  # that float32 keeps of labels within [-1, 1]: it is 6e-8 off at most
 
 
-def gold_standard(ratings: Floats, kind: str, *, decimals: int | None = None) -> Floats:
+def gold_standard(ratings: Floats, kind: str, *, decimals: int | None = None, rounding: str = "float32") -> Floats:
     """Make the gold standard (T, 2) of one recording's ratings (T, R, 2).
 
     `kind` is a key of `catalogue.GOLD_STANDARDS`, else InputError; `decimals` rounds it, as the authors' code does.
+    With `rounding` "float64" that is of the decimals in the files, up to six, so that exact halves fall as they do in
+    the authors' code; with "float32" of what float32 holds of them, which lies a little above or below.
     """
     if kind not in GOLD_STANDARDS:
         raise InputError.of("--gold", found=kind, expected=f"one of {', '.join(GOLD_STANDARDS)}")
-    gold: Array = resolve(GOLD_STANDARDS[kind].function)(ratings.astype(np.float64))
+    exact = ratings.astype(np.float64)
+    if decimals is not None and rounding == "float64":
+        exact = np.round(exact, FLOAT32_DECIMALS)
+    gold: Array = resolve(GOLD_STANDARDS[kind].function)(exact)
     return (gold if decimals is None else np.round(gold, decimals)).astype(np.float32)
 
 
@@ -59,16 +65,30 @@ def evaluator_weighted(ratings: Array) -> Array:
 def ccc_centred(ratings: Array) -> Array:
     """Move every rater (T, R, 2) to the mean level of the raters, weighted by agreement, and average: (T, 2).
 
-    The gold standard of AVEC 2016 and 2018: mean of the ratings - overall mean + sum(a_r m_r) / sum(a_r),
-    with the agreement a_r of rater r (negative: 0) and the mean m_r. Each rater is centred alone, so that a
-    missing label makes no jump. Without any agreement the level is the plain mean of the m_r.
+    As the gold standard of AVEC 2016 and 2018, but that a negative agreement counts 0: mean of the ratings - overall
+    mean + sum(a_r m_r) / sum(a_r), with the agreement a_r of rater r and the mean m_r. Each rater is centred alone, so
+    that a missing label makes no jump. Without any agreement the level is the plain mean of the m_r.
     """
+    return _centred(ratings, np.maximum(rater_agreement(ratings), 0.0))
+
+
+def ccc_centred_avec(ratings: Array) -> Array:
+    """Do as `ccc_centred` does, with negative agreements as they are: (T, 2). What AVEC 2018's script computes.
+
+    A contrary rater's level is then subtracted, and where the agreements add up to nearly 0 the level may lie outside
+    [-1, 1].
+    """
+    return _centred(ratings, rater_agreement(ratings))
+
+
+def _centred(ratings: Array, agreement: Array) -> Array:
+    """Centre (T, R, 2) with weights (R, 2)."""
     means = _means_of_raters(ratings)  # (R, 2), NaN for a rater without labels
-    weights = np.where(np.isfinite(means), np.maximum(rater_agreement(ratings), 0.0), 0.0)
-    plain = np.isfinite(means).astype(np.float64)
-    weights = np.where(weights.sum(axis=0) > 0, weights, plain)
+    there = np.isfinite(means)
+    weights = np.where(there, agreement, 0.0)
+    weights = np.where(weights.sum(axis=0) != 0, weights, there.astype(np.float64))
     total = weights.sum(axis=0)
-    level = (weights * np.nan_to_num(means)).sum(axis=0) / np.where(total > 0, total, 1.0)
+    level = (weights * np.nan_to_num(means)).sum(axis=0) / np.where(total != 0, total, 1.0)
     return np.asarray(mean(ratings - means[None]) + level)
 
 

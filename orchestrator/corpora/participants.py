@@ -157,7 +157,7 @@ def _people_of(path: Path, rows: list[tuple[int, list[str]]], findings: Findings
 
 
 def ask_about(recordings: Iterable[tuple[str, str]], findings: Findings) -> None:
-    """Ask where participants of a corpus may be one person, or one participant several people.
+    """Ask if participants of a corpus may be one person, or one participant several people.
 
     `recordings` gives participant and session of each. Nothing is asked of what the user's pattern made.
     """

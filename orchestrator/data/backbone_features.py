@@ -1,4 +1,4 @@
-"""`--backbone frozen`: each frame's features computed once by the untrained-on trunk and kept in the cache."""
+"""`--backbone frozen`: computes each frame's features once with the frozen backbone and caches them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

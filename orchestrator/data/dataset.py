@@ -23,6 +23,7 @@ from orchestrator.data.backbone import Trunk, load_trunk
 from orchestrator.data.backbone_features import Show
 from orchestrator.data.clients import make_clients
 from orchestrator.data.folds import Fold, in_drawn_order, make_folds
+from orchestrator.data.groups import Groups, alone, groups_of
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.data.raters import Raters, raters_of
 from orchestrator.data.series import (
@@ -72,6 +73,7 @@ class Dataset:
     clients: tuple[Client, ...] = ()  # of a federation: each participant's recipe
     # By participant mean and deviation (F,) by which their features were scaled; empty if they are as measured.
     own_scales: Scales = field(default_factory=dict)
+    groups: Groups = ()  # people who are in one fold together; empty without `group_by`
     raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
 
     def local_series(self) -> list[AnySeries]:
@@ -124,13 +126,18 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     seed: int,
     images: ImageOptions | None = None,
     federated: bool = False,
+    groups: Groups = (),
     show: Show | None = None,
 ) -> Dataset:
     """Apply a protocol to a corpus; InputError if no labelled frame or too few participants are left.
 
+    `groups` are those of an earlier run that goes on; without them the protocol's `group_by` is looked up.
     With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
     """
-    folds = _folds(corpus.participants, protocol, seed=seed, hint="; ".join(corpus.questions))
+    if protocol.group_by is not None and not groups:
+        groups = groups_of(corpus, protocol.group_by)
+    hint = "; ".join(corpus.questions)
+    folds = _folds(corpus.participants, protocol, groups, seed=seed, hint=hint)
     trunk = load_trunk(images) if images else None
     recordings = corpus.recordings
     if images:
@@ -158,6 +165,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
         clients=make_clients(corpus, protocol, images) if federated else (),
         own_scales=scales,
+        groups=groups,
         raters=tuple(
             None if federated else raters_of(recording.raters, ratings_of(recording, protocol), one.mask_T2)
             for recording, one in zip(recordings, series, strict=True)
@@ -168,17 +176,22 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
 def redrawn(dataset: Dataset, protocol: Protocol, *, seed: int) -> Dataset:
     """Return the same recordings in the folds of another draw or seed; `protocol` differs in `fold_draw` alone."""
     in_order = [person for fold in dataset.folds for person in fold.held_out]
-    folds = _folds(in_order, protocol, seed=seed)
+    folds = _folds(in_order, protocol, dataset.groups, seed=seed)
     series = dataset.series
     return dataclasses.replace(
         dataset, folds=folds, splits=tuple(_split(fold, series, protocol.scaling) for fold in folds)
     )
 
 
-def _folds(participants: Sequence[str], protocol: Protocol, *, seed: int, hint: str = "") -> tuple[Fold, ...]:
+def _folds(
+    participants: Sequence[str], protocol: Protocol, groups: Groups | None, *, seed: int, hint: str = ""
+) -> tuple[Fold, ...]:
     inner_share = INNER_SHARE if protocol.epoch_choice == "best-on-inner" else 0.0
-    people = in_drawn_order(participants, protocol.fold_draw, seed=seed)
-    return make_folds(people, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint)
+    units = in_drawn_order(groups or alone(participants), protocol.fold_draw, seed=seed)
+    people = [person for unit in units for person in unit] if protocol.fold_draw else participants
+    return make_folds(
+        people, protocol.num_folds, inner_share=inner_share, seed=seed, hint=hint, groups=units if groups else None
+    )
 
 
 def _outline(one: AnySeries) -> Outline:

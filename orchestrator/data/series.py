@@ -72,7 +72,7 @@ def unscaled_series(
 
 
 def _feature_series(recording: Recording, protocol: Protocol) -> Series:
-    # A bridged gap goes into the network, so that its memory is not cut; without gold it stays outside the score.
+    # Interpolated gaps are fed to the network so that its state is not interrupted; they are not labelled or scored.
     known = np.asarray(np.isfinite(recording.features).all(axis=1))
     gold = np.where(recording.valid[:, None], _gold(recording, protocol), np.nan).astype(np.float32)
     return Series(
@@ -103,7 +103,12 @@ def crop_of(images: ImageOptions) -> FaceCrop:
 
 
 def _gold(recording: Recording, protocol: Protocol) -> Floats:
-    return gold_standard(ratings_of(recording, protocol), protocol.gold, decimals=protocol.label_decimals)
+    return gold_standard(
+        ratings_of(recording, protocol),
+        protocol.gold,
+        decimals=protocol.label_decimals,
+        rounding=protocol.label_rounding,
+    )
 
 
 def ratings_of(recording: Recording, protocol: Protocol) -> Floats:

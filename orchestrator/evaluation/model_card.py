@@ -10,6 +10,7 @@ from orchestrator.corpora.tables.time_units import common_step
 from orchestrator.data.dataset import Dataset
 from orchestrator.files import JsonObject
 from orchestrator.planning.plan import Plan
+from orchestrator.protocols import head_in_words
 from orchestrator.run_records import TrialResult
 
 CARD_FORMAT = 1
@@ -26,7 +27,7 @@ LIMITS = (
 def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: str) -> JsonObject:
     """Return the card's content; everything `predict` needs is in it and in the weights beside it.
 
-    `weights_sha256` is of the weights' file. `hz` are the time steps a second that the network sees; `labels` the
+    `weights_sha256` is of the weights' file. `hz` are the time steps per second that the network sees; `labels` the
     training labels of each fold, null for a federation, where no two people's labels meet.
     """
     statistics = [
@@ -102,12 +103,18 @@ def as_text(card: JsonObject) -> str:
     """Return the card as Markdown."""
     banner = "**Trained on a synthetic corpus: says nothing about real people.**\n\n" if card["synthetic"] else ""
     optimistic = " (optimistic: the reported fold chose the epoch)" if card["protocol"]["optimistic"] else ""
+    head = head_in_words(card["protocol"])
+    of_head = "" if head is None else f"- Head: {head}\n"
+    groups = card["protocol"].get("group_by")
+    of_folds = "" if groups is None else f"- Folds: people of one {groups} are in one fold\n"
     hparams = ", ".join(f"{key} {value:g}" for key, value in card["hparams"].items())
     return (
         f"# {card['network']} on {card['method']}\n\n{banner}"
         f"Predicts valence and arousal, each in [-1, 1], for every frame from {_input(card)}.\n\n"
         f"- Configuration: {hparams}; {card['num_parameters']:,} parameters, {card['model_size_mib']:.2f} MiB each\n"
+        f"{of_head}"
         f"- `model.safetensors` has one model per fold ({len(card['folds'])}); fold k never saw the people of fold k\n"
+        f"{of_folds}"
         f"- Cross-validated CCC: valence {card['ccc_valence']:.3f}, arousal {card['ccc_arousal']:.3f},"
         f" protocol `{card['protocol']['name']}`{optimistic}\n"
         f"- Corpus: {card['corpus']['kind']}, {card['corpus']['participants']} participants,"

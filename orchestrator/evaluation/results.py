@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator import measures
 from orchestrator.estimators.intervals import Interval
-from orchestrator.estimators.selection_correction import bbc_cv
+from orchestrator.estimators.selection_correction import CHOICES, bbc_cv
 from orchestrator.evaluation.fold_scores import over_folds
 from orchestrator.measures import Value
 from orchestrator.protocols import DIMENSIONS, Protocol
@@ -62,10 +62,11 @@ def corrected(results: Sequence[TrialResult], protocol: Protocol, *, seed: int) 
     """Return the CCC of the best configuration corrected for its choice, by `ccc_corrected_<dimension>` (BBC-CV).
 
     Empty if nothing was selected, or if the reported folds chose something else too: in `published` the epoch, in
-    `strict` each fold's own configuration by other people, so that nothing is left to correct.
+    `strict` each fold's own configuration by other people, so that nothing is left to correct. So is it where the
+    choice cannot be repeated from what is stored: by the loss `ccc-window`, of frames window by window.
     """
     finished = [[fold.people().frames for fold in result.folds] for result in ranking(results)]
-    if nested(protocol) or not finished:
+    if nested(protocol) or not finished or protocol.loss not in CHOICES:
         return {}
     chosen_too = protocol.epoch_choice == "best-on-held-out"
     found = bbc_cv(finished, loss=protocol.loss, dimensions=DIMENSIONS, seed=seed, epoch_chosen_on_reported=chosen_too)

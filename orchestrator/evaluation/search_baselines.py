@@ -117,7 +117,7 @@ def _whole(trace: NDArray[np.float32], window_length: int) -> NDArray[np.float32
 
 
 def as_measured(series: Sequence[Series], own_scales: Scales) -> list[Series]:
-    """Undo the scaling by a person's own mean and deviation, and leave out what goes in beside the z-scores."""
+    """Undo the scaling by a person's own mean and deviation, and leave out the columns added to the z-scores."""
     made = []
     for one in series:
         if one.participant in own_scales:

@@ -32,7 +32,7 @@ from orchestrator.evaluation.search_baselines import Scored
 from orchestrator.evaluation.trial_files import read_artefact
 from orchestrator.files import JsonObject, write_bytes, write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.protocols import DIMENSIONS
+from orchestrator.protocols import DIMENSIONS, head_in_words
 from orchestrator.run_folder import (
     CARD_FILE,
     CURVES_FILE,
@@ -110,6 +110,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
         label_variance=label_levels.record(dataset, plan.protocol),
         against_baselines=comparisons.against_baselines(found, baselines.scores, plan.protocol),
         repeats=repeats.repeated_scores(plan, outcome),
+        head=head_in_words(dataclasses.asdict(plan.protocol)),
     )
 
 

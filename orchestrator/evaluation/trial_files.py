@@ -107,7 +107,7 @@ def tidy(trials_folder: Path, uids: Sequence[str]) -> None:
 def seal(folder: Path, result: TrialResult, others: Sequence[str]) -> None:
     """Write a trial's result, and before it the checksums of the result and of the `others`, which are there.
 
-    The result last: it says that everything beside it is whole.
+    The result is written last: if it is there, the other files are complete.
     """
     text = json_text(result.to_json())
     sums = {name: sha256_of(folder / name) for name in others}
@@ -141,7 +141,7 @@ def read_result(folder: Path) -> TrialResult:
 
 
 def read_artefact(folder: Path, name: str) -> bytes:
-    """Read a file that a finished trial left beside its result; InputError if it is gone or damaged."""
+    """Read a file that a finished trial left next to its result; InputError if it is gone or damaged."""
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
@@ -176,7 +176,7 @@ def _check_sum(folder: Path, name: str, content: bytes) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Set a result aside, so that its trial is trained again; the file stays beside for whoever looks."""
+    """Set a result aside, so that its trial is trained again; the old file is kept under another name."""
     (folder / RESULT_FILE).replace(folder / f"{RESULT_FILE}{SET_ASIDE}")
     for name in (CHECKSUMS_FILE, PREDICTIONS_FILE, MODEL_FILE):
         (folder / name).unlink(missing_ok=True)

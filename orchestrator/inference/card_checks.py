@@ -13,14 +13,14 @@ from pathlib import Path
 
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
-from models.sizes import CELLS, TRUNK_FEATURES
+from models.sizes import CELLS, HEADS, TRUNK_FEATURES
 from models.windows import JOININGS
 from orchestrator.corpora.read_options import options_of_card
 from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
-from orchestrator.protocols import SCALINGS, Protocol, num_inputs
+from orchestrator.protocols import BEST_BY, LABEL_ROUNDINGS, SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
 
 CARD_BYTES = 32 << 20  # ours: a card of 20,000 features and 23 folds has 20 MB
@@ -62,6 +62,11 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
         _check(isinstance(value, str), f"protocol's {name} {_shown(value)}, expected a word")
     joining = protocol.joining
     _check(joining in JOININGS, f"protocol's joining {_shown(joining)}, expected one of {', '.join(JOININGS)}")
+    for name, known in (("label_rounding", LABEL_ROUNDINGS), ("best_by", BEST_BY), ("head", HEADS)):
+        value = getattr(protocol, name)
+        _check(value in list(known), f"protocol's {name} {_shown(value)}, expected one of {', '.join(known)}")
+    groups = protocol.group_by
+    _check(groups is None or isinstance(groups, str), f"protocol's group_by {_shown(groups)}, expected a word")
     scaling = protocol.scaling
     _check(scaling in SCALINGS, f"protocol's scaling {_shown(scaling)}, expected one of {', '.join(SCALINGS)}")
     _check(images is None or scaling != "both", "a model of images that is scaled by both")

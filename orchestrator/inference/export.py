@@ -61,6 +61,7 @@ def export(model: SavedModel, kind: str, output: Path, *, fold: int | None = Non
     """Write the file if the exported model agrees with the original to TOLERANCE on fresh input, else InputError."""
     if output.suffix.lower() != f".{kind}" or output.is_dir():
         raise InputError.of("--output", found=str(output), expected=f"a file name that ends in .{kind}")
+    model.refuse_whole_windows("export")
     folds = tuple(range(model.num_folds)) if fold is None else (fold,)
     network = _exportable(model, folds)
     spec = _spec(model, folds)

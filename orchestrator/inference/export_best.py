@@ -16,7 +16,7 @@ from orchestrator.tracking.outcome import one_line
 
 
 def export_best(output: Path, best: TrialResult) -> str | None:
-    """Export the model in a run's folder unless it was; return a line where that failed.
+    """Export the model in a run's folder unless it was; return a line if that failed.
 
     Networks of features: all folds, averaged. With a trained trunk the fold of least selection loss: eight times 45
     MiB help nobody.

@@ -63,6 +63,7 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     used so, and anything amiss with the file.
     """
     model.check_fold(wanted.fold)
+    model.refuse_whole_windows("--follow")
     folds = model.folds_for(person_of_file(path, model.read_options), wanted.fold)
     reading = reading_for(model, wanted.reading)
     scaler = _scaler(model, wanted, reading)
@@ -158,7 +159,7 @@ class End:
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
-        """End at either signal. An alarm ends what hangs in a full pipe that nobody reads."""
+        """End at either signal. An alarm ends a write into a full pipe that is not read."""
 
         def note(_: int, __: FrameType | None) -> None:
             if self._told_at is None:

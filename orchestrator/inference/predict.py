@@ -21,7 +21,7 @@ from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.time_units import typical_step
 from orchestrator.corpora.video.decoding import how_seen
 from orchestrator.data.series import crop_of, make_series, thinned
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, Problem
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
 from orchestrator.inference.saved_model import SavedModel
 
@@ -124,7 +124,11 @@ def _predict_all(
     protocol = dataclasses.replace(model.protocol, label_delay_seconds=0.0)  # there are no labels to move
     series = make_series(recordings, protocol, model.images, trunk=model.frozen_trunk())
     length = model.recipe.sequence_length
-    windows = cut(series, length, step=max(1, round(length * (1 - wishes.overlap)))).to(wishes.device)
+    if model.whole_windows:
+        _check_length(recordings, [len(one.valid_T) for one in series], length)
+    partial = "drop" if model.whole_windows else "pad"
+    step = max(1, round(length * (1 - wishes.overlap)))
+    windows = cut(series, length, partial=partial, step=step).to(wishes.device)
     sums = [np.zeros((len(one.valid_T), 2)) for one in series]
     for fold in sorted({fold for own in folds for fold in own}):
         indices = [index for index, own in enumerate(folds) if fold in own]
@@ -136,6 +140,18 @@ def _predict_all(
         for one, recording in zip(series, recordings, strict=True)
     ]
     return sums, valid
+
+
+def _check_length(recordings: Sequence[Recording], num_frames: Sequence[int], length: int) -> None:
+    """Refuse recordings that do not fill a window (InputError names each)."""
+    expected = f"at least {length} frames, a window of the model's head"
+    short = [
+        Problem(where=f"recording {one.name}", found=f"{count} frames", expected=expected)
+        for one, count in zip(recordings, num_frames, strict=True)
+        if count < length
+    ]
+    if short:
+        raise InputError(short)
 
 
 def _by_fold(
@@ -195,6 +211,11 @@ def _lines(
     if model.read_options.label_range is not None:
         ends = "{:g} to {:g}".format(*model.read_options.label_range)
         lines.append(f"labels    were from {ends} in training and mapped: predictions are from -1 to 1")
+    length = model.recipe.sequence_length
+    if model.whole_windows:
+        lines.append(f"head      one output per window of {length} frames, which all of them share")
+    if model.whole_windows and round(length * (1 - wishes.overlap)) >= length:
+        lines.append("overlap   0: frames behind a recording's last whole window have no prediction")
     scaling = model.protocol.scaling
     if scaling in ("participant", "both") and not model.recipe.trunk:
         beside = ", which go in beside them" if scaling == "both" else ""

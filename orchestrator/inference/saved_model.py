@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
+from models.sizes import DEFAULT_HEAD
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
@@ -76,6 +77,17 @@ class SavedModel:
     def frozen(self) -> bool:
         """Return whether a trunk that no fold has trained computes the features."""
         return self.images is not None and self.images.backbone == "frozen"
+
+    @property
+    def whole_windows(self) -> bool:
+        """Return whether its head takes whole windows and gives one output for each."""
+        return self.recipe.head != DEFAULT_HEAD
+
+    def refuse_whole_windows(self, where: str) -> None:
+        """Refuse a model whose head takes whole windows where frames come one by one (InputError)."""
+        if self.whole_windows:
+            found = f"a model with the head {self.recipe.head}, one output per {self.recipe.sequence_length} frames"
+            raise InputError.of(where, found=found, expected="a model with a head per frame (without --head)")
 
     def network(self, fold: int) -> AffectNetwork:
         """Build a fold's network on the CPU, in evaluation mode; InputError if the weights do not fit the card."""

@@ -8,17 +8,23 @@ STEP_COST = 50_000  # parameters that cost as much as the overhead of a layer's 
 
 def relative_cost(plan: Plan, trial: Trial) -> float:
     """Return a rough cost of an epoch, for order and for time left only: parameters, and steps that cost anyway."""
-    return size_of(trial, plan.corpus.features, trunk=plan.images is not None)[0] + STEP_COST * trial.hparams.num_layers
+    return planned_size(plan, trial)[0] + STEP_COST * trial.hparams.num_layers
 
 
-def size_of(trial: Trial, num_features: int, *, trunk: bool) -> tuple[int, float]:
+def planned_size(plan: Plan, trial: Trial) -> tuple[int, float]:
+    """Return the parameters and the MiB of one of the trial's models, by the plan's own corpus and protocol."""
+    return size_of(trial, plan.corpus.features, trunk=plan.images is not None, head=plan.protocol.head)
+
+
+def size_of(trial: Trial, num_features: int, *, trunk: bool, head: str) -> tuple[int, float]:
     """Return the parameters and the MiB of one of the trial's models; a trunk is ResNet18 before it."""
-    hidden_size, num_layers = trial.hparams.hidden_size, trial.hparams.num_layers
+    sizes = {
+        "num_features": num_features,
+        "hidden_size": trial.hparams.hidden_size,
+        "num_layers": trial.hparams.num_layers,
+        "sequence_length": trial.hparams.sequence_length,
+    }
     return (
-        num_parameters(
-            trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk
-        ),
-        model_size_mib(
-            trial.network, num_features=num_features, hidden_size=hidden_size, num_layers=num_layers, trunk=trunk
-        ),
+        num_parameters(trial.network, trunk=trunk, head=head, **sizes),
+        model_size_mib(trial.network, trunk=trunk, head=head, **sizes),
     )

@@ -101,17 +101,19 @@ def uid_of(network: str, hparams: JsonObject, decides: JsonObject) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:UID_LENGTH]
 
 
-def decisive(
+def decisive(  # noqa: PLR0913 - all that decides a result
     protocol: Protocol,
     seed: int,
     images: ImageOptions | None,
     federation: Federation | None,
     features: Sequence[str] = (),
+    *,
+    groups: Sequence[Sequence[str]] = (),
 ) -> JsonObject:
-    """Return what decides a result beside the method, the point and the corpus, as `make_trials` hashes it."""
+    """Return what decides a result besides method, point and corpus, as `make_trials` hashes it."""
     parts = {"protocol": protocol, "images": images, "federation": federation}
     fields = {name: None if part is None else dataclasses.asdict(part) for name, part in parts.items()}
-    return _decisive({**fields, "seed": seed, "features": list(features)})
+    return _decisive({**fields, "seed": seed, "features": list(features), "groups": groups})
 
 
 def decisive_of(plan: JsonObject) -> JsonObject:
@@ -121,7 +123,9 @@ def decisive_of(plan: JsonObject) -> JsonObject:
 
 def _decisive(plan: JsonObject) -> JsonObject:
     parts = {name: _hashed(kind, plan[name]) for name, kind in DECISIVE_PARTS.items() if plan.get(name) is not None}
-    chosen = {"features": list(plan["features"])} if plan.get("features") else {}
+    chosen: JsonObject = {"features": list(plan["features"])} if plan.get("features") else {}
+    if plan.get("groups"):
+        chosen["groups"] = [list(group) for group in plan["groups"]]
     return {"seed": plan["seed"], **parts, **chosen}
 
 

@@ -71,7 +71,7 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         assert chosen is not None
         assert uri is not None
         output = claimed.folder if claimed else _output(request)
-        plan = _plan(decided, output.name, uri, loaded[0], chosen)
+        plan = _plan(decided, output.name, uri, loaded, chosen)
         if claimed:
             _save(plan, output, uri)
         return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed)
@@ -144,7 +144,14 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
         decided.points,
         method=request.method,
         corpus=reference,
-        decisive=decisive(decided.protocol, request.seed, decided.images, decided.federation, request.data.features),
+        decisive=decisive(
+            decided.protocol,
+            request.seed,
+            decided.images,
+            decided.federation,
+            request.data.features,
+            groups=dataset.groups,
+        ),
         refuse=lambda length: dataset.refusal(length, partial_window=decided.protocol.partial_window),
     )
     if not trials and refused:
@@ -156,8 +163,9 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     return trials, refused
 
 
-def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, chosen: Trials) -> Plan:
+def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, Dataset], chosen: Trials) -> Plan:
     request, method = decided.request, decided.method
+    reference, dataset = loaded
     plan = Plan(
         name=name,
         title=method.title,
@@ -178,6 +186,7 @@ def _plan(decided: Decided, name: str, uri: str, reference: CorpusReference, cho
         images=decided.images,
         federation=decided.federation,
         features=request.data.features,
+        groups=dataset.groups,
     )
     return dataclasses.replace(plan, decisive=decisive_of(dataclasses.asdict(plan)))
 
@@ -202,7 +211,15 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
         check_seen_as_before(corpus.recordings)
     federated = plan.federation is not None
     with doing("preparing the recordings"):
-        return make_dataset(corpus, plan.protocol, seed=plan.seed, images=plan.images, federated=federated, show=show)
+        return make_dataset(
+            corpus,
+            plan.protocol,
+            seed=plan.seed,
+            images=plan.images,
+            federated=federated,
+            groups=plan.groups,
+            show=show,
+        )
 
 
 def _other_contents(plan: Plan, corpus: Corpus) -> InputError:

@@ -125,6 +125,7 @@ class Plan:
     images: ImageOptions | None = None
     federation: Federation | None = None
     features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
+    groups: tuple[tuple[str, ...], ...] = ()  # people who are in one fold together, as participants.csv had them
     decisive: JsonObject = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
 
     @property

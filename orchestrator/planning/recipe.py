@@ -7,6 +7,8 @@ from orchestrator.data.backbone import TRUNK, Trunk
 from orchestrator.planning.plan import Trial
 from orchestrator.protocols import Protocol
 
+KEEPS = {"loss": "best", "loss-and-mae": "best-together"}  # by Protocol.best_by
+
 
 def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) -> Recipe:
     """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
@@ -19,7 +21,8 @@ def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) ->
         partial_window=protocol.partial_window,
         windows_a_step=protocol.windows_a_step,
         order=protocol.order,
-        keep="last" if protocol.epoch_choice == "last" else "best",
+        keep="last" if protocol.epoch_choice == "last" else KEEPS[protocol.best_by],
+        head=protocol.head,
     )
     if trunk is None or trunk.frozen:
         return recipe

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fed.options import Federation, FederationError, option_of
-from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
+from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE, WINDOW_TARGET, misfit
+from models.sizes import DEFAULT_HEAD
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.data.image_options import ImageOptions
@@ -76,6 +77,7 @@ def decide(request: Request, gather: Gather) -> Decided:
     gather.run(lambda: _check_strict(request, protocol))
     gather.run(lambda: _check_features(request, method))
     gather.run(lambda: _check_both(request, method))
+    gather.run(lambda: _check_windows(protocol))
     points = gather.run(lambda: _points(request, method, preset_name, gather))
     federation = gather.run(lambda: _federation(request, method))
     return Decided(
@@ -140,6 +142,18 @@ def _check_both(request: Request, method: Method) -> None:
         raise InputError.of("--scaling", found=found, expected="a method on features, au; or another scaling")
 
 
+def _check_windows(protocol: Protocol) -> None:
+    """Refuse a head or a loss that does not go with what the protocol compares."""
+    problem = misfit(protocol.head, protocol.loss, protocol.target, protocol.partial_window)
+    if problem is not None:
+        where = "--loss" if protocol.head == DEFAULT_HEAD else "--head"
+        expected = "mse or ccc" if where == "--loss" else "--protocol published, whose target is a mean per window"
+        raise InputError.of(where, found=f"{problem} (--protocol {protocol.name})", expected=expected)
+    if protocol.loss == "ccc" and protocol.target == WINDOW_TARGET and protocol.windows_a_step == 1:
+        found = f"ccc, beside steps of one window and one value per window (--protocol {protocol.name})"
+        raise InputError.of("--loss", found=found, expected="--batch-size of several windows, or mse")
+
+
 def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:
     protocol = PROTOCOLS[request.protocol]
     preset_epochs = method.presets[preset_name].epochs if request.point is None else None
@@ -147,6 +161,8 @@ def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:
         "epochs": preset_epochs,
         **{k: v for k, v in request.protocol_changes.items() if v is not None},
     }
+    if changes.get("group_by") is not None:
+        changes["group_by"] = changes["group_by"].strip().lower()  # as the names of participants.csv are taken
     return dataclasses.replace(protocol, **{k: v for k, v in changes.items() if v is not None})
 
 

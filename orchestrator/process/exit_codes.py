@@ -1,4 +1,4 @@
-"""What the process tells its caller."""
+"""Process exit codes."""
 
 FINISHED = 0
 SOME_FAILED = 1

@@ -9,10 +9,13 @@ from tempfile import TemporaryDirectory
 from orchestrator.errors import InputError
 from orchestrator.files import write_text
 from orchestrator.output_checks import check_output_folder
+from orchestrator.protocols import head_in_words
 from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Collection, collect
 from orchestrator.report.figures import draw_all
+from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import Report, by_file
+from orchestrator.report.search_record import Search
 from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, repeats
 from orchestrator.report.tables import searches as beyond_tables
 from orchestrator.run_folder import new_folder
@@ -68,6 +71,7 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("MLflow store", public_address(tracking_uri)),
         *_corpus_facts(collection),
+        *_heads(searches),
         ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
         ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
     ]
@@ -79,6 +83,16 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         tables=[*tables, *(one for one in others if one is not None)],
         figures=draw_all(leads(searches)),
     )
+
+
+def _heads(searches: Sequence[Search]) -> list[tuple[str, str]]:
+    """Return what follows the recurrence in the searches where that has to be said."""
+    found: dict[str, str] = {}
+    for one in searches:
+        words = head_in_words(one.plan["protocol"])
+        if words is not None:
+            found.setdefault(words, protocol_label(one))
+    return [(f"Head, {label}", words) for words, label in found.items()]
 
 
 def _corpus_facts(collection: Collection) -> list[tuple[str, str]]:

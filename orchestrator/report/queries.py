@@ -29,6 +29,10 @@ LABELLED = {
     "label_delay_seconds": "labels {} s earlier",
     "scaling": "scaling {}",
     "loss": "loss {}",
+    "head": "head {}",
+    "best_by": "best epoch by {}",
+    "label_rounding": "labels rounded in {}",
+    "group_by": "groups by {}",
     "windows_a_step": "batch size {}",
 }
 SAID = ("name", "optimistic")  # of a label, in their own way
@@ -214,6 +218,6 @@ def no_correction(search: Search) -> str | None:
     given = search.plan["protocol"]
     if given.get("epoch_choice", "last") == "best-on-inner":
         return "not needed"
-    if given.get("optimistic") or given.get("epoch_choice", "last") != "last":
+    if given.get("optimistic") or given.get("epoch_choice", "last") != "last" or given.get("loss") == "ccc-window":
         return "not valid"
     return "nothing selected" if finished_configurations(search) < 2 else None

@@ -1,1 +1,1 @@
-"""The search: from a launch to results, with Ray Tune; all of Ray but the clients of a federation."""
+"""The search: from a prepared launch to results, with Ray Tune. Ray is used only here and in fed/executors/."""

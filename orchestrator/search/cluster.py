@@ -1,4 +1,4 @@
-"""Ray itself, local or a cluster: connecting to it, and refusing at once what it cannot hold."""
+"""Connection to Ray, local or a cluster, and refusal of trials that need more resources than it has."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What a run leaves when its search is over: summary, tables, model, figures, and all of it in MLflow."""
+"""Outputs written after the search: summary, tables, model and figures, on disk and in MLflow."""
 
 import dataclasses
 import time

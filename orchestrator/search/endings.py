@@ -1,4 +1,4 @@
-"""How a search ends before its time with everything kept: for reasons that no configuration is to blame for."""
+"""Errors that end a search early and keep its results; their causes lie outside the configurations."""
 
 import errno
 import os

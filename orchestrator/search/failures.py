@@ -1,7 +1,7 @@
-"""A federation's first failed client, told while the trial goes on: written where the driver looks, at once.
+"""Report of a federation's first failed client to the driver while the trial goes on.
 
-A trial works in a process whose output nobody sees, and a round may take hours. The federation logs its first failure;
-here that becomes a file in the trial's folder, which the driver's observer reads.
+The output of a trial's process is not shown, and a round may take hours. The federation logs its first failure; this
+module writes it into a file of the trial's folder, which the driver's observer reads.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""A thread that notices when Ray dies under the driver, which may itself be waiting for Ray for ever."""
+"""A thread that notices that Ray has died, because the driver may wait for Ray for ever."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ Alive = Callable[[], bool]
 
 
 class Lifeline:
-    """Watches over what a driver cannot live without; whoever dies, the command ends in order within seconds."""
+    """Watches the processes that a driver needs; if one dies, the command ends in order within seconds."""
 
     def __init__(self, checks: Mapping[str, Alive], end: Callable[[str], None]) -> None:
         """`checks` say by name who is alive; `end` is called once, with the name, and need not return."""

@@ -1,6 +1,6 @@
-"""What a local Ray is started with: a temporary folder of its own, a token of its own, loopback, and nobody's folder.
+"""Settings of a local Ray: its own temporary folder and token, the loopback address, and a mark of the session.
 
-No import of Ray: what is set here has to be set before.
+Must be applied before Ray is imported; this module does not import it.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """Sequential search over the grid's points by Optuna, in generations, so that it repeats and resumes exactly.
 
-A generation is asked for at once and told in the order of asking, whatever order its trials end in; so the number of
-workers does not change what is tried. Resuming asks the same questions again and answers them from the results.
+All points of a generation are asked for at once, and their results are given to Optuna in the same order, whichever
+trial ends first; so the number of workers does not change which points are tried. Resuming repeats the same questions
+and answers them from the stored results.
 """
 
 import dataclasses

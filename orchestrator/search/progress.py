@@ -1,6 +1,6 @@
-"""What the driver sees of a running search: trials done, running and left, epochs per second, best CCC, time left.
+"""Progress of a running search: trials done, running and left, epochs per second, best CCC, time left.
 
-A live line in a terminal or a notebook, plain lines elsewhere. It also drops the weights that no later choice can need.
+A live line in a terminal or a notebook, plain lines elsewhere. It also deletes weights that no later choice can need.
 """
 
 import time

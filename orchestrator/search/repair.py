@@ -1,7 +1,7 @@
-"""Training again what finished trials have lost: a run is whole if what it reports has its predictions and weights.
+"""Finds finished trials whose predictions or weights are lost although the run reports them: these are trained again.
 
-Weights of trials that nothing reports are deleted on purpose while a search goes on. They are missed only if the trials
-that were better are lost and cannot be trained again.
+Weights of trials that are not reported are deleted on purpose during a search. They are needed only if the better
+trials are lost and cannot be trained again.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""One run from a plan to its outcome; starting and resuming are the same."""
+"""One run, from its plan to its outcome. A new run and a resumed one take the same path."""
 
 import contextlib
 import dataclasses

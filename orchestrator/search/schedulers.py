@@ -1,4 +1,4 @@
-"""Which trial goes on: every one to its end, or those that are best so far (ASHA, Li et al., 2020)."""
+"""Schedulers: every trial runs to its end, or only those that are best so far (ASHA, Li et al., 2020)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

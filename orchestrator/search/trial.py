@@ -1,4 +1,4 @@
-"""The one place where a trial becomes training: epochs out, checkpoints beside, scores at the end.
+"""Training of one trial: yields its epochs, writes checkpoints, and scores it at the end.
 
 A trial's folder holds `checkpoint/` while it runs and `result.json`, `predictions.safetensors` and
 `model.safetensors` when it is done.
@@ -149,7 +149,7 @@ class TrialRun:
         return result
 
     def write_progress(self) -> None:
-        """Leave the scores so far beside the checkpoint, for a scheduler that may stop this trial."""
+        """Write the scores so far next to the checkpoint, for a scheduler that may stop this trial."""
         write_json(self.folder / PROGRESS_FILE, self._scores(status=STOPPED)[0].to_json())
 
     def _scores(self, *, status: str) -> tuple[TrialResult, dict[int, np.ndarray]]:
@@ -161,7 +161,7 @@ class TrialRun:
             folds.append(self._fold_score(k, self._moments(split.held_out, found)))
         history = self.training.history
         trunk = self.dataset.trunk is not None
-        parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk)
+        parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk, head=self.plan.protocol.head)
         ends = measures.ends(measures.intervals([fold.people() for fold in folds])) if status == FINISHED else {}
         result = TrialResult(
             uid=self.trial.uid,

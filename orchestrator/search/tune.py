@@ -1,7 +1,7 @@
-"""Ray Tune: one Tune trial a configuration, its folds in lock-step inside it.
+"""Ray Tune: one Tune trial per configuration, which trains its folds in lock-step.
 
-Tune schedules and stops; what a trial knows and leaves behind lies in the trial's own folder (trial.py), so a run
-continues after any kill without reading a pickle.
+Tune schedules and stops trials. A trial's state and results are in its own folder (trial.py), so a run continues
+after any kill without reading a pickle.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
-"""What happens on the driver while Tune runs: its events on their way to the observer, and the watchdogs.
+"""Handlers of Tune's events on the driver: they inform the observer and run the watchdogs.
 
-Tune ends a search when a callback or a scheduler of ours raises. So none does: what goes wrong here is said in a line.
+Tune ends a search if one of our callbacks or schedulers raises. So none does: each fault is printed in one line.
 """
 
 import contextlib

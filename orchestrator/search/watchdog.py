@@ -1,6 +1,6 @@
-"""When a search that says nothing is spoken for: trials that report nothing, and a cluster with too little room.
+"""Deadlines for trials that report nothing and for a cluster with too few resources.
 
-Tune waits for both for ever and in silence. Only decisions here, no Ray: watch.py says and does what follows.
+Tune waits for both for ever without a message. Only decisions here, no Ray: watch.py prints and acts on them.
 """
 
 import time

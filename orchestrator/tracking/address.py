@@ -1,7 +1,7 @@
 """Addresses of MLflow stores without their log-ins: parsed at entry, and shown and written with `***` instead.
 
-What a library needs, `whole_address`, is known in this process only; orchestrator/tracking/secrets.py keeps it for
-resuming. `hide_password` over free text is a last net, for messages of libraries. No MLflow import.
+`whole_address`, which libraries need, is known in this process only; orchestrator/tracking/secrets.py keeps it for
+resuming. `hide_password` also removes log-ins from free text: messages of libraries. No MLflow import.
 """
 
 import base64
@@ -88,7 +88,7 @@ def remember_environment() -> None:
 
 
 def whole_address(address: str) -> str:
-    """Return the address with its log-in, for the library that opens the store; InputError if nobody told it."""
+    """Return the address with its log-in, for the library that opens the store; InputError if it is not known here."""
     parsed = _parse(address)
     whole = parsed.whole or _whole.get(parsed.public)
     if whole is None:

@@ -1,4 +1,4 @@
-"""MLflow's client, opened so that it asks only the store, prints nothing, and waits for seconds at most."""
+"""MLflow's client, opened so that it contacts only the store, prints nothing, and waits a few seconds at most."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Runs a command and ends it, and all that it started, when whoever started this program is gone, however that ended.
+"""Runs a command, and ends it with all its child processes when the parent of this program has ended in any way.
 
 `python -P keeper.py COMMAND ...`, in a session of its own. Its standard input is a pipe whose other end only
 the parent holds: a killed parent (`kill -9`) closes it, on Linux and on macOS. Only a keeper that is killed together

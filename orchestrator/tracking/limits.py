@@ -1,4 +1,4 @@
-"""A bound for work that waits for a tracking server: MLflow's own limit is only between two bytes of an answer.
+"""A time limit for calls to a tracking server. MLflow's own limit holds only between two bytes of an answer.
 
 The work runs in a thread. If a call of it takes longer than its limit, the connections of that thread are cut, so that
 the process can end, and the caller goes on.

@@ -1,4 +1,4 @@
-"""Where the MLflow store is: the address that is used, the folders beside it, and locks. No MLflow import here.
+"""Location of the MLflow store: its address, the folders next to it, and locks. No MLflow import here.
 
 Addresses go through the program without their log-ins (orchestrator/tracking/address.py).
 """

@@ -1,7 +1,7 @@
-"""Models in MLflow: the best one of a search, logged with its signature and no pickle; and fetched back by a run's id.
+"""Models in MLflow: logs a search's best model with its signature and without pickle; downloads one by a run's id.
 
-MLflow's own pt2 flavour is no pickle either, but wants an example to trace again and starts a process to guess
-requirements; the exported program and its MLmodel are therefore laid down as that flavour reads them.
+MLflow's own pt2 flavour needs no pickle either, but it traces the model again with an example and starts a process to
+guess requirements; so the exported program and its MLmodel are written directly, in the form that this flavour reads.
 """
 
 import platform

@@ -1,4 +1,4 @@
-"""What became of writing a search's directory into MLflow, and how it is said on the terminal."""
+"""The result of writing a search's directory into MLflow, and its text for the terminal."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What a report asks of MLflow: searches, their configurations, artifacts. Nothing is written or created.
+"""Reads what a report needs from MLflow: searches, configurations, artifacts. Writes and creates nothing.
 
-Of MLflow it knows the client that client.py opens. A store that was copied to another machine keeps the addresses of
-the first one: artifacts are then looked for beside the database.
+Uses only the client that client.py opens. A store that was copied to another machine keeps the addresses of the
+first machine; artifacts are then looked for next to the database.
 """
 
 import gc

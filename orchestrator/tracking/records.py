@@ -1,6 +1,6 @@
-"""What a search's directory says, as MLflow wants it: names, parameters, tags, metrics. No MLflow import.
+"""Converts a search's directory into MLflow's terms: names, parameters, tags, metrics. No MLflow import.
 
-Few fixed metric keys, because the UI slows down with many; the values are those of the JSON files, untouched.
+Metric keys are few and fixed, because many slow the UI down; the values are those of the JSON files, unchanged.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator import measures
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
+from orchestrator.protocols import head_in_words
 from orchestrator.run_folder import (
     CURVES_FILE,
     EXPORT_RECORD,
@@ -270,12 +271,14 @@ def _note(plan: JsonObject) -> str:
         lines.append("**Synthetic corpus:** these scores say nothing about people and compare with no paper.")
     if protocol.get("optimistic"):
         lines.append("**Optimistic protocol:** the reported folds chose the epoch.")
+    head = head_in_words(protocol)
     people = f", {corpus['participants']} participants" if "participants" in corpus else ""
     arguments = hide_password(shlex.join(map(str, plan.get("arguments", ()))))
     lines += [
         f"{plan.get('title', '')}: `python -m orchestrator {arguments}`",
         f"- command `{plan.get('command')}`, method `{plan.get('method')}`, preset `{plan.get('preset')}`",
         f"- protocol `{protocol.get('name')}`, seed {plan.get('seed')}",
+        *([] if head is None else [f"- head: {head}"]),
         f"- corpus `{corpus.get('kind')}`{people}",
         f"- {len(plan.get('trials', ()))} configurations, one child run each; epoch curves are fold means",
     ]

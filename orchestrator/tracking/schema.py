@@ -1,7 +1,7 @@
-"""Whether a database is an MLflow store of this MLflow's schema, asked before MLflow opens it.
+"""Checks that a database is an MLflow store with the schema of the installed MLflow, before MLflow opens it.
 
-MLflow makes its tables in any database without them and moves some older ones to its own schema, in both cases without
-a word; and its server ends with a traceback for the others. No MLflow import: its migrations are read as files.
+MLflow creates its tables in any database without them and migrates some older ones, in both cases without a message;
+for the others its server ends with a traceback. No MLflow import: its migrations are read as files.
 """
 
 import ast

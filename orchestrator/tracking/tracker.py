@@ -1,7 +1,7 @@
 """MLflow: the parent run is a search, its child runs are configurations (docs/tracking.md).
 
-One writer, on the driver: what a search's directory has and the store lacks is written, so training never waits for
-a server, and what a server missed is written later by `track DIR`.
+One writer, on the driver, copies to the store what a search's directory has and the store lacks. So training never
+waits for a server, and `track DIR` writes later what is missing.
 """
 
 import threading

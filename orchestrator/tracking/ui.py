@@ -1,6 +1,7 @@
-"""The web page of an MLflow store: the library's own program, run beside us until we end (docs/tracking.md).
+"""The web page of an MLflow store: MLflow's own server, run until this program ends (docs/tracking.md).
 
-No MLflow import here. The store's address reaches the program in its environment: a command line is seen by everyone.
+No MLflow import here. The server gets the store's address in its environment: command lines are
+visible to every user of the machine.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""How the MLflow UI shows an experiment of ours: its description, and saved views with columns and charts.
+"""The MLflow UI's view of an experiment: its description, and saved views with columns and charts.
 
 MLflow keeps a shared view as an experiment's tag, a JSON object of its front end's state, and opens it by an address
-with `viewStateShareKey`. No MLflow import here; what a key of the state does not know is ignored by the front end.
+with `viewStateShareKey`. No MLflow import here; the front end ignores keys that it does not know.
 """
 
 import json

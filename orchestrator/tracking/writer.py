@@ -86,7 +86,7 @@ class Writer:
         self.problem = self.problem or (f"trial {uid}: {line}" if uid else line)
 
     def report(self) -> TrackingReport:
-        """Compare the directory as it is now with what is known to be in the store; asks nobody."""
+        """Compare the directory as it is now with what is known to be in the store; makes no call to it."""
         missing = tuple(uid for uid, _ in self._new_files())
         return TrackingReport(
             output=self.output,
@@ -162,7 +162,7 @@ class Writer:
         return parent.changed(tags={**parent.tags, **record.tags})
 
     def _keep_one(self, store: Store, runs: Sequence[StoredRun]) -> StoredRun:
-        """Return one of the runs that are the same thing, and delete the others.
+        """Return the best of the runs of one trial or search, and delete its duplicates.
 
         There are others when a server made a run but its answer was lost on the way, or under an earlier parent.
         """

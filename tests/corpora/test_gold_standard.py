@@ -66,6 +66,43 @@ def test_ccc_centred_is_the_formula_of_avec() -> None:
     assert np.abs(gold - gold_standard(given.astype(np.float32), "mean")).max() > 1e-3
 
 
+def test_ccc_centred_avec_keeps_the_weight_of_a_contrary_rater() -> None:
+    """By AVEC 2018's formula, as independent lines; `ccc-centred` sets the contrary rater's weight to 0."""
+    given = ratings(SIGNAL, SIGNAL * 0.9 + 0.1, -SIGNAL - 0.3).astype(np.float64)
+    x = given[:, :, 0]
+    a = [np.mean([ccc(Moments.of(x[:, r], x[:, other])) for other in range(3) if other != r]) for r in range(3)]
+    assert a[2] < 0 < min(a[:2])
+    m = x.mean(axis=0)
+    for kind, weights in (("ccc-centred-avec", a), ("ccc-centred", [a[0], a[1], 0.0])):
+        expected = x.mean(axis=1) - x.mean() + np.dot(weights, m) / np.sum(weights)
+        np.testing.assert_allclose(gold_standard(given.astype(np.float32), kind)[:, 0], expected, atol=1e-5)
+
+
+def test_halves_fall_as_the_decimals_in_the_files_do() -> None:
+    """Means .015 and .005 by hand: to even. What float32 holds of .01 and .02 lies below, of .03 below, too."""
+    given = ratings([0.01, 0.00, 0.01], [0.02, 0.01, 0.06])
+    assert gold_standard(given, "mean", decimals=2, rounding="float64")[:2, 0].tolist() == [np.float32(0.02), 0.0]
+    assert gold_standard(given, "mean", decimals=2)[:2, 0].tolist() == [np.float32(0.01), 0.0]
+
+
+def test_labels_of_six_raters_are_those_of_plain_python() -> None:
+    """Hundredths of six raters: sum from left to right, divided by 6, rounded to even at the second decimal."""
+    hundredths = np.random.default_rng(5).integers(-100, 101, (400, 6))
+    expected = []
+    for row in hundredths.tolist():
+        total = 0.0
+        for value in row:
+            total += value / 100
+        expected.append(round(total / 6 * 100) / 100)
+    given = np.repeat((hundredths / 100)[:, :, None], 2, axis=2).astype(np.float32)
+    found = gold_standard(given, "mean", decimals=2, rounding="float64")
+    assert found[:, 0].tolist() == np.array(expected, dtype=np.float32).tolist()
+    older = gold_standard(given, "mean", decimals=2)
+    differ = (np.abs(older - found)[:, 0] > 0.005).mean()
+    assert 0.04 < differ < 0.14  # a sixth of the means are exact halves, and about half of these fall otherwise
+    assert np.array_equal(gold_standard(given, "mean", rounding="float64"), gold_standard(given, "mean"))
+
+
 def test_a_contrary_rater_has_no_weight() -> None:
     given = ratings(SIGNAL, SIGNAL, -SIGNAL)
     np.testing.assert_allclose(gold_standard(given, "ewe")[:, 0], SIGNAL, atol=1e-6)
@@ -125,7 +162,9 @@ class TestEveryKind:
 
 
 def test_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(InputError, match="--gold: found mode; expected one of mean, median, ccc-centred, ewe"):
+    with pytest.raises(
+        InputError, match="--gold: found mode; expected one of mean, median, ccc-centred, ccc-centred-avec, ewe"
+    ):
         gold_standard(noisy(), "mode")
 
 

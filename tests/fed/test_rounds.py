@@ -48,7 +48,7 @@ def failing(how: str, who: str = "P2", number: int = 2, **settings: Any) -> Any:
     return federation(start=learning(partial(misbehaving, how, who, number, "unused"), in_process), **settings)
 
 
-@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize("keep", ["last", "best", "best-together"])
 def test_one_client_that_keeps_its_optimiser_is_centralised_training(keep: str) -> None:
     chosen = recipe(order="in-order", epochs=5, keep=keep, learning_rate=0.05)
     splits = [
@@ -161,7 +161,7 @@ def test_pooling_one_person_changes_nothing_and_several_weigh() -> None:
 
 
 @pytest.mark.parametrize("aggregator", ["mean", "personalised"])
-@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize("keep", ["last", "best", "best-together"])
 def test_saved_and_loaded_equals_uninterrupted(tmp_path: Path, aggregator: str, keep: str) -> None:
     settings: dict[str, Any] = {"chosen": recipe(epochs=4, keep=keep), "aggregator": aggregator, "optimiser": "kept"}
     whole = trained(**settings)

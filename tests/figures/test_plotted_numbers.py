@@ -56,6 +56,7 @@ def test_cost_is_in_minutes_and_the_bar_is_one_standard_deviation(
         for container, network in zip(panel.containers, ("bigru", "rnn"), strict=True):
             best = best_of(trials, network)
             score, spread = best.score(f"ccc_{dimension}"), float(best.scores[f"ccc_{dimension}_{SPREAD}"] or 0)
+            assert best.training_seconds
             assert container.lines[0].get_xydata()[0] == pytest.approx([best.training_seconds / 60, score])
             assert bars(container)[0] == pytest.approx([score - spread, score + spread])
     assert "minutes" in drawn["trade-off"][1].get_xlabel()

@@ -61,7 +61,14 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
         weights: dict[str, torch.Tensor] = {}
         for fold in range(FOLDS):
             model = build(
-                network, num_features=dataset.num_features, hidden_size=6, num_layers=2, seed=fold, trunk=trunk
+                network,
+                num_features=dataset.num_features,
+                hidden_size=6,
+                num_layers=2,
+                seed=fold,
+                trunk=trunk,
+                head=protocol.head,
+                sequence_length=length,
             )
             weights |= {f"fold_{fold}.{key}": value.contiguous() for key, value in model.state_dict().items()}
         folder = tmp_path / name

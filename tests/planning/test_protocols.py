@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from orchestrator.planning.grid import LATER_KEY
 from orchestrator.protocols import INNER_SHARE, PROTOCOLS, Protocol
 from tests.conftest import ROOT
 from tests.documents import tables_of
+from tune_spaces.method import LATER_KEY
 
 # Row of the table -> what its cell begins with -> the fields that it says.
 WORDS: dict[str, dict[str, dict[str, object]]] = {

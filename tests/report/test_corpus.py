@@ -311,6 +311,12 @@ def test_a_banner_stands_over_reported_synthetic_searches_only(pages: dict[str, 
     assert SYNTHETIC_ROW.startswith("synthetic")
 
 
+def test_the_head_of_published_is_said_and_that_of_described_is_not(pages: dict[str, tuple[Page, str]]) -> None:
+    (line,) = [line for line in pages[""][1].splitlines() if line.startswith("- Head, ")]
+    assert line.startswith("- Head, published, ")
+    assert "10 neurons, ReLU and 2 outputs per frame, averaged over the window; the authors' uploaded code" in line
+
+
 def test_optimism_is_of_searches_that_differ_in_the_choice_alone(pages: dict[str, tuple[Page, str]]) -> None:
     """The described search with strict's scaling stands beside it, not the better one with another scaling."""
     page, markdown = pages[""]
@@ -319,7 +325,10 @@ def test_optimism_is_of_searches_that_differ_in_the_choice_alone(pages: dict[str
         assert row["described_optimism"].value == valence(0.24) - valence(0.28)
         assert row["published_optimism"].text == "not alike"
     assert "- Action Units, of: described, scaling train" in markdown
-    assert "published − strict: not alike in label decimals, order, partial window, scaling, target" in markdown
+    assert (
+        "published − strict: not alike in label decimals, label rounding, order, partial window, scaling, target"
+        in markdown
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import logging
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_status_counts_done_running_left_best_and_time(observer: Observer, tmp_p
     assert (tmp_path / third / FAILURE_FILE).is_file()
     assert isinstance(observer.stream, io.StringIO)
     assert "RuntimeError: gone for good" in observer.stream.getvalue()
+
+
+def test_a_finished_configuration_is_a_line_in_minutes(observer: Observer, tmp_path: Path) -> None:
+    uid = observer.plan.trials[0].uid
+    leave(tmp_path, uid, [0.5, 0.7])
+    changed = dataclasses.replace(make_result(uid, [0.5, 0.7], [0.25, 0.35]), training_seconds=150.0)
+    write_json(tmp_path / uid / RESULT_FILE, changed.to_json())
+    observer.started(uid)
+    observer.ended(uid)
+    assert isinstance(observer.stream, io.StringIO)
+    (line,) = [line for line in observer.stream.getvalue().splitlines() if line.startswith("[1/8] ")]
+    assert " finished: loss 0.6000, " in line
+    assert line.endswith(" 2.5 min")
 
 
 def test_after_a_minute_without_a_word_the_state_is_shown_again(observer: Observer) -> None:

@@ -110,6 +110,6 @@ def why_no_feature(name: str) -> str | None:
 
 
 def why_no_action(name: str, tool: Tool) -> str | None:
-    """Return why a column is a feature only if somebody asks for it; None if it is one by itself."""
+    """Return why a column is a feature only on request; None if it is one by default."""
     patterns = () if tool is PLAIN else _NOT_ACTIONS
     return next((why for pattern, why in patterns if pattern.fullmatch(name)), None)

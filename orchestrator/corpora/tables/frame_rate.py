@@ -52,7 +52,7 @@ def rate_of_file(path: Path, findings: Findings) -> float | None:
 
 
 def rate_of_video(columns: Columns, rows: NDArray[np.intp]) -> FrameRate | None:
-    """Return the mean rate of the video whose frames the rows count; None where none can be read.
+    """Return the mean rate of the video whose frames the rows count; None if none can be read.
 
     That is the file that the column `input` names (Py-Feat), or one of the table's own name; in the table's folder, or
     in `videos/` beside that folder. No other place is looked at, whatever path a table names.

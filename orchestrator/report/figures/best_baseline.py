@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from orchestrator.evaluation.baselines import BASELINES
-from orchestrator.measures import number
+from orchestrator.json_records import number
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.search_record import Search

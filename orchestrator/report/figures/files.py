@@ -11,9 +11,9 @@ from orchestrator.run_folder import FIGURES_FOLDER
 
 
 def write(search: Search, output: Path, *, draw: bool) -> None:
-    """Replace the folder `figures/` of a run's directory by what can be drawn now, or by nothing.
+    """Replace the folder `figures/` of a run's directory by the figures that can be drawn now, or remove it.
 
-    Never raises: a search is worth more than its pictures. What went wrong is a line on stderr.
+    Never raises, so that a figure cannot fail a search. Errors are lines on stderr.
     """
     folder = output / FIGURES_FOLDER
     try:

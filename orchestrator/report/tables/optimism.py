@@ -22,12 +22,17 @@ from orchestrator.report.tables.cells import Cell, Column, Row, Table
 OPTIMISTIC = ("published", "described")  # beside strict
 STRICT = "strict"
 NOT_ALIKE = "not alike"
-CHOICE = ("name", "optimistic", "epoch_choice")  # the fields that say who chooses the epoch and the configuration
+CHOICE = (
+    "name",
+    "optimistic",
+    "epoch_choice",
+    "best_by",
+)  # the fields that say who chooses the epoch and the configuration
 SAME_IN_PLANS = ("seed", "images", "federation")  # what else of a plan decides a result
 
 
 def optimism(searches: Sequence[Search]) -> Table:
-    """Return what each protocol reports, beside the score corrected for selection, and the differences to strict."""
+    """Return each protocol's reported score, the score corrected for selection, and the differences to strict."""
     rows: list[Row] = []
     remarks: list[str] = []
     for method in methods():
@@ -87,7 +92,7 @@ def _alike_searches(found: Sequence[Search]) -> dict[str, Search]:
 
 
 def differences(one: Search, other: Search) -> list[str]:
-    """Return in words what two searches differ in beside the choice of epoch and configuration."""
+    """Return in words how two searches differ, other than in the choice of epoch and configuration."""
     first, second = protocol_fields(one), protocol_fields(other)
     keys = sorted((first.keys() | second.keys()) - set(CHOICE))
     found = [TERMS.get(key, key.replace("_", " ")) for key in keys if first.get(key) != second.get(key)]

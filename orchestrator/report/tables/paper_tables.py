@@ -171,7 +171,7 @@ def _leading_columns() -> list[Column]:
 
 
 def table_4(searches: Sequence[Search]) -> Table:
-    """Return Table IV: other studies on RECOLA, each beside ours of the same group."""
+    """Return Table IV: other studies on RECOLA, each with our result of the same group."""
     rows: list[Row] = []
     for group in methods():
         search = headline(searches, group)

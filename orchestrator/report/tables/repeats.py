@@ -50,7 +50,7 @@ def repeats(searches: Sequence[Search]) -> Table | None:
 
 
 def _rows(search: Search, one: RepeatedScore) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for key in (FRAME_CCC, WINDOW_CCC):
         for dimension in DIMENSIONS:
             found = one.estimates.get(f"{key}_{dimension}")

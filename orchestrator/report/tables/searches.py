@@ -1,4 +1,4 @@
-"""Tables that the paper has not: what the CCC is of, the raters' ceiling, the searches of the store, failures."""
+"""Tables beyond the paper's: what each CCC is computed over, rater agreement as an upper bound, searches, failures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
