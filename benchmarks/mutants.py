@@ -37,7 +37,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "orchestrator/evaluation/results.py": ("tests/evaluation/test_results.py",),
     "fed/aggregators.py": ("tests/fed/test_aggregators.py",),
     "fed/exact_sums.py": ("tests/fed/test_exact_sums.py",),
-    "orchestrator/report/tables/method_comparison.py": ("tests/report/test_pairs.py", "-k", "by_hand or seeded"),
+    "orchestrator/report/tables/method_comparison.py": ("tests/report/test_comparisons.py",),
     f"{ESTIMATORS}/agreement.py": ("tests/estimators/test_agreement.py",),
     f"{EVALUATION}/baselines.py": ("tests/evaluation/test_baselines.py",),
     f"{ESTIMATORS}/intervals.py": ("tests/estimators/test_intervals.py",),

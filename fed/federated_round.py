@@ -13,7 +13,7 @@ import numpy as np
 from fed.aggregators import ServerState, aggregate, needs_sums
 from fed.cohort import Cohort
 from fed.executor import Executor
-from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, PartialSum, Report, Update
+from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, Report, Update
 from fed.options import AGGREGATORS, SERVER_OPTIMISERS, Federation
 from fed.server_optimisers import Optimise
 from fed.updates import Layout, admit
@@ -110,14 +110,15 @@ def fold_step(  # noqa: PLR0913, PLR0917 - everything a fold's next state depend
     trained: tuple[slice, ...],
 ) -> Trained:
     """Compute a fold's next state from its clients' answer; the old state if nobody is left."""
+    refused: list[Failure] = []
     if needs_sums(federation.aggregator):  # every update passed the gate where its sum was formed
-        reports, refused = list(answer.values.values()), list[Failure]()
-        parts: Sequence[Update] | Sequence[PartialSum] = answer.sums
+        reports: list[Report] = list(answer.values.values())
+        average = aggregate(state, answer.sums, federation) if reports else None
     else:
         updates, refused = gate(answer, call, layout)
-        reports, parts = [Report.of(update) for update in updates], updates
-    if reports:
-        average = aggregate(state, parts, federation)
+        reports = [Report.of(update) for update in updates]
+        average = aggregate(state, updates, federation) if updates else None
+    if average is not None:
         state = server_step(state, average, federation, trained)
     failures = sorted([*answer.failures, *refused], key=lambda one: (one.kind == REFUSED, one.client))
     return Trained(

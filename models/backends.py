@@ -4,7 +4,7 @@ Figures: `benchmarks/packs.py`, docs/benchmarks.md.
 """
 
 from models.recipe import Recipe
-from models.sizes import CELLS, cell_of
+from models.sizes import network_of
 
 REFERENCE, STACKED, AUTO = "reference", "stacked", "auto"
 BACKENDS = (AUTO, REFERENCE, STACKED)
@@ -18,8 +18,8 @@ MOST_MODELS = 24
 
 def models_per_stack(recipe: Recipe) -> int:
     """Return how many models of this shape pay in one stack; it changes no bit of any."""
-    cell = CELLS[recipe.network]
-    one = 4 * cell.directions * cell.gates * recipe.hidden_size**2
+    facts = network_of(recipe.network)
+    one = 4 * facts.directions * facts.gates * recipe.hidden_size**2
     return max(1, min(MOST_MODELS, STACK_BYTES // one))
 
 
@@ -29,5 +29,5 @@ def choose(backend: str, recipe: Recipe, *, models: int, threads: int = 1, devic
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if backend != AUTO:
         return backend
-    cell_of(recipe.network)
+    network_of(recipe.network)
     return STACKED if recipe.trunk is None and models > 1 and threads == 1 and device == "cpu" else REFERENCE

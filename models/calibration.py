@@ -18,7 +18,7 @@ from models.epochs import new_adam
 from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
-from models.sizes import TRUNK_FEATURES, TRUNK_PARAMETERS, cell_of, num_parameters
+from models.sizes import TRUNK_FEATURES, TRUNK_PARAMETERS, network_of, num_parameters
 from models.trunks import FRAMES_PER_PASS, features_of, new_trunk
 
 # Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
@@ -119,7 +119,7 @@ def _seconds(
     num_folds: int,
 ) -> float:
     # A further layer has more inputs than the first; noise in two short times would be multiplied by the layers.
-    inputs = cell_of(recipe.network).directions * recipe.hidden_size
+    inputs = network_of(recipe.network).directions * recipe.hidden_size
     most = max(1.0, (inputs + recipe.hidden_size) / (num_features + recipe.hidden_size))
 
     def a_frame(read: Callable[[Timing], float]) -> float:

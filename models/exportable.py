@@ -167,4 +167,4 @@ def _lstm(back_CHG: Tensor, bias_C1G: Tensor) -> Step:
     return step
 
 
-_STEPS = {nn.RNN: _tanh, nn.GRU: _gru, nn.LSTM: _lstm}
+_STEPS = {nn.RNN: _tanh, nn.GRU: _gru, nn.LSTM: _lstm}  # by the modules of models.networks.MODULES

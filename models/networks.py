@@ -1,10 +1,11 @@
-"""The three recurrent networks with their head, for images behind a trunk (paper, section IV.B).
+"""The recurrent networks of models.sizes.NETWORKS with their head, for images behind a trunk (paper, section IV.B).
 
 Shapes: B windows, L window length, F features, H hidden times directions, 2 = valence and arousal,
 N frames of all windows without padding, I the axes of an image.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +13,21 @@ from torch import Tensor, nn
 from models import recurrences
 from models.recipe import Recipe
 from models.recurrences import Recurrence
-from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, TRUNK_FEATURES, cell_of, head_sizes
+from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, TRUNK_FEATURES, head_sizes, network_of
 from models.trunks import check_trunk, features_of, new_trunk
 
-
-def _rnn(num_features: int, hidden_size: int, num_layers: int) -> nn.RNN:
-    return nn.RNN(num_features, hidden_size, num_layers, nonlinearity="tanh", batch_first=True)
-
-
-def _bigru(num_features: int, hidden_size: int, num_layers: int) -> nn.GRU:
-    return nn.GRU(num_features, hidden_size, num_layers, batch_first=True, bidirectional=True)
+MODULES: dict[str, Callable[..., Recurrence]] = {
+    "tanh": partial(nn.RNN, nonlinearity="tanh"),
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
 
 
-def _bilstm(num_features: int, hidden_size: int, num_layers: int) -> nn.LSTM:
-    return nn.LSTM(num_features, hidden_size, num_layers, batch_first=True, bidirectional=True)
-
-
-NETWORKS: dict[str, Callable[[int, int, int], Recurrence]] = {"rnn": _rnn, "bigru": _bigru, "bilstm": _bilstm}
+def new_recurrence(network: str, num_features: int, hidden_size: int, num_layers: int) -> Recurrence:
+    """Build a network's recurrent layers, initialised by torch's global generator."""
+    facts = network_of(network)
+    make = MODULES[facts.cell]
+    return make(num_features, hidden_size, num_layers, batch_first=True, bidirectional=facts.directions == 2)
 
 
 def _head(head: str, width: int, sequence_length: int) -> nn.Sequential:
@@ -132,14 +131,14 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
     replace those that the trunk would draw, and change nothing else. Unknown names are answered with the known
     ones (ValueError).
     """
-    cell_of(network)
+    network_of(network)
     if trunk is not None:
         check_trunk(trunk)
     assert trunk is None or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return AffectNetwork(
-            NETWORKS[network](num_features, hidden_size, num_layers),
+            new_recurrence(network, num_features, hidden_size, num_layers),
             new_trunk(trunk, weights=trunk_weights) if trunk is not None else None,
             normalisation=normalisation,
             batch_norm=batch_norm,

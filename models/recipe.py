@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from models.sizes import DEFAULT_HEAD, HEADS, TRUNK_NAMES, cell_of
+from models.sizes import DEFAULT_HEAD, HEADS, TRUNK_NAMES, network_of
 
 ORDERS = ("shuffled", "in-order")
 KEPT = ("last", "best", "best-together")
@@ -81,7 +81,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse names and numbers that cannot be trained (ValueError)."""
-        cell_of(self.network)
+        network_of(self.network)
         for name, value, known in (
             ("order", self.order, ORDERS),
             ("keep", self.keep, KEPT),

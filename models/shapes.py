@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 
 from models.recipe import Recipe
-from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, cell_of, head_sizes
+from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, head_sizes, network_of
 from models.trunks import TRUNKS
 
 Shape = tuple[int, ...]
@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 def count(recipe: Recipe) -> int:
     """Count the tensors of a network's state."""
-    cell = cell_of(recipe.network)
+    cell = network_of(recipe.network)
     return 4 * cell.directions * recipe.num_layers + 4 + len(_of_trunk(recipe.trunk))
 
 
@@ -22,7 +22,7 @@ def state_shapes(recipe: Recipe, num_features: int) -> Iterator[tuple[str, Shape
     """Yield name, shape and type (as safetensors names it) of each tensor of `AffectNetwork.state_dict()`."""
     for name, shape, kind in _of_trunk(recipe.trunk):
         yield f"trunk.{name}", shape, kind
-    cell, hidden = cell_of(recipe.network), recipe.hidden_size
+    cell, hidden = network_of(recipe.network), recipe.hidden_size
     rows, width = cell.gates * hidden, cell.directions * hidden
     for layer in range(recipe.num_layers):
         inputs = width if layer else num_features

@@ -18,26 +18,45 @@ TRUNK_FLOAT_BUFFERS = 9_600  # running means and variances of 20 batch normalisa
 TRUNK_COUNTERS = 20  # their int64 `num_batches_tracked`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """What decides the size of one recurrent layer."""
+# A recurrent cell's blocks of weights, each hidden x (inputs + hidden + 2). The modules that compute them are in
+# models/networks.py, the steps for `torch.export` in models/exportable.py.
+GATES = {"tanh": 1, "gru": 3, "lstm": 4}
 
-    gates: int
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What decides the size of a network: its recurrent cell, a key of GATES, and one direction in time or both.
+
+    Behind the recurrence every network has the same head.
+    """
+
+    title: str  # in tables
+    cell: str
     directions: int
 
+    @property
+    def gates(self) -> int:
+        """Blocks of weights of a cell."""
+        return GATES[self.cell]
 
-CELLS = {
-    "rnn": Cell(gates=1, directions=1),
-    "bigru": Cell(gates=3, directions=2),
-    "bilstm": Cell(gates=4, directions=2),
+
+NETWORKS: dict[str, Network] = {
+    "rnn": Network(title="RNN", cell="tanh", directions=1),
+    "bigru": Network(title="BiGRU", cell="gru", directions=2),
+    "bilstm": Network(title="BiLSTM", cell="lstm", directions=2),
 }
 
 
-def cell_of(network: str) -> Cell:
+def network_of(name: str) -> Network:
     """Return the network of this name; ValueError with the known names."""
-    if network not in CELLS:
-        raise ValueError(f"unknown network {network!r}: expected one of {', '.join(CELLS)}")
-    return CELLS[network]
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}: expected one of {', '.join(NETWORKS)}")
+    return NETWORKS[name]
+
+
+def title_of(name: str) -> str:
+    """Return a network's name in tables; that of one which is not known here is its own."""
+    return NETWORKS[name].title if name in NETWORKS else name
 
 
 def head_sizes(head: str, width: int, sequence_length: int) -> tuple[int, int]:
@@ -64,14 +83,14 @@ def num_parameters(  # noqa: PLR0913 - what decides a size
 
     `sequence_length` counts for a head on whole windows only.
     """
-    cell = cell_of(network)
+    facts = network_of(network)
     assert not trunk or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
-    width = hidden_size * cell.directions
+    width = hidden_size * facts.directions
     recurrent = 0
     for layer in range(num_layers):
         inputs = num_features if layer == 0 else width
         # Input weights, recurrent weights and torch's two biases.
-        recurrent += cell.directions * cell.gates * hidden_size * (inputs + hidden_size + 2)
+        recurrent += facts.directions * facts.gates * hidden_size * (inputs + hidden_size + 2)
     inputs, neurons = head_sizes(head, width, sequence_length)
     of_head = (inputs + 1) * neurons + (neurons + 1) * NUM_DIMENSIONS
     return recurrent + of_head + (TRUNK_PARAMETERS if trunk else 0)

@@ -25,7 +25,7 @@ from models.losses import loss_of, target_of
 from models.networks import build_for
 from models.recipe import Recipe
 from models.seeds import seed_for
-from models.sizes import cell_of
+from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
 from models.stacked_configuration import StackedConfiguration
 from models.stacked_data import StackedData
@@ -66,7 +66,7 @@ class StackedFolds:
         self._train = [labelled_windows(self._windows, k, "train", splits[k].train) for k in folds]
         self._validation = [labelled_windows(self._windows, k, "validate", splits[k].validation) for k in folds]
         self._scaled = [scaled(self._windows, k, splits[k]) for k in folds]
-        self._data = StackedData(self._windows, self._scaled, cell_of(recipe.network).directions, dtype)
+        self._data = StackedData(self._windows, self._scaled, network_of(recipe.network).directions, dtype)
         # Gathered once: they are the same at every epoch.
         self._gold = [self._windows.gold_WL2[index_W.to(device)].to(dtype) for index_W in self._validation]
         self._mask = [self._windows.mask_WL2[index_W.to(device)] for index_W in self._validation]

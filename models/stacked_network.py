@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from models.recipe import Recipe
-from models.sizes import cell_of
+from models.sizes import network_of
 from models.stacked_cells import Gru, Layer, Tanh
 from models.stacked_lstm import OneByOneLstm, lstm
 
@@ -28,7 +28,7 @@ LAYERS: dict[str, Callable[..., Layer | OneByOneLstm]] = {"rnn": Tanh, "bigru": 
 
 def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
     """Stack the states of `AffectNetwork`s of one shape, weights as input by output: each (M, ...), contiguous."""
-    directions = cell_of(recipe.network).directions
+    directions = network_of(recipe.network).directions
     stacked: State = {}
     for layer in range(recipe.num_layers):
         for ours, theirs in RECURRENT:
@@ -45,7 +45,7 @@ def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
 
 def unstack(stacked: Mapping[str, Tensor], model: int, recipe: Recipe) -> State:
     """Return one model's state as `AffectNetwork.state_dict` names and shapes it, in its order; copies on the CPU."""
-    directions = cell_of(recipe.network).directions
+    directions = network_of(recipe.network).directions
     state: State = {}
     for layer in range(recipe.num_layers):
         for direction, suffix in enumerate(("", "_reverse")[:directions]):

@@ -43,7 +43,11 @@ def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, 
     assert len(frames) == 600
     assert {"valence_R1", "arousal_R3"} <= set(frames.columns)
     board = run.leaderboard()
-    assert list(board["network"].sort_values()) == ["bigru", "rnn"]
+    assert list(board["network"][:2].sort_values()) == ["bigru", "rnn"]
+    assert list(board["rank"][:2]) == [1, 2]
+    assert set(board["status"][2:]) == {"baseline"}
+    assert board["rank"][2:].isna().all()
+    assert str(board["hidden_size"].dtype) == "Int64"
     best = board.iloc[0]
     assert run.summary.best.uid == best["uid"]
     assert best["ccc_valence"] == pytest.approx(run.summary.scores["ccc_valence"])

@@ -32,7 +32,8 @@ def table(file: Path) -> list[dict[str, str]]:
 
 
 def rows(file: Path) -> dict[str, dict[str, str]]:
-    return {row["uid"]: row for row in table(file)}
+    """The configurations of a leaderboard; baselines, which older ones do not have, are none."""
+    return {row["uid"]: row for row in table(file) if row["uid"]}
 
 
 def children(old: Path, search: str) -> dict[str, str]:
@@ -72,13 +73,16 @@ def test_other_versions_than_the_runs_are_said(old: Path, run_inside: Run) -> No
 
 
 def test_a_finished_run_resumes_to_the_same_bytes_and_trains_nothing(old: Path, run_inside: Run) -> None:
-    names = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors", "curves.json")
+    names = ("predictions.parquet", "model/model.safetensors", "curves.json")
     before = {name: (old / "finished" / name).read_bytes() for name in names}
+    board = rows(old / "finished" / "leaderboard.csv")
     results = {file: file.stat().st_mtime_ns for file in old.glob("finished/trials/*/result.json")}
     assert len(results) == 4
     done = run_inside("tune", "--resume", old / "finished")
     assert done.returncode == 0, done.stderr
     assert {name: (old / "finished" / name).read_bytes() for name in names} == before
+    again = rows(old / "finished" / "leaderboard.csv")
+    assert {uid: {key: row[key] for key in board[uid]} for uid, row in again.items()} == board
     assert {file: file.stat().st_mtime_ns for file in old.glob("finished/trials/*/result.json")} == results
     assert set(children(old, "finished").values()) == {"FINISHED"}
 

@@ -55,6 +55,7 @@ SHORTER = {
     "tune --method au --data /data/RECOLA": TINY,
     "tune --method au --data /data/RECOLA --dry-run": ["--folds", "2"],
     "evaluate --method au --network bigru --published --data /data/RECOLA": ONE_EPOCH,
+    "evaluate --method au --network bigru --published --data /data/RECOLA --repeats 5": [*ONE_EPOCH, "--repeats", "2"],
     "tune --method au --data /data/RECOLA --network bigru --set hidden_size=8,64 --set num_layers=1"
     " --output runs/small": [
         *ONE_EPOCH,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fed.options import Federation, abouts, option_of
-from models.sizes import cell_of
+from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
 from orchestrator.planning.cost import planned_size
@@ -183,7 +183,7 @@ def _hours(hours: float, unit: str = "hours") -> str:
 
 def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:
     """Estimate a trial's memory: the process, the windows, k models with Adam, and one step's activations."""
-    cell = cell_of(trial.network)
+    cell = network_of(trial.network)
     copies = ADAM_COPIES + (plan.protocol.epoch_choice != "last")
     windows = dataset.num_frames * plan.corpus.features * 4 / BYTES_PER_MIB
     width = trial.hparams.hidden_size * cell.directions * (cell.gates + 1)

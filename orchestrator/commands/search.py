@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from models.sizes import NETWORKS
 from orchestrator.commands import options as opt
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
@@ -17,7 +18,12 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
 @opt.method_option
 @opt.data_options
 @click.option("--preset", type=click.Choice(["demo", "paper"]), help="demo without --data, paper with it.")
-@click.option("--network", "networks", multiple=True, help="Only this network; may be given several times.")
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    help=f"Only this network, one of {', '.join(NETWORKS)}; may be given several times.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
 @click.option("--search", type=opt.OneOf(SEARCHES), default="grid", show_default=True)
 @click.option("--scheduler", type=opt.OneOf(SCHEDULERS), default="fifo", show_default=True)

@@ -40,15 +40,15 @@ def against_baselines(
                 found[name, dimension] = compared
     corrected = dict(zip(found, holm([one.p_value for one in found.values()]), strict=True))
     by_name: dict[str, dict[str, PairedDifference]] = {}
-    for (name, dimension), one in found.items():
+    for (name, dimension), made in found.items():
         by_name.setdefault(name, {})[dimension] = PairedDifference(
-            value=one.reported.estimate,
-            low=one.reported.low,
-            high=one.reported.high,
-            p=one.p_value,
+            value=made.reported.estimate,
+            low=made.reported.low,
+            high=made.reported.high,
+            p=made.p_value,
             p_holm=corrected[name, dimension],
-            of_people=None if one.of_people is None else one.of_people.estimate,
-            p_of_people=one.p_value_of_people,
-            people=one.num_people,
+            of_people=None if made.of_people is None else made.of_people.estimate,
+            p_of_people=made.p_value_of_people,
+            people=made.num_people,
         )
     return by_name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
-from models.sizes import CELLS, HEADS, TRUNK_FEATURES
+from models.sizes import HEADS, NETWORKS, TRUNK_FEATURES
 from models.windows import JOININGS
 from orchestrator.corpora.read_options import options_of_card
 from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
@@ -52,7 +52,9 @@ def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None
 
 
 def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -> None:
-    _check(card["network"] in list(CELLS), f"network {_shown(card['network'])}, expected one of {', '.join(CELLS)}")
+    _check(
+        card["network"] in list(NETWORKS), f"network {_shown(card['network'])}, expected one of {', '.join(NETWORKS)}"
+    )
     for one in hyper_parameters():
         _check_hparam(one, card["hparams"])
     for name in ("epochs", "num_folds", "windows_a_step"):

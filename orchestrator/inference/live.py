@@ -17,7 +17,7 @@ from types import FrameType
 
 import numpy as np
 
-from models.sizes import cell_of
+from models.sizes import network_of
 from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.formats.unlabelled import person_of_file, read_feature_files
 from orchestrator.corpora.live_table import GrowingTable
@@ -204,7 +204,7 @@ def _scaler(model: SavedModel, wanted: Following, reading: Reading) -> Scaler:
 def _look_ahead(model: SavedModel, wanted: Following) -> int:
     """Count the frames to wait for; InputError if a network needs them and nobody said how many."""
     length, hz = model.recipe.sequence_length, float(model.card.get("hz") or 0.0)
-    one_way = cell_of(model.recipe.network).directions == 1
+    one_way = network_of(model.recipe.network).directions == 1
     if wanted.look_ahead_seconds is None or one_way:
         if not one_way:
             expected = "--look-ahead SECONDS, or a network of one direction (rnn)"

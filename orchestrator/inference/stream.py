@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.networks import AffectNetwork
-from models.sizes import cell_of
+from models.sizes import network_of
 from orchestrator.corpora.live_table import Rows
 from orchestrator.data.series import beside_statistics, divisors
 from orchestrator.inference.saved_model import SavedModel
@@ -46,7 +46,7 @@ class Stream:
         self._check, self._at_once = check, 1
         self._networks, self._scaler, self._ahead, self._device = networks, scaler, ahead, device
         self._length = model.recipe.sequence_length
-        self._two_ways = cell_of(model.recipe.network).directions == 2
+        self._two_ways = network_of(model.recipe.network).directions == 2
         splits = [model.split(fold) for fold in folds]
         self._scalings = [(split.mean_F, split.sd_F) for split in splits]
         self._known = np.zeros((0, model.num_features), np.float32)  # the last frames, 0 where invalid

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from fed.options import Federation, FederationError, option_of
 from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE, WINDOW_TARGET, misfit
-from models.sizes import DEFAULT_HEAD
+from models.sizes import DEFAULT_HEAD, NETWORKS
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.data.image_options import ImageOptions
@@ -169,10 +169,10 @@ def _protocol(request: Request, method: Method, preset_name: str) -> Protocol:
 def _points(request: Request, method: Method, preset_name: str, gather: Gather) -> tuple[tuple[str, HParams], ...]:
     preset = method.presets[preset_name]
     for network in request.networks:
-        if network not in method.networks:
-            expected = f"one of {', '.join(method.networks)}"
+        if network not in NETWORKS:
+            expected = f"one of {', '.join(NETWORKS)}"
             gather.problems.append(Problem(where="--network", found=repr(network), expected=expected))
-    networks = [one for one in request.networks if one in method.networks] or preset.networks
+    networks = [one for one in request.networks if one in NETWORKS] or preset.networks
     if request.point is not None:
         return tuple((network, request.point) for network in networks)
     return grid_points(networks, parse_grid_overrides(request.overrides, method, preset))

@@ -49,6 +49,11 @@ class Block:
         """The protocol's name."""
         return str(self.lead.plan["protocol"]["name"])
 
+    @property
+    def networks(self) -> list[str]:
+        """The networks that were searched, in alphabetical order."""
+        return sorted({trial.network for one in self.searches for trial in one.trials})
+
     def best(self, network: str) -> tuple[Search, NetworkBest] | None:
         """Return the search that has a network's best configuration, and it; None if no search has the network."""
         found = [(one, best) for one in self.searches if (best := best_of_network(one, network)) is not None]

@@ -12,7 +12,7 @@ ARXIV = "arXiv:2111.07344v1"
 METHOD_NAMES = {"images": "Raw Images", "au": "Action Units", "fl": "Federated Learning"}
 # Order of the paper's tables, then what only this project has.
 METHOD_ORDER = ("images", "au", "fl", "fl-au")
-NETWORK_NAMES = {"bigru": "BiGRU", "bilstm": "BiLSTM", "rnn": "RNN"}
+NETWORKS = ("bigru", "bilstm", "rnn")  # in the order of the tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

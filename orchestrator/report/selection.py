@@ -67,6 +67,5 @@ def _more_epochs(search: Search, group: Sequence[Search]) -> float | None:
 
 def _networks(block: Block) -> dict[str, str | None]:
     """Return the run id of the search that stands for each network."""
-    every = sorted({trial.network for one in block.searches for trial in one.trials})
-    found = {network: block.best(network) for network in every}
+    found = {network: block.best(network) for network in block.networks}
     return {network: pair[0].run_id for network, pair in found.items() if pair is not None}

@@ -20,8 +20,8 @@ from selenium.webdriver.common.by import By
 from orchestrator.protocols import DESCRIBED, PUBLISHED
 from orchestrator.report import make, rendering
 from orchestrator.report.collect import Collection
+from orchestrator.report.paper import NETWORKS
 from orchestrator.report.queries import methods
-from orchestrator.report.tables.paper_tables import NETWORKS
 from orchestrator.tracking.tracker import write_missing
 from tests.conftest import LEFT_OPEN, Run
 from tests.figures.evidence import make_search, make_summary, make_trial

@@ -7,7 +7,7 @@ from scipy import stats
 from benchmarks.simulated_people import WORLDS, draw, folds_of
 from models.ccc import Moments, ccc
 from orchestrator.estimators import intervals
-from orchestrator.estimators.paired import compare, people_interval
+from orchestrator.estimators.paired import compare, holm, people_interval
 from orchestrator.estimators.repeats import corrected_resampled_t, person_interval, two_sided
 from orchestrator.estimators.sums import Array, Fold
 
@@ -154,3 +154,9 @@ def test_nobody_in_common_is_no_comparison() -> None:
     assert compare(first, others) is None
     assert people_interval(first, others) is None
     assert intervals.difference_interval(first, others) is None
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

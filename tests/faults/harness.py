@@ -254,7 +254,7 @@ def plan_of(output: Path) -> dict[str, Any]:
 def uids(output: Path) -> list[str]:
     """The uids of a finished run, best first."""
     rows = (output / "leaderboard.csv").read_text().splitlines()[1:]
-    return [row.split(",")[1] for row in rows]
+    return [uid for row in rows if (uid := row.split(",")[1])]  # baselines have none
 
 
 def deaths(run: Disturbance, trial: Path, times: int = DEATHS) -> None:

@@ -206,16 +206,16 @@ def test_personal_networks_of_any_size_follow_the_formula(size: int) -> None:
 
 
 def test_similarity_is_of_the_steps_however_large_the_weights() -> None:
-    """Distances of 1e-3 between weights of 1e4: squares of the weights themselves would lose them."""
-    origin = np.full(4, 1e4, dtype=np.float32)
-    step = np.float32(2.0**-10)
-    rows = [origin + step * np.float32(k) for k in (0, 1, 5)]
-    state = ServerState(weights=origin, integers=np.array([2]))
+    """Steps of some last bits of weights of 1e4: in sums of the weights' own squares they would be lost."""
+    generator = np.random.default_rng(0)
+    origin = generator.uniform(8200.0, 16000.0, size=BLOCK).astype(np.float32)
+    bits = generator.integers(-3, 4, size=(3, BLOCK))
+    rows = [origin + np.float32(2.0**-10) * one.astype(np.float32) for one in bits]
     ordered = [replace(update(f"P{i}"), weights=row) for i, row in enumerate(rows)]
-    scale = 16.0
-    weigh = np.exp(-np.array([[0, 1, 25], [1, 0, 16], [25, 16, 0]]) / scale)
+    distances = np.array([[((one - other) ** 2).sum() for other in bits] for one in bits], dtype=np.float64)
+    weigh = np.exp(-distances / np.median(distances[np.triu_indices(3, k=1)]))
     expected = weigh / weigh.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(_similarities(ordered, state.weights), expected, rtol=1e-12)
+    np.testing.assert_allclose(_similarities(ordered, origin), expected, rtol=1e-9)
 
 
 def test_what_is_to_be_aggregated_has_to_be_there() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from models import checkpoints
 from models.checkpoints import CheckpointError
-from models.networks import NETWORKS
+from models.sizes import NETWORKS
 from models.training import FoldsInTraining
 from tests.models.toys import RECIPE, recipe, toy_series, toy_splits
 

@@ -10,8 +10,9 @@ import torch
 
 from models import checkpoints
 from models.frames import MISSING, FrameSeries
-from models.networks import NETWORKS, build, build_for
+from models.networks import build, build_for
 from models.recipe import Recipe
+from models.sizes import NETWORKS
 from models.splits import FoldSplit
 from models.training import FoldsInTraining
 from models.trunks import TRUNKS, new_trunk

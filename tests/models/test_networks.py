@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from models import recurrences, shapes
-from models.networks import NETWORKS, build, build_for
-from models.sizes import CELLS, model_size_mib, num_parameters
+from models.networks import MODULES, build, build_for
+from models.sizes import GATES, NETWORKS, model_size_mib, num_parameters
 from tests.models.toys import recipe
 
 SIZES = [(6, 5, 1), (6, 5, 3), (40, 16, 2)]
@@ -39,7 +39,8 @@ def test_shapes_by_arithmetic_are_those_of_the_state(network: str, features: int
 
 
 def test_every_network_has_a_closed_form() -> None:
-    assert list(NETWORKS) == list(CELLS)
+    assert list(MODULES) == list(GATES)
+    assert {one.cell for one in NETWORKS.values()} <= set(GATES)
 
 
 def test_a_parameter_count_by_hand() -> None:

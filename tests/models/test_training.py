@@ -12,8 +12,9 @@ import torch
 
 from models.ccc import Moments, ccc, frame_moments
 from models.epochs import evaluate, new_adam, predict, train_one_epoch
-from models.networks import NETWORKS, build
+from models.networks import build
 from models.recipe import Recipe
+from models.sizes import NETWORKS
 from models.splits import FoldSplit
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from models.windows import Series, cut

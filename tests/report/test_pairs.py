@@ -1,7 +1,6 @@
 """Paired comparison over participants: known answers, and who is compared with whom."""
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.report.collect import collect
+from orchestrator.report.person_scores import of_reported
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import method_comparison
 from orchestrator.tracking.reader import StoreReader
@@ -30,51 +30,39 @@ def searches(synthetic_store: Store, tmp_path_factory: pytest.TempPathFactory) -
     return found
 
 
-def test_wilcoxon_by_hand_and_the_interval_around_the_mean() -> None:
-    """All of six people are better: the exact two-sided p is 2 / 2^6."""
-    differences = np.array([0.1, 0.2, 0.31, 0.15, 0.05, 0.4])
-    found = method_comparison.compare(differences, "test")
-    assert found.p_value == pytest.approx(2 / 2**6)
-    assert found.mean == pytest.approx(differences.mean())
-    assert found.num_people == 6
-    assert min(differences) < found.low < found.mean < found.high < max(differences)
-    # The bootstrap's spread of a mean is that of the people over the root of their number.
-    every = [np.mean(draw) for draw in itertools.product(differences, repeat=6)]
-    assert (found.low, found.high) == pytest.approx(np.percentile(every, (2.5, 97.5)), abs=0.01)
-
-
-def test_the_draws_are_seeded() -> None:
-    differences = np.random.default_rng(0).normal(size=23)
-    assert method_comparison.compare(differences, "a") == method_comparison.compare(differences, "a")
-    assert method_comparison.compare(differences, "a").low != method_comparison.compare(differences, "b").low
-    assert method_comparison.compare(np.zeros(4), "a").p_value == 1.0
-
-
-def test_holm_by_hand() -> None:
-    assert method_comparison.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert method_comparison.holm([0.6, 0.9]) == [1.0, 1.0]
-    assert method_comparison.holm([]) == []
-
-
 def test_predictions_give_the_scores_of_the_summary(searches: list[Search]) -> None:
     """Older searches have no `participants`; their predictions do as well, to the float32 of the file."""
     first = searches[0]
     assert first.summary is not None
-    older = dataclasses.replace(first, summary=dataclasses.replace(first.summary, participants=None))
-    kept, computed = method_comparison.participant_scores(first), method_comparison.participant_scores(older)
+    before = dataclasses.replace(first.summary, participants=None)
+    older = dataclasses.replace(first, summary=before, people=None)
+    kept, computed = of_reported(first), of_reported(older)
     assert kept is not None
+    assert kept.folds is not None
     assert computed is not None
+    assert computed.folds is not None
+    recorded = {one.participant: one.scores for one in first.summary.participants or ()}
     for dimension in ("valence", "arousal"):
-        assert len(kept[dimension]) == 6
-        assert computed[dimension] == pytest.approx(dict(kept[dimension]), abs=1e-5)
+        own = {person: scores[f"ccc_{dimension}"] for person, scores in recorded.items()}
+        assert len(own) == 6
+        assert kept.own[dimension] == pytest.approx(own, abs=1e-12)
+        assert computed.own[dimension] == pytest.approx(own, abs=1e-5)
+        assert [list(fold) for fold in computed.folds[dimension]] == [list(fold) for fold in kept.folds[dimension]]
+        for fold, other in zip(kept.folds[dimension], computed.folds[dimension], strict=True):
+            for person, moments in fold.items():
+                assert other[person].to_list() == pytest.approx(moments.to_list(), rel=1e-4, abs=1e-3)
 
 
 def test_a_federation_is_compared_by_its_summary_alone(searches: list[Search]) -> None:
     federated = searches[2]
     assert federated.summary is not None
-    assert method_comparison.participant_scores(federated) is not None
-    without = dataclasses.replace(federated, summary=dataclasses.replace(federated.summary, participants=None))
-    assert method_comparison.participant_scores(without) is None  # its labels stayed with the participants
+    people = of_reported(federated)
+    assert people is not None
+    assert people.folds is None  # nobody's sums leave the run's folder
+    assert len(people.own["valence"]) == 6
+    summary = dataclasses.replace(federated.summary, participants=None)
+    without = dataclasses.replace(federated, summary=summary, people=None)
+    assert of_reported(without) is None  # its labels stayed with the participants
     table = method_comparison.comparisons([searches[0], without])
     assert (
         "the participants' scores of Action units, federated learning are not recorded" in table.rows[0].cells[-1].text
@@ -83,7 +71,15 @@ def test_a_federation_is_compared_by_its_summary_alone(searches: list[Search]) -
 
 def test_pairs_are_of_one_protocol_and_of_the_people_both_have(searches: list[Search]) -> None:
     table = method_comparison.comparisons(searches)
-    assert len(table.rows) == 2  # au - fl-au, described; strict has no partner
+    words = list(dict.fromkeys(row.cells[0].text for row in table.rows))
+    assert words[:2] == [
+        "Action Units − Action units, federated learning",
+        "Action Units, BiGRU − Action Units, RNN",
+    ]
+    # Strict has no partner, and as `described` its four baselines.
+    names = [f"Action Units − {name}" for name in ("ridge", "ridge-windows", "ridge-person", "boosting-person")]
+    assert words[2:] == names
+    assert len(table.rows) == 2 * (2 + 2 * 4)
     first, second = searches[0], searches[2]
     assert first.summary is not None
     assert second.summary is not None
@@ -91,11 +87,12 @@ def test_pairs_are_of_one_protocol_and_of_the_people_both_have(searches: list[Se
     assert second.summary.participants is not None
     others = second.summary.participants[1:]
     other: dict[str, Any] = {one.participant: one.scores["ccc_valence"] for one in others}
-    fewer = dataclasses.replace(second, summary=dataclasses.replace(second.summary, participants=others))
+    summary = dataclasses.replace(second.summary, participants=others)
+    fewer = dataclasses.replace(second, summary=summary, people=None)
     row = method_comparison.comparisons([first, fewer]).rows[0]
     own: dict[str, Any] = {one.participant: one.scores["ccc_valence"] for one in first.summary.participants}
     assert row.cells[3].value == len(other) == 5
-    assert row.cells[4].value == pytest.approx(np.mean([own[person] - other[person] for person in other]))
+    assert row.cells[9].value == pytest.approx(np.mean([own[person] - other[person] for person in other]))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from models.sizes import title_of
 from orchestrator.errors import InputError
 from orchestrator.report import make, paper
 from orchestrator.report.figures import Figure
@@ -74,8 +75,9 @@ def parent_runs(store: Store) -> dict[str, dict[str, Any]]:
 
 def in_summary(summary: dict[str, Any], key: str) -> float:
     """The number of summary.json that a metric of the parent run is a copy of."""
-    if key.startswith("ridge_"):
-        return float(summary["baseline"]["ridge"][key.removeprefix("ridge_")])
+    baseline, _, measure = key.partition("_ccc_")
+    if baseline in summary["baseline"]:
+        return float(summary["baseline"][baseline][f"ccc_{measure}"])
     if key.startswith("trials_"):
         return float(summary["trials"][key.removeprefix("trials_")])
     if key == "training_minutes":
@@ -125,7 +127,7 @@ def test_differences_are_ours_minus_the_papers(synthetic: Page) -> None:
         if not row:
             continue
         method = row["method"].text or method
-        network = {name: key for key, name in paper.NETWORK_NAMES.items()}[row["network"].text]
+        network = {title_of(name): name for name in paper.NETWORKS}[row["network"].text]
         for dimension in ("valence", "arousal"):
             theirs = row[f"{dimension}_paper"]
             if (method, network) not in published:

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from models.ccc import Moments, ccc
 from orchestrator.errors import InputError
+from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.documents import summary_keys
@@ -81,7 +82,9 @@ def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(
 
 def test_the_best_has_the_least_validation_loss_and_only_its_weights_are_kept(finished: Path) -> None:
     rows = list(csv.DictReader((finished / "leaderboard.csv").open()))
-    losses = [float(row["selection_loss"]) for row in rows]
+    assert [row["network"] for row in rows[4:]] == list(BASELINES)
+    assert {(row["status"], row["rank"], row["selection_loss"]) for row in rows[4:]} == {("baseline", "", "")}
+    losses = [float(row["selection_loss"]) for row in rows[:4]]
     assert losses == sorted(losses)
     assert len(set(losses)) == 4
     best = read_summary(finished)["best"]["uid"]

@@ -1,6 +1,7 @@
 """The best baseline as a line in figures that compare configurations."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -12,7 +13,7 @@ from orchestrator.report.figures import style
 from orchestrator.report.search_record import Search
 
 LABEL = "best baseline"
-STYLE = {"color": style.GREY, "linestyle": ":", "linewidth": 0.9}
+STYLE: Mapping[str, Any] = {"color": style.GREY, "linestyle": ":", "linewidth": 0.9}
 
 Best = Mapping[str, tuple[str, float]]  # dimension -> name and CCC
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from models.sizes import title_of
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import paper
 from orchestrator.report.blocks import headline
@@ -76,8 +77,8 @@ def _model(
     words = f"{cells.NOT_RUN}: {command_for(method, searches)}"
     if search is not None:
         network = best_of(search).network
-        words = f"{paper.NETWORK_NAMES.get(network, network)}, {protocol_label(search)}"
-    their_words = cells.missing() if theirs is None else cells.plain(paper.NETWORK_NAMES[theirs.network])
+        words = f"{title_of(network)}, {protocol_label(search)}"
+    their_words = cells.missing() if theirs is None else cells.plain(title_of(theirs.network))
     return [cells.plain("Network, protocol"), cells.plain(words), their_words, cells.missing()]
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from models.sizes import title_of
 from orchestrator.estimators.intervals import Interval
 from orchestrator.estimators.paired import CAVEAT, compare, holm, own_interval, p_value
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import selected_on_reported
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.blocks import Block, blocks
-from orchestrator.report.paper import NETWORK_NAMES
 from orchestrator.report.person_scores import People, of_baseline, of_network, of_reported
 from orchestrator.report.queries import finished_configurations, is_same_corpus, method_name, protocol_label
 from orchestrator.report.search_record import Search
@@ -123,7 +123,7 @@ def _networks(block: Block) -> list[Side]:
         best = block.best(network)
         people = None if best is None else of_network(best[0], network)
         if best is not None and people is not None:
-            words = f"{method_name(best[0].plan['method'])}, {NETWORK_NAMES.get(network, network)}"
+            words = f"{method_name(best[0].plan['method'])}, {title_of(network)}"
             selected = _selected(best[0], best[1].num_finished)
             sides.append(Side(words=words, search=best[0], people=people, selected=selected))
     return sides

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from models.sizes import title_of
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import paper
 from orchestrator.report.blocks import Block, blocks, headline
@@ -26,7 +27,6 @@ from tune_spaces.method import hyper_parameters
 
 OURS, THEIRS, DIFFERENCE = "ours", "paper", "difference"
 CCC_COLUMNS = {"valence": "Valence CCC", "arousal": "Arousal CCC"}
-NETWORKS = tuple(paper.NETWORK_NAMES)
 
 
 def triples(names: Mapping[str, str]) -> list[Column]:
@@ -120,18 +120,19 @@ Place = tuple[str, Search | None, str, NetworkBest | None]
 def _by_network(searches: Sequence[Search]) -> list[tuple[bool, Place]]:
     """List the rows' method, search, network and best configuration, and whether a row begins a block.
 
-    A method without a search has a block, too; a network is listed as not run where no search of the method and the
-    protocol has it.
+    A method without a search has a block, too. A network of the paper is listed as not run if no search of the method
+    and the protocol has it; others that were searched follow in alphabetical order.
     """
     found: list[tuple[bool, Place]] = []
     for method in methods():
         own = blocks(of_method(searches, method))
         if not own:
-            found += [(network == NETWORKS[0], (method, None, network, None)) for network in NETWORKS]
-        seen = {(block.protocol, network) for block in own for network in NETWORKS if block.best(network) is not None}
+            found += [(index == 0, (method, None, network, None)) for index, network in enumerate(paper.NETWORKS)]
+        seen = {(block.protocol, name) for block in own for name in block.networks if block.best(name) is not None}
         for block in own:
-            places = [place for network in NETWORKS if (place := _place(method, block, network, seen)) is not None]
-            seen |= {(block.protocol, network) for network in NETWORKS}
+            names = (*paper.NETWORKS, *(name for name in block.networks if name not in paper.NETWORKS))
+            places = [place for network in names if (place := _place(method, block, network, seen)) is not None]
+            seen |= {(block.protocol, network) for network in names}
             found += [(index == 0, place) for index, place in enumerate(places)]
     return found
 
@@ -155,7 +156,7 @@ def _row(
         words = f"{cells.NOT_RUN}: {command}"
     leading = [
         cells.plain(method_name(method)),
-        cells.plain(paper.NETWORK_NAMES[network], notes=notes),
+        cells.plain(title_of(network), notes=notes),
         cells.plain(words),
     ]
     synthetic = best is not None and not is_comparable(search)

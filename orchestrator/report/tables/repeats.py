@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from models.sizes import title_of
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.paper import NETWORK_NAMES
 from orchestrator.report.queries import FRAME_CCC, LEVELS, WINDOW_CCC, method_name, protocol_label, summary_of
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
@@ -59,7 +59,7 @@ def _rows(search: Search, one: RepeatedScore) -> list[Row]:
             ends = (found.low, found.high, found.people_low, found.people_high)
             line = [
                 cells.plain(method_name(search.plan["method"])),
-                cells.plain(NETWORK_NAMES.get(one.network, one.network)),
+                cells.plain(title_of(one.network)),
                 cells.plain(protocol_label(search)),
                 cells.plain(dimension),
                 cells.plain(LEVELS[key]),
