@@ -4,30 +4,51 @@ Figures: `benchmarks/packs.py`, docs/benchmarks.md.
 """
 
 from models.recipe import Recipe
-from models.sizes import network_of
+from models.sizes import DEFAULT_HEAD, network_of
 
 REFERENCE, STACKED, AUTO = "reference", "stacked", "auto"
 BACKENDS = (AUTO, REFERENCE, STACKED)
+# What stacks can do of a recipe: losses that have a form by model in models.losses, rules for the epoch that scores.
+STACKED_LOSSES = ("mse", "ccc")
+STACKED_KEEP = ("last", "best")
 
 # Measured: the recurrent weights that all cells of a stack read at every step must stay in a core's second cache
 # (2 MiB on the machine measured) together with what the step writes.
-STACK_BYTES = 1 << 20
-# Measured: beyond, a stack gains nothing and its memory grows.
+STACK_WEIGHT_BYTES = 1 << 20
+# Ours: what a stack may hold for its backward pass; long sequences and many layers leave room for few models.
+STACK_MEMORY_BYTES = 256 << 20
+# Measured: beyond, a stack gains nothing.
 MOST_MODELS = 24
+# Measured on one thread: from this hidden size on a stack gains nothing; networks that are not here gain at all sizes.
+NO_GAIN_FROM = {"bilstm": 64}
 
 
 def models_per_stack(recipe: Recipe) -> int:
     """Return how many models of this shape pay in one stack; it changes no bit of any."""
-    facts = network_of(recipe.network)
-    one = 4 * facts.directions * facts.gates * recipe.hidden_size**2
-    return max(1, min(MOST_MODELS, STACK_BYTES // one))
+    cell = network_of(recipe.network)
+    weights = 4 * cell.directions * cell.gates * recipe.hidden_size**2
+    # Every layer's inputs, gates and states, and what one backward pass needs (`models.stacked_cells`).
+    kept = recipe.num_layers * (3 * cell.gates + 5) + cell.gates + 2
+    frames = recipe.windows_a_step * recipe.sequence_length
+    memory = 4 * cell.directions * recipe.hidden_size * frames * kept
+    return max(1, min(MOST_MODELS, STACK_WEIGHT_BYTES // weights, STACK_MEMORY_BYTES // memory))
+
+
+def is_stackable(recipe: Recipe) -> bool:
+    """Return whether models of a recipe can be trained as one stack."""
+    plain = recipe.trunk is None and recipe.head == DEFAULT_HEAD
+    return plain and recipe.loss in STACKED_LOSSES and recipe.keep in STACKED_KEEP
 
 
 def choose(backend: str, recipe: Recipe, *, models: int, threads: int = 1, device: str = "cpu") -> str:
-    """Return `reference` or `stacked` for so many models of a shape; ValueError for an unknown `backend`."""
+    """Return `reference` or `stacked` for so many models of a shape; ValueError for an unknown `backend`.
+
+    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a trunk.
+    """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if backend != AUTO:
         return backend
-    network_of(recipe.network)
-    return STACKED if recipe.trunk is None and models > 1 and threads == 1 and device == "cpu" else REFERENCE
+    measured = is_stackable(recipe) and threads == 1 and device == "cpu"
+    gains = models > 1 and recipe.hidden_size < NO_GAIN_FROM.get(recipe.network, recipe.hidden_size + 1)
+    return STACKED if measured and gains else REFERENCE

@@ -29,7 +29,7 @@ from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
 from models.stacked_configuration import StackedConfiguration
 from models.stacked_data import StackedData
-from models.stacked_epochs import Member, Stack, one_thread
+from models.stacked_epochs import Member, Networks, Stack, one_thread
 from models.stacked_network import State, stack, unstack
 from models.training import Epoch, TrainingDiverged, epoch_from, identity_of
 from models.windows import Series, cut
@@ -60,7 +60,7 @@ class StackedFolds:
         recipe = shared_recipe(recipes)
         assert len(seeds) == len(recipes), "one seed for each configuration"
         self.recipe = recipe
-        self._splits, self._device = splits, device
+        self._splits, self._device, self._dtype = splits, device, dtype
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
         folds = range(len(splits))
         self._train = [labelled_windows(self._windows, k, "train", splits[k].train) for k in folds]
@@ -77,7 +77,7 @@ class StackedFolds:
         self._identity = [identity_of(series, splits, one, seed) for one, seed in zip(recipes, seeds, strict=True)]
         self._left: set[int] = set()
         self._mid_epoch = False
-        self._form([self._new_member(place, k, dtype) for place in range(len(recipes)) for k in folds])
+        self._form([self._new_member(place, k) for place in range(len(recipes)) for k in folds])
 
     @property
     def num_folds(self) -> int:
@@ -161,11 +161,13 @@ class StackedFolds:
         for one in self._members():
             prefix = f"configuration{one.configuration}.fold{one.fold}"
             if one.configuration not in content["left"]:
-                loaded = {
-                    kind: {name: tensors[f"{prefix}.{kind}.{name}"].to(self._device) for name in one.weights}
+                weights, first, second = (
+                    {name: tensors[f"{prefix}.{kind}.{name}"].to(self._device) for name in one.weights}
                     for kind in KINDS
-                }
-                members.append(replace(one, steps=int(content["steps"][prefix]), **loaded))
+                )
+                members.append(
+                    replace(one, steps=int(content["steps"][prefix]), weights=weights, first=first, second=second)
+                )
         for configuration in self.configurations:
             configuration.history = [epoch_from(fields) for fields in content["curves"][configuration.place]]
             failure = content["failures"][configuration.place]
@@ -176,11 +178,11 @@ class StackedFolds:
         self._left = set(content["left"])
         self._form(members)
 
-    def _new_member(self, place: int, fold: int, dtype: torch.dtype) -> Member:
+    def _new_member(self, place: int, fold: int) -> Member:
         one = self.configurations[place]
         seed = seed_for(one.seed, "fold", fold, "weights")
         state = build_for(one.recipe, num_features=self._windows.num_features, seed=seed).state_dict()
-        weights = {name: value[0].to(self._device, dtype) for name, value in stack([state], self.recipe).items()}
+        weights = {name: value[0].to(self._device, self._dtype) for name, value in stack([state], self.recipe).items()}
         zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
         return Member(
             configuration=place,
@@ -194,8 +196,11 @@ class StackedFolds:
 
     def _form(self, members: Sequence[Member]) -> None:
         size = models_per_stack(self.recipe)
+        like = torch.empty(0, dtype=self._dtype, device=self._device)
+        networks = Networks(self.recipe, self.recipe.sequence_length, like)
         self._stacks = [
-            Stack(members[first : first + size], self.recipe, self._data) for first in range(0, len(members), size)
+            Stack(members[first : first + size], self.recipe, self._data, networks)
+            for first in range(0, len(members), size)
         ]
 
     def _members(self) -> list[Member]:

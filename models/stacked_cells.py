@@ -8,7 +8,7 @@ depend on no other's.
 Shapes: C cells (a model's direction), L window length, T = L + 1, B windows, F features, H hidden, G gates, N = L B.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -32,17 +32,26 @@ def padded_batch(windows: int, hidden_size: int) -> int:
 class Layer:
     """Memory of one layer of some cells, used again at every step, and its two passes over time.
 
-    A pass forward overwrites what the one before left: its backward pass must have ended by then.
+    A pass forward overwrites what the one before left: its backward pass must have ended by then. What only a backward
+    pass needs is shared with the layer `beside`.
     """
 
     gates: int
 
     def __init__(  # noqa: PLR0913 - a shape
-        self, cells: int, length: int, batch: int, hidden: int, *, like: Tensor, training: bool
+        self,
+        cells: int,
+        length: int,
+        batch: int,
+        hidden: int,
+        *,
+        like: Tensor,
+        training: bool,
+        beside: Self | None = None,
     ) -> None:
         """Allocate on the device and with the type of `like`; without `training` there is no backward pass."""
         self.cells, self.length, self.batch, self.hidden = cells, length, batch, hidden
-        self.training = training
+        self.training, self._beside = training, beside
         width = self.gates * hidden
         self.input_CNG = like.new_empty(cells, length * batch, width)
         self.input_CLBG = self.input_CNG.view(cells, length, batch, width)
@@ -51,10 +60,17 @@ class Layer:
         self.before_CNH = self.h_CTBH[:, :-1].flatten(1, 2)
         self.hidden_CNH = self.h_CTBH[:, 1:].flatten(1, 2)
         if training:
-            self.dh_LCBH = like.new_empty(length, cells, batch, hidden)
-            self.grad_CNG = like.new_empty(cells, length * batch, width)
+            self.dh_LCBH = self._shared("dh_LCBH")
+            self.grad_CNG: Tensor = torch.empty_like(self.input_CNG) if beside is None else beside.grad_CNG
             self.grad_CLBG = self.grad_CNG.view(cells, length, batch, width)
         self._prepare()
+
+    def _shared(self, name: str) -> Tensor:
+        """Return (L, C, B, H) for a backward pass, the neighbour's if there is one."""
+        if self._beside is not None:
+            shared: Tensor = getattr(self._beside, name)
+            return shared
+        return self.h_CTBH.new_empty(self.length, self.cells, self.batch, self.hidden)
 
     def run(
         self, x_CNF: Tensor, into_CFG: Tensor, back_CHG: Tensor, into_bias_CG: Tensor, back_bias_CG: Tensor
@@ -176,8 +192,8 @@ class Gru(Layer):
             )
         )
         if self.training:
-            self.to_n_LCBH = torch.empty_like(self.n_LCBH)
-            by_gate = self.grad_CLBG.unflatten(3, (self.gates, hidden)).unbind(1)
+            self.to_n_LCBH = self._shared("to_n_LCBH")
+            by_gate = torch.unflatten(self.grad_CLBG, 3, (self.gates, hidden)).unbind(1)
             self._back = list(
                 zip(
                     self.dh_LCBH.unbind(0),
@@ -217,7 +233,7 @@ class Gru(Layer):
         """Fill `grad_CLBG` with each gate's share of dh."""
         hidden = self.hidden
         n, r, z, third = (one.transpose(0, 1) for one in (self.n_LCBH, self.r, self.z, self.third))
-        to_r, to_z, to_third = self.grad_CLBG.split(hidden, dim=-1)
+        to_r, to_z, to_third = torch.split(self.grad_CLBG, hidden, dim=-1)
         torch.sub(1.0, self.z, out=self.to_n_LCBH)
         tanh_slope(self.to_n_LCBH, self.n_LCBH, grad_input=self.to_n_LCBH)
         torch.mul(self.to_n_LCBH.transpose(0, 1), r, out=to_third)

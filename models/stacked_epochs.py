@@ -20,8 +20,8 @@ from models.stacked_cells import padded_batch
 from models.stacked_data import StackedBatch, StackedData
 from models.stacked_network import StackedNetwork, State
 
-# Ours: windows per call in a prediction; more gain nothing on a CPU.
-MOST_WINDOWS = 32
+# Ours: frames per model and call of a prediction; more gain nothing on a CPU.
+MOST_FRAMES = 3_200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,11 +48,30 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+class Networks:
+    """The memory that the stacks of a pack share, kept by the number of models and of windows."""
+
+    def __init__(self, recipe: Recipe, length: int, like: Tensor) -> None:
+        """Allocate nothing yet."""
+        self._recipe, self._length, self._like = recipe, length, like
+        self._kept: dict[tuple[int, int, bool], StackedNetwork] = {}
+
+    def of(self, models: int, *, batch: int, training: bool) -> StackedNetwork:
+        """Return the network of this shape."""
+        key = (models, batch, training)
+        if key not in self._kept:
+            self._kept[key] = StackedNetwork(
+                self._recipe, models, length=self._length, batch=batch, training=training, like=self._like
+            )
+        return self._kept[key]
+
+
 class Stack:
     """M models in training."""
 
-    def __init__(self, members: Sequence[Member], recipe: Recipe, data: StackedData) -> None:
+    def __init__(self, members: Sequence[Member], recipe: Recipe, data: StackedData, networks: Networks) -> None:
         """Copy the members' tensors side by side; learning rates are the members', all else is the recipe's."""
+        self._networks = networks
         self.members, self.recipe, self.data = tuple(members), recipe, data
         self.weights: State = {
             name: torch.stack([one.weights[name] for one in members]).requires_grad_() for name in members[0].weights
@@ -66,8 +85,6 @@ class Stack:
         device = next(iter(self.weights.values())).device
         self.fold_M = torch.tensor([one.fold for one in members], device=device)
         self._batch = padded_batch(recipe.windows_a_step, recipe.hidden_size)
-        self._trained: StackedNetwork | None = None
-        self._predicting: StackedNetwork | None = None
 
     def member(self, model: int) -> Member:
         """Copy one model out, with its optimiser's state."""
@@ -95,14 +112,11 @@ class Stack:
             filled[: len(order)] = order
             windows_MSB[model, : steps[model], :size] = filled.view(-1, size)
         windows_MSB = windows_MSB.to(self.fold_M.device)
-        if self._trained is None:
-            self._trained = StackedNetwork(
-                self.weights, self.recipe, length=self.data.length, batch=self._batch, training=True
-            )
+        network = self._networks.of(len(orders), batch=self._batch, training=True)
         losses, counts = [], []
         for step, windows_MB in enumerate(windows_MSB.unbind(1)):
             batch = self.data.batch(windows_MB, self.fold_M)
-            loss_M, count_M = self._loss(self._trained(batch.x_CNF, batch.turned_R), batch)
+            loss_M, count_M = self._loss(network(self.weights, batch.x_CNF, batch.turned_R), batch)
             grads = torch.autograd.grad(loss_M.sum(), list(self.weights.values()))
             self.adam.step(grads, [model for model, number in enumerate(steps) if step < number])
             losses.append(loss_M.detach())
@@ -126,20 +140,17 @@ class Stack:
 
         The number of windows per call follows from `most` alone, so that a model's bits do not depend on the others.
         """
-        calls = max(1, -(-most // MOST_WINDOWS))
+        calls = max(1, -(-most * self.data.length // MOST_FRAMES))
         batch = padded_batch(-(-most // calls), self.recipe.hidden_size)
-        if self._predicting is None or self._predicting.batch != batch:
-            self._predicting = StackedNetwork(
-                self.weights, self.recipe, length=self.data.length, batch=batch, training=False
-            )
+        network = self._networks.of(len(windows), batch=batch, training=False)
         windows_MW = torch.full((len(windows), batch * calls), self.data.empty)
         for model, index_W in enumerate(windows):
             windows_MW[model, : len(index_W)] = index_W
         parts = []
         with torch.no_grad():
-            for windows_MB in windows_MW.to(self.fold_M.device).split(batch, dim=1):
+            for windows_MB in torch.split(windows_MW.to(self.fold_M.device), batch, dim=1):
                 one = self.data.batch(windows_MB, self.fold_M)
-                prediction_VL2 = self._by_window(self._predicting(one.x_CNF, one.turned_R))
-                parts.append(prediction_VL2.unflatten(0, (len(windows), batch)))
+                prediction_VL2 = self._by_window(network(self.weights, one.x_CNF, one.turned_R))
+                parts.append(prediction_VL2.view(len(windows), batch, -1, 2))
         prediction_MWL2 = torch.cat(parts, dim=1)
         return [prediction_MWL2[model, : len(index_W)] for model, index_W in enumerate(windows)]

@@ -22,7 +22,7 @@ class SmallLstm(Layer):
         self.sig_LCBG = torch.empty_like(self.gate_LCBG)
         self.c_TCBH = self.h_CTBH.new_zeros(self.length + 1, self.cells, self.batch, hidden)
         self.tanh_c_LCBH = self.h_CTBH.new_empty(self.length, self.cells, self.batch, hidden)
-        self.i, self.f, self.g, self.o = self.sig_LCBG.split(hidden, dim=-1)
+        self.i, self.f, self.g, self.o = torch.split(self.sig_LCBG, hidden, dim=-1)
         h, c = self.h_CTBH.unbind(1), self.c_TCBH.unbind(0)
         self._steps = list(
             zip(
@@ -38,9 +38,9 @@ class SmallLstm(Layer):
             )
         )
         if self.training:
-            self.to_c_LCBH = torch.empty_like(self.tanh_c_LCBH)
-            self.dc_LCBH = torch.empty_like(self.tanh_c_LCBH)
-            by_gate = self.grad_CLBG.unflatten(3, (self.gates, hidden))
+            self.to_c_LCBH = self._shared("to_c_LCBH")
+            self.dc_LCBH = self._shared("dc_LCBH")
+            by_gate = torch.unflatten(self.grad_CLBG, 3, (self.gates, hidden))
             self._back = list(
                 zip(
                     self.dh_LCBH.unbind(0),
@@ -68,7 +68,7 @@ class SmallLstm(Layer):
     def run_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
         """As in the base class."""
         i, f, g, o, tanh_c = (one.transpose(0, 1) for one in (self.i, self.f, self.g, self.o, self.tanh_c_LCBH))
-        to_i, to_f, to_g, to_o = self.grad_CLBG.split(self.hidden, dim=-1)
+        to_i, to_f, to_g, to_o = torch.split(self.grad_CLBG, self.hidden, dim=-1)
         sigmoid_slope(g, i, grad_input=to_i)
         sigmoid_slope(self.c_TCBH[:-1].transpose(0, 1), f, grad_input=to_f)
         tanh_slope(i, g, grad_input=to_g)
@@ -94,7 +94,15 @@ class OneByOneLstm:
     """torch's LSTM (oneDNN's on a CPU) for one cell after the other, as `models.recurrences` calls it."""
 
     def __init__(  # noqa: PLR0913 - as `Layer`
-        self, cells: int, length: int, batch: int, hidden: int, *, like: Tensor, training: bool
+        self,
+        cells: int,
+        length: int,
+        batch: int,
+        hidden: int,
+        *,
+        like: Tensor,
+        training: bool,
+        beside: "OneByOneLstm | None" = None,  # noqa: ARG002 - it has nothing to share
     ) -> None:
         """Take the shape of a layer; torch allocates what it needs."""
         self.cells, self.length, self.batch, self.training = cells, length, batch, training
@@ -104,7 +112,7 @@ class OneByOneLstm:
         self, x_CNF: Tensor, into_CFG: Tensor, back_CHG: Tensor, into_bias_CG: Tensor, back_bias_CG: Tensor
     ) -> Tensor:
         """Return hidden states as `Layer.run`."""
-        x_CLBF = x_CNF.unflatten(1, (self.length, self.batch))
+        x_CLBF = x_CNF.view(self.cells, self.length, self.batch, -1)
         weights = (
             into_CFG.transpose(1, 2).contiguous(),
             back_CHG.transpose(1, 2).contiguous(),
@@ -128,9 +136,6 @@ class OneByOneLstm:
         return torch.stack(hidden).flatten(1, 2)
 
 
-def lstm(  # noqa: PLR0913 - as `Layer`
-    cells: int, length: int, batch: int, hidden: int, *, like: Tensor, training: bool
-) -> Layer | OneByOneLstm:
+def lstm_for(hidden: int) -> type[SmallLstm] | type[OneByOneLstm]:
     """Return the faster of both for this hidden size."""
-    kind = SmallLstm if hidden < ONEDNN_HIDDEN else OneByOneLstm
-    return kind(cells, length, batch, hidden, like=like, training=training)
+    return SmallLstm if hidden < ONEDNN_HIDDEN else OneByOneLstm

@@ -15,15 +15,14 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from models.recipe import Recipe
-from models.sizes import network_of
+from models.sizes import HEAD_NEURONS, network_of
 from models.stacked_cells import Gru, Layer, Tanh
-from models.stacked_lstm import OneByOneLstm, lstm
+from models.stacked_lstm import OneByOneLstm, lstm_for
 
 RECURRENT = (("into", "weight_ih"), ("back", "weight_hh"), ("into_bias", "bias_ih"), ("back_bias", "bias_hh"))
 HEAD = (("head.into", "head.0.weight"), ("head.into_bias", "head.0.bias"), ("head.out", "head.2.weight"),
         ("head.out_bias", "head.2.bias"))  # fmt: skip
 State = dict[str, Tensor]
-LAYERS: dict[str, Callable[..., Layer | OneByOneLstm]] = {"rnn": Tanh, "bigru": Gru, "bilstm": lstm}
 
 
 def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
@@ -39,7 +38,7 @@ def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
         values = torch.stack([state[theirs] for state in states])
         stacked[ours] = values.transpose(1, 2).contiguous() if values.dim() == 3 else values
     # The first layer of the head meets each direction by itself.
-    stacked["head.into"] = stacked["head.into"].unflatten(1, (directions, recipe.hidden_size)).contiguous()
+    stacked["head.into"] = stacked["head.into"].view(len(states), directions, recipe.hidden_size, -1)
     return stacked
 
 
@@ -61,45 +60,55 @@ def unstack(stacked: Mapping[str, Tensor], model: int, recipe: Recipe) -> State:
 
 
 class StackedNetwork:
-    """M networks of one recipe's shape, for one number of windows per call, which must fill whole vectors."""
+    """Memory for M networks of one shape and one number of windows per call, which must fill whole vectors.
 
-    def __init__(self, weights: State, recipe: Recipe, *, length: int, batch: int, training: bool) -> None:
-        """Allocate what a call needs; `weights` of `stack` are used as they are at the time of each call."""
-        self.weights = weights
-        self.models, self.directions = weights["0.into"].shape[:2]
-        self.length, self.batch, self.hidden = length, batch, recipe.hidden_size
-        cells, layer = self.models * self.directions, LAYERS[recipe.network]
-        self.layers = [
-            layer(cells, length, batch, recipe.hidden_size, like=weights["0.into"], training=training)
-            for _ in range(recipe.num_layers)
-        ]
+    It has no weights: all stacks of M models use one after the other.
+    """
 
-    def __call__(self, x_CNF: Tensor, turned_R: Tensor) -> Tensor:
-        """Predict (M, N, 2) from features (C, N, F), turned round in time for a backward direction.
+    def __init__(  # noqa: PLR0913 - a shape
+        self, recipe: Recipe, models: int, *, length: int, batch: int, training: bool, like: Tensor
+    ) -> None:
+        """Allocate on the device and with the type of `like`; without `training` there are no gradients."""
+        self.models, self.directions = models, network_of(recipe.network).directions
+        self.length, self.batch = length, batch
+        kind = _kind(recipe)
+        shape = (models * self.directions, length, batch, recipe.hidden_size)
+        first = kind(*shape, like=like, training=training)
+        # Only a backward pass needs what a layer left once the next one has run.
+        self.layers = [first] * recipe.num_layers
+        if training:
+            more = (kind(*shape, like=like, training=True, beside=first) for _ in self.layers[1:])
+            self.layers = [first, *more]
+
+    def __call__(self, weights: Mapping[str, Tensor], x_CNF: Tensor, turned_R: Tensor) -> Tensor:
+        """Predict (M, N, 2) from weights of `stack` and features (C, N, F), reversed in time in a backward direction.
 
         `turned_R`: for every row of (M, N) flattened, the row of the same window's frame counted from its other end.
         """
-        hidden_CNH = self._layer(0, x_CNF)
+        hidden_CNH = self._layer(weights, 0, x_CNF)
         for number in range(1, len(self.layers)):
-            hidden_CNH = self._layer(number, self._between(hidden_CNH, turned_R))
-        first_MDNK = torch.bmm(hidden_CNH, self.weights["head.into"].flatten(0, 1)).unflatten(
-            0, (self.models, self.directions)
-        )
-        first_MNK = first_MDNK[:, 0] + self.weights["head.into_bias"][:, None]
+            hidden_CNH = self._layer(weights, number, self._between(hidden_CNH, turned_R))
+        first_CNK = torch.bmm(hidden_CNH, weights["head.into"].flatten(0, 1))
+        first_MDNK = first_CNK.view(self.models, self.directions, -1, HEAD_NEURONS)
+        first_MNK = first_MDNK[:, 0] + weights["head.into_bias"][:, None]
         if self.directions == 2:
             first_MNK = first_MNK + _turned(first_MDNK[:, 1], turned_R)
-        return torch.baddbmm(self.weights["head.out_bias"][:, None], first_MNK.relu(), self.weights["head.out"])
+        return torch.baddbmm(weights["head.out_bias"][:, None], first_MNK.relu(), weights["head.out"])
 
-    def _layer(self, number: int, x_CNF: Tensor) -> Tensor:
-        weights = (self.weights[f"{number}.{name}"].flatten(0, 1) for name, _ in RECURRENT)
-        return self.layers[number].run(x_CNF, *weights)
+    def _layer(self, weights: Mapping[str, Tensor], number: int, x_CNF: Tensor) -> Tensor:
+        of_layer = (weights[f"{number}.{name}"].flatten(0, 1) for name, _ in RECURRENT)
+        return self.layers[number].run(x_CNF, *of_layer)
 
     def _between(self, hidden_CNH: Tensor, turned_R: Tensor) -> Tensor:
         if self.directions == 1:
             return hidden_CNH
-        hidden_MDNH = hidden_CNH.unflatten(0, (self.models, 2))
+        hidden_MDNH = hidden_CNH.view(self.models, 2, *hidden_CNH.shape[1:])
         both_MNF = torch.cat((hidden_MDNH[:, 0], _turned(hidden_MDNH[:, 1], turned_R)), dim=2)
         return torch.stack((both_MNF, _turned(both_MNF, turned_R)), dim=1).flatten(0, 1)
+
+
+def _kind(recipe: Recipe) -> Callable[..., Layer | OneByOneLstm]:
+    return {"rnn": Tanh, "bigru": Gru, "bilstm": lstm_for(recipe.hidden_size)}[recipe.network]
 
 
 def _turned(value_MNK: Tensor, turned_R: Tensor) -> Tensor:

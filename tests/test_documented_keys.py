@@ -9,7 +9,7 @@ from orchestrator import measures
 from orchestrator.data.dataset import make_dataset
 from orchestrator.evaluation import summary
 from orchestrator.evaluation.results import Outcome
-from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.evaluation.search_baselines import Scored
 from orchestrator.protocols import DESCRIBED
 from tests import golden
 from tests.data.test_dataset import make_corpus
@@ -43,7 +43,7 @@ def test_a_summary_of_nothing_has_every_key_too() -> None:
     nothing = Outcome(results=(), failures=())
     built = summary.build(
         make_plan(protocol=three_folds), dataset, nothing,
-        status="interrupted", tracking={}, baselines=Measured(scores={}, left_out={}),
+        status="interrupted", tracking={}, baselines=Scored(scores={}, left_out={}),
     ).to_json()  # fmt: skip
     assert set(built) == summary_keys()
     assert {built[key] for key in measures.score_keys()} == {None}

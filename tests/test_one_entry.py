@@ -54,7 +54,7 @@ def entries() -> Iterator[None]:
         patch.setitem(GOLD_STANDARDS, NAME, GoldStandard(function="tests.toys:boldest", help="the largest"))
         patch.setitem(SCHEDULERS, NAME, scheduler)
         patch.setitem(AGGREGATORS, NAME, aggregator)
-        patch.setitem(abouts()["trim_share"].defaults, NAME, 0.25)  # type: ignore[arg-type]  # a dictionary
+        patch.setitem(abouts()["trim_share"].defaults, NAME, 0.25)
         yield
 
 
@@ -79,9 +79,9 @@ class Searched:
 def searched(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Searched:
     output = tmp_path_factory.mktemp("searched")
     point = ("hidden_size=4", "sequence_length=20", "num_layers=1", "learning_rate=0.01")
+    changes: dict[str, Any] = {"epochs": 1, "gold": NAME}
     request = make_request(
-        *(corpus, output, "sqlite:////nowhere.db"),
-        **{"networks": (NAME,), "overrides": point, "protocol_changes": {"epochs": 1, "gold": NAME}},
+        corpus, output, "sqlite:////nowhere.db", networks=(NAME,), overrides=point, protocol_changes=changes
     )
     ready = launch.prepare(request, claim=False)
     (trial,) = ready.plan.trials
@@ -92,7 +92,9 @@ def searched(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Searched
         *(ready.plan, ready.dataset, Outcome(results=[result], failures=())),
         status="finished",
         tracking={"tracking_uri": "", "experiment_id": "1", "run_id": "ab" * 16},
-        baselines=search_baselines.measure(ready.dataset),
+        baselines=search_baselines.scored(
+            search_baselines.measure(ready.dataset), ready.dataset, window_length=20, partial_window="pad"
+        ),
     )
     card = model_card.build(ready.plan, ready.dataset, result, weights_sha256="0" * 64)
     search = Search(plan=dataclasses.asdict(ready.plan), summary=content, trials=[result], run_id="ab" * 16)
@@ -158,9 +160,12 @@ def test_a_scheduler_is_made_by_tune(monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestrator.search import tune as searching
 
     made: list[Any] = []
-    monkeypatch.setattr(
-        searching.tune, "Tuner", lambda *_, **settings: made.append(settings) or SimpleNamespace(fit=list)
-    )
+
+    def tuner(*_: object, **settings: Any) -> SimpleNamespace:
+        made.append(settings)
+        return SimpleNamespace(fit=list)
+
+    monkeypatch.setattr("ray.tune.Tuner", tuner)
     plan = SimpleNamespace(
         search=SearchOptions(scheduler=NAME),
         protocol=PROTOCOLS["described"],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from fed.executors.in_process import in_process
 from models.ccc import Moments
 from models.training import chosen_epoch
 from orchestrator.cli import cli
@@ -18,7 +19,7 @@ from orchestrator.data.dataset import make_dataset
 from orchestrator.errors import Gather, InputError
 from orchestrator.evaluation import summary
 from orchestrator.evaluation.results import Outcome, corrected
-from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.evaluation.search_baselines import Scored
 from orchestrator.planning import launch
 from orchestrator.planning.plan import SearchOptions, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
@@ -89,7 +90,7 @@ def test_a_run_with_the_authors_head_and_groups(paired: Path, tmp_path: Path, me
     finally:
         (tmp_path / "away.csv").rename(paired / "participants.csv")
     (trial,) = plan.trials
-    training = TrialRun(trial, dataset, plan, folder=tmp_path / trial.uid)
+    training = TrialRun(trial, dataset, plan, folder=tmp_path / trial.uid, start=in_process)
     history = list(training.epochs())
     result = training.finish()
     training.close()
@@ -133,7 +134,7 @@ def test_what_published_leaves_names_its_head(paired: Path) -> None:
         Outcome(results=[], failures=[]),
         status="FINISHED",
         tracking={},
-        baselines=Measured(scores={}, left_out={}),
+        baselines=Scored(scores={}, left_out={}),
     )
     written = found.to_json()
     assert str(written["head"]).startswith(words)

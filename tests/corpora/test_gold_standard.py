@@ -73,7 +73,7 @@ def test_ccc_centred_avec_keeps_the_weight_of_a_contrary_rater() -> None:
     a = [np.mean([ccc(Moments.of(x[:, r], x[:, other])) for other in range(3) if other != r]) for r in range(3)]
     assert a[2] < 0 < min(a[:2])
     m = x.mean(axis=0)
-    for kind, weights in (("ccc-centred-avec", a), ("ccc-centred", [a[0], a[1], 0.0])):
+    for kind, weights in (("ccc-centred-avec", np.array(a)), ("ccc-centred", np.array([a[0], a[1], 0.0]))):
         expected = x.mean(axis=1) - x.mean() + np.dot(weights, m) / np.sum(weights)
         np.testing.assert_allclose(gold_standard(given.astype(np.float32), kind)[:, 0], expected, atol=1e-5)
 

@@ -6,6 +6,7 @@ import pytest
 
 from models.seeds import seed_for
 from orchestrator.data.folds import in_drawn_order, make_folds
+from orchestrator.data.groups import alone
 from orchestrator.errors import InputError
 
 RECOLA = [f"P{number}" for number in range(16, 39)]
@@ -116,8 +117,17 @@ def test_leave_one_out_is_allowed() -> None:
 
 
 def test_only_later_draws_shuffle_people_each_in_its_own_way() -> None:
-    assert in_drawn_order(RECOLA, 0, seed=4) == tuple(RECOLA)
-    draws = [in_drawn_order(RECOLA, draw, seed=seed) for draw, seed in ((1, 4), (2, 4), (1, 5))]
-    assert len({*draws, tuple(RECOLA)}) == 4
-    assert all(sorted(draw) == RECOLA for draw in draws)
-    assert draws[0] == in_drawn_order(RECOLA, 1, seed=4)
+    units = alone(RECOLA)
+    assert in_drawn_order(units, 0, seed=4) == units
+    draws = [in_drawn_order(units, draw, seed=seed) for draw, seed in ((1, 4), (2, 4), (1, 5))]
+    assert len({*draws, units}) == 4
+    assert all(tuple(sorted(draw)) == units for draw in draws)
+    assert draws[0] == in_drawn_order(units, 1, seed=4)
+
+
+def test_groups_stay_together_in_every_draw() -> None:
+    groups = tuple(tuple(RECOLA[place : place + 2]) for place in range(0, 8, 2))
+    drawn = in_drawn_order(groups, 2, seed=1)
+    assert drawn != groups
+    folds = make_folds([person for unit in drawn for person in unit], 4, groups=drawn)
+    assert {fold.held_out for fold in folds} == set(groups)

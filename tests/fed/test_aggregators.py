@@ -29,7 +29,7 @@ def same(one: ServerState, other: ServerState) -> None:
 def averaged(name: str, updates: Sequence[Update], state: ServerState = STATE, **options: Any) -> ServerState:
     """Aggregate as a round does: those that need sums only get one sum of all."""
     parts = [summed(name, updates)] if needs_sums(name) else updates
-    return aggregate(state, parts, Federation(aggregator=name, **options))  # type: ignore[arg-type]
+    return aggregate(state, parts, Federation(aggregator=name, **options))
 
 
 def summed(name: str, updates: Sequence[Update]) -> PartialSum:

@@ -59,7 +59,7 @@ def test_fedavg_is_the_average_to_the_last_bit_and_keeps_nothing() -> None:
 def test_values_by_hand(name: str) -> None:
     """Algorithm 2 of the publication, in float64 and one weight at a time."""
     eta, beta1, beta2, tau = 0.05, 0.8, 0.7, 0.01
-    adaptive = {"server_beta2": beta2, "server_tau": tau} if name != "fedavgm" else {}
+    adaptive: dict[str, Any] = {"server_beta2": beta2, "server_tau": tau} if name != "fedavgm" else {}
     found = walk(server_optimiser=name, server_learning_rate=eta, server_momentum=beta1, **adaptive)
     for place in range(9):
         x, m, v = float(DRAWN[5, place]), 0.0, tau**2
@@ -146,7 +146,7 @@ def test_changes_of_any_size_give_finite_weights(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_resumed_after_any_round_equals_uninterrupted(tmp_path: Path, name: str, keep: str) -> None:
-    settings = {"chosen": recipe(epochs=4, keep=keep), "server_optimiser": name}
+    settings: dict[str, Any] = {"chosen": recipe(epochs=4, keep=keep), "server_optimiser": name}
     whole = trained(**settings)
     assert not torch.equal(flat(whole, 0), flat(trained(chosen=settings["chosen"]), 0))
     for stop in (1, 2, 3):
@@ -181,7 +181,7 @@ def test_killed_after_every_round_equals_uninterrupted(tmp_path: Path) -> None:
     for _ in range(2):  # what `epochs` yields is saved before
         done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], cwd=ROOT, check=False)
         assert done.returncode == -signal.SIGKILL
-    settings = {"chosen": recipe(epochs=3), "server_optimiser": "fedyogi"}
+    settings: dict[str, Any] = {"chosen": recipe(epochs=3), "server_optimiser": "fedyogi"}
     last = federation(**settings)
     last.load(folder)
     assert len(last.history) == 2

@@ -46,6 +46,17 @@ def outputs(model: SavedModel, source: Path, starts: range) -> np.ndarray:
     return found
 
 
+def first_rows(corpus: Path, folder: Path, count: int) -> Path:
+    """Write the first rows of the first person's features."""
+    file = min((corpus / "RECOLA-Video-features").glob("*.arff"))
+    lines = file.read_text().splitlines(keepends=True)
+    begin = next(number for number, line in enumerate(lines) if line.lower().startswith("@data"))
+    rows = [line for line in lines[begin + 1 :] if line.strip()][:count]
+    short = folder / file.name
+    short.write_text("".join([*lines[: begin + 1], *rows]))
+    return short
+
+
 def test_without_overlap_a_window_has_one_value(small_corpus: Path, model: SavedModel) -> None:
     found = predicted(model, small_corpus, 0.0)
     expected = np.repeat(outputs(model, small_corpus, range(0, NUM_FRAMES, LENGTH)), LENGTH, axis=0)
@@ -74,14 +85,19 @@ def test_windows_that_overlap_are_joined_smoothly_to_the_last_frame(small_corpus
 def test_a_recording_that_fills_no_window_is_refused_by_name(
     small_corpus: Path, model: SavedModel, tmp_path: Path
 ) -> None:
-    file = next((small_corpus / "RECOLA-Video-features").glob("*.arff"))
-    lines = file.read_text().splitlines(keepends=True)
-    begin = next(number for number, line in enumerate(lines) if line.lower().startswith("@data"))
-    rows = [line for line in lines[begin + 1 :] if line.strip()][:11]
-    short = tmp_path / file.name
-    short.write_text("".join([*lines[: begin + 1], *rows]))
-    with pytest.raises(InputError, match=rf"{file.stem}: found 11 frames; expected at least {LENGTH} frames"):
+    short = first_rows(small_corpus, tmp_path, 11)
+    with pytest.raises(InputError, match=rf"{short.stem}: found 11 frames; expected at least {LENGTH} frames"):
         predicted(model, short, 0.0)
+
+
+def test_what_fills_no_window_has_a_prediction_with_overlap_only(
+    small_corpus: Path, model: SavedModel, tmp_path: Path
+) -> None:
+    source = first_rows(small_corpus, tmp_path, LENGTH + 11)
+    assert np.isnan(predicted(model, source, 0.0).traces[0].prediction[LENGTH:]).all()
+    trace = predicted(model, source, 0.5).traces[0].prediction
+    assert np.isfinite(trace[-1]).all()
+    assert (trace[-1] == trace[-2]).all()
 
 
 def test_frames_one_by_one_and_other_programs_are_refused(model: SavedModel, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The head of the authors' uploaded code: the window flattened, no non-linearity, one output per window."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ import torch
 
 from models import calibration, shapes
 from models.epochs import predict
-from models.networks import NETWORKS, build_for
+from models.networks import build_for
 from models.recipe import Recipe
 from models.seeds import seed_for
-from models.sizes import model_size_mib, num_parameters
+from models.sizes import NETWORKS, model_size_mib, num_parameters
 from models.splits import FoldSplit
 from models.training import FoldsInTraining
 from models.windows import Series, cut
@@ -27,7 +28,7 @@ def authors(**changes: object) -> Recipe:
 
 def test_the_case_that_was_tried_has_405402_parameters() -> None:
     """BiGRU of 8 units and one layer on 25 frames of 40 action units; with the other head it has 2,592."""
-    case = {"num_features": 40, "hidden_size": 8, "num_layers": 1}
+    case: dict[str, Any] = {"num_features": 40, "hidden_size": 8, "num_layers": 1}
     # 2 directions of 3 gates: 8 x 40 inputs, 8 x 8 recurrent, 2 x 8 biases. Head: 25 x 16 x 1000 + 1000, 2000 + 2.
     assert 2 * 3 * (320 + 64 + 16) + 401_000 + 2_002 == 405_402
     assert num_parameters("bigru", **case, head="authors", sequence_length=25) == 405_402
@@ -170,8 +171,8 @@ def test_training_is_that_of_the_published_code() -> None:
                 adam.step()
     with torch.no_grad():
         expected = [pair[0].numpy() for pair in outputs(series[1])]
-        loss = np.mean([float(torch.nn.functional.mse_loss(*pair)) for pair in outputs(series[1])])
+        mean_loss = np.mean([float(torch.nn.functional.mse_loss(*pair)) for pair in outputs(series[1])])
     (trace,) = folds.predict(0, [1])
     np.testing.assert_allclose(trace[:40:10], expected, atol=2e-5)
     assert np.isnan(trace[40:]).all()
-    assert history[-1].validation_loss[0] == pytest.approx(loss, rel=1e-4)
+    assert history[-1].validation_loss[0] == pytest.approx(mean_loss, rel=1e-4)

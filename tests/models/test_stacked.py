@@ -11,9 +11,10 @@ import torch
 from models import backends
 from models.checkpoints import CheckpointError
 from models.losses import LOSSES, LOSSES_BY_MODEL
-from models.networks import NETWORKS, build
+from models.networks import build
 from models.recipe import Recipe
 from models.seeds import seed_for
+from models.sizes import NETWORKS
 from models.splits import FoldSplit
 from models.stacked import StackedFolds
 from models.stacked_adam import StackedAdam
@@ -67,12 +68,15 @@ def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int) -
     index = torch.full((3, batch), data.empty)
     index[:, :4] = torch.tensor([[0, padded[0], 2, 9], [padded[1], 4, 5, padded[2]], [7, 8, 1, 3]])
     weights = {name: value.requires_grad_() for name, value in stack([m.state_dict() for m in models], chosen).items()}
-    network_of_all = StackedNetwork(weights, chosen, length=windows.length, batch=batch, training=True)
+    like = torch.empty(0, dtype=torch.float64)
+    network_of_all = StackedNetwork(chosen, 3, length=windows.length, batch=batch, training=True, like=like)
     generator = torch.Generator().manual_seed(0)
     for _ in range(2):  # the second call overwrites what the first left
         gathered = data.batch(index, torch.zeros(3, dtype=torch.int64))
         prediction = (
-            network_of_all(gathered.x_CNF, gathered.turned_R).view(3, windows.length, batch, 2).transpose(1, 2)[:, :4]
+            network_of_all(weights, gathered.x_CNF, gathered.turned_R)
+            .view(3, windows.length, batch, 2)
+            .transpose(1, 2)[:, :4]
         )
         towards = torch.randn(prediction.shape, generator=generator, dtype=torch.float64)
         real = (torch.arange(windows.length) < windows.length_W[index[:, :4]][..., None])[..., None]

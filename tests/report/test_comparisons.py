@@ -30,9 +30,10 @@ Fold = Mapping[str, PersonMoments]
 
 def folds(seed: int, noise: float, people: Sequence[Sequence[str]] = FOLDS) -> list[Fold]:
     """Traces of a gold standard that is the same for every seed, with so much noise."""
-    generator, found = np.random.default_rng(seed), []
+    generator = np.random.default_rng(seed)
+    found: list[Fold] = []
     for fold in people:
-        own = {}
+        own: dict[str, PersonMoments] = {}
         for person in fold:
             gold = np.random.default_rng(ord(person)).normal(size=(2, 60))
             traces = gold + noise * generator.normal(size=(2, 60))
