@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
-"""Aggregation rules, by name: pure functions from clients' updates to the next global weights (paper, section III.B).
+"""From the clients' updates to the next global weights: pure functions, by name (paper, section III.B).
 
-Integers (counters of batches) are never averaged: the largest is taken. No result depends on the order in which
-updates arrive; `mean` and `weighted-mean` do not depend either on how updates were grouped into partial sums.
+Integers (counters of batches) are never averaged: the largest counts. Nothing here depends on the order in which
+updates arrive, nor (mean, weighted mean) on how they were summed up beforehand.
 Shapes: C clients, N weights of a network, M integers.
 """
 

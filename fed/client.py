@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
-"""A client: one participant, trained and evaluated in the process that holds its data (paper, section III.B).
+"""A client: one participant's data, where it lives, and what is done with it there (paper, section III.B).
 
-Only `Update`, `Evaluation`, `Scored` (predictions and sums),
-sizes and (if a client keeps state between rounds) `ClientState` leave that process.
+Everything here runs in whatever process holds the data. Only `Update`, `Evaluation`, `Scored` (predictions and sums),
+sizes and (where a client keeps something between rounds) `ClientState` leave it.
 Shapes: K folds, W windows, N weights of a network, M integers, T frames of a recording, F features.
 """
 
@@ -34,7 +34,7 @@ OWN_TEST_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A participant's name, and a picklable function that reads the participant's series where the data is."""
+    """A participant by name, and the picklable recipe that reads that participant's series where they live."""
 
     name: str
     load: Callable[[], Sequence[Series | FrameSeries]]

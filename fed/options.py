@@ -1,4 +1,4 @@
-"""How a federation trains and what it puts up with; plain facts, for plans without torch (paper, section III.B).
+"""How a federation trains and which failures it tolerates; plain facts, for plans without torch (paper, section III.B).
 
 The choices (AGGREGATORS, SERVER_OPTIMISERS ...) and the fields of `Federation` with their `About` are read by the
 command line, the checks, the documents and the tests.

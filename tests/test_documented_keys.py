@@ -13,19 +13,16 @@ from orchestrator.evaluation.search_baselines import Scored
 from orchestrator.protocols import DESCRIBED
 from tests import golden
 from tests.data.test_dataset import make_corpus
-from tests.documents import summary_keys
+from tests.documents import SOMETIMES, summary_keys
 from tests.golden import METHODS
 from tests.records import make_plan
-
-# Of one method only, and absent elsewhere rather than null (docs/outputs.md says so).
-ONLY = {"raters": "au"}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_summary_has_the_documented_keys_and_no_other(method: str) -> None:
     found = json.loads((golden.FOLDER / method / "summary.json").read_text())
-    absent = {key for key, only in ONLY.items() if only != method}
-    assert set(found) == summary_keys() - absent
+    assert summary_keys() - SOMETIMES <= set(found) <= summary_keys()
+    assert ("raters" in found) == (method == "au")  # labels of a federation do not meet
 
 
 def test_the_documents_table_is_read_whole() -> None:
@@ -45,7 +42,7 @@ def test_a_summary_of_nothing_has_every_key_too() -> None:
         make_plan(protocol=three_folds), dataset, nothing,
         status="interrupted", tracking={}, baselines=Scored(scores={}, left_out={}),
     ).to_json()  # fmt: skip
-    assert set(built) == summary_keys()
+    assert summary_keys() - SOMETIMES <= set(built) <= summary_keys()
     assert {built[key] for key in measures.score_keys()} == {None}
     assert built["trials"] == {"planned": 8, "finished": 0, "failed": 0, "stopped": 0}
 

@@ -201,3 +201,23 @@ def test_the_command_line_knows_every_entry() -> None:
         result = CliRunner().invoke(command, [word, "nobody"])
         assert result.exit_code == 2
         assert f"'{NAME}'" in result.output
+
+
+def test_options_of_a_federation_are_refused_beside_other_methods(corpus: Path, tmp_path: Path) -> None:
+    changes = {"server_tau": 0.1, "quorum": None, "proximal": 0.1}
+    request = make_request(corpus, tmp_path, "", federation_changes=changes)
+    gather = Gather()
+    decide(request, gather)
+    (problem,) = gather.problems
+    assert problem.where == "--server-tau, --proximal"
+    assert problem.found.startswith("beside --method au")
+    assert problem.expected == "--method fl or fl-au"
+
+
+def test_parameters_of_other_choices_are_refused_by_their_option(corpus: Path, tmp_path: Path) -> None:
+    request = make_request(corpus, tmp_path, "", method="fl-au", federation_changes={"server_tau": 0.1})
+    gather = Gather()
+    decide(request, gather)
+    assert [(one.where, one.found) for one in gather.problems] == [
+        ("--server-tau", "0.1 beside --server-optimiser fedavg")
+    ]

@@ -1,8 +1,7 @@
-"""Clients in Ray actors that stay for all rounds and folds; gives the same bits as `fed.executors.in_process`.
+"""Clients in Ray actors that live for all rounds and folds: the same bits as `fed.executors.in_process`, on many cores.
 
-An actor holds some clients' data and one network. A round's weights are put into the object store once;
-partial sums are computed in the actor. A dead actor is replaced and its clients try again. The only
-importer of ray in this package.
+An actor holds some clients' data and one network. The weights of a round are put once; sums are formed in the
+actor. A dead actor is replaced and its clients try again. The only importer of ray in this package.
 """
 
 import time

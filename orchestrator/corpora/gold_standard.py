@@ -121,7 +121,7 @@ def nan_mean(values: Array, *, axis: int) -> Array:
     return np.asarray(np.where(there, values, 0.0).sum(axis=axis) / np.maximum(count, 1), dtype=np.float64)
 
 
-def delayed(labels: Floats, time: Array, seconds: float) -> Floats:
+def delayed(labels: Floats, time: NDArray[np.floating], seconds: float) -> Floats:
     """Move labels (T, ...) earlier by `seconds`, as raters react late: frame t gets the label of t + seconds.
 
     `time` (T,) is in seconds. The label is the nearest within half a (median) frame; frames without one

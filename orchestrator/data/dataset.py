@@ -25,6 +25,7 @@ from orchestrator.data.clients import make_clients
 from orchestrator.data.folds import Fold, in_drawn_order, make_folds
 from orchestrator.data.groups import Groups, alone, groups_of
 from orchestrator.data.image_options import ImageOptions
+from orchestrator.data.label_levels import label_variances
 from orchestrator.data.raters import Raters, raters_of
 from orchestrator.data.series import (
     AnySeries,
@@ -39,6 +40,7 @@ from orchestrator.data.series import (
     unscaled_series,
 )
 from orchestrator.errors import InputError, Problem
+from orchestrator.estimators.label_variance import LabelVariance
 from orchestrator.protocols import DIMENSIONS, INNER_SHARE, Protocol, num_inputs
 
 
@@ -75,6 +77,8 @@ class Dataset:
     own_scales: Scales = field(default_factory=dict)
     groups: Groups = ()  # people who are in one fold together; empty without `group_by`
     raters: tuple[Raters | None, ...] = ()  # one a series; None: the labels stay with the participant
+    # By dimension how much of the labels lies between people; None: the labels stay with their people.
+    label_variances: Mapping[str, LabelVariance | None] | None = None
 
     def local_series(self) -> list[AnySeries]:
         """Return the series to train on here; a federation has none."""
@@ -166,6 +170,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         clients=make_clients(corpus, protocol, images) if federated else (),
         own_scales=scales,
         groups=groups,
+        label_variances=None if federated else label_variances(series),
         raters=tuple(
             None if federated else raters_of(recording.raters, ratings_of(recording, protocol), one.mask_T2)
             for recording, one in zip(recordings, series, strict=True)

@@ -121,8 +121,14 @@ def decisive_of(plan: JsonObject) -> JsonObject:
     return {"method": plan["method"], "corpus": plan["corpus"]["sha256"], **_decisive(plan)}
 
 
+def decisive_part(plan: JsonObject, name: str) -> Any:
+    """Return what decides a result of one part of a plan, whatever version wrote it; other values as they are."""
+    found = plan.get(name)
+    return found if found is None or name not in DECISIVE_PARTS else _hashed(DECISIVE_PARTS[name], found)
+
+
 def _decisive(plan: JsonObject) -> JsonObject:
-    parts = {name: _hashed(kind, plan[name]) for name, kind in DECISIVE_PARTS.items() if plan.get(name) is not None}
+    parts = {name: decisive_part(plan, name) for name in DECISIVE_PARTS if plan.get(name) is not None}
     chosen: JsonObject = {"features": list(plan["features"])} if plan.get("features") else {}
     if plan.get("groups"):
         chosen["groups"] = [list(group) for group in plan["groups"]]

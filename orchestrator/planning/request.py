@@ -17,7 +17,7 @@ from orchestrator.planning.grid import grid_points, parse_grid_overrides
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.protocols import PROTOCOLS, Protocol
-from tune_spaces.catalogue import find_method
+from tune_spaces.catalogue import find_method, method_names
 from tune_spaces.method import HParams, Method
 
 T = TypeVar("T")
@@ -196,9 +196,14 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
 
 
 def _federation(request: Request, method: Method) -> Federation | None:
-    if not method.federated:
-        return None
     given = {name: value for name, value in request.federation_changes.items() if value is not None}
+    if not method.federated:
+        if given:
+            federated = [name for name in method_names() if find_method(name).federated]
+            found = f"beside --method {method.name}, which is no federation"
+            expected = f"--method {' or '.join(federated)}"
+            raise InputError.of(", ".join(map(option_of, given)), found=found, expected=expected)
+        return None
     if not request.search.cpus_per_client and not request.search.gpus_per_client:
         expected = "above 0 where --gpus-per-client is 0: a process that takes nothing cannot be given room"
         raise InputError.of("--cpus-per-client", found="0", expected=expected)

@@ -14,9 +14,9 @@ MESSAGE_CHARACTERS = 300
 class TrackingReport:
     """What a store has of a search's directory after an attempt to write it.
 
-    `written` counts child runs written now, `present` those that were there before; `missing` names the uids
-    that the store lacks. `finished`: the summary and the artifacts are there, too. `problem` is the first
-    failure, if something is missing because of it.
+    `written` counts configurations written now, `present` those that were there before, `repeats` the repeats of any
+    that are there; `missing` names the uids that the store lacks. `finished`: the summary and the artifacts are there,
+    too. `problem` is the first failure, if something is missing because of it.
     """
 
     output: Path
@@ -30,6 +30,7 @@ class TrackingReport:
     problem: str | None
     model_problem: str | None = None  # why the best model is no model in MLflow, where it should be one
     state_problem: str | None = None  # why tracking.json was not written: the run is found again without it
+    repeats: int = 0
     removed: int = 0  # runs that were there twice and were deleted, as MLflow deletes
     trackable: bool = True  # `track` can write what is missing
 
@@ -42,6 +43,8 @@ class TrackingReport:
         """Return a sentence for the terminal, with the command that writes what is missing."""
         where = public_address(self.tracking_uri)
         done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
+        if self.repeats:
+            done += f", and {self.repeats} repeats"
         if self.model_problem:
             done += f"; the model was not logged ({self.model_problem})"
         if self.removed:

@@ -56,6 +56,7 @@ class Writer:
         self._seen: dict[str, tuple[str, int]] = {}  # uid -> file and its time, known to be in the store
         self._failures: dict[str, int] = {}
         self._written = 0
+        self._repeats: set[str] = set()  # uids of repeats of reported configurations
         self._finished = False
         self._model_problem: str | None = None
         self._state_problem: str | None = None
@@ -94,7 +95,8 @@ class Writer:
             experiment_id=self._experiment_id,
             run_id=self._run_id,
             written=self._written,
-            present=len(self._seen) - self._written,
+            present=len(self._seen.keys() - self._repeats) - self._written,
+            repeats=len(self._repeats),
             missing=missing,
             finished=self._finished,
             problem=self.problem if missing or self.failing else None,
@@ -190,7 +192,7 @@ class Writer:
             if record is None:
                 continue
             try:
-                self._written += self._write_trial(store, uid, record, parent)
+                written = self._write_trial(store, uid, record, parent)
             except Stopped:
                 raise
             except Exception as error:
@@ -202,6 +204,10 @@ class Writer:
                 continue
             failed_in_a_row = 0
             self._seen[uid] = stamp
+            if record.tags[records.KIND_TAG] == records.REPEAT:
+                self._repeats.add(uid)
+            else:
+                self._written += written
         return all(uid in self._seen for uid, _ in files)
 
     def _record(self, plan: JsonObject, uid: str, path: Path) -> RunRecord | None:

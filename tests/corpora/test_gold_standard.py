@@ -197,7 +197,7 @@ def test_delay_goes_by_time_not_by_rows() -> None:
 
 def test_delay_of_several_raters_and_of_nothing() -> None:
     given = noisy()
-    time = np.arange(200, dtype=np.float64) * 0.04
+    time = np.arange(200) * 0.04
     np.testing.assert_array_equal(delayed(given, time, 1.0)[:175], given[25:])
     np.testing.assert_array_equal(delayed(given, time, 0.0), given)
     assert np.isnan(delayed(given[:1], time[:1], 1.0)).all()
@@ -205,7 +205,7 @@ def test_delay_of_several_raters_and_of_nothing() -> None:
 
 def test_delays_shorter_than_half_a_frame_change_nothing_but_rounding() -> None:
     given = noisy()
-    time = np.arange(200, dtype=np.float64) * 0.04
+    time = np.arange(200) * 0.04
     np.testing.assert_array_equal(delayed(given, time, 0.019), given)
 
 

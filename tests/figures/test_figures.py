@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.report import figures, predictions
 from orchestrator.report.figures import configurations, files, importance, style, traces, trade_off
+from orchestrator.report.figures.best_baseline import best_baselines
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import FailedTrial
 from tests.figures.evidence import GRID, make_search, make_summary, make_trial, make_trials, write_predictions
@@ -268,3 +269,27 @@ def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path, capsys: pytes
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("figures not written: ")
+
+
+def test_the_best_baseline_is_a_line_where_configurations_are_compared() -> None:
+    """The constant is no rival; the best differs between the dimensions."""
+    scores = {"mean": (0.99, 0.99), "ridge": (0.9, 0.1), "boosting-person": (0.2, 0.8)}
+    summary = replace(
+        make_summary({}),
+        baseline={name: {"ccc_valence": v, "ccc_arousal": a} for name, (v, a) in scores.items()},
+    )
+    search = make_search(make_trials(), summary=summary)
+    assert best_baselines([search]) == {"valence": ("ridge", 0.9), "arousal": ("boosting-person", 0.8)}
+    found = {figure.name: figure for figure in figures.draw_all([search])}
+    plain = {figure.name: figure for figure in figures.draw_all([make_search(make_trials())])}
+    for name in ("au-hyper-parameters", "trade-off"):
+        assert (
+            "Dotted: the best baseline on the same folds (ridge for valence, boosting-person for" in found[name].caption
+        )
+        assert "best baseline" in texts(found[name].svg)
+        assert "Dotted" not in plain[name].caption
+        assert "best baseline" not in texts(plain[name].svg)
+        drawing = found[name].drawing
+        assert drawing is not None
+        levels = [line.get_ydata()[0] for axes in drawing.axes for line in axes.lines if line.get_linestyle() == ":"]
+        assert set(levels) == {0.9, 0.8}

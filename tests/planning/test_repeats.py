@@ -1,6 +1,7 @@
 """Repeats of reported configurations: their uids, seeds and folds, and what they say together."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.commands import preview
 from orchestrator.commands.console import repeat_lines
 from orchestrator.data.dataset import make_dataset, redrawn
 from orchestrator.errors import InputError
+from orchestrator.estimators.facts import RepeatedEstimate
 from orchestrator.evaluation.fold_scores import over_folds
 from orchestrator.evaluation.repeats import plan_of_repeats, repeated_scores
 from orchestrator.evaluation.results import Outcome, best_of_networks
@@ -100,28 +102,28 @@ def made(uid: str, seed: int, repeat: int | None, folds: int = 3) -> TrialResult
     names = [f"P{number}" for number in generator.permutation(9)]
     parts = []
     for k in range(folds):
-        people = {}
+        people, windows = {}, {}
         for name in names[k::folds]:
             gold = generator.normal(size=(2, 50))
             traces = gold + generator.normal(size=(2, 50))
             people[name] = {d: Moments.of(x, y) for d, x, y in zip(DIMENSIONS, traces, gold, strict=True)}
-        scores = measures.of_fold(FoldMoments(frames=people, windows=people))
-        sums = sums_of(people)
-        parts.append(FoldScore(fold=k, participants=tuple(people), scores=scores, moments=sums, window_moments=sums))
+            windows[name] = {d: Moments.of(x[:9], y[:9]) for d, x, y in zip(DIMENSIONS, traces, gold, strict=True)}
+        scores = measures.of_fold(FoldMoments(frames=people, windows=windows))
+        parts.append(
+            FoldScore(
+                fold=k,
+                participants=tuple(people),
+                scores=scores,
+                moments=sums_of(people),
+                window_moments=sums_of(windows),
+            )
+        )
     base = make_result(uid, [1.0] * folds, [0.5] * folds)
     return dataclasses.replace(base, folds=tuple(parts), scores=over_folds(parts), repeat=repeat)
 
 
-def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> None:
-    """By the formula of Nadeau and Bengio, and by leaving each person out of all repeats, in plain lines."""
-    runs = [made("a", 1, None), made("b", 2, 1), made("c", 3, 2)]
-    failure = Failure(uid="d", network="rnn", hparams=runs[0].hparams, repeat=3)
-    outcome = Outcome(results=runs[:1], failures=(), repeats=[runs[2], runs[1]], failed_repeats=[failure])
-    (found,) = repeated_scores(make_plan(search=SearchOptions(repeats=4)), outcome) or ()
-    assert (found.uids, found.seeds) == (("a", "b", "c"), (0, 1, 2))
-    assert (found.planned, found.failed, found.folds, found.people) == (4, 1, 3, 9)
-    one = found.estimates["ccc_arousal"]
-    folds = [[fold.people().frames for fold in run.folds] for run in runs]
+def _check(one: RepeatedEstimate, folds: list[list[dict[str, Any]]]) -> None:
+    """Against plain lines, for arousal."""
 
     def mean(without: str | None = None) -> list[float]:
         return [
@@ -139,9 +141,22 @@ def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> 
     left_out = np.array([np.mean(mean(f"P{person}")) for person in range(9)])
     error = np.sqrt(8 / 9 * ((left_out - left_out.mean()) ** 2).sum()) / (1 - values.mean() ** 2)
     assert one.people_low == pytest.approx(np.tanh(np.arctanh(values.mean()) - t.ppf(0.975, 8) * error))
-    lines = repeat_lines(
-        Summary(status="", best=None, repeats=(found,), trials=TrialCounts(planned=2, finished=2, failed=0))
-    )
+
+
+def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> None:
+    """By the formula of Nadeau and Bengio, and by leaving each person out of all repeats, in plain lines."""
+    runs = [made("a", 1, None), made("b", 2, 1), made("c", 3, 2)]
+    failure = Failure(uid="d", network="rnn", hparams=runs[0].hparams, repeat=3)
+    outcome = Outcome(results=runs[:1], failures=(), repeats=[runs[2], runs[1]], failed_repeats=[failure])
+    (found,) = repeated_scores(make_plan(search=SearchOptions(repeats=4)), outcome) or ()
+    assert (found.uids, found.seeds) == (("a", "b", "c"), (0, 1, 2))
+    assert (found.planned, found.failed, found.folds, found.people) == (4, 1, 3, 9)
+    by_kind = [[[getattr(fold.people(), kind) for fold in run.folds] for run in runs] for kind in ("frames", "windows")]
+    _check(found.estimates["ccc_arousal"], by_kind[0])
+    _check(found.estimates["ccc_window_arousal"], by_kind[1])
+    one = found.estimates["ccc_arousal"]
+    trials = TrialCounts(planned=2, finished=2, failed=0)
+    lines = repeat_lines(Summary(status="", best=None, repeats=(found,), trials=trials))
     assert "3 of 4 repeats, 1 failed, 3 folds each, seeds 0, 1, 2, 9 participants" in lines[0]
     assert (
         f"arousal  CCC {one.value:.3f} (corrected resampled t {one.low:.3f} to {one.high:.3f}; participants" in lines[3]

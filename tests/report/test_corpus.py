@@ -1,11 +1,12 @@
 """A store that holds three corpora: a report is of one, of its best searches, and compares like with like."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from fed.options import Federation
 from orchestrator.errors import InputError
 from orchestrator.report import collect as collecting
 from orchestrator.report import make, paper, selection
@@ -201,6 +202,19 @@ def test_a_trial_run_is_reported_where_nothing_else_has_its_network(three_corpor
 def changed(search: Search, part: str, key: str, value: object) -> Search:
     """The search with another value in a part of its plan; "" is the plan itself."""
     return replace(search, plan=search.plan | ({part: {**search.plan[part], key: value}} if part else {key: value}))
+
+
+def test_a_federation_from_before_a_later_option_is_like_one_that_leaves_it_out(
+    three_corpora: str, tmp_path: Path
+) -> None:
+    (one,) = [one for one in collected(three_corpora, tmp_path).searches if one.plan["name"] == "scaled"]
+    new = asdict(Federation(aggregator="trimmed-mean"))
+    old = {key: value for key, value in new.items() if not key.startswith("server") and key != "trim_share"}
+    assert old.keys() < new.keys()
+    before, after = changed(one, "", "federation", old), changed(one, "", "federation", new)
+    assert optimism.differences(before, after) == []
+    adam = changed(one, "", "federation", asdict(Federation(aggregator="trimmed-mean", server_optimiser="fedadam")))
+    assert optimism.differences(before, adam) == ["federation"]
 
 
 def test_of_equal_losses_a_whole_search_goes_before_a_point_and_then_the_latest(

@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
-from tests.documents import summary_keys
+from tests.documents import SOMETIMES, summary_keys
 from tests.search.searching import POINT, resumed, search
 from tune_spaces.method import HParams
 
@@ -31,7 +31,7 @@ def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFa
 
 def test_summary_has_the_documented_keys(finished: Path) -> None:
     summary = read_summary(finished)
-    assert summary.keys() == summary_keys()
+    assert summary_keys() - SOMETIMES <= summary.keys() <= summary_keys()
     assert summary["status"] == "finished"
     assert summary["trials"] == {"planned": 4, "finished": 4, "failed": 0, "stopped": 0}
     kept = {"kind", "path", "sha256", "frame_rate", "time_unit", "limits", "options", "features"}

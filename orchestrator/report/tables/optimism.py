@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.planning.grid import decisive_part
 from orchestrator.protocols import DIMENSIONS, PROTOCOLS, TERMS
 from orchestrator.report.blocks import leads, protocol_fields
 from orchestrator.report.queries import (
@@ -96,7 +97,7 @@ def differences(one: Search, other: Search) -> list[str]:
     first, second = protocol_fields(one), protocol_fields(other)
     keys = sorted((first.keys() | second.keys()) - set(CHOICE))
     found = [TERMS.get(key, key.replace("_", " ")) for key in keys if first.get(key) != second.get(key)]
-    found += [key for key in SAME_IN_PLANS if one.plan.get(key) != other.plan.get(key)]
+    found += [key for key in SAME_IN_PLANS if decisive_part(one.plan, key) != decisive_part(other.plan, key)]
     if not is_same_corpus(one, other):
         found.append("corpus")
     return found if _points(one) == _points(other) else [*found, "grid"]
