@@ -21,7 +21,7 @@ import torch
 from models.allocator import keep_freed_memory, prefer_large_pages
 from models.backends import AUTO, choose, models_per_stack
 from models.recipe import Recipe
-from models.stacked import StackedFolds
+from models.stacks.folds import StackedFolds
 from models.training import FoldsInTraining
 from models.windows import Series
 from orchestrator.data.dataset import make_dataset

@@ -27,7 +27,7 @@ def models_per_stack(recipe: Recipe) -> int:
     """Return how many models of this shape pay in one stack; it changes no bit of any."""
     cell = network_of(recipe.network)
     weights = 4 * cell.directions * cell.gates * recipe.hidden_size**2
-    # Every layer's inputs, gates and states, and what one backward pass needs (`models.stacked_cells`).
+    # Every layer's inputs, gates and states, and what one backward pass needs (`models.stacks.cells`).
     kept = recipe.num_layers * (3 * cell.gates + 5) + cell.gates + 2
     frames = recipe.windows_a_step * recipe.sequence_length
     memory = 4 * cell.directions * recipe.hidden_size * frames * kept

@@ -37,7 +37,7 @@ WINGS = (
     "cli",
 )
 ENTRANCES = {"__init__", "__main__", "api", "cli"}
-MOST_LINES = 400  # of a file
+MOST_LINES = 350  # of a file
 MOST_FILES = 25  # of a folder, below the next
 MOST_FILES_OF_THE_GROUND = 14
 # Third-party library -> the files, and the folders with all that is below them, that may import it.
@@ -176,7 +176,7 @@ def test_every_wing_is_in_the_picture() -> None:
     described = re.findall(r"^\| `([a-z_/]+)/` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     wings = {f"orchestrator/{wing}" for wing in WINGS if (ROOT / "orchestrator" / wing).is_dir() and wing}
     assert {folder.parent for folder in (ROOT / "orchestrator").glob("*/__init__.py")} == {ROOT / one for one in wings}
-    assert set(described) == wings | {"models", "fed", "fed/executors", "tune_spaces"}
+    assert set(described) == wings | {"models", "models/stacks", "fed", "fed/executors", "tune_spaces"}
 
 
 def test_no_folder_is_too_full() -> None:

@@ -69,8 +69,8 @@ MODEL_TAG = "logged_model_sha256"  # of the weights that were logged as a model
 MODEL_PROBLEM_TAG = "logged_model_problem"
 MESSAGE_CHARACTERS = 500  # of a failure, in a tag; the whole traceback is an artifact
 
-# Of a baseline the means alone; intervals and spreads are in summary.json.
-BASELINE_METRICS = (*measures.headline_keys(), *measures.keys(measures.measure_of("ccc_window")))
+# Of a baseline means and spreads; its intervals are in summary.json.
+BASELINE_METRICS = (*measures.listed_keys(), *measures.keys(measures.measure_of("ccc_window")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_moments_are_of_each_networks_best_and_come_back_from_their_file() -> No
     assert list(people.baselines) == list(NAMES)
     assert people.baselines["ridge"][2].window_moments == sums_of(moments(8, 0.8)[2].windows or {})
     text = json_text(people.to_json())
-    assert ScoredPeople.from_json(parse_json(text.encode(), "moments.json"), "moments.json") == people
+    assert ScoredPeople.from_json(parse_json(text.encode(), Path("moments.json")), "moments.json") == people
 
 
 def test_no_sum_of_a_federation_is_in_its_moments() -> None:

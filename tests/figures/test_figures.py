@@ -291,5 +291,10 @@ def test_the_best_baseline_is_a_line_where_configurations_are_compared() -> None
         assert "best baseline" not in texts(plain[name].svg)
         drawing = found[name].drawing
         assert drawing is not None
-        levels = [line.get_ydata()[0] for axes in drawing.axes for line in axes.lines if line.get_linestyle() == ":"]
+        levels = [
+            float(np.asarray(line.get_ydata())[0])
+            for axes in drawing.axes
+            for line in axes.lines
+            if line.get_linestyle() == ":"
+        ]
         assert set(levels) == {0.9, 0.8}

@@ -16,11 +16,11 @@ from models.recipe import Recipe
 from models.seeds import seed_for
 from models.sizes import NETWORKS
 from models.splits import FoldSplit
-from models.stacked import StackedFolds
-from models.stacked_adam import StackedAdam
-from models.stacked_cells import VECTOR, padded_batch
-from models.stacked_data import StackedData
-from models.stacked_network import StackedNetwork, stack, unstack
+from models.stacks.adam import StackedAdam
+from models.stacks.cells import VECTOR, padded_batch
+from models.stacks.data import StackedData
+from models.stacks.folds import StackedFolds
+from models.stacks.network import StackedNetwork, stack, unstack
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from models.windows import cut
 from tests.models.toys import NUM_FEATURES, RECIPE, image_recipe, recipe, toy_series, toy_splits
@@ -146,7 +146,7 @@ def test_no_bit_depends_on_the_company(network: str, hidden_size: int, monkeypat
     company = [replace(chosen, learning_rate=rate) for rate in (1e-3, 1e30, 3e-3)]
     among = trained(pack(company[0], chosen, *company[1:], seeds=[5, 0, 6, 7], epochs=2))
     assert among.configurations[2].failure is not None
-    monkeypatch.setattr("models.stacked.models_per_stack", lambda _: 2)
+    monkeypatch.setattr("models.stacks.folds.models_per_stack", lambda _: 2)
     apart = trained(pack(chosen, *company, seeds=[0, 8, 9, 10], epochs=2))
     for other, place in ((among, 1), (apart, 0)):
         assert curves(other, place) == curves(alone)

@@ -1,6 +1,8 @@
 """Repeats of reported configurations: their uids, seeds and folds, and what they say together."""
 
 import dataclasses
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from orchestrator.estimators.facts import RepeatedEstimate
 from orchestrator.evaluation.fold_scores import over_folds
 from orchestrator.evaluation.repeats import plan_of_repeats, repeated_scores
 from orchestrator.evaluation.results import Outcome, best_of_networks
+from orchestrator.evaluation.trial_files import read_results, seal
 from orchestrator.measures import FoldMoments
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.repeats import plan_of_repeat, plan_of_trial, repeat_of, repeated_plan
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT, Protocol
 from orchestrator.run_records import Failure, FoldScore, Summary, TrialCounts, TrialResult, sums_of
+from orchestrator.search import repeats, tune
+from orchestrator.search.progress import Observer
 from orchestrator.search.repeats import data_of_trial
 from tests.data.test_dataset import make_corpus
 from tests.records import make_plan, make_result
@@ -191,3 +196,52 @@ def test_the_first_lines_and_a_dry_run_tell_of_repeats() -> None:
     dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
     lines = preview.announce(plan, dataset).splitlines()
     assert any(line.startswith("repeats   3 of each network's best configuration, seeds 0 to 2") for line in lines)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(-1.0, None), (3600.0, 1.0), (None, None)])
+def test_repeats_have_what_is_left_of_the_hours_and_keep_no_weights(
+    seconds: float | None, asked: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two repeats is there already; where the time is up the other is not begun."""
+    plan = dataclasses.replace(make_plan(search=SearchOptions(repeats=3)), trials=make_plan().trials[:1])
+    (trial,) = plan.trials
+    own = repeated_plan(plan, [(trial.network, trial.hparams)])
+    assert own is not None
+    for uid, number in ((trial.uid, None), (own.trials[0].uid, 1)):
+        (tmp_path / uid).mkdir()
+        (tmp_path / uid / "model.safetensors").touch()
+        result = dataclasses.replace(made(uid, 1, number), network=trial.network, hparams=trial.hparams)
+        seal(tmp_path / uid, result, ())
+    begun: list[tuple[Any, dict[str, Any]]] = []
+
+    def search(repeated: Any, dataset: object, **places: Any) -> bool:
+        del dataset
+        begun.append((repeated, places))
+        places["observer"].prune()
+        return False
+
+    monkeypatch.setattr(tune, "search", search)
+    observer = Observer(plan, tmp_path, read_results(tmp_path, [trial.uid]), lambda: None)
+    dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
+    end = None if seconds is None else time.monotonic() + seconds
+    over = repeats.train(plan, dataset, observer=observer, scratch=tmp_path / "scratch", end=end)
+    assert over is (seconds == -1.0)
+    assert len(begun) == (seconds != -1.0)
+    for repeated, places in begun:
+        assert [one.uid for one in repeated.trials] == [one.uid for one in own.trials]
+        assert [one.uid for one in places["earlier"]] == [own.trials[0].uid]
+        assert repeated.search.hours == (None if asked is None else pytest.approx(asked, abs=0.01))
+        # The weights of repeats go, those of what is reported stay.
+        assert [file.parent.name for file in tmp_path.glob("*/model.safetensors")] == [trial.uid]
+
+
+def test_nothing_is_repeated_before_every_configuration_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(search=SearchOptions(repeats=2))
+    uid = plan.trials[0].uid
+    seal(tmp_path / uid, dataclasses.replace(made(uid, 1, None), hparams=plan.trials[0].hparams), ())
+    monkeypatch.setattr(tune, "search", lambda *_, **__: pytest.fail("trained"))
+    observer = Observer(plan, tmp_path, (), lambda: None)
+    dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
+    assert repeats.train(plan, dataset, observer=observer, scratch=tmp_path / "scratch", end=None) is False

@@ -193,7 +193,7 @@ class Gru(Layer):
         )
         if self.training:
             self.to_n_LCBH = self._shared("to_n_LCBH")
-            by_gate = torch.unflatten(self.grad_CLBG, 3, (self.gates, hidden)).unbind(1)
+            by_gate = self.grad_CLBG.view(*self.grad_CLBG.shape[:3], self.gates, hidden).unbind(1)
             self._back = list(
                 zip(
                     self.dh_LCBH.unbind(0),

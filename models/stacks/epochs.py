@@ -15,10 +15,10 @@ from torch import Tensor
 
 from models.losses import LOSSES_BY_MODEL, target_of
 from models.recipe import Recipe
-from models.stacked_adam import StackedAdam
-from models.stacked_cells import padded_batch
-from models.stacked_data import StackedBatch, StackedData
-from models.stacked_network import StackedNetwork, State
+from models.stacks.adam import StackedAdam
+from models.stacks.cells import padded_batch
+from models.stacks.data import StackedBatch, StackedData
+from models.stacks.network import StackedNetwork, State
 
 # Ours: frames per model and call of a prediction; more gain nothing on a CPU.
 MOST_FRAMES = 3_200

@@ -1,6 +1,6 @@
 """M networks of one shape as one: weights with a leading M, and today's state dict back and forth.
 
-Every product over M models is one batched call, in which no model's numbers meet another's (`models.stacked_cells`).
+Every product over M models is one batched call, in which no model's numbers meet another's (`models.stacks.cells`).
 
 Shapes: M models, D directions, C = M D cells, B windows, L window length, N = L B frames (time-major), F features,
 H hidden, G gates, 2 = valence and arousal.
@@ -16,8 +16,8 @@ from torch.autograd.function import once_differentiable
 
 from models.recipe import Recipe
 from models.sizes import HEAD_NEURONS, network_of
-from models.stacked_cells import Gru, Layer, Tanh
-from models.stacked_lstm import OneByOneLstm, lstm_for
+from models.stacks.cells import Gru, Layer, Tanh
+from models.stacks.lstm import OneByOneLstm, lstm_for
 
 RECURRENT = (("into", "weight_ih"), ("back", "weight_hh"), ("into_bias", "bias_ih"), ("back_bias", "bias_hh"))
 HEAD = (("head.into", "head.0.weight"), ("head.into_bias", "head.0.bias"), ("head.out", "head.2.weight"),

@@ -27,10 +27,10 @@ from models.recipe import Recipe
 from models.seeds import seed_for
 from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
-from models.stacked_configuration import StackedConfiguration
-from models.stacked_data import StackedData
-from models.stacked_epochs import Member, Networks, Stack, one_thread
-from models.stacked_network import State, stack, unstack
+from models.stacks.configuration import StackedConfiguration
+from models.stacks.data import StackedData
+from models.stacks.epochs import Member, Networks, Stack, one_thread
+from models.stacks.network import State, stack, unstack
 from models.training import Epoch, TrainingDiverged, epoch_from, identity_of
 from models.windows import Series, cut
 

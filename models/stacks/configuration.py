@@ -21,7 +21,7 @@ from models.training import Epoch, TrainingDiverged
 from models.windows import Series, Windows, merge
 
 if TYPE_CHECKING:
-    from models.stacked import StackedFolds
+    from models.stacks.folds import StackedFolds
 
 
 class StackedConfiguration:

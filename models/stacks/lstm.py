@@ -1,12 +1,12 @@
 """One LSTM layer of many models at once: ours for small networks, oneDNN's cell by cell for others.
 
-Shapes: as in `models.stacked_cells`.
+Shapes: as in `models.stacks.cells`.
 """
 
 import torch
 from torch import Tensor
 
-from models.stacked_cells import Layer, sigmoid_slope, tanh_slope
+from models.stacks.cells import Layer, sigmoid_slope, tanh_slope
 
 # Measured on one CPU thread: from here on oneDNN's LSTM, which takes one cell at a time, is the faster one.
 ONEDNN_HIDDEN = 16
@@ -40,7 +40,7 @@ class SmallLstm(Layer):
         if self.training:
             self.to_c_LCBH = self._shared("to_c_LCBH")
             self.dc_LCBH = self._shared("dc_LCBH")
-            by_gate = torch.unflatten(self.grad_CLBG, 3, (self.gates, hidden))
+            by_gate = self.grad_CLBG.view(*self.grad_CLBG.shape[:3], self.gates, hidden)
             self._back = list(
                 zip(
                     self.dh_LCBH.unbind(0),

@@ -1,0 +1,1 @@
+"""Several models of one shape trained as one: weights with a leading axis of models."""
