@@ -79,7 +79,11 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     # The report's table, the UI's columns, the documentation.
     table = searches.measures([search])
     place = [column.key for column in table.columns].index("bias")
-    assert [row.cells[place].value for row in table.rows] == [first.scores[key] for key in KEYS]
+    shown = [row.cells[place].value for row in table.rows]
+    assert shown[:2] == [first.scores[key] for key in KEYS]
+    # The baselines have it as well.
+    assert shown[2:] == [scores[key] for scores in search.summary.baseline.values() for key in KEYS]
+    assert len(shown) == 2 * (1 + 5)
     views = json.loads(tracking_views.experiment_tags()["mlflow.sharedViewState.searches"])
     assert {f"metrics.`{key}`" for key in KEYS} < set(views["selectedColumns"])
     assert "| `bias_*`, `bias_*_sd` | frame | mean of prediction minus gold standard;" in measures.documentation()

@@ -23,7 +23,6 @@ from orchestrator.measures import FoldMoments
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_records import FoldScore
 
-BASELINE_MEASURES = ("ccc", "ccc_window")  # keys of what is kept of a baseline
 # Ours, for one core of 2020: what is left out would take longer than this, or hold more numbers than that.
 MOST_SECONDS = 60.0
 MOST_VALUES = 50_000_000  # 400 MB
@@ -44,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BaselineScore:
-    """What a baseline scores, by the keys of `BASELINE_MEASURES`, and each fold's moments by person."""
+    """What a baseline scores, by the keys of every measure over the folds, and each fold's moments by person."""
 
     scores: Mapping[str, float]
     folds: Sequence[FoldMoments]
@@ -143,10 +142,7 @@ def _traces(baseline: Baseline, series: Sequence[Series], dataset: Dataset) -> l
 def _scores(folds: Sequence[FoldMoments]) -> dict[str, float]:
     by_fold = [FoldScore(fold=k, scores=measures.of_fold(fold)) for k, fold in enumerate(folds)]
     values = {**fold_scores.over_folds(by_fold), **measures.ends(measures.intervals(folds))}
-    wanted = {key for name in BASELINE_MEASURES for key in measures.keys_of_scores(measures.measure_of(name))}
-    return {
-        key: float(value) for key in measures.score_keys() if key in wanted and (value := values.get(key)) is not None
-    }
+    return {key: float(value) for key in measures.score_keys() if (value := values.get(key)) is not None}
 
 
 def _of_fold(series: Sequence[Series], split: FoldSplit) -> list[Series]:
