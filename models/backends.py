@@ -20,7 +20,7 @@ STACK_MEMORY_BYTES = 256 << 20
 # Measured: beyond, a stack gains nothing.
 MOST_MODELS = 24
 # Measured on one thread: from this hidden size on a stack gains nothing; networks that are not here gain at all sizes.
-NO_GAIN_FROM = {"bilstm": 64}
+NO_GAIN_FROM = {"bilstm": 128}
 
 
 def models_per_stack(recipe: Recipe) -> int:

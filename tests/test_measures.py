@@ -82,6 +82,7 @@ def test_a_toy_measure_is_found_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     shown = [row.cells[place].value for row in table.rows]
     assert shown[:2] == [first.scores[key] for key in KEYS]
     # The baselines have it as well.
+    assert search.summary is not None
     assert shown[2:] == [scores[key] for scores in search.summary.baseline.values() for key in KEYS]
     assert len(shown) == 2 * (1 + 5)
     views = json.loads(tracking_views.experiment_tags()["mlflow.sharedViewState.searches"])

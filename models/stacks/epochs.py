@@ -26,7 +26,7 @@ MOST_FRAMES = 3_200
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Member:
-    """One model of a stack: its place, its learning rate, and its tensors by the names of `stacked_network.stack`."""
+    """One model of a stack: its place, its learning rate, and its tensors by the names of `stacks.network.stack`."""
 
     configuration: int
     fold: int

@@ -25,6 +25,7 @@ from models.losses import loss_of, target_of
 from models.networks import build_for
 from models.recipe import Recipe
 from models.seeds import seed_for
+from models.shapes import state_shapes
 from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
 from models.stacks.configuration import StackedConfiguration
@@ -173,8 +174,12 @@ class StackedFolds:
             failure = content["failures"][configuration.place]
             configuration.failure = TrainingDiverged(*failure) if failure else None
             if self.recipe.keep == "best" and configuration.history:
-                prefix = f"configuration{configuration.place}.fold"
-                configuration.best = [_under(tensors, f"{prefix}{k}.best.") for k in range(self.num_folds)]
+                # A file has its tensors in an order of its own.
+                names = [name for name, _, _ in state_shapes(self.recipe, self._windows.num_features)]
+                configuration.best = [
+                    {name: tensors[f"configuration{configuration.place}.fold{k}.best.{name}"] for name in names}
+                    for k in range(self.num_folds)
+                ]
         self._left = set(content["left"])
         self._form(members)
 
@@ -270,10 +275,6 @@ class StackedFolds:
             ccc_arousal=tuple(ccc(validated[place, k].arousal) for k in folds),
             seconds=seconds,
         )
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> State:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def shared_recipe(recipes: Sequence[Recipe]) -> Recipe:

@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from models import backends
 from models.checkpoints import CheckpointError
-from models.losses import LOSSES, LOSSES_BY_MODEL
 from models.networks import build
 from models.recipe import Recipe
 from models.seeds import seed_for
 from models.sizes import NETWORKS
 from models.splits import FoldSplit
-from models.stacks.adam import StackedAdam
-from models.stacks.cells import VECTOR, padded_batch
+from models.stacks.cells import padded_batch
 from models.stacks.data import StackedData
+from models.stacks.epochs import Stack
 from models.stacks.folds import StackedFolds
 from models.stacks.network import StackedNetwork, stack, unstack
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
@@ -52,19 +50,20 @@ def curves(one: StackedFolds, place: int = 0) -> list[Epoch]:
     return [replace(epoch, seconds=0.0) for epoch in one.configurations[place].history]
 
 
-@pytest.mark.parametrize("num_layers", [1, 2])
+# From hidden 16 on rows of elements are whole vectors, and an LSTM is torch's.
+@pytest.mark.parametrize(("num_layers", "hidden"), [(1, 16), (2, 5)])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int) -> None:
-    chosen = recipe(network=network, num_layers=num_layers)
+def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int, hidden: int) -> None:
+    chosen = recipe(network=network, num_layers=num_layers, hidden_size=hidden)
     models = [
-        build(network, num_features=NUM_FEATURES, hidden_size=5, num_layers=num_layers, seed=seed).double()
+        build(network, num_features=NUM_FEATURES, hidden_size=hidden, num_layers=num_layers, seed=seed).double()
         for seed in range(3)
     ]
     windows = cut(SERIES, chosen.sequence_length)
     padded = (windows.length_W < windows.length).nonzero().flatten().tolist()
     assert padded, "windows of several lengths are what makes the backward direction hard"
     data = StackedData(windows, [windows], models[0].recurrence.bidirectional + 1, torch.float64)
-    batch = padded_batch(4, 5)
+    batch = padded_batch(4, hidden)
     index = torch.full((3, batch), data.empty)
     index[:, :4] = torch.tensor([[0, padded[0], 2, 9], [padded[1], 4, 5, padded[2]], [7, 8, 1, 3]])
     weights = {name: value.requires_grad_() for name, value in stack([m.state_dict() for m in models], chosen).items()}
@@ -160,16 +159,27 @@ def test_the_second_fold_count_changes_no_bit_of_the_first() -> None:
             assert torch.equal(value, all_of_them.configurations[0].fold_state(k)[name])
 
 
-def test_bits_do_not_depend_on_threads() -> None:
-    before = torch.get_num_threads()
-    one = trained(pack(RECIPE, RECIPE))
+def test_stacks_take_one_thread_and_give_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, found = torch.get_num_threads(), []
+    train, predict = Stack.train, Stack.predict
+
+    def trains(self: Stack, orders: Sequence[torch.Tensor]) -> list[tuple[float, int]]:
+        found.append(torch.get_num_threads())
+        return train(self, orders)
+
+    def predicts(self: Stack, windows: Sequence[torch.Tensor], most: int) -> list[torch.Tensor]:
+        found.append(torch.get_num_threads())
+        return predict(self, windows, most)
+
+    monkeypatch.setattr(Stack, "train", trains)
+    monkeypatch.setattr(Stack, "predict", predicts)
     try:
         torch.set_num_threads(2)
-        two = trained(pack(RECIPE, RECIPE))
+        trained(pack(RECIPE, epochs=1))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(flat(one), flat(two))
+    assert found == [1, 1]
 
 
 def test_a_configuration_that_diverges_leaves_alone() -> None:
@@ -207,8 +217,10 @@ def test_one_that_is_taken_out_keeps_its_history() -> None:
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_resumed_is_uninterrupted_bit_for_bit(keep: str, tmp_path: Path) -> None:
-    recipes = [recipe(keep=keep), replace(DIVERGING, keep=keep), recipe(keep=keep, learning_rate=3e-3)]
+    # Large steps: the best epoch of some fold lies before the interruption.
+    recipes = [recipe(keep=keep), replace(DIVERGING, keep=keep), recipe(keep=keep, learning_rate=0.5)]
     whole = trained(pack(*recipes, epochs=4))
+    assert keep == "last" or any(whole.configurations[2].chosen_epoch(k) <= 2 for k in range(3))
     first = pack(*recipes, epochs=4)
     epochs = first.epochs()
     next(epochs), next(epochs)
@@ -264,61 +276,6 @@ def test_a_stack_of_no_models_is_refused() -> None:
         StackedFolds(SERIES, SPLITS, [], seeds=[])
 
 
-def test_stack_and_unstack_are_inverse() -> None:
-    for network in NETWORKS:
-        chosen = recipe(network=network, num_layers=2)
-        states = [
-            build(network, num_features=NUM_FEATURES, hidden_size=5, num_layers=2, seed=seed).state_dict()
-            for seed in range(2)
-        ]
-        stacked = stack(states, chosen)
-        assert all(value.is_contiguous() and len(value) == 2 for value in stacked.values())
-        for m, state in enumerate(states):
-            found = unstack(stacked, m, chosen)
-            assert list(found) == list(state)
-            assert all(torch.equal(found[name], value) for name, value in state.items())
-
-
-def test_adam_is_torchs_for_each_model_at_its_own_rate_and_step() -> None:
-    generator = torch.Generator().manual_seed(0)
-    weights = {"a": torch.randn(3, 4, 7, generator=generator), "b": torch.randn(3, 5, generator=generator)}
-    rates = (1e-2, 1e-3, 1e-2)
-    alone = [[torch.nn.Parameter(value[m].clone()) for value in weights.values()] for m in range(3)]
-    optimisers = [torch.optim.Adam(one, lr=rate, fused=True) for one, rate in zip(alone, rates, strict=True)]
-    adam = StackedAdam(weights, rates)
-    for models in ((0, 1, 2), (0, 2), (0, 1, 2), (1,)):
-        grads = [torch.randn(value.shape, generator=generator) for value in weights.values()]
-        adam.step(grads, models)
-        for m in models:
-            for parameter, grad in zip(alone[m], grads, strict=True):
-                parameter.grad = grad[m].clone()
-            optimisers[m].step()
-    for m in range(3):
-        for parameter, value in zip(alone[m], weights.values(), strict=True):
-            assert torch.equal(parameter.detach(), value[m])
-    assert adam.steps_KM.tolist() == [[3, 3, 3]] * 2
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_losses_by_model_are_the_losses(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    prediction, gold = torch.randn(2, 4, 9, 2, generator=generator).double().unbind(0)
-    mask = torch.rand(4, 9, 2, generator=generator) < 0.6
-    mask[1, :, 0] = False
-    mask[2] = False
-    gold[~mask] = torch.nan
-    found = LOSSES_BY_MODEL[name](prediction, gold, mask)
-    expected = [LOSSES[name](prediction[m], gold[m], mask[m]) for m in range(4)]
-    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-12, atol=0)
-
-
-def test_a_batch_fills_whole_vectors() -> None:
-    assert [padded_batch(windows, hidden) for windows, hidden in ((8, 8), (8, 4), (1, 8), (4, 5), (8, 12))] == [
-        8, 8, 4, 32, 8,
-    ]  # fmt: skip
-    assert all(padded_batch(3, hidden) * hidden % VECTOR == 0 for hidden in range(1, 70))
-
-
 def test_seeds_are_the_references() -> None:
     one = pack(RECIPE, seeds=[9])
     model = build(
@@ -326,28 +283,3 @@ def test_seeds_are_the_references() -> None:
     )
     for name, value in one.configurations[0].fold_state(2).items():
         assert torch.equal(value, model.state_dict()[name])
-
-
-@pytest.mark.parametrize(
-    ("backend", "chosen", "models", "threads", "expected"),
-    [
-        ("reference", RECIPE, 8, 1, "reference"),
-        ("stacked", RECIPE, 1, 2, "stacked"),
-        ("auto", RECIPE, 8, 1, "stacked"),
-        ("auto", RECIPE, 1, 1, "reference"),
-        ("auto", image_recipe(), 8, 1, "reference"),
-    ],
-)
-def test_the_backend(backend: str, chosen: Recipe, models: int, threads: int, expected: str) -> None:
-    assert backends.choose(backend, chosen, models=models, threads=threads) == expected
-
-
-def test_an_unknown_backend_is_answered_with_the_known() -> None:
-    with pytest.raises(ValueError, match="unknown backend 'fast': expected one of auto, reference, stacked"):
-        backends.choose("fast", RECIPE, models=8)
-
-
-def test_stacks_stay_in_the_cache() -> None:
-    sizes = {hidden: backends.models_per_stack(recipe(hidden_size=hidden)) for hidden in (8, 64, 128, 256, 1024)}
-    assert sizes[1024] == sizes[256] == 1
-    assert 1 < sizes[128] < sizes[64] < sizes[8] == backends.MOST_MODELS

@@ -13,7 +13,7 @@ from orchestrator.estimators.paired import CAVEAT, compare, holm, own_interval, 
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import selected_on_reported
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.blocks import Block, blocks
+from orchestrator.report.blocks import Block, blocks, protocol_fields
 from orchestrator.report.person_scores import People, of_baseline, of_network, of_reported
 from orchestrator.report.queries import finished_configurations, is_same_corpus, method_name, protocol_label
 from orchestrator.report.search_record import Search
@@ -22,7 +22,18 @@ from orchestrator.report.tables.cells import Cell, Column, Row, Table
 
 LEAST_PEOPLE = 2
 # What decides which frames and labels are scored, and by whom the reported model was chosen.
-SAME_FIELDS = ("name", "num_folds", "gold", "label_decimals", "label_delay_seconds", "target", "epoch_choice")
+SAME_FIELDS = (
+    "name",
+    "num_folds",
+    "group_by",
+    "gold",
+    "label_decimals",
+    "label_rounding",
+    "label_delay_seconds",
+    "target",
+    "epoch_choice",
+    "best_by",
+)
 KEYS = {"difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
 AFTER_SELECTION = "p after selection"
 
@@ -173,7 +184,7 @@ def why_not(first: Search, second: Search) -> str | None:
     if not is_same_corpus(first, second):
         one, two = (search.plan["corpus"]["sha256"][:8] for search in (first, second))
         return f"different corpora (sha256 {one} and {two})"
-    fields, others = first.plan["protocol"], second.plan["protocol"]
+    fields, others = protocol_fields(first), protocol_fields(second)  # an older plan has not all of them
     differ = [key for key in SAME_FIELDS if fields.get(key) != others.get(key)]
     return f"the protocols differ in {', '.join(differ)}" if differ else None
 

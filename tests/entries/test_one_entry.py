@@ -34,8 +34,8 @@ from orchestrator.report.tables.paper_tables import table_1, table_2
 from orchestrator.run_folder import RESULT_FILE, TRIALS_FOLDER
 from orchestrator.search.trial import TrialRun
 from orchestrator.tracking import records
-from tests import toys
 from tests.corpora.writers import content, write_table
+from tests.entries import toys
 from tests.fed.toys import flat, trained
 from tests.search.searching import make_request
 
@@ -45,13 +45,13 @@ NAME = "toy"
 @pytest.fixture(scope="module", autouse=True)
 def entries() -> Iterator[None]:
     """The entries that a contributor would write, each a line."""
-    aggregator = Aggregator(function="tests.toys:towards_the_first", help="of two clients")
-    corpus = CorpusFormat(module="tests.toys", title="a toy", licence="as you like")
-    scheduler = SchedulerStrategy(help="a toy", make="tests.toys:Scheduler", stops=True)
+    aggregator = Aggregator(function="tests.entries.toys:towards_the_first", help="of two clients")
+    corpus = CorpusFormat(module="tests.entries.toys", title="a toy", licence="as you like")
+    scheduler = SchedulerStrategy(help="a toy", make="tests.entries.toys:Scheduler", stops=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, NAME, Network(title="Toy GRU", cell="gru", directions=1))
         patch.setitem(CORPORA, NAME, corpus)
-        patch.setitem(GOLD_STANDARDS, NAME, GoldStandard(function="tests.toys:boldest", help="the largest"))
+        patch.setitem(GOLD_STANDARDS, NAME, GoldStandard(function="tests.entries.toys:boldest", help="the largest"))
         patch.setitem(SCHEDULERS, NAME, scheduler)
         patch.setitem(AGGREGATORS, NAME, aggregator)
         patch.setitem(abouts()["trim_share"].defaults, NAME, 0.25)
