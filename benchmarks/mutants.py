@@ -32,7 +32,7 @@ ESTIMATORS = "orchestrator/estimators"
 TARGETS: dict[str, tuple[str, ...]] = {
     "models/ccc.py": ("tests/models/test_ccc.py", "tests/test_public_code.py"),
     "orchestrator/evaluation/fold_scores.py": ("tests/evaluation/test_fold_scores.py",),
-    "orchestrator/data/folds.py": ("tests/data/test_folds.py",),
+    "orchestrator/data/folds.py": ("tests/data/test_folds.py", "tests/data/test_groups.py"),
     "orchestrator/corpora/gold_standard.py": ("tests/corpora/test_gold_standard.py", "tests/test_public_code.py"),
     "orchestrator/evaluation/results.py": ("tests/evaluation/test_results.py",),
     "fed/aggregators.py": ("tests/fed/test_aggregators.py",),

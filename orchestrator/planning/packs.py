@@ -1,6 +1,6 @@
 """Which trials are trained together: packs of one shape, in the order of the plan.
 
-A pack shares network, hidden size, layers and sequence length, so that its models can be stacked (`models.stacks.folds`).
+A pack shares network, hidden size, layers and sequence length, so that its models can be stacked (`models.stacks`).
 Nothing forms packs yet: a search trains one configuration per trial.
 """
 

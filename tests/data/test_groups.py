@@ -164,3 +164,8 @@ def test_groups_are_in_the_plan_and_decide_its_uids(tmp_path: Path) -> None:
     file.write_text(json.dumps({**raw, "groups": [list(group) for group in others]}))
     with pytest.raises(InputError, match=r"plan\.json: groups: found .*as when the run began"):
         plan_file.load_plan(tmp_path)
+
+
+def test_the_last_places_are_left_for_the_groups_to_come() -> None:
+    groups = (("A", "B", "C", "D"), ("E",), ("F",))
+    assert [fold.held_out for fold in make_folds("ABCDEF", 3, groups=groups)] == list(groups)

@@ -245,3 +245,14 @@ def test_nothing_is_repeated_before_every_configuration_has_ended(
     observer = Observer(plan, tmp_path, (), lambda: None)
     dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
     assert repeats.train(plan, dataset, observer=observer, scratch=tmp_path / "scratch", end=None) is False
+
+
+def test_a_repeat_keeps_groups_together() -> None:
+    corpus = make_corpus(6)
+    people = corpus.participants
+    pairs = tuple(tuple(people[place : place + 2]) for place in range(0, 6, 2))
+    protocol = dataclasses.replace(DESCRIBED, num_folds=3, group_by="dyad")
+    dataset = make_dataset(corpus, protocol, seed=0, groups=pairs)
+    for draw in (1, 2):
+        found = redrawn(dataset, dataclasses.replace(protocol, fold_draw=draw), seed=draw)
+        assert {tuple(sorted(fold.held_out)) for fold in found.folds} == {tuple(sorted(pair)) for pair in pairs}
