@@ -13,11 +13,19 @@ from tune_spaces.method import LATER_KEY
 WORDS: dict[str, dict[str, dict[str, object]]] = {
     "gold standard": {
         "mean of the raters": {"gold": "mean", "label_decimals": None},
-        "mean, rounded to 2 decimals": {"gold": "mean", "label_decimals": 2},
+        "mean, rounded to 2 decimals as the decimals in the files fall": {
+            "gold": "mean",
+            "label_decimals": 2,
+            "label_rounding": "float64",
+        },
     },
     "scaling": {
         "z-score of each participant": {"scaling": "participant"},
         "mean and spread of the training people": {"scaling": "train"},
+    },
+    "head": {
+        "per frame: 10 neurons, ReLU, 2 outputs": {"head": "frame"},
+        "the same, averaged over the window": {"head": "frame"},
     },
     "target": {"every frame": {"target": "frame"}, "the mean over a window": {"target": "window-mean"}},
     "last partial window": {
