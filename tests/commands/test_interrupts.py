@@ -12,6 +12,9 @@ from tests.conftest import ROOT
 
 BEGIN = (
     "import pathlib, signal, time\n"
+    # Whoever started the tests may ignore these, as nohup and shells do; it is passed on.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     "from orchestrator.process.interrupts import asked_to_end, take_as_ctrl_c\n"
     "take_as_ctrl_c()\n"
 )
