@@ -112,7 +112,11 @@ def read_people(root: Path, findings: Findings) -> People:
         return People()
     text = composed(data.decode()).replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
-    separator = max(SEPARATORS, key=next(filter(str.strip, lines)).count)
+    first = next(filter(str.strip, lines), None)
+    if first is None:
+        findings.problem(path, found="no line with a name", expected="the names of columns, and a row per participant")
+        return People()
+    separator = max(SEPARATORS, key=first.count)
     try:
         rows = [
             (number, [entry.strip() for entry in next(csv.reader([line], delimiter=separator))])

@@ -207,6 +207,7 @@ def test_participants_tsv_of_bids_lists_people_without_files(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("\n \x1c\n", r"participants\.csv: found no line with a name"),
         ("name,sex\nP1,f\n", r"participants\.csv:1: found columns name, sex; expected a column participant"),
         ("participant,sex\nP1\n", r"participants\.csv:2: found 1 values; expected 2 values"),
         ("participant,file\nP1,a1\nP2,a1.csv\n", r"participants\.csv:3: found file a1\.csv twice"),

@@ -59,7 +59,8 @@ def _corpus(path: Path) -> None:
     corpus = open_corpus(path)
     check_recordings(corpus.recordings)
     text = manifest_text(corpus)
-    assert "nan" not in text.lower().split()
+    # Names come from the files, and one may be nan.
+    assert not any("nan" in line.lower().split() for line in text.splitlines() if "attributes" not in line)
 
 
 def _columns(path: Path) -> None:
