@@ -19,12 +19,31 @@ COMMAND_SECONDS = 240
 
 # What takes seconds whatever a test does with it: Ray, other processes, a browser, a search.
 SLOW_FIXTURES = {"ray_cluster", "run_command", "run_inside", "browser"}
+# Files whose tests start such things by themselves, or take seconds for another reason.
+SLOW_FILES = {
+    "corpora/video/test_faces.py",
+    "faults/test_race.py",
+    "fed/test_batch_norm.py",
+    "fed/test_ray_actors.py",
+    "inference/test_export.py",
+    "inference/test_follow.py",
+    "planning/test_hyper_parameters.py",
+    "search/test_ends.py",
+    "search/test_federated_places.py",
+    "search/test_lost_nodes.py",
+    "test_make.py",
+    "test_readme.py",
+    "tracking/test_faults.py",
+    "tracking/test_secrets.py",
+    "tracking/test_tracker.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out by the fixtures it uses; whole files say it themselves with `pytestmark`."""
+    """Mark what `make quick` leaves out."""
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        if name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
