@@ -16,7 +16,7 @@ from fed.messages import ClientState
 from fed.round_records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
-from models.splits import FoldSplit
+from models.splits import split_identity
 from models.training import Epoch, epoch_from
 from models.trunk_weights import digest_of
 
@@ -42,7 +42,7 @@ def identity(plan: LocalPlan, cohort: Cohort, descriptions: Descriptions, layout
         "recipe": plan.recipe.to_dict(),
         "federation": options,
         "seed": plan.seed,
-        "splits": [_split_identity(split) for split in plan.splits],
+        "splits": [split_identity(split) for split in plan.splits],
         "participants": list(cohort.participants),
         "clients": list(cohort.names),
         "series": {
@@ -142,8 +142,3 @@ def _state(tensors: Mapping[str, Tensor], fold: int, kind: str, clients: Sequenc
 def _tensor(value: np.ndarray[Any, Any]) -> Tensor:
     # Copied: buffers from the object store are read-only, which torch does not like.
     return torch.from_numpy(np.array(value))
-
-
-def _split_identity(split: FoldSplit) -> list[list[float]]:
-    scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
-    return [list(split.train), list(split.validation), list(split.held_out), *scaling]

@@ -50,6 +50,12 @@ def labelled_windows(windows: Windows, fold: int, purpose: str, series: tuple[in
     return index_W
 
 
+def split_identity(split: FoldSplit) -> list[list[float]]:
+    """Return what a checkpoint keeps of a split: a training goes on only with an equal one."""
+    scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
+    return [list(split.train), list(split.validation), list(split.held_out), *scaling]
+
+
 def scaled(windows: Windows, fold: int, split: FoldSplit) -> Windows:
     """Return the same tensors with the fold's scaling; ValueError for a scaling that does not fit or divide."""
     if split.mean_F is None or split.sd_F is None:

@@ -29,7 +29,7 @@ from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build_for
 from models.recipe import WEIGHTS_NONE, Recipe
 from models.seeds import seed_for
-from models.splits import FoldSplit, check_images, labelled_windows, scaled
+from models.splits import FoldSplit, check_images, labelled_windows, scaled, split_identity
 from models.trace_scores import Scored
 from models.trace_scores import scored as scored_trace
 from models.trunk_weights import digest_of
@@ -274,7 +274,7 @@ def identity_of(
     return {
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "splits": [_split_identity(split) for split in splits],
+        "splits": [split_identity(split) for split in splits],
         "series": [[s.participant, s.session, *_shape_of(s)] for s in series],
     }
 
@@ -283,11 +283,6 @@ def _shape_of(series: Series | FrameSeries) -> list[int]:
     if isinstance(series, Series):
         return list(series.features_TF.shape)
     return [len(series.index_T), *series.frames.shape]
-
-
-def _split_identity(split: FoldSplit) -> list[list[float]]:
-    scaling = [[] if values is None else [float(v) for v in values] for values in (split.mean_F, split.sd_F)]
-    return [list(split.train), list(split.validation), list(split.held_out), *scaling]
 
 
 def _copy_of(model: AffectNetwork) -> dict[str, Tensor]:

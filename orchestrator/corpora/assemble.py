@@ -28,7 +28,6 @@ from orchestrator.protocols import DIMENSIONS
 
 FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
 SAME_AS_WHOLE = 5e-4  # ours, relative: so near to a whole number a rate is that number
-NEAR_THE_MEDIAN = 0.5  # ours, relative: a step of twice the median is a frame that is missing
 SAME_RATE = 0.01  # relative; rates that differ by more are worth a remark
 
 
@@ -246,12 +245,6 @@ def _rate(recordings: Sequence[Recording], findings: Findings) -> float:
     hz = 1.0 / step
     whole = round(hz)  # times that are rounded to ms make 29.997 of 30; 29.97 is another rate
     return float(whole) if abs(hz - whole) <= SAME_AS_WHOLE * hz else round(hz, 6)
-
-
-def _usual_step(steps: NDArray[np.float64]) -> float:
-    """Seconds between frames: the mean of the steps near the median, as files round times (0.033, 0.067 ...)."""
-    median = float(np.median(steps))
-    return float(np.mean(steps[np.abs(steps - median) <= NEAR_THE_MEDIAN * median]))
 
 
 def _labelled(ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
