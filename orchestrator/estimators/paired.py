@@ -54,8 +54,11 @@ def people_interval(first: Sequence[Fold], second: Sequence[Fold]) -> Interval |
     return own_interval(_own(first), _own(second), num_folds=len(first))
 
 
-def own_interval(first: Mapping[str, float], second: Mapping[str, float], *, num_folds: int) -> Interval | None:
-    """Return the same of scores by person, as of a federation, whose moments stay in its folder."""
+def own_interval(first: Mapping[str, float], second: Mapping[str, float], *, num_folds: int = 1) -> Interval | None:
+    """Return the same of scores by person, as of a federation, whose moments stay in its folder.
+
+    `num_folds` is recorded in the interval and changes no number of it.
+    """
     shared = [person for person in first if person in second]
     if len(shared) < 2:
         return None

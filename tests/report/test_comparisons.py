@@ -17,7 +17,7 @@ from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT, Protocol
 from orchestrator.report import person_scores
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables.cells import Row, Table
-from orchestrator.report.tables.method_comparison import comparisons
+from orchestrator.report.tables.method_comparison import comparisons, why_not
 from orchestrator.report.tables.repeats import repeats
 from orchestrator.report.tables.searches import measures
 from orchestrator.run_records import RepeatedScore, sums_of
@@ -151,6 +151,73 @@ def test_selection_on_the_same_people_is_said(table: Table) -> None:
     ]
     found = [cells(row)[-1] for row in comparisons(both).rows]
     assert found == ["p after selection"] * 2 + [""] * 2  # of strict the inner people chose
+
+
+def test_who_chose_is_said_of_each_side() -> None:
+    people = ScoredPeople(networks={"rnn": recorded(ONE)})
+    expected = {(1, 1): "", (2, 1): " of the first", (1, 2): " of the second", (2, 2): ""}
+    for (first, second), words in expected.items():
+        pair = [made(method, people, networks=("rnn",) * n) for method, n in (("au", first), ("images", second))]
+        remarks = {cells(row)[-1] for row in comparisons(pair).rows}
+        assert remarks == {f"p after selection{words}" if first + second > 2 else ""}
+
+
+def test_methods_that_score_other_frames_say_so() -> None:
+    people = ScoredPeople(networks={"rnn": recorded(ONE)})
+    for stride, other, words in ((1, 25, "all and 1 of 25"), (2, 1, "1 of 2 and all"), (25, 25, ""), (None, 1, "")):
+        pair = [
+            made(method, people, images=None if n is None else {"frame_stride": n})
+            for method, n in (("images", stride), ("fl", other))
+        ]
+        assert {cells(row)[-1] for row in comparisons(pair).rows} == {words and f"scored frames differ: {words}"}
+
+
+def test_rows_are_marked_by_corpus_and_by_dimension(table: Table) -> None:
+    assert [row.first for row in table.rows] == [True, False] * 3
+    assert not table.synthetic
+    plan = {"corpus": {"synthetic": True, "sha256": "aa" * 32, "kind": "table"}}
+    people = ScoredPeople(networks={"rnn": recorded(ONE)})
+    pair = [made("au", people), made("images", people, **plan)]
+    assert all(row.synthetic for order in (pair, pair[::-1]) for row in comparisons(order).rows)
+
+
+def test_columns_of_numbers_are_numeric_and_p_has_four_decimals(table: Table) -> None:
+    words = {"methods", "protocol", "dimension", "remark"}
+    assert {one.key for one in table.columns if not one.numeric} == words
+    texts = dict(zip([one.key for one in table.columns], [cell.text for cell in table.rows[0].cells], strict=True))
+    for key in ("p", "p_holm", "own_p", "own_p_holm"):
+        assert len(texts[key]) == len("0.1234")
+    assert len(texts["low"].removeprefix("−")) == len("0.123")
+
+
+def test_two_people_are_enough_and_one_is_not() -> None:
+    """D and E only are in both; then E alone, whom the line counts."""
+    for shared, remark in (
+        (("D", "E"), ""),
+        (("E",), "not compared: 1 of the participants has a score in both, expected 2"),
+    ):
+        others = folds(2, 0.9, (shared, ("X", "Y"), ("Z",)))
+        pair = [
+            made(method, ScoredPeople(networks={"rnn": recorded(parts)}))
+            for method, parts in (("au", ONE), ("images", others))
+        ]
+        found = [cells(row) for row in comparisons(pair).rows]
+        assert [row[-1] for row in found] == [remark] * 2
+        assert [row[3] for row in found] == [2 if not remark else "–"] * 2
+
+
+def test_other_corpora_are_named_by_eight_digits() -> None:
+    people = ScoredPeople(networks={"rnn": recorded(ONE)})
+    corpus = {"synthetic": False, "sha256": "b1" * 32, "kind": "table"}
+    assert why_not(made("au", people), made("images", people, corpus=corpus)) == (
+        "different corpora (sha256 aaaaaaaa and b1b1b1b1)"
+    )
+
+
+def test_a_network_without_recorded_people_is_left_out() -> None:
+    """Of two networks in the leaderboard one has people: no pair, and no crash."""
+    search = made("au", ScoredPeople(networks={"rnn": recorded(ONE)}), networks=("rnn", "bigru"))
+    assert not comparisons([search]).rows
 
 
 def test_two_scalings_of_a_method_are_compared_and_two_protocols_are_not() -> None:

@@ -20,7 +20,6 @@ from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
 
-LEAST_PEOPLE = 2
 # What decides which frames and labels are scored, and by whom the reported model was chosen.
 SAME_FIELDS = (
     "name",
@@ -198,11 +197,10 @@ def _compared(first: Side, second: Side, dimension: str) -> Difference | str:
     assert first.people is not None
     assert second.people is not None
     one, other = first.people, second.people
-    num_folds = int(first.search.plan["protocol"].get("num_folds") or LEAST_PEOPLE)
-    own = own_interval(one.own[dimension], other.own[dimension], num_folds=num_folds)
+    own = own_interval(one.own[dimension], other.own[dimension])
     if own is None:
         shared = len(one.own[dimension].keys() & other.own[dimension].keys())
-        return f"{shared} participants have a score in both"
+        return f"{shared} of the participants has a score in both, expected 2"
     reported = None
     if one.folds is not None and other.folds is not None:
         found = compare(one.folds[dimension], other.folds[dimension])
