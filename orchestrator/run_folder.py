@@ -35,6 +35,7 @@ TRACKING_STATE = "tracking.json"
 TRACKING_LOCK = "tracking.lock"
 TRACKING_SECRET = ".tracking-secret.json"
 TRIALS_FOLDER = "trials"
+PACKS_FOLDER = "packs"  # checkpoints of trials that are trained together; empty or gone when they have ended
 RESULT_FILE = "result.json"
 CHECKSUMS_FILE = "checksums.json"  # sha256 of the result and of what lies beside it
 PROGRESS_FILE = "progress.json"

@@ -135,6 +135,7 @@ class TrialResult:
     # Of a repeat of a reported configuration: which, from 1 on, and its seed.
     repeat: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
     seed: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
+    backend: str | None = field(default=None, metadata={OPTIONAL: "backend"})  # of models.backends; None: older
     newer: Newer = field(default_factory=dict)
 
     def score(self, key: str) -> float:

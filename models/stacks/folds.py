@@ -140,28 +140,21 @@ class StackedFolds:
         checkpoints.write(folder, tensors, content)
 
     def load(self, folder: Path) -> None:
-        """Continue from a checkpoint of the same pack; CheckpointError as `FoldsInTraining.load`."""
+        """Continue from a checkpoint of this pack, or of a larger one that had all of this one's configurations.
+
+        CheckpointError as `FoldsInTraining.load`.
+        """
         tensors, content = checkpoints.read(folder)
         with checkpoints.taken_up(folder):
             self._take_up(folder, tensors, content)
 
     def _take_up(self, folder: Path, tensors: State, content: Mapping[str, Any]) -> None:
-        if len(content["pack"]) != len(self._identity):
-            raise checkpoints.CheckpointError(
-                f"{folder}: checkpoint of a pack of {len(content['pack'])} configurations, "
-                f"expected {len(self._identity)}"
-            )
-        for place, (expected, found) in enumerate(zip(self._identity, content["pack"], strict=True)):
-            for name, value in expected.items():
-                if found.get(name) != value:
-                    raise checkpoints.CheckpointError(
-                        f"{folder}: checkpoint of another training: {name} of configuration {place} is "
-                        f"{found.get(name)!r}, expected {value!r}"
-                    )
+        there = self._places_in(folder, content["pack"])
         members = []
         for one in self._members():
-            prefix = f"configuration{one.configuration}.fold{one.fold}"
-            if one.configuration not in content["left"]:
+            place = there[one.configuration]
+            prefix = f"configuration{place}.fold{one.fold}"
+            if place not in content["left"]:
                 weights, first, second = (
                     {name: tensors[f"{prefix}.{kind}.{name}"].to(self._device) for name in one.weights}
                     for kind in KINDS
@@ -169,19 +162,34 @@ class StackedFolds:
                 members.append(
                     replace(one, steps=int(content["steps"][prefix]), weights=weights, first=first, second=second)
                 )
-        for configuration in self.configurations:
-            configuration.history = [epoch_from(fields) for fields in content["curves"][configuration.place]]
-            failure = content["failures"][configuration.place]
+        for configuration, place in zip(self.configurations, there, strict=True):
+            configuration.history = [epoch_from(fields) for fields in content["curves"][place]]
+            failure = content["failures"][place]
             configuration.failure = TrainingDiverged(*failure) if failure else None
             if self.recipe.keep == "best" and configuration.history:
                 # A file has its tensors in an order of its own.
                 names = [name for name, _, _ in state_shapes(self.recipe, self._windows.num_features)]
                 configuration.best = [
-                    {name: tensors[f"configuration{configuration.place}.fold{k}.best.{name}"] for name in names}
+                    {name: tensors[f"configuration{place}.fold{k}.best.{name}"] for name in names}
                     for k in range(self.num_folds)
                 ]
-        self._left = set(content["left"])
+        self._left = {own for own, place in enumerate(there) if place in content["left"]}
         self._form(members)
+
+    def _places_in(self, folder: Path, pack: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Return where each configuration stands in a checkpoint's pack."""
+        places = []
+        for expected in self._identity:
+            if expected not in pack:
+                # The one with the fewest differences is meant.
+                nearest = min(pack, key=lambda found: sum(found.get(name) != expected[name] for name in expected))
+                name = next(name for name in expected if nearest.get(name) != expected[name])
+                raise checkpoints.CheckpointError(
+                    f"{folder}: checkpoint of another training: {name} of configuration {pack.index(nearest)} is "
+                    f"{nearest.get(name)!r}, expected {expected[name]!r}"
+                )
+            places.append(pack.index(expected))
+        return places
 
     def _new_member(self, place: int, fold: int) -> Member:
         one = self.configurations[place]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from fed.options import About, abouts, is_whole, option_of
+from models.backends import AUTO, BACKENDS
 from models.sizes import HEADS
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
@@ -38,8 +39,8 @@ ABOVE_ZERO = Finite(min=0, min_open=True)
 FROM_ZERO = Finite(min=0)
 
 
-class ActorCount(click.ParamType[int | str]):
-    """A number of processes, or `auto`."""
+class CountOrAuto(click.ParamType[int | str]):
+    """A number, or `auto`."""
 
     name = "number or auto"
 
@@ -222,6 +223,20 @@ run_options = _all(
         show_default=True,
         help="Times that each network's best configuration is trained, by other seeds and folds from the second on.",
     ),
+    click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default=AUTO,
+        show_default=True,
+        help="What trains: one model after another, or stacks of them; auto: what was measured to be faster.",
+    ),
+    click.option(
+        "--pack",
+        type=CountOrAuto(),
+        default=AUTO,
+        show_default=True,
+        help="Configurations of one shape that are trained as stacks together; auto: as many as pay.",
+    ),
     click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
     click.option("--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
     click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
@@ -265,7 +280,9 @@ def _federation_option(name: str, about: About) -> Callable[[F], F]:
 
 federation_options = _all(
     *(_federation_option(name, about) for name, about in abouts().items()),
-    click.option("--client-actors", type=ActorCount(), default="auto", show_default=True, help="Processes of clients."),
+    click.option(
+        "--client-actors", type=CountOrAuto(), default="auto", show_default=True, help="Processes of clients."
+    ),
     click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
     click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
 )
@@ -326,6 +343,8 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
                 "log_model",
                 "wait_for_resources",
                 "repeats",
+                "backend",
+                "pack",
             )
         },
     )

@@ -195,6 +195,11 @@ def set_aside_damaged(trials_folder: Path, uids: Sequence[str]) -> dict[str, str
     return found
 
 
+def has_ended(folder: Path) -> bool:
+    """Return whether a trial has its result or its failure."""
+    return (folder / RESULT_FILE).is_file() or (folder / FAILURE_FILE).is_file()
+
+
 def read_results(trials_folder: Path, uids: Sequence[str]) -> list[TrialResult]:
     """Read the results there are, in the order of `uids`; InputError for one that is damaged."""
     folders = (trials_folder / uid for uid in uids)

@@ -21,7 +21,8 @@ from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
 from orchestrator.planning.grid import decisive, decisive_of, make_trials
-from orchestrator.planning.plan import CorpusReference, Plan, Trial
+from orchestrator.planning.packs import check_backend, form_packs
+from orchestrator.planning.plan import CorpusReference, Packs, Plan, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
 from orchestrator.planning.provenance import git_commit, versions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
@@ -188,7 +189,16 @@ def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, 
         features=request.data.features,
         groups=dataset.groups,
     )
+    plan = dataclasses.replace(plan, packs=_packs(plan))
     return dataclasses.replace(plan, decisive=decisive_of(dataclasses.asdict(plan)))
+
+
+def _packs(plan: Plan) -> Packs:
+    """Return which trials are trained together; none if the search decides on its points as it goes."""
+    check_backend(plan)
+    if SEARCHES[plan.search.search].propose is not None:
+        return ()
+    return form_packs(plan, plan.trials[: plan.num_planned])
 
 
 def reopen(plan: Plan, show: Show | None = None) -> Dataset:

@@ -1,49 +1,88 @@
-"""Which trials are trained together: packs of one shape, in the order of the plan.
+"""Which trials are trained together: packs of one shape, in the order of the plan; and by which back end.
 
 A pack shares network, hidden size, layers and sequence length, so that its models can be stacked (`models.stacks`).
-Nothing forms packs yet: a search trains one configuration per trial.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from models.backends import AUTO, models_per_stack
-from orchestrator.planning.plan import Trial
+from models.backends import REFERENCE, STACKED, choose, is_stackable, models_per_stack
+from orchestrator.errors import InputError
+from orchestrator.planning.plan import Packs, Plan, SearchOptions, Trial
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.protocols import Protocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
-    """Trials of one shape, by uid, in the order of the plan."""
+def backend_of(trial: Trial, plan: Plan) -> str:
+    """Return which code trains the folds of a trial: `reference` or `stacked`; of a federation the reference.
 
-    uids: tuple[str, ...]
-
-
-def form_packs(
-    trials: Sequence[Trial], protocol: Protocol, *, size: str | int = AUTO, workers: int = 1
-) -> tuple[Pack, ...]:
-    """Form packs of at most `size` trials; with "auto" of as many as pay, and no fewer packs than workers can take.
-
-    Trials of a pack differ in their learning rate only. Packs come in the order of their first trials, and equal plans
-    give equal packs. ValueError: a size below 1.
+    It depends neither on the trial's pack nor on the machine, so that a configuration has the same bits in every run.
     """
-    if size != AUTO and (not isinstance(size, int) or size < 1):
-        raise ValueError(f"a pack has at least 1 trial, or their number is {AUTO!r}: found {size!r}")
+    options, recipe = plan.search, make_recipe(trial, plan.protocol)
+    if plan.federation is not None or _has_trained_backbone(plan):
+        return REFERENCE
+    threads, device = max(1, int(options.cpus_per_trial)), "cuda" if options.gpus_per_trial else "cpu"
+    return choose(options.backend, recipe, models=plan.protocol.num_folds, threads=threads, device=device)
+
+
+def check_backend(plan: Plan) -> None:
+    """Refuse stacks of what they cannot train; InputError naming it."""
+    if plan.search.backend != STACKED:
+        return
+    found = "a federation" if plan.federation is not None else None
+    if _has_trained_backbone(plan):
+        found = "frames with a trained backbone"
+    elif not is_stackable(make_recipe(plan.trials[0], plan.protocol)):  # they differ in no choice of the protocol
+        protocol = plan.protocol
+        found = f"loss {protocol.loss}, head {protocol.head}, the best epoch by {protocol.best_by}"
+    if found is not None:
+        raise InputError.of("--backend", found=f"stacked with {found}", expected="auto or reference, which train it")
+
+
+def _has_trained_backbone(plan: Plan) -> bool:
+    return plan.images is not None and plan.images.backbone != "frozen"
+
+
+def form_packs(plan: Plan, trials: Sequence[Trial]) -> Packs:
+    """Return the packs' uids: of at most `--pack` trials; with "auto" of as many as pay.
+
+    And no fewer packs than workers can take at once, as far as they are known. Trials of a pack differ in their
+    learning rate only; what the reference trains is alone. Packs come in the order of their first trials, and equal
+    plans give equal packs.
+    """
     shapes: dict[object, list[Trial]] = {}
     for trial in trials:
-        shapes.setdefault((trial.network, replace(trial.hparams, learning_rate=1.0)), []).append(trial)
-    most = math.ceil(len(trials) / max(1, workers))
+        alone = backend_of(trial, plan) == REFERENCE
+        shape = trial.uid if alone else (trial.network, replace(trial.hparams, learning_rate=1.0))
+        shapes.setdefault(shape, []).append(trial)
+    most = math.ceil(len(trials) / _workers(plan.search))
     first = {trial.uid: place for place, trial in enumerate(trials)}
-    packs: list[Pack] = []
+    packs: list[tuple[str, ...]] = []
     for alike in shapes.values():
-        number = size if isinstance(size, int) else min(most, _that_pay(alike[0], protocol))
+        pack = plan.search.pack
+        size = pack if isinstance(pack, int) else max(1, min(most, _that_pay(alike[0], plan.protocol)))
         uids = [trial.uid for trial in alike]
-        packs += [Pack(uids=tuple(uids[at : at + number])) for at in range(0, len(uids), number)]
-    return tuple(sorted(packs, key=lambda pack: first[pack.uids[0]]))
+        packs += [tuple(uids[at : at + size]) for at in range(0, len(uids), size)]
+    return tuple(sorted(packs, key=lambda pack: first[pack[0]]))
+
+
+def packs_left(plan: Plan, left: Collection[str]) -> Packs:
+    """Return the plan's packs of the trials that are left, and each that is in none alone."""
+    known = {uid for pack in plan.packs for uid in pack}
+    parts = [tuple(uid for uid in pack if uid in left) for pack in plan.packs]
+    alone = [(trial.uid,) for trial in plan.trials if trial.uid in left and trial.uid not in known]
+    return tuple(part for part in (*parts, *alone) if part)
+
+
+def _workers(options: SearchOptions) -> int:
+    """Return how many trials this machine trains at once; of a cluster nothing is known when the plan is made: 1."""
+    if options.address is not None:
+        return 1
+    return max(1, int((options.num_cpus or os.cpu_count() or 1) / options.cpus_per_trial))
 
 
 def _that_pay(trial: Trial, protocol: Protocol) -> int:
     """Return how many trials of this shape, with all their folds, fill one stack."""
-    return max(1, models_per_stack(make_recipe(trial, protocol, None)) // protocol.num_folds)
+    return models_per_stack(make_recipe(trial, protocol)) // protocol.num_folds

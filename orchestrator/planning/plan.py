@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fed.options import Federation
+from models.backends import BACKENDS, REFERENCE
 from orchestrator.corpora.read_options import BEFORE, ReadOptions
 from orchestrator.corpora.reading import UNBOUNDED, Limits, Reading
 from orchestrator.data.image_options import ImageOptions
@@ -14,6 +15,7 @@ from orchestrator.protocols import Protocol
 from tune_spaces.method import HParams
 
 PLAN_FORMAT = 1
+Packs = tuple[tuple[str, ...], ...]
 # Ours. A federation's server waits and adds up; with these shares two clients train at once on two CPUs.
 SERVER_CPUS = 0.1
 DEFAULT_CPUS_PER_CLIENT = 0.9
@@ -79,6 +81,9 @@ class SearchOptions:
     gpus_per_client: float = 0.0
     log_model: bool = True  # the best model as a model in MLflow
     wait_for_resources: float = DEFAULT_WAIT_FOR_RESOURCES
+    # What trains, and how many configurations together at most; of an older plan: one at a time, by the reference.
+    backend: str = REFERENCE
+    pack: int | str = 1
     repeats: int = 1  # times that a reported configuration is trained in all, from the second on by other seeds
 
     def __post_init__(self) -> None:
@@ -86,7 +91,9 @@ class SearchOptions:
         for name, known in (("search", SEARCHES), ("scheduler", SCHEDULERS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
-        for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors", "repeats"):
+        if self.backend not in BACKENDS:
+            raise ValueError(f"unknown backend {self.backend!r}: expected one of {', '.join(BACKENDS)}")
+        for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors", "pack", "repeats"):
             value = getattr(self, name)
             if value not in (None, "auto") and not (not isinstance(value, str) and 0 < value < math.inf):
                 raise ValueError(f"{name} must be above 0, found {value!r}")
@@ -126,6 +133,7 @@ class Plan:
     federation: Federation | None = None
     features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
     groups: tuple[tuple[str, ...], ...] = ()  # people who are in one fold together, as participants.csv had them
+    packs: Packs = ()  # trials that are trained together, by uid; what is in none is trained alone
     decisive: JsonObject = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
 
     @property

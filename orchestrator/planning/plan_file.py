@@ -95,6 +95,10 @@ def _unsafe_names(plan: Plan, file: Path) -> Iterator[Problem]:
             yield Problem(where=where, found=repr(uid), expected=f"{UID_LENGTH} hexadecimal digits")
         elif uids.index(uid) != number:
             yield Problem(where=where, found=f"{uid} for a second time", expected="a uid per trial")
+    packed = [(f"{file}: packs.{number}", uid) for number, pack in enumerate(plan.packs) for uid in pack]
+    for number, (where, uid) in enumerate(packed):
+        if uid not in uids or uid in [other for _, other in packed[:number]]:
+            yield Problem(where=where, found=repr(uid), expected="uids of the plan's trials, each once")
 
 
 def _changed(raw: JsonObject, file: Path) -> Iterator[Problem]:

@@ -19,15 +19,20 @@ class SearchStrategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerStrategy:
-    """Which trials go on. `make` names `(watch, epochs, earlier results, leave) -> a scheduler of Ray Tune`.
+    """Which trials go on. `make` names `(epochs, earlier results) -> (uid, epoch, validation loss) -> goes on or not`.
 
-    `leave(uid)` makes a result of the scores so far of a trial that is stopped. If it `stops` any, every epoch is
-    reported to it.
+    `epochs_compared` names `(epochs) -> the epochs at which it is asked`; None: at every one. Without `make` every
+    trial goes on to its end.
     """
 
     help: str
-    make: str  # `module:name`
-    stops: bool
+    make: str | None = None  # `module:name`
+    epochs_compared: str | None = None  # `module:name`
+
+    @property
+    def stops(self) -> bool:
+        """Whether a trial may be stopped early."""
+        return self.make is not None
 
 
 SEARCHES: dict[str, SearchStrategy] = {
@@ -42,10 +47,10 @@ SEARCHES: dict[str, SearchStrategy] = {
 }
 
 SCHEDULERS: dict[str, SchedulerStrategy] = {
-    "fifo": SchedulerStrategy(
-        help="every trial to its end", make="orchestrator.search.schedulers:InOrder", stops=False
-    ),
+    "fifo": SchedulerStrategy(help="every trial to its end"),
     "asha": SchedulerStrategy(
-        help="those that are best so far (Li et al. 2020)", make="orchestrator.search.schedulers:Halving", stops=True
+        help="those that are best so far (Li et al. 2020)",
+        make="orchestrator.search.halving:Halving",
+        epochs_compared="orchestrator.search.halving:rungs_of",
     ),
 }

@@ -1,8 +1,8 @@
 """Sequential search over the grid's points by Optuna, in generations, so that it repeats and resumes exactly.
 
-All points of a generation are asked for at once, and their results are given to Optuna in the same order, whichever
-trial ends first; so the number of workers does not change which points are tried. Resuming repeats the same questions
-and answers them from the stored results.
+All points of a generation are asked for at once and those of one shape are trained together; their results are given
+to Optuna in the order of the questions, whichever trial ends first; so the number of workers does not change which
+points are tried. Resuming repeats the same questions and answers them from the stored results.
 """
 
 import dataclasses
@@ -12,10 +12,12 @@ from typing import Any
 
 from models.seeds import seed_for
 from orchestrator.errors import InputError
+from orchestrator.planning.packs import form_packs
 from orchestrator.planning.plan import Plan
 from orchestrator.process.extras import install_command
 from orchestrator.run_records import TrialResult
-from orchestrator.search.schedulers import VALIDATION_LOSS
+from orchestrator.search.halving import VALIDATION_LOSS
+from orchestrator.search.pack_config import PackConfig
 from tune_spaces.method import HParams, make_hparams
 
 GENERATION = 8  # ours: points asked for at once
@@ -43,6 +45,7 @@ class OptunaGenerations:
         self.optuna = optuna
         sampler = optuna.samplers.TPESampler(seed=seed_for(plan.seed, "optuna") % 2**32, n_startup_trials=GENERATION)
         self.study = optuna.create_study(direction="minimize", sampler=sampler)
+        self.plan = plan
         self.points = {(trial.network, trial.hparams): trial.uid for trial in plan.trials}
         self.choices = {
             "network": sorted({trial.network for trial in plan.trials}),
@@ -56,14 +59,14 @@ class OptunaGenerations:
             uid: result.curve["validation_loss"][-1] for uid, result in earlier.items()
         }
         self.generation: list[tuple[Any, str]] = []
-        self.waiting: list[str] = []
-        self.asked: dict[str, str] = {}
+        self.waiting: list[tuple[str, ...]] = []  # packs
+        self.asked: dict[str, tuple[str, ...]] = {}  # by Tune's id of a trial
         self.seen: set[str] = set()
         self.by_chance = list(self.points.items())
         random.Random(seed_for(plan.seed, "optuna", "by-chance")).shuffle(self.by_chance)
 
-    def ask(self, trial_id: str) -> str | None:
-        """Return the next uid to train; None while a generation is still being trained; StopSearch at the end."""
+    def ask(self, trial_id: str) -> tuple[str, ...] | None:
+        """Return the uids to train next; None while a generation is still being trained; StopSearch at the end."""
         while not self.waiting:
             if any(uid not in self.known for _, uid in self.generation):
                 return None
@@ -71,14 +74,19 @@ class OptunaGenerations:
             if not self.left:
                 raise StopSearch
             self._ask_generation()
-        uid = self.waiting.pop(0)
-        self.asked[trial_id] = uid
-        return uid
+        uids = self.waiting.pop(0)
+        self.asked[trial_id] = uids
+        return uids
 
-    def tell(self, trial_id: str, loss: float | None) -> None:
-        """Record a trial's validation loss; None if it failed."""
-        if trial_id in self.asked:
-            self.known[self.asked.pop(trial_id)] = loss
+    def tell(self, trial_id: str, losses: Mapping[str, float]) -> None:
+        """Record the validation losses of a trial's configurations; those without one failed."""
+        for uid in self.asked.pop(trial_id, ()):
+            self.known[uid] = losses.get(uid)
+
+    def divide(self, trial_id: str) -> None:
+        """Hand out again in halves, next, a pack that failed as a whole."""
+        uids = self.asked.pop(trial_id)
+        self.waiting[:0] = [half.uids for half in PackConfig(uids=uids).divided(uids)]
 
     def _tell_generation(self) -> None:
         for question, uid in self.generation:
@@ -107,7 +115,10 @@ class OptunaGenerations:
             self.seen.add(uid)
             self.left -= 1
             self.generation.append((question, uid))
-        self.waiting = [uid for _, uid in self.generation if uid not in self.known]
+        self.waiting = self._packs([uid for _, uid in self.generation if uid not in self.known])
+
+    def _packs(self, uids: Sequence[str]) -> list[tuple[str, ...]]:
+        return [*form_packs(self.plan, [trial for trial in self.plan.trials if trial.uid in uids])]
 
     def _unseen(self) -> dict[str, str | float]:
         (network, hparams), _ = next(point for point in self.by_chance if point[1] not in self.seen)
@@ -124,9 +135,13 @@ def as_ray_searcher(generations: OptunaGenerations, complain: Callable[[str, Exc
     from ray.tune.search import Searcher
 
     class Adapter(Searcher):  # type: ignore[misc]
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.losses: dict[str, dict[str, float]] = {}  # by Tune's id of a trial, by uid
+
         def suggest(self, trial_id: str) -> Any:
             try:
-                uid = generations.ask(trial_id)
+                uids = generations.ask(trial_id)
             except StopSearch:
                 return Searcher.FINISHED
             except Exception as error:
@@ -134,12 +149,24 @@ def as_ray_searcher(generations: OptunaGenerations, complain: Callable[[str, Exc
                     raise
                 complain("Optuna suggests nothing further", error)
                 return Searcher.FINISHED
-            return {"uid": uid} if uid else None
+            return PackConfig(uids=uids).to_tune() if uids else None
+
+        def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+            """Remember the last losses: who is stopped early, or has ended before the others, is in no later report."""
+            losses = self.losses.setdefault(trial_id, {})
+            losses |= {one["uid"]: one[VALIDATION_LOSS] for one in result["members"] if VALIDATION_LOSS in one}
+            for uid in result["failed"]:
+                losses.pop(uid, None)
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            failed = error or not result or result.get("failed", False)
             try:
-                generations.tell(trial_id, None if failed or not result else result.get(VALIDATION_LOSS))
+                if result and not error:
+                    self.on_trial_result(trial_id, result)
+                losses = self.losses.pop(trial_id, {})
+                if (error or not result or result.get("broken")) and len(generations.asked.get(trial_id, ())) > 1:
+                    generations.divide(trial_id)
+                else:
+                    generations.tell(trial_id, {} if error else losses)
             except Exception as problem:
                 if complain is None:
                     raise

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from orchestrator import measures
 from orchestrator.evaluation.results import ranking, worth_keeping
-from orchestrator.evaluation.trial_files import read_result, record_failure
+from orchestrator.evaluation.trial_files import has_ended, read_result, record_failure
 from orchestrator.files import read_json
 from orchestrator.planning.cost import relative_cost
 from orchestrator.planning.plan import Plan
@@ -123,6 +123,16 @@ class Observer:
         elif (folder / FAILURE_FILE).is_file() and uid not in self.failed:
             self._fail(uid, Failure.from_json(read_json(folder / FAILURE_FILE), folder / FAILURE_FILE))
         self.changed()
+        self._show()
+
+    def unended(self, uids: Sequence[str]) -> list[str]:
+        """Return which of some configurations have neither result nor failure."""
+        ended = (uid in self.unrecorded or has_ended(self.trials_folder / uid) for uid in uids)
+        return [uid for uid, done in zip(uids, ended, strict=True) if not done]
+
+    def paused(self, uid: str) -> None:
+        """Record that a configuration waits for another worker."""
+        self.running.pop(uid, None)
         self._show()
 
     def died(self, uid: str, error: BaseException | str) -> None:

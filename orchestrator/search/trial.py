@@ -1,59 +1,24 @@
-"""Training of one trial: yields its epochs, writes checkpoints, and scores it at the end.
+"""Training of one trial by the reference: yields its epochs, writes checkpoints, and scores it at the end.
 
-A trial's folder holds `checkpoint/` while it runs and `result.json`, `predictions.safetensors` and
-`model.safetensors` when it is done.
+A trial's folder holds `checkpoint/` while it runs; what it holds when it is done: trial_scores.py.
 """
 
-import json
-import shutil
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import safetensors.numpy
-import safetensors.torch
-
 from fed.executor import Start
-from fed.round_records import ClientFailed, Round
 from fed.rounds import FederatedFolds
-from models.trace_scores import Scored
-from models.training import Epoch, FoldsInTraining
-from orchestrator import measures
+from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from orchestrator.corpora.cache import remove
 from orchestrator.data.dataset import Dataset
-from orchestrator.estimators.sums import PersonMoments
-from orchestrator.evaluation import fold_scores
-from orchestrator.evaluation.trial_files import seal
-from orchestrator.files import atomic, write_json
-from orchestrator.measures import FoldMoments
-from orchestrator.planning.cost import size_of
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.planning.recipe import make_recipe
-from orchestrator.run_folder import (
-    CHECKPOINT_FOLDER,
-    FAILURE_FILE,
-    MODEL_FILE,
-    PREDICTIONS_FILE,
-    PROGRESS_FILE,
-    RESULT_FILE,
-    SET_ASIDE,
-)
-from orchestrator.run_records import (
-    CURVES,
-    FINISHED,
-    STOPPED,
-    Curve,
-    FederationRecord,
-    FoldScore,
-    RoundRecord,
-    TrialResult,
-    sums_of,
-)
+from orchestrator.run_folder import CHECKPOINT_FOLDER
+from orchestrator.run_records import TrialResult
+from orchestrator.search.checkpoint_pace import CheckpointPace
+from orchestrator.search.trial_scores import TrialScores
 
-# A checkpoint may cost at most this share of the time spent training since the last one; ours.
-CHECKPOINT_SHARE = 0.05
+Told = dict[str, Epoch | TrainingDiverged]  # what an epoch brought, by the uid of a configuration
 
 
 def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
@@ -93,8 +58,7 @@ class TrialRun:
         start: Start,
     ) -> None:
         """Build the networks, or take them up from the folder's checkpoint."""
-        self.trial, self.dataset, self.plan, self.folder = trial, dataset, plan, folder
-        self.started = _now()
+        self.trial, self.plan, self.folder = trial, plan, folder
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / CHECKPOINT_FOLDER
         self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
@@ -107,166 +71,24 @@ class TrialRun:
                 self.close()
                 self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
+        self.scores = {trial.uid: TrialScores(trial, dataset, plan, folder=folder, training=self.training)}
 
     def close(self) -> None:
         """Release a federation's processes."""
         if isinstance(self.training, FederatedFolds):
             self.training.close()
 
-    def epochs(self) -> Iterator[Epoch]:
-        """Yield the epochs that are left; the state is on disk every `checkpoint_seconds`, and never costs much."""
-        last_saved, cost = time.monotonic(), 0.0
+    def epochs(self) -> Iterator[Told]:
+        """Yield the epochs that are left; the state is on disk every `checkpoint_seconds`, and never costs much.
+
+        A training that diverges raises: nothing of it can go on.
+        """
+        pace = CheckpointPace(self.plan.search.checkpoint_seconds)
         for epoch in self.training.epochs():
-            yield epoch
-            if isinstance(self.training, FederatedFolds):
-                continue  # a federation saves itself after every round
-            waited = time.monotonic() - last_saved
-            if waited >= max(self.plan.search.checkpoint_seconds, cost / CHECKPOINT_SHARE):
-                begun = time.monotonic()
-                self.training.save(self.folder / CHECKPOINT_FOLDER)
-                last_saved = time.monotonic()
-                cost = last_saved - begun
+            yield {self.trial.uid: epoch}
+            if isinstance(self.training, FoldsInTraining):  # a federation saves itself after every round
+                pace.save_if_due(lambda: self.training.save(self.folder / CHECKPOINT_FOLDER))
 
     def finish(self) -> TrialResult:
-        """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
-        result, predictions = self._scores(status=FINISHED)
-        arrays = {str(index): np.ascontiguousarray(trace) for index, trace in predictions.items()}
-        # One entry: safetensors writes several in an order of chance, and equal runs leave equal bytes.
-        mark = {"trial": json.dumps({"uid": self.trial.uid, "synthetic": self.dataset.synthetic})}
-        with atomic(self.folder / PREDICTIONS_FILE) as partial:
-            safetensors.numpy.save_file(arrays, partial, metadata=mark)
-        weights = {
-            f"fold_{k}.{name}": tensor.contiguous()
-            for k in range(len(self.dataset.folds))
-            for name, tensor in self.training.fold_state(k).items()
-        }
-        with atomic(self.folder / MODEL_FILE) as partial:
-            safetensors.torch.save_file(weights, partial, metadata=mark)
-        seal(self.folder, result, (PREDICTIONS_FILE, MODEL_FILE))
-        for name in (FAILURE_FILE, PROGRESS_FILE, f"{RESULT_FILE}{SET_ASIDE}"):
-            (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / CHECKPOINT_FOLDER, ignore_errors=True)
-        return result
-
-    def write_progress(self) -> None:
-        """Write the scores so far next to the checkpoint, for a scheduler that may stop this trial."""
-        write_json(self.folder / PROGRESS_FILE, self._scores(status=STOPPED)[0].to_json())
-
-    def _scores(self, *, status: str) -> tuple[TrialResult, dict[int, np.ndarray]]:
-        folds: list[FoldScore] = []
-        predictions: dict[int, np.ndarray] = {}
-        for k, split in enumerate(self.dataset.splits):
-            found = self.training.score(k, split.held_out)
-            predictions |= {index: one.trace_T2 for index, one in zip(split.held_out, found, strict=True)}
-            folds.append(self._fold_score(k, self._moments(split.held_out, found)))
-        history = self.training.history
-        trunk = self.dataset.trunk is not None
-        parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk, head=self.plan.protocol.head)
-        ends = measures.ends(measures.intervals([fold.people() for fold in folds])) if status == FINISHED else {}
-        result = TrialResult(
-            uid=self.trial.uid,
-            network=self.trial.network,
-            hparams=self.trial.hparams,
-            status=status,
-            synthetic=self.dataset.synthetic,
-            protocol=self.plan.protocol.name,
-            optimistic=self.plan.protocol.optimistic,
-            epochs=len(history),
-            training_seconds=sum(epoch.seconds for epoch in history),
-            num_parameters=parameters,
-            model_size_mib=size_mib,
-            selection_loss=float(np.mean([fold.selection_loss or 0.0 for fold in folds])),
-            scores={**fold_scores.over_folds(folds), **ends},
-            folds=tuple(folds),
-            curve=_curve(history),
-            federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
-            started=self.started,
-            ended=_now(),
-            repeat=self.plan.protocol.fold_draw or None,
-            seed=self.plan.seed if self.plan.protocol.fold_draw else None,
-        )
-        return result, predictions
-
-    def _moments(self, held_out: tuple[int, ...], found: list[Scored]) -> FoldMoments:
-        """Return each held-out participant's moments over all sessions: of frames, and of window means."""
-        frames: dict[str, list[PersonMoments]] = {}
-        windows: dict[str, list[PersonMoments]] = {}
-        for index, one in zip(held_out, found, strict=True):
-            participant = self.dataset.series[index].participant
-            frames.setdefault(participant, []).append(fold_scores.by_dimension(one.frames))
-            windows.setdefault(participant, []).append(fold_scores.by_dimension(one.windows))
-        return FoldMoments(
-            frames={person: fold_scores.merge(parts) for person, parts in frames.items()},
-            windows={person: fold_scores.merge(parts) for person, parts in windows.items()},
-        )
-
-    def _fold_score(self, k: int, moments: FoldMoments) -> FoldScore:
-        chosen = self.training.chosen_epoch(k)
-        return FoldScore(
-            fold=k,
-            participants=tuple(self.dataset.folds[k].held_out),
-            chosen_epoch=chosen,
-            selection_loss=self.training.history[chosen - 1].validation_loss[k],
-            train_loss=self.training.history[chosen - 1].train_loss[k],
-            scores=measures.of_fold(moments),
-            moments=sums_of(moments.frames),
-            window_moments=sums_of(moments.windows or {}),
-        )
-
-
-def _curve(history: list[Epoch]) -> Curve:
-    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k - 1)."""
-    curve: dict[str, tuple[float, ...]] = {}
-    for key in CURVES:
-        rows = [getattr(epoch, key) for epoch in history]
-        curve[key] = tuple(float(np.mean(row)) for row in rows)
-        curve[f"{key}_{measures.SPREAD}"] = tuple(float(np.std(row, ddof=1)) for row in rows)
-    return curve
-
-
-def _federation(training: FederatedFolds) -> FederationRecord:
-    """Return what the rounds took: seconds both ways, bytes, who failed (paper, section IV.D)."""
-    rounds = training.rounds
-    # From the rounds, which a checkpoint holds: a trial that was taken up again says the same.
-    first = next((ClientFailed(one.number, bad) for one in rounds for bad in one.failures), None)
-    return FederationRecord(
-        rounds=len(rounds),
-        clients=len({name for one in rounds for fold in one.trained for name in fold}),
-        bytes_up=sum(one.bytes_up for one in rounds),
-        bytes_down=sum(one.bytes_down for one in rounds),
-        failures=sum(len(one.failures) for one in rounds),
-        wall_seconds=sum(one.seconds for one in rounds),
-        paper_seconds=training.paper_seconds,
-        own_ccc_valence=_own(rounds, "own_ccc_valence"),
-        own_ccc_arousal=_own(rounds, "own_ccc_arousal"),
-        first_failure=None if first is None else f"{first}\n{first.traceback}".rstrip(),
-        by_round=tuple(_round_record(one) for one in rounds),
-    )
-
-
-def _own(rounds: list[Round], key: str) -> float | None:
-    """Average over the folds the score of the clients' own networks after the last round; None without such."""
-    values = getattr(rounds[-1], key) if rounds else ()
-    return float(np.mean(values)) if values else None
-
-
-def _round_record(one: Round) -> RoundRecord:
-    return RoundRecord(
-        round=one.number,
-        seconds=one.seconds,
-        trained=sum(len(names) for names in one.trained),
-        failed=tuple(f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.failed),
-        refused=tuple(f"{bad.client} (fold {bad.fold}): {bad.reason}" for bad in one.refused),
-        bytes_down=one.bytes_down,
-        bytes_up=one.bytes_up,
-        train_loss=tuple(one.train_loss),
-        validation_loss=tuple(one.validation_loss),
-        ccc_valence=tuple(one.ccc_valence),
-        ccc_arousal=tuple(one.ccc_arousal),
-        own_ccc_valence=tuple(one.own_ccc_valence),
-        own_ccc_arousal=tuple(one.own_ccc_arousal),
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+        """Write result, predictions and weights, drop the checkpoint."""
+        return self.scores[self.trial.uid].finish()

@@ -1,4 +1,4 @@
-"""Ray Tune: one Tune trial per configuration, which trains its folds in lock-step.
+"""Ray Tune: one Tune trial per pack of configurations, which trains their folds in lock-step.
 
 Tune schedules and stops trials. A trial's state and results are in its own folder (trial.py), so a run continues
 after any kill without reading a pickle.
@@ -6,7 +6,9 @@ after any kill without reading a pickle.
 
 import contextlib
 import dataclasses
+import itertools
 import random
+import shutil
 import sys
 import time
 from collections import Counter
@@ -31,13 +33,17 @@ from orchestrator.evaluation.trial_files import (
     tidy,
 )
 from orchestrator.planning.cost import relative_cost
+from orchestrator.planning.packs import packs_left
 from orchestrator.planning.plan import SERVER_CPUS, Plan
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.process.interrupts import asked_to_end
+from orchestrator.run_folder import PACKS_FOLDER
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
+from orchestrator.search.pack_config import PACK_KEY, PackConfig
 from orchestrator.search.progress import Observer
+from orchestrator.search.schedulers import Comparing
 from orchestrator.search.watch import WORKER_DEATHS, Ender, Watch
 from orchestrator.search.watchdog import Listener, Patience, Shortage
 from orchestrator.search.worker import TrialTrainable
@@ -73,22 +79,41 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
     )
     end = time.monotonic() + plan.search.hours * 3600 if plan.search.hours else None
     watches = _watches(plan, dataset, observer, bundles, patience)
-    for attempt in range(1 + WORKER_DEATHS):
-        failed = {failure.uid for failure in read_failures(trials_folder, uids)} | observer.unrecorded.keys()
+    packs = [PackConfig(uids=pack) for pack in packs_left(plan, uids[: plan.num_planned])]
+    deaths = 0
+    for attempt in itertools.count():
         watch = watches()
-        lost = _run(plan, trainable, scratch / f"tune-{attempt}", earlier, failed, watch, end) or watch.lost
+        _run(plan, trainable, scratch / f"tune-{attempt}", earlier, _left(packs, observer), watch, end)
         if watch.ending is not None:
             raise watch.ending
         if asked_to_end():
             raise KeyboardInterrupt
         earlier = read_results(trials_folder, uids)
+        deaths += bool(watch.lost)
+        if deaths > WORKER_DEATHS:
+            for pack in watch.lost:
+                watch.gave_up(pack, watch.reason(pack.uid))
+        again = {uid for pack in [*watch.broken, *watch.lost] for uid in observer.unended(pack.uids)}
         num_ended = len(earlier) + len(read_failures(trials_folder, uids)) + len(observer.unrecorded)
-        if not lost or num_ended + len(lost) < plan.num_planned:  # nothing to mend, or broken off
+        if not again or num_ended + len(again) < plan.num_planned:  # nothing to mend, or broken off
             break
-    else:
-        for uid in lost:
-            observer.died(uid, watch.reason(uid))
+        packs = _divided(packs, watch.broken, observer)
+    if num_ended >= plan.num_planned:
+        shutil.rmtree(trials_folder.parent / PACKS_FOLDER, ignore_errors=True)
     return end is not None and time.monotonic() >= end
+
+
+def _left(packs: Sequence[PackConfig], observer: Observer) -> list[PackConfig]:
+    """Return the packs with what of them is left to train."""
+    parts = [dataclasses.replace(pack, uids=tuple(observer.unended(pack.uids))) for pack in packs]
+    return [part for part in parts if part.uids]
+
+
+def _divided(packs: Sequence[PackConfig], broken: Sequence[PackConfig], observer: Observer) -> list[PackConfig]:
+    """Return the packs with two halves in the place of each that failed as a whole."""
+    divided = [half for pack in broken for half in pack.divided(observer.unended(pack.uids))]
+    gone = {uid for pack in broken for uid in pack.uids}
+    return [*(pack for pack in packs if not gone & set(pack.uids)), *divided]
 
 
 def _watches(
@@ -136,29 +161,28 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     trainable: Any,
     scratch: Path,
     earlier: Sequence[TrialResult],
-    failed: set[str],
+    packs: Sequence[PackConfig],
     watch: Watch,
     end: float | None,
-) -> list[str]:
-    """Run what is left in Tune; return the trials that it gave up before their number of tries was used."""
-    done = {result.uid for result in earlier}
-    space, algorithm, samples = _space(plan, done | failed, earlier, watch)
+) -> None:
+    """Train packs in Tune; what it gave up too early, and what failed as a whole, is in the watch then."""
+    space, algorithm, samples = _space(plan, packs, earlier, watch)
     if samples == 0:
-        return []
+        return
     assert watch.observer is not None
-    leave = partial(_leave_stopped, watch.observer.trials_folder)
-    scheduler = resolve(SCHEDULERS[plan.search.scheduler].make)
+    strategy = SCHEDULERS[plan.search.scheduler]
+    goes_on = None if strategy.make is None else resolve(strategy.make)(plan.protocol.epochs, earlier)
     tuner = tune.Tuner(
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
             search_alg=algorithm,
-            scheduler=scheduler(watch, plan.protocol.epochs, earlier, leave),
+            scheduler=Comparing(watch, goes_on, partial(_leave_stopped, watch.observer.trials_folder)),
             num_samples=samples,
             time_budget_s=None if end is None else max(1.0, end - time.monotonic()),
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.config["uid"]),
-            trial_name_creator=lambda trial: str(trial.config["uid"]),
+            trial_dirname_creator=lambda trial: PackConfig.of(trial.config).uid,
+            trial_name_creator=lambda trial: PackConfig.of(trial.config).uid,
         ),
         run_config=tune.RunConfig(
             name=scratch.name,
@@ -177,7 +201,6 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
         # Tune keeps notes of its own, under the output folder.
         if not watch.end_if_unwritable(error):
             raise
-    return watch.lost
 
 
 def _leave_stopped(trials_folder: Path, uid: str) -> None:
@@ -206,15 +229,18 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
     return tune.PlacementGroupFactory(bundles)
 
 
-def _space(plan: Plan, done: set[str], earlier: Sequence[TrialResult], watch: Watch) -> tuple[dict[str, Any], Any, int]:
+def _space(
+    plan: Plan, packs: Sequence[PackConfig], earlier: Sequence[TrialResult], watch: Watch
+) -> tuple[dict[str, Any], Any, int]:
     propose = SEARCHES[plan.search.search].propose
     if propose is not None:
         return {}, resolve(propose)(plan, earlier, watch.complain), plan.num_planned
-    left = [trial for trial in plan.trials[: plan.num_planned] if trial.uid not in done]
+    left = list(packs)
     if plan.search.hours:
         # Any order of cost would leave one end of the grid unseen when the time is up.
         random.Random(seed_for(plan.seed, "launch-order")).shuffle(left)
     else:
         # The longest first: nobody waits at the end for one long trial that began last.
-        left.sort(key=lambda trial: -relative_cost(plan, trial))
-    return {"uid": tune.grid_search([trial.uid for trial in left])}, None, 1 if left else 0
+        costs = {trial.uid: relative_cost(plan, trial) for trial in plan.trials}
+        left.sort(key=lambda pack: -sum(costs[uid] for uid in pack.uids))
+    return {PACK_KEY: tune.grid_search([pack.to_tune()[PACK_KEY] for pack in left])}, None, 1 if left else 0

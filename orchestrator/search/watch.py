@@ -19,6 +19,7 @@ from fed.executors.placement import in_words, shortfall
 from orchestrator.process.interrupts import asked_to_end
 from orchestrator.run_records import Failure
 from orchestrator.search.endings import ResourcesMissing, SearchEnded, StorageFull, folder_of, unwritable
+from orchestrator.search.pack_config import PackConfig
 from orchestrator.search.progress import Observer
 from orchestrator.search.watchdog import Listener, Shortage, Silence
 
@@ -64,7 +65,9 @@ class Watch(tune.Callback):  # type: ignore[misc]
         """
         self.observer, self.bundles, self.storage = observer, bundles, storage
         self.listener, self.shortage = listener, shortage
-        self.lost: list[str] = []  # given up by Tune without the tries it owes them
+        self.lost: list[PackConfig] = []  # given up by Tune without the tries it owes them
+        self.broken: list[PackConfig] = []  # of several configurations, failed as a whole: nobody knows by which
+        self.told: set[str] = set()  # configurations whose end the observer knows
         self.ending: SearchEnded | None = None  # why nothing further is to be tried
         self.controller: Any = None  # Tune's own, which alone knows a worker that has not answered yet
         self.hung: Counter[str] = Counter() if hung is None else hung
@@ -110,53 +113,97 @@ class Watch(tune.Callback):  # type: ignore[misc]
     @guarded
     def on_trial_start(self, *, trial: Any, **_info: Any) -> None:
         """Record that a trial has a worker."""
+        pack = PackConfig.of(trial.config)
         if self.listener:
-            self.listener.began(trial.config["uid"])
+            self.listener.began(pack.uid)
         if self.observer:
-            self.observer.started(trial.config["uid"])
+            for uid in pack.uids:
+                if uid not in self.told:
+                    self.observer.started(uid)
 
     @guarded
     def on_trial_result(self, *, result: dict[str, Any], **_info: Any) -> None:
-        """Record a trial's report, and what its worker could not write itself."""
+        """Record a report of a trial's configurations, and what its worker could not write itself."""
         if self.listener:
             self.listener.heard(str(result["uid"]))
         if result.get("unwritable"):
             self.end_if_unwritable(str(result["unwritable"]))
-        if self.observer and result.get("unrecorded"):
-            self.observer.unrecorded[str(result["uid"])] = Failure.from_json(result["unrecorded"], "a worker's report")
-        if self.observer:
-            self.observer.advanced(result)
+        if self.observer is None:
+            return
+        for raw in result["unrecorded"]:
+            failure = Failure.from_json(raw, "a worker's report")
+            self.observer.unrecorded[failure.uid] = failure
+        for one in result["members"]:
+            if one["epoch"] and one["uid"] not in self.told:
+                self.observer.advanced(one)
+        for uid in result["ended"]:
+            self.ended(uid)
+
+    def ended(self, uid: str) -> None:
+        """Record what a configuration left, once."""
+        if self.observer and uid not in self.told:
+            self.told.add(uid)
+            self.observer.ended(uid)
 
     @guarded
     def on_trial_complete(self, *, trial: Any, **_info: Any) -> None:
-        """Record what a trial left."""
-        uid = trial.config["uid"]
+        """Record what a trial's configurations left."""
+        pack = PackConfig.of(trial.config)
         if self.listener:
-            self.listener.ended(uid)
-        if self.observer:
-            self.observer.ended(uid)
+            self.listener.ended(pack.uid)
+        broken = (getattr(trial, "last_result", None) or {}).get("broken")
+        if broken:
+            self._break(pack, str(broken).strip().splitlines()[-1])
+            return
+        for uid in pack.uids:
+            self.ended(uid)
 
     @guarded
     def on_trial_recover(self, *, trial: Any, **_info: Any) -> None:
         """Expect nothing of a trial that waits for another process."""
         if self.listener:
-            self.listener.ended(trial.config["uid"])
+            self.listener.ended(PackConfig.of(trial.config).uid)
 
     @guarded
     def on_trial_error(self, *, trial: Any, **_info: Any) -> None:
         """Record a trial that Tune has given up, for good or to be tried once more."""
-        uid = trial.config["uid"]
+        pack = PackConfig.of(trial.config)
         if self.listener:
-            self.listener.ended(uid)
+            self.listener.ended(pack.uid)
         text = _error_of(trial)
         if self.observer is None or self.end_if_unwritable(text or ""):
             return
         if trial.num_failures <= WORKER_DEATHS:
             # It died on its way from one trial to the next, where Tune does not try again.
-            self.lost.append(uid)
+            self.lost.append(pack)
         else:
             # The trial's process died (out of memory, a lost node) more often than it is taken up again.
-            self.observer.died(uid, self.reason(uid, text))
+            self.gave_up(pack, self.reason(pack.uid, text))
+
+    def gave_up(self, pack: PackConfig, reason: BaseException | str) -> None:
+        """Record what a pack's process died by too often: the failure of the one that is left, or nobody's yet."""
+        assert self.observer is not None
+        left = self.observer.unended(pack.uids) if len(pack.uids) > 1 else pack.uids
+        if len(left) > 1:
+            self._break(pack, str(reason).strip().splitlines()[-1])
+            return
+        for uid in left:
+            self.told.add(uid)
+            self.observer.died(uid, reason)
+
+    def _break(self, pack: PackConfig, reason: str) -> None:
+        """Leave a pack that failed as a whole to be divided, until only what is at fault fails."""
+        self.broken.append(pack)
+        if self.observer:
+            left = self.observer.unended(pack.uids)
+            self.observer.say(
+                f"{len(left)} configurations failed together ({reason}): trained again in halves, from their checkpoint"
+            )
+            for uid in pack.uids:
+                if uid in left:
+                    self.observer.paused(uid)
+                else:
+                    self.ended(uid)
 
     def reason(self, uid: str, text: str | None = None) -> BaseException | str:
         """Return what a trial failed by whose process is not tried again: Ray's text, or that it hung."""
@@ -188,11 +235,11 @@ class Watch(tune.Callback):  # type: ignore[misc]
             return
         for trial in trials:
             # A process that hangs before it ever answers has no event of Tune's.
-            if not trial.is_finished() and self._actor_of(trial) is not None:
-                self.listener.expect(trial.config["uid"])
+            if not trial.is_finished() and self.actor_of(trial) is not None:
+                self.listener.expect(PackConfig.of(trial.config).uid)
         for silence in self.listener.silent():
-            trial = next(one for one in trials if one.config["uid"] == silence.uid)
-            actor = self._actor_of(trial)
+            trial = next(one for one in trials if PackConfig.of(one.config).uid == silence.uid)
+            actor = self.actor_of(trial)
             self.observer.say(self._told(silence))
             if silence.kill and actor is not None:
                 self.hung[silence.uid] += 1
@@ -207,7 +254,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
             return f"{line} ({silence.limit:.0f} s would be long)"
         return f"{line} ({silence.limit:.0f} s would be long); its process is ended at {silence.kill_at:.0f} s"
 
-    def _actor_of(self, trial: Any) -> Any:
+    def actor_of(self, trial: Any) -> Any:
         """Return the handle of a trial's worker; None if there is none yet."""
         with contextlib.suppress(AttributeError, KeyError, IndexError, TypeError):
             tracked = self.controller._trial_to_actor[trial]

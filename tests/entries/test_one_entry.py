@@ -32,6 +32,7 @@ from orchestrator.protocols import PROTOCOLS
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables.paper_tables import table_1, table_2
 from orchestrator.run_folder import RESULT_FILE, TRIALS_FOLDER
+from orchestrator.search.pack_config import PackConfig
 from orchestrator.search.trial import TrialRun
 from orchestrator.tracking import records
 from tests.corpora.writers import content, write_table
@@ -47,7 +48,7 @@ def entries() -> Iterator[None]:
     """The entries that a contributor would write, each a line."""
     aggregator = Aggregator(function="tests.entries.toys:towards_the_first", help="of two clients")
     corpus = CorpusFormat(module="tests.entries.toys", title="a toy", licence="as you like")
-    scheduler = SchedulerStrategy(help="a toy", make="tests.entries.toys:Scheduler", stops=True)
+    scheduler = SchedulerStrategy(help="a toy", make="tests.entries.toys:Scheduler")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, NAME, Network(title="Toy GRU", cell="gru", directions=1))
         patch.setitem(CORPORA, NAME, corpus)
@@ -174,11 +175,17 @@ def test_a_scheduler_is_made_by_tune(monkeypatch: pytest.MonkeyPatch) -> None:
         seed=0,
     )
     monkeypatch.setattr(searching, "relative_cost", lambda *_: 1.0)
-    watch = SimpleNamespace(observer=SimpleNamespace(trials_folder=Path("trials")), lost=[])
-    assert searching._run(plan, None, Path("scratch"), (), set(), watch, None) == []  # type: ignore[arg-type]
+    watch = SimpleNamespace(observer=SimpleNamespace(trials_folder=Path("trials")), lost=[], ended=lambda _: None)
+    packs = [PackConfig(uids=("a",))]
+    searching._run(plan, None, Path("scratch"), (), packs, watch, None)  # type: ignore[arg-type]
     scheduler = made[0]["tune_config"].scheduler
-    assert isinstance(scheduler, toys.Scheduler)
-    assert scheduler.given[:3] == (watch, PROTOCOLS["described"].epochs, ())
+    assert isinstance(scheduler.goes_on, toys.Scheduler)
+    assert scheduler.goes_on.given == (PROTOCOLS["described"].epochs, ())
+    told = {"compared": True, "members": [{"uid": "b", "epoch": 1, "validation_loss": 1.0}]}
+    left: list[str] = []
+    monkeypatch.setattr(scheduler, "leave", left.append)
+    assert scheduler.on_trial_result(None, None, told) == "STOP"
+    assert left == ["b"]
 
 
 def test_a_scheduler_that_stops_trials_is_no_strict_one(corpus: Path, tmp_path: Path) -> None:

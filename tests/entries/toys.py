@@ -50,3 +50,7 @@ class Scheduler:
 
     def __init__(self, *given: Any) -> None:
         self.given = given
+
+    def __call__(self, uid: str, _epoch: int, _loss: float) -> bool:
+        """Nobody goes on who is not called a."""
+        return uid == "a"

@@ -238,11 +238,32 @@ def test_resumed_is_uninterrupted_bit_for_bit(keep: str, tmp_path: Path) -> None
         ]
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_part_of_a_pack_goes_on_from_the_packs_checkpoint(keep: str, tmp_path: Path) -> None:
+    """As what is left of a pack that is divided, or of which one has ended: in another order, with other places."""
+    recipes = [recipe(keep=keep), replace(DIVERGING, keep=keep), recipe(keep=keep, learning_rate=0.5)]
+    whole = trained(pack(*recipes, epochs=4))
+    first = pack(*recipes, epochs=4)
+    next(epochs := first.epochs()), next(epochs)
+    first.save(tmp_path)
+    for places in ([2], [2, 0], [1, 2], [1]):
+        part = pack(*(recipes[place] for place in places), seeds=places, epochs=4)
+        part.load(tmp_path)
+        assert [len(one.history) for one in part.configurations] == [0 if place == 1 else 2 for place in places]
+        assert part.in_training == tuple(own for own, place in enumerate(places) if place != 1)
+        list(part.epochs())
+        for own, place in enumerate(places):
+            assert curves(part, own) == curves(whole, place)
+            assert str(part.configurations[own].failure) == str(whole.configurations[place].failure)
+            if place != 1:
+                assert torch.equal(flat(part, own), flat(whole, place))
+
+
 def test_a_checkpoint_of_another_pack_is_refused(tmp_path: Path) -> None:
     pack(RECIPE, RECIPE).save(tmp_path)
-    with pytest.raises(CheckpointError, match="a pack of 2 configurations, expected 1"):
-        pack(RECIPE).load(tmp_path)
-    with pytest.raises(CheckpointError, match="seed of configuration 1 is 1, expected 7"):
+    with pytest.raises(CheckpointError, match="another training: recipe of configuration 0 is"):
+        pack(recipe(hidden_size=RECIPE.hidden_size + 1)).load(tmp_path)
+    with pytest.raises(CheckpointError, match="seed of configuration 0 is 0, expected 7"):
         pack(RECIPE, RECIPE, seeds=[0, 7]).load(tmp_path)
 
 

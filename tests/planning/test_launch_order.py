@@ -1,5 +1,6 @@
 """In which order trials are handed to Tune: the longest first, or mixed if the time may run out."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 from ray import tune as ray_tune
 
+from orchestrator.files import write_json
+from orchestrator.planning.cost import relative_cost
 from orchestrator.planning.plan import Plan, SearchOptions
+from orchestrator.run_folder import RESULT_FILE
 from orchestrator.run_records import TrialResult
 from orchestrator.search import tune
 from orchestrator.search.progress import Observer
@@ -35,7 +39,7 @@ def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handed:
 
         class Taken:
             def __init__(self, _trainable: Any, *, param_space: dict[str, Any], **_: Any) -> None:
-                found.append(list(param_space["uid"]["grid_search"]))
+                found.append([pack["uids"][0] for pack in param_space["pack"]["grid_search"]])
 
             def fit(self) -> None:
                 """Train nothing."""
@@ -44,6 +48,8 @@ def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handed:
         monkeypatch.setattr(ray_tune, "with_parameters", lambda trainable, **_: trainable)
         observer = Observer(plan, tmp_path, [], lambda: None)
         places = {"trials_folder": tmp_path, "scratch": tmp_path / "ray"}
+        for result in done or []:
+            write_json(tmp_path / result.uid / RESULT_FILE, result.to_json())
         tune.search(plan, None, **places, earlier=done or [], observer=observer)  # type: ignore[arg-type]
         return found[0]
 
@@ -78,3 +84,18 @@ def test_with_hours_the_order_is_mixed_by_seed(handed: Handed) -> None:
         points = points_of(make_plan(), order)
         assert points not in (LONGEST_FIRST, LONGEST_FIRST[::-1], points_of(make_plan(), sorted(order)))
         assert {layers for _, _, layers in points[:4]} == {1, 2}, "half of the time would see one end of the grid"
+
+
+def test_packs_are_begun_by_all_that_is_in_them(handed: Handed) -> None:
+    """Two small configurations of one shape cost more than one that is larger than each."""
+    plan = make_plan(grid={"learning_rate": (1e-3, 1e-4), "hidden_size": (8, 16), "sequence_length": (50,),
+                           "num_layers": (1,)})  # fmt: skip
+    shapes = [trial.uid for trial in plan.trials if (trial.network, trial.hparams.hidden_size) == ("rnn", 8)]
+    alone = [trial.uid for trial in plan.trials if trial.uid not in shapes]
+    assert handed(plan)[-2:] == shapes
+    assert handed(dataclasses.replace(plan, packs=(tuple(shapes),))) == [shapes[0], *alone_by_cost(plan, alone)]
+
+
+def alone_by_cost(plan: Plan, uids: list[str]) -> list[str]:
+    trials = {trial.uid: trial for trial in plan.trials}
+    return sorted(uids, key=lambda uid: -relative_cost(plan, trials[uid]))

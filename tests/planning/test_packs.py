@@ -1,10 +1,19 @@
 """Packs hold trials of one shape, each once, in the order of the plan."""
 
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from orchestrator.planning.packs import form_packs
-from orchestrator.planning.plan import Trial
+from fed.options import Federation
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.errors import InputError
+from orchestrator.planning.packs import backend_of, check_backend, form_packs, packs_left
+from orchestrator.planning.plan import Plan, SearchOptions, Trial
 from orchestrator.protocols import DESCRIBED
+from tests.records import make_plan
 from tune_spaces.method import HParams
 
 
@@ -25,6 +34,15 @@ TRIALS = (
 )
 
 
+def plan(trials: Sequence[Trial] = TRIALS, workers: int = 1, **options: Any) -> Plan:
+    search = SearchOptions(**{"backend": "auto", "pack": "auto", "num_cpus": workers, **options})
+    return dataclasses.replace(make_plan(search=search, protocol=DESCRIBED), trials=tuple(trials))
+
+
+def packs(one: Plan) -> list[str]:
+    return ["".join(pack) for pack in form_packs(one, one.trials)]
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
@@ -35,20 +53,51 @@ TRIALS = (
     ],
 )
 def test_packs_are_of_one_shape_in_the_plans_order(size: str | int, expected: list[str]) -> None:
-    assert ["".join(pack.uids) for pack in form_packs(TRIALS, DESCRIBED, size=size)] == expected
+    assert packs(plan(pack=size)) == expected
 
 
 def test_large_models_are_packed_alone() -> None:
-    alike = [trial(uid, rate=rate, hidden=256) for uid, rate in (("a", 1e-3), ("b", 1e-4))]
-    assert ["".join(pack.uids) for pack in form_packs(alike, DESCRIBED)] == ["a", "b"]
+    assert packs(plan([trial(uid, rate=rate, hidden=256) for uid, rate in (("a", 1e-3), ("b", 1e-4))])) == ["a", "b"]
 
 
 def test_no_worker_waits_for_a_pack_that_another_could_have_shared() -> None:
     alike = [trial(uid, rate=10.0**-place) for place, uid in enumerate("abc", start=1)]
-    assert [len(form_packs(alike, DESCRIBED, workers=workers)) for workers in (1, 2, 3, 8)] == [1, 2, 3, 3]
+    assert [len(packs(plan(alike, workers=workers))) for workers in (1, 2, 3, 8)] == [1, 2, 3, 3]
 
 
-@pytest.mark.parametrize("size", [0, -1, "many"])
-def test_a_size_below_one_is_refused(size: str | int) -> None:
-    with pytest.raises(ValueError, match=f"at least 1 trial, or their number is 'auto': found {size!r}"):
-        form_packs(TRIALS, DESCRIBED, size=size)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"search": {"backend": "reference"}},
+        {"search": {"cpus_per_trial": 2.0}},
+        {"search": {"gpus_per_trial": 0.5}},
+        {"federation": Federation()},
+        {"images": ImageOptions(image_size=64, frame_stride=1, face_crop="none", backbone="trained", weights="none")},
+        {"protocol": replace(DESCRIBED, loss="ccc-window")},
+    ],
+)
+def test_what_the_reference_trains_is_alone(changes: dict[str, Any]) -> None:
+    one = plan(**changes.pop("search", {}))
+    assert packs(dataclasses.replace(one, **changes)) == [*"abcdefgh"]
+    assert backend_of(TRIALS[0], dataclasses.replace(one, **changes)) == "reference"
+    assert backend_of(TRIALS[0], plan()) == "stacked"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"federation": Federation()}, "a federation"),
+        ({"protocol": replace(DESCRIBED, loss="ccc-window")}, "loss ccc-window, head "),
+    ],
+)
+def test_stacks_of_what_they_cannot_train_are_refused(changes: dict[str, Any], found: str) -> None:
+    check_backend(plan(backend="stacked"))
+    check_backend(dataclasses.replace(plan(backend="auto"), **changes))
+    with pytest.raises(InputError, match=f"--backend: found stacked with {found}"):
+        check_backend(dataclasses.replace(plan(backend="stacked"), **changes))
+
+
+def test_what_is_left_of_packs_and_outside_of_them() -> None:
+    one = dataclasses.replace(plan(), packs=(("a", "c", "e"), ("b", "g")))
+    assert packs_left(one, {"c", "e", "d", "g"}) == (("c", "e"), ("g",), ("d",))
+    assert packs_left(dataclasses.replace(one, packs=()), {"c", "a"}) == (("a",), ("c",))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from fed.executors.in_process import in_process
 from models.ccc import Moments
-from models.training import chosen_epoch
+from models.training import Epoch, chosen_epoch
 from orchestrator.cli import cli
 from orchestrator.commands import preview
 from orchestrator.corpora.synthetic.tree import synthesize
@@ -91,7 +91,7 @@ def test_a_run_with_the_authors_head_and_groups(paired: Path, tmp_path: Path, me
         (tmp_path / "away.csv").rename(paired / "participants.csv")
     (trial,) = plan.trials
     training = TrialRun(trial, dataset, plan, folder=tmp_path / trial.uid, start=in_process)
-    history = list(training.epochs())
+    history = [epoch for told in training.epochs() for epoch in told.values() if isinstance(epoch, Epoch)]
     result = training.finish()
     training.close()
     # 4 x (F + 4 + 2) of the recurrence, 25 x 4 x 1000 + 1000 and 2002 of the head.

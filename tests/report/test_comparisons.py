@@ -175,7 +175,7 @@ def test_methods_that_score_other_frames_say_so() -> None:
 def test_rows_are_marked_by_corpus_and_by_dimension(table: Table) -> None:
     assert [row.first for row in table.rows] == [True, False] * 3
     assert not table.synthetic
-    plan = {"corpus": {"synthetic": True, "sha256": "aa" * 32, "kind": "table"}}
+    plan: Any = {"corpus": {"synthetic": True, "sha256": "aa" * 32, "kind": "table"}}
     people = ScoredPeople(networks={"rnn": recorded(ONE)})
     pair = [made("au", people), made("images", people, **plan)]
     assert all(row.synthetic for order in (pair, pair[::-1]) for row in comparisons(order).rows)
