@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import three_people, write_recola
-from tests.search.disturbing import MARK, TRIAL, signal_all
+from tests.search.disturbing import MARK, TRIAL, checkpoints, signal_all
 from tests.trial_table import write_trial_table
 
 pytestmark = LEFT_OPEN
@@ -39,14 +39,10 @@ def start(environment: dict[str, str], *arguments: object) -> "subprocess.Popen[
     )
 
 
-def half_done(output: Path) -> list[Path]:
-    return [file.parent.parent for file in output.glob("trials/*/checkpoint/checkpoint.json")]
-
-
 def frozen_half_done(output: Path, marker: str) -> bool:
     """Stop the trials where they are; let them go on if none of them is half done."""
     signal_all(marker, TRIAL, signal.SIGSTOP)
-    if not half_done(output):
+    if not checkpoints(output):
         signal_all(marker, TRIAL, signal.SIGCONT)
         return False
     return True
@@ -73,7 +69,7 @@ def test_the_driver_killed_in_mid_search_resumes_to_the_same_leaderboard_to_the_
     process.communicate()
     before = {file: file.stat().st_mtime_ns for file in output.glob("trials/*/result.json")}
     assert 0 < len(before) < 4
-    assert half_done(output)
+    assert checkpoints(output)
     assert not (output / "summary.json").exists()
 
     done = run_command("tune", "--resume", output)
@@ -91,7 +87,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 ) -> None:
     output = tmp_path / "run"
     process = start(environment, *TUNE, *GRID, *SLOW, "--data", small_corpus, "--output", output)
-    wait_for(lambda: any(output.glob("trials/*/checkpoint/checkpoint.json")), process)
+    wait_for(lambda: checkpoints(output), process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.search.pack_config import pack_folder
 from tests.conftest import ROOT
-from tests.search.disturbing import MARK, TRIAL, Disturbance, workers
+from tests.search.disturbing import MARK, TRIAL, Disturbance, checkpoints, workers
 
 PATIENCE_SECONDS = 240.0  # many times what a loaded machine takes
 POLL_SECONDS = 0.02
@@ -262,10 +263,10 @@ def deaths(run: Disturbance, trial: Path, times: int = DEATHS) -> None:
     seen = 0
 
     def written() -> int:
-        try:
-            return (trial / "checkpoint" / "checkpoint.json").stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
+        for folder in (trial / "checkpoint", pack_folder(trial.parent, [trial.name])):
+            with contextlib.suppress(FileNotFoundError):
+                return (folder / "checkpoint.json").stat().st_mtime_ns
+        return 0
 
     for _ in range(times):
         run.wait_until(lambda: written() > seen)  # noqa: B023 - called at once
@@ -277,7 +278,7 @@ def deaths(run: Disturbance, trial: Path, times: int = DEATHS) -> None:
 def epochs_done(output: Path, planned: int) -> int:
     """Epochs that a search has on disk: of checkpoints, and `planned` for each result."""
     done = planned * sum(1 for _ in output.glob("trials/*/result.json"))
-    for file in output.glob("trials/*/checkpoint/checkpoint.json"):
+    for file in checkpoints(output):
         with contextlib.suppress(FileNotFoundError):
-            done += len(re.findall(r'^    "number": ', file.read_text(), flags=re.MULTILINE))
+            done += len(re.findall(r'^ +"number": ', file.read_text(), flags=re.MULTILINE))
     return done

@@ -25,7 +25,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
-from tests.search.disturbing import Disturbance, disturbed
+from tests.search.disturbing import Disturbance, checkpoints, disturbed
 
 Undisturbed = Callable[..., Path]
 ENDED = (1, 2)  # some failed, or refused: both are the user's to mend
@@ -117,7 +117,7 @@ def test_the_output_removed_in_mid_run(
     output, slow = tmp_path / "run", undisturbed("slow", *SLOW_SEARCH, "--data", small_corpus)
 
     def harm(run: Disturbance) -> None:
-        run.wait_until(lambda: any(output.glob("trials/*/checkpoint/checkpoint.json")))
+        run.wait_until(lambda: checkpoints(output))
         remove(output)
 
     with disturbed(harm):

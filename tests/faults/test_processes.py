@@ -25,6 +25,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
+from tests.search.disturbing import checkpoints
 
 RAY_DIED = 5
 UNFORESEEN = 70
@@ -39,7 +40,7 @@ Undisturbed = Callable[..., Path]
 
 
 def checkpoint_in(output: Path) -> Callable[[], bool]:
-    return lambda: any(output.glob("trials/*/checkpoint/checkpoint.json"))
+    return lambda: bool(checkpoints(output))
 
 
 @pytest.fixture(scope="module")

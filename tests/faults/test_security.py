@@ -23,6 +23,7 @@ from tests.faults.harness import (
 )
 from tests.faults.table import injects
 from tests.faults.watching import files_with, forms_of, listeners, modes, refusing_server
+from tests.search.disturbing import checkpoints
 
 # Made up here; each part is searched for, so that a half-hidden one is found.
 PARTS = ("zZ9dog", "qX7cat", "vK4owl")
@@ -73,7 +74,7 @@ def watched(
 
             def trains() -> bool:
                 lines.update(of_marker(command.marker).values())
-                return any(output.glob("trials/*/checkpoint/checkpoint.json"))
+                return any(checkpoints(output))
 
             def over() -> bool:
                 lines.update(of_marker(command.marker).values())

@@ -57,6 +57,11 @@ def signal_all(marker: str, kind: tuple[str, ...], number: signal.Signals) -> No
             os.kill(process, number)
 
 
+def checkpoints(output: Path) -> list[Path]:
+    """The checkpoints of trials that are trained alone, and of packs."""
+    return [*output.glob("trials/*/checkpoint/checkpoint.json"), *output.glob("packs/*/checkpoint.json")]
+
+
 def rounds(output: Path) -> list[dict[str, Any]]:
     """The rounds in the checkpoint of the run's only trial; it is replaced atomically."""
     for file in output.glob("trials/*/checkpoint/checkpoint.json"):

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.search.disturbing import checkpoints
+
 PATIENCE_SECONDS = 300.0
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
@@ -42,7 +44,7 @@ def main(records: Path, output: Path, words: list[str]) -> None:
         other = cluster.add_node(**NODE)
         first = begin(*words, "--address", cluster.address, "--output", str(output))
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not [*output.glob("trials/*/checkpoint/checkpoint.json")]:
+        while not checkpoints(output):
             assert first.poll() is None, end(first)
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.process import exit_codes
 from orchestrator.search.local_ray import MARK
 from tests.conftest import ROOT, read_summary
-from tests.search.disturbing import PATIENCE_SECONDS, TRIAL, workers
+from tests.search.disturbing import PATIENCE_SECONDS, TRIAL, checkpoints, workers
 
 # So many epochs that it is still going on when it is ended.
 TUNE = (
@@ -44,7 +44,7 @@ class Command:
             time.sleep(0.05)
 
     def wait_until_it_trains(self) -> None:
-        self.wait_until(lambda: [*self.output.glob("trials/*/checkpoint/checkpoint.json")])
+        self.wait_until(lambda: checkpoints(self.output))
 
     def told(self) -> str:
         return self.errors.read_text(encoding="utf-8")
@@ -192,4 +192,4 @@ def test_if_ray_dies_the_command_says_so_and_ends(begin: Callable[..., Command],
     assert line.endswith("/run")
     wait_for(lambda: gone(command), "something of Ray is still there", KILLED_SECONDS)
     assert not (Path("/tmp") / command.session.decode().partition("=")[2]).exists()
-    assert [*command.output.glob("trials/*/checkpoint/checkpoint.json")]
+    assert checkpoints(command.output)

@@ -13,7 +13,7 @@ from orchestrator.search import watchdog
 from orchestrator.search.watch import WORKER_DEATHS
 from orchestrator.search.watchdog import Patience
 from tests.conftest import LEFT_OPEN, Run
-from tests.search.disturbing import TRIAL, Disturbance, disturbed, workers
+from tests.search.disturbing import TRIAL, Disturbance, checkpoints, disturbed, workers
 
 pytestmark = LEFT_OPEN
 # A report comes every two seconds at least, on a loaded machine a little later.
@@ -46,7 +46,7 @@ def test_a_stopped_worker_is_ended_and_its_trial_taken_up(
     output = tmp_path / "run"
 
     def harm(run: Disturbance) -> None:
-        run.wait_until(lambda: [*output.glob("trials/*/checkpoint/checkpoint.json")])
+        run.wait_until(lambda: checkpoints(output))
         (process,) = stop(run, TRIAL)
         run.wait_until(lambda: is_gone(process))
 
