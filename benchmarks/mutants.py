@@ -34,7 +34,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "orchestrator/evaluation/fold_scores.py": ("tests/evaluation/test_fold_scores.py",),
     "orchestrator/data/folds.py": ("tests/data/test_folds.py", "tests/data/test_groups.py"),
     "orchestrator/corpora/gold_standard.py": ("tests/corpora/test_gold_standard.py", "tests/test_public_code.py"),
-    "orchestrator/evaluation/results.py": ("tests/evaluation/test_results.py",),
+    "orchestrator/evaluation/results.py": ("tests/evaluation/test_results.py", "tests/evaluation/test_comparisons.py"),
     "fed/aggregators.py": ("tests/fed/test_aggregators.py",),
     "fed/exact_sums.py": ("tests/fed/test_exact_sums.py",),
     "orchestrator/report/tables/method_comparison.py": ("tests/report/test_comparisons.py",),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeCV
 
 from models.ccc import Moments, ccc
 from models.splits import FoldSplit
@@ -52,6 +53,26 @@ def run(name: str, series: list[Series], length: int = 20) -> list[HeldOut]:
 
 def traces(folds: list[HeldOut]) -> np.ndarray:
     return np.stack([trace for fold in folds for trace in fold.traces.values()])
+
+
+@pytest.mark.parametrize("fit", [baselines.fit_plain_ridge, baselines.fit_ridge])
+def test_ridge_is_scikit_learns_with_labels_that_are_not_centred(fit: Callable[..., Callable[..., np.ndarray]]) -> None:
+    generator = np.random.default_rng(5)
+    rows, unseen = generator.normal(2.0, 3.0, size=(40, 3)), generator.normal(2.0, 3.0, size=(7, 3))
+    gold = 0.3 + rows @ [0.02, -0.01, 0.0] + 0.05 * generator.normal(size=40)
+    mean, sd = (rows.mean(axis=0), rows.std(axis=0)) if fit is baselines.fit_ridge else (0.0, 1.0)
+    expected = RidgeCV(alphas=baselines.ALPHAS).fit((rows - mean) / sd, gold).predict((unseen - mean) / sd)
+    np.testing.assert_allclose(fit(rows, gold)(unseen), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit", [baselines.fit_plain_ridge, baselines.fit_ridge, baselines.fit_boosting])
+def test_two_rows_are_fitted_and_one_is_the_mean(fit: Callable[..., Callable[..., np.ndarray]]) -> None:
+    two = np.array([[0.0, 1.0], [1.0, 0.0]])
+    found = fit(two, np.array([0.0, 1.0]))(two)
+    if fit is not baselines.fit_boosting:  # whose leaves have more rows
+        assert found[0] < 0.5 < found[1]
+    one = fit(two[:1], np.array([0.25]))(two)
+    assert one.tolist() == [0.25, 0.25]
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -72,6 +72,28 @@ def test_neither_order_nor_grouping_shows() -> None:
         np.testing.assert_array_equal(mean_of(sums), expected)
 
 
+def test_what_rounding_takes_away_in_a_later_block_is_put_back_there() -> None:
+    weights = [1, 7, 30, 4]
+    small = wide_rows(4, 60)
+    rows = [np.concatenate([np.ones(BLOCK, np.float32), row]) for row in small]
+    expected = true_mean(small, weights)
+    whole = summed(rows, weights)
+    assert len(whole.rest) > 20
+    assert whole.index.min() >= BLOCK
+    parts = [summed(rows[:2], weights[:2]), summed(rows[2:], weights[2:])]
+    for mean in (whole.mean(), mean_of(parts)):
+        np.testing.assert_array_equal(mean[BLOCK:], expected)
+        assert (mean[:BLOCK] == 1).all()
+
+
+def test_a_row_alone_has_the_weight_one() -> None:
+    total = ExactSum(1)
+    for value in (1.0, 2.0):
+        total.add(np.array([value], np.float32))
+    assert total.total == 2
+    assert total.mean()[0] == 1.5
+
+
 def test_cancellation_leaves_what_was_small() -> None:
     big, small = np.array([2.0**100], np.float32), np.array([2.0**-140], np.float32)
     total = summed([big, small, -big], [1, 1, 1])
