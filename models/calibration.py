@@ -1,11 +1,12 @@
 """Estimate of the training time on this machine from a few timed steps, for a dry run.
 
-A step takes (frames x time per frame) + (time of Adam); the time per frame is linear in layers and a power
-law between the timed hidden sizes; a trunk adds its own time per frame. Only arithmetic is
-timed: no process start, no disk.
+A step takes (a fixed time) + (frames x time per frame) + (time of Adam); both times are linear in layers and a power
+law between the timed hidden sizes; a trunk adds its own time per frame. Only arithmetic is timed: no process start, no
+disk. On one thread the processor's time is read, not the clock: what else runs on the machine changes little of it.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +15,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from models.epochs import new_adam
 from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
-from models.sizes import TRUNK_FEATURES, TRUNK_PARAMETERS, network_of, num_parameters
+from models.sizes import DEFAULT_HEAD, TRUNK_FEATURES, TRUNK_PARAMETERS, network_of, num_parameters
 from models.trunks import FRAMES_PER_PASS, features_of, new_trunk
 
-# Ours: the smallest hidden size of the grid, one in the middle and the largest, each with the length of its timed
-# windows: short for the largest (the time a frame hardly depends on it).
-TIMED_LENGTHS = {8: 16, 64: 16, 512: 8}
+# Ours: the smallest hidden size of the grid, the last that stays in a core's cache, one beyond and the largest; only
+# those that a search lies between are timed. Each has the lengths of its timed windows, two for the fixed time of a
+# step; the largest has one, as its fixed time is nothing beside the rest.
+TIMED_LENGTHS = {8: (16, 64), 64: (16, 48), 128: (8, 24), 512: (4,)}
 HIDDEN_SIZES = tuple(TIMED_LENGTHS)
 VALIDATION_WINDOWS = 32
-SECONDS_BUDGET = 0.3  # for all points of `estimate_seconds` together
+SECONDS_BUDGET = 0.6  # for all points of `estimate_seconds` together
+# Of a real step what is not timed: gathering a batch, torch's bookkeeping around Adam and the loss. Ours, measured.
+STEP_SECONDS = 1.5e-4
 
 # Ours: images are timed at no more than this size (beyond it time goes with the area), so many pixels at once, which
 # one core takes through ResNet18 and back in about a second.
@@ -36,41 +39,53 @@ TIMED_PIXELS = 400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds a frame in training without the optimiser and in validation; seconds per parameter of Adam."""
+    """Seconds per frame in training without the optimiser and in validation, per parameter of Adam, and per step."""
 
     training_seconds: float
     validation_seconds: float
     adam_seconds: float
+    step_seconds: float = 0.0
 
 
-def estimate_seconds(
+def estimate_seconds(  # noqa: PLR0913 - what decides a time
     recipes: Sequence[Recipe],
     num_features: int,
     num_frames: int,
     num_folds: int,
     *,
     seconds_budget: float = SECONDS_BUDGET,
+    threads: int | None = None,
 ) -> list[float]:
-    """Estimate the seconds of each recipe on one worker with this process's threads: all folds, all epochs.
+    """Estimate the seconds of each recipe on one worker, all folds, all epochs.
 
+    `threads` is what the worker has; None: what this process has.
     `num_frames` is that of the corpus; each fold trains on its share and validates on the rest. A recipe with a
     trunk trains it too, and its `num_features` is what the trunk puts out, 512; timing that takes a few seconds
     more for every size of images and of steps.
     """
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        return _estimated(recipes, num_features, num_frames, num_folds, seconds_budget)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _estimated(
+    recipes: Sequence[Recipe], num_features: int, num_frames: int, num_folds: int, seconds_budget: float
+) -> list[float]:
     groups = sorted({_group(recipe) for recipe in recipes})
     assert all(r.trunk is None for r in recipes) or num_features == TRUNK_FEATURES, num_features
-    points = len(groups) * len(HIDDEN_SIZES) * 2
+    wanted = {group: _timed_points([one for one in recipes if _group(one) == group]) for group in groups}
+    points = max(1, sum(map(len, wanted.values())))
     timings: dict[tuple[str, int, str], dict[tuple[int, int], Timing]] = {}
     for group in groups:
         model = next(recipe for recipe in recipes if _group(recipe) == group)
         timings[group] = {
             (hidden, layers): _timed(
-                replace(model, hidden_size=hidden, num_layers=layers, sequence_length=TIMED_LENGTHS[hidden]),
-                num_features,
-                seconds_budget / points,
+                replace(model, hidden_size=hidden, num_layers=layers), num_features, seconds_budget / points
             )
-            for hidden in HIDDEN_SIZES
-            for layers in (1, 2)
+            for hidden, layers in wanted[group]
         }
     trunks: dict[tuple[str, int, int], Timing] = {}
     for recipe in recipes:
@@ -86,6 +101,21 @@ def estimate_seconds(
 def _group(recipe: Recipe) -> tuple[str, int, str]:
     """Network, windows per step and head: what is timed apart."""
     return recipe.network, recipe.windows_a_step, recipe.head
+
+
+def _timed_points(recipes: Sequence[Recipe]) -> list[tuple[int, int]]:
+    """Return which hidden sizes and layers are timed for these recipes: no more than their estimates read."""
+    hidden = sorted({size for recipe in recipes for size in _around(recipe.hidden_size)})
+    layers = (1, 2) if any(recipe.num_layers > 1 for recipe in recipes) else (1,)
+    return [(size, number) for size in hidden for number in layers]
+
+
+def _around(hidden_size: int) -> tuple[int, ...]:
+    """Return the timed hidden sizes from which that of another is computed; a timed one stands for itself."""
+    if hidden_size in HIDDEN_SIZES:
+        return (hidden_size,)
+    right = next((i for i, size in enumerate(HIDDEN_SIZES) if i and size >= hidden_size), len(HIDDEN_SIZES) - 1)
+    return HIDDEN_SIZES[right - 1], HIDDEN_SIZES[right]
 
 
 def _trunk_key(recipe: Recipe) -> tuple[str, int, int]:
@@ -122,17 +152,20 @@ def _seconds(
     inputs = network_of(recipe.network).directions * recipe.hidden_size
     most = max(1.0, (inputs + recipe.hidden_size) / (num_features + recipe.hidden_size))
 
-    def a_frame(read: Callable[[Timing], float]) -> float:
-        one, two = (_between(recipe.hidden_size, timing, layers, read) for layers in (1, 2))
+    def of_layers(read: Callable[[Timing], float]) -> float:
+        one = _between(recipe.hidden_size, timing, 1, read)
+        if recipe.num_layers == 1:
+            return one
+        two = _between(recipe.hidden_size, timing, 2, read)
         return one + (recipe.num_layers - 1) * min(max(two - one, one / 2), most * one)
 
     trained = num_frames * (num_folds - 1)
     steps = math.ceil(trained / (recipe.sequence_length * recipe.windows_a_step))
-    adam = _between(recipe.hidden_size, timing, 2, lambda t: t.adam_seconds)
+    adam = _between(recipe.hidden_size, timing, min(2, recipe.num_layers), lambda t: t.adam_seconds)
     an_epoch = (
-        trained * a_frame(lambda t: t.training_seconds)
-        + num_frames * a_frame(lambda t: t.validation_seconds)
-        + steps * adam * _parameters(recipe, num_features)
+        trained * of_layers(lambda t: t.training_seconds)
+        + num_frames * of_layers(lambda t: t.validation_seconds)
+        + steps * (of_layers(lambda t: t.step_seconds) + adam * _parameters(recipe, num_features))
     )
     return recipe.epochs * an_epoch
 
@@ -144,14 +177,23 @@ def _between(
     read: Callable[[Timing], float],
 ) -> float:
     """Interpolate a power law between the timed hidden sizes, and continue the last one beyond them."""
-    right = next((i for i, size in enumerate(HIDDEN_SIZES) if i and size >= hidden_size), len(HIDDEN_SIZES) - 1)
-    low, high = HIDDEN_SIZES[right - 1], HIDDEN_SIZES[right]
-    share = math.log(hidden_size / low) / math.log(high / low)
-    start, end = read(timing[low, layers]), read(timing[high, layers])
-    return float(start * (end / start) ** share)
+    around = _around(hidden_size)
+    values = [read(timing[size, layers]) for size in around]
+    if len(values) == 1 or min(values) <= 0:
+        return max(values)
+    share = math.log(hidden_size / around[0]) / math.log(around[1] / around[0])
+    return float(values[0] * (values[1] / values[0]) ** share)
 
 
 def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
+    """Time steps of windows of one length or two; the second tells what of a step does not grow with its frames.
+
+    A head on whole windows is another network at another length: its steps are of one.
+    """
+    lengths = TIMED_LENGTHS[recipe.hidden_size]
+    if recipe.head != DEFAULT_HEAD:
+        lengths = lengths[:1]
+    recipe = replace(recipe, sequence_length=lengths[0])
     model = build(
         recipe.network,
         num_features=num_features,
@@ -161,34 +203,59 @@ def _timed(recipe: Recipe, num_features: int, seconds_budget: float) -> Timing:
         head=recipe.head,
         sequence_length=recipe.sequence_length,
     )
-    adam = new_adam(model, recipe.learning_rate)
     generator = torch.Generator().manual_seed(0)
-    length = recipe.sequence_length
-    x_BLF = torch.randn(recipe.windows_a_step, length, num_features, generator=generator)
-    many_BLF = torch.randn(VALIDATION_WINDOWS, length, num_features, generator=generator)
     budget = seconds_budget / 3
-    step = _least_seconds(partial(_step, model, loss_of(recipe.loss), x_BLF), budget)
+    batch, loss = recipe.windows_a_step, loss_of(recipe.loss)
+    windows = [torch.randn(batch, length, num_features, generator=generator) for length in lengths]
+    many_BLF = torch.randn(VALIDATION_WINDOWS, lengths[0], num_features, generator=generator)
+    steps = [_typical_seconds(partial(_step, model, loss, x_BLF), budget / len(lengths)) for x_BLF in windows]
+    training_seconds, step_seconds = _line([batch * length for length in lengths], steps)
+    looked = VALIDATION_WINDOWS * lengths[0]
     return Timing(
-        training_seconds=step / (recipe.windows_a_step * length),
-        adam_seconds=_least_seconds(adam.step, budget) / _parameters(recipe, num_features),
-        validation_seconds=_least_seconds(partial(_look, model, many_BLF), budget) / (VALIDATION_WINDOWS * length),
+        training_seconds=training_seconds,
+        adam_seconds=_typical_seconds(_adam_of(model), budget) / _parameters(recipe, num_features),
+        validation_seconds=_typical_seconds(partial(_look, model, many_BLF), budget) / looked,
+        step_seconds=step_seconds + STEP_SECONDS,
+    )
+
+
+def _line(frames: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
+    """Return the time per frame and the fixed time of steps with so many frames, both at least 0; of one step 0."""
+    if len(frames) == 1:
+        return seconds[0] / frames[0], 0.0
+    # Noise may make the longer windows the cheaper ones: a frame costs at least half of the mean, at most all of it.
+    mean = seconds[1] / frames[1]
+    per_frame = min(max((seconds[1] - seconds[0]) / (frames[1] - frames[0]), mean / 2), mean)
+    return per_frame, max(0.0, seconds[1] - per_frame * frames[1])
+
+
+def _adam_of(model: nn.Module) -> Callable[[], object]:
+    """Return a step of Adam on a model's weights by torch's kernel alone.
+
+    torch.optim.Adam imports torch's compiler when it is made, 1.5 s of which a dry run would have nothing.
+    """
+    weights = [weight.detach().clone() for weight in model.parameters()]
+    gradients, first, second = ([torch.full_like(weight, 1e-3) for weight in weights] for _ in range(3))
+    numbers = [torch.ones(()) for _ in weights]
+    options = {"lr": 1e-6, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "eps": 1e-8}
+    return partial(
+        torch._fused_adam_, weights, gradients, first, second, [], numbers, amsgrad=False, maximize=False, **options
     )
 
 
 def _timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> Timing:
     """Time a trunk alone on images of noise; those above TIMED_IMAGE_SIZE by the area."""
     trunk, size = new_trunk(name, seed=0), min(image_size, TIMED_IMAGE_SIZE)
-    adam = torch.optim.Adam(trunk.parameters(), lr=1e-6, fused=True)
     generator = torch.Generator().manual_seed(0)
     looked = _at_once(image_size)
     x_NSSC, many_NSSC = (
         torch.randint(256, (n, size, size, 3), dtype=torch.uint8, generator=generator) for n in (frames_a_step, looked)
     )
     budget = seconds_budget / 3
-    step = _least_seconds(partial(_trunk_step, trunk, x_NSSC), budget)
-    adam_seconds = _least_seconds(adam.step, budget) / TRUNK_PARAMETERS
+    step = _typical_seconds(partial(_trunk_step, trunk, x_NSSC), budget)
+    adam_seconds = _typical_seconds(_adam_of(trunk), budget) / TRUNK_PARAMETERS
     trunk.eval()
-    look = _least_seconds(partial(_trunk_look, trunk, many_NSSC), budget)
+    look = _typical_seconds(partial(_trunk_look, trunk, many_NSSC), budget)
     area = (image_size / size) ** 2
     return Timing(
         training_seconds=area * step / frames_a_step,
@@ -219,16 +286,16 @@ def _look(model: AffectNetwork, x_BLF: Tensor) -> None:
         model(x_BLF)
 
 
-def _least_seconds(action: Callable[[], object], budget: float) -> float:
-    """Least time of the runs that fit the budget, after one that only warms up."""
+def _typical_seconds(action: Callable[[], object], budget: float) -> float:
+    """Median time of the runs that fit the budget, after one that only warms up."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     action()
-    least, spent = math.inf, 0.0
-    while spent < budget or least == math.inf:
-        start = time.perf_counter()
+    runs: list[float] = []
+    while not runs or sum(runs) < budget:
+        start = clock()
         action()
-        seconds = time.perf_counter() - start
-        least, spent = min(least, seconds), spent + seconds
-    return least
+        runs.append(clock() - start)
+    return statistics.median(runs)
 
 
 def _parameters(recipe: Recipe, num_features: int) -> int:

@@ -51,7 +51,6 @@ ONLY_IN = {
         "fed/",
         "orchestrator/inference/",
         "orchestrator/data/backbone_features.py",
-        "orchestrator/commands/preview.py",
         "orchestrator/tracking/models.py",
         "orchestrator/data/backbone.py",
         "orchestrator/search/tune.py",

@@ -4,8 +4,16 @@ Command: `python -m orchestrator tune --method fl`. The paper's grid has 360 poi
 Published CCC valence / arousal (Table II): BiLSTM .426 / .390, BiGRU .393 / .273, RNN .304 / .197.
 """
 
-from tune_spaces.images import DEMO_IMAGE_SIZE, DEMO_NETWORKS, GRID, IMAGE_SIZE, NETWORKS
-from tune_spaces.method import HParams, Method, Preset
+from tune_spaces.images import (
+    DEMO_IMAGE_SIZE,
+    DEMO_NETWORKS,
+    GRID,
+    IMAGE_SIZE,
+    NETWORKS,
+    STANDARD_FRAME_STRIDE,
+    STANDARD_GRID,
+)
+from tune_spaces.method import STANDARD_CONFIGURATIONS, HParams, Method, Preset
 
 # Ours. A federation needs rounds, and with random weights end to end it hardly leaves chance in those that two cores
 # can afford (one fold, federated mean: CCC .00 / .05 after 6 rounds, two steps per client and round). So the demo
@@ -28,6 +36,18 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None, image_size=IMAGE_SIZE, weights="imagenet"),
+        "standard": Preset(
+            networks=NETWORKS,
+            grid=STANDARD_GRID,
+            epochs=None,
+            search="spread",
+            scheduler="asha",
+            trials=STANDARD_CONFIGURATIONS,
+            image_size=IMAGE_SIZE,
+            frame_stride=STANDARD_FRAME_STRIDE,
+            backbone="frozen",
+            weights="imagenet",
+        ),
         "demo": Preset(
             networks=DEMO_NETWORKS,
             grid=DEMO_GRID,

@@ -5,8 +5,8 @@ network, 2,160 in all. No CCC is published to compare with; `au` is the same wit
 .347 / .401), `fl` the same federation on images (BiLSTM .426 / .390).
 """
 
-from tune_spaces.au import DEMO_GRID, GRID, NETWORKS
-from tune_spaces.method import Method, Preset
+from tune_spaces.au import DEMO_GRID, GRID, NETWORKS, STANDARD_GRID
+from tune_spaces.method import STANDARD_CONFIGURATIONS, Method, Preset
 
 DEMO_EPOCHS = 10
 
@@ -18,6 +18,14 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None),
+        "standard": Preset(
+            networks=NETWORKS,
+            grid=STANDARD_GRID,
+            epochs=None,
+            search="spread",
+            scheduler="asha",
+            trials=STANDARD_CONFIGURATIONS,
+        ),
         "demo": Preset(networks=NETWORKS, grid=DEMO_GRID, epochs=DEMO_EPOCHS),
     },
     published={},

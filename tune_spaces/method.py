@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
+# Ours: what a preset `standard` draws of its grid. The paper searches every point, for weeks on the machines of most.
+STANDARD_CONFIGURATIONS = 40
+
 LATER_KEY = "later"  # metadata of a field that is newer than the first uids: not in the uid at its default
 ABOUT = "about"  # metadata of a hyper-parameter: an `About`
 
@@ -105,7 +108,10 @@ def make_hparams(values: Mapping[str, str | float]) -> HParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A named size of search: the grid it walks, the networks, and the number of epochs (None: the protocol's).
+    """A named size of search: the grid, the networks, the number of epochs (None: the protocol's), how it is walked.
+
+    `search` and `scheduler` are names of orchestrator.planning.strategies; `trials` is how many points a search that
+    chooses them takes (None: all). Each of these is what holds if the option of that name is not given.
 
     The rest is for methods on frames, and each an option of the command line: pixels of a frame's side; every
     so many frames one is kept (1: all); `backbone` "trained" with the rest or "frozen", its features computed
@@ -115,6 +121,9 @@ class Preset:
     networks: tuple[str, ...]
     grid: Mapping[str, tuple[float | int, ...]]
     epochs: int | None
+    search: str = "grid"
+    scheduler: str = "fifo"
+    trials: int | None = None
     image_size: int | None = None
     frame_stride: int = 1
     backbone: str = "trained"

@@ -302,6 +302,8 @@ PROTOCOL_FIELDS = (
     "head",
     "group_by",
 )
+# Fields of SearchOptions that the preset decides if their option is not given: its name.
+PRESET_FIELDS = {"search": "search", "scheduler": "scheduler", "max_trials": "trials"}
 
 
 force_option = click.option("--force", is_flag=True, help="Replace what is there; never what is read.")
@@ -324,9 +326,7 @@ def read_options(options: dict[str, Any]) -> ReadOptions:
 def search_options(options: dict[str, Any]) -> SearchOptions:
     """Collect how the search runs from a command's parsed options."""
     return SearchOptions(
-        search=options.get("search", "grid"),
-        scheduler=options.get("scheduler", "fifo"),
-        max_trials=options.get("trials"),
+        **{field: options[name] for field, name in PRESET_FIELDS.items() if options.get(name) is not None},
         hours=options.get("hours"),
         **{
             key: options[key]

@@ -9,15 +9,21 @@ from fed.options import Federation, abouts, option_of
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
+from orchestrator.planning import duration
 from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.protocols import head_in_words
-from tune_spaces.method import describe
+from tune_spaces.method import HyperParameter, describe, hyper_parameters
 
 BYTES_PER_MIB = 2**20
 ADAM_COPIES = 4  # weights, gradients and Adam's two moments
 SHOWN_REMARKS = 8
+LISTED_CONFIGURATIONS = 60  # of a dry run, one by one
+PRESETS = {  # what is to be known of them at the first sight
+    "demo": "a small part of the paper's grid and few epochs",
+    "standard": "configurations drawn by the seed from part of the paper's grid",
+}
 WORKER_MIB = 450.0  # a worker process with torch and ray loaded, before any data; measured, ours
 
 
@@ -27,8 +33,8 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     lines = [f"{plan.title}: {plan.command} --method {plan.method}"]
     if corpus.synthetic:
         lines.append("SYNTHETIC corpus: made by a generator, comparable with no published figure")
-    if plan.preset == "demo":
-        lines.append("preset demo: a small part of the paper's grid and few epochs (--preset paper is all of it)")
+    if plan.preset in PRESETS:
+        lines.append(f"preset {plan.preset}: {PRESETS[plan.preset]} (--preset paper is all of it)")
     lines += [
         f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
         f" {dataset.num_frames} frames, {len(dataset.feature_names) or corpus.features} features, {corpus.path}",
@@ -124,61 +130,80 @@ def refusals(plan: Plan) -> list[str]:
 
 
 def dry_run(launch: Launch) -> str:
-    """Return counts, sizes, memory and a time estimate from a short calibration on this machine."""
-    import torch
-
-    from models.calibration import estimate_seconds
-    from orchestrator.planning.recipe import make_recipe
-
+    """Return counts, sizes, memory, the configurations and a time estimate from a calibration on this machine."""
     plan, dataset = launch.plan, launch.dataset
     trials = plan.trials[: plan.num_planned]
-    folds = len(dataset.folds)
-    recipes = [make_recipe(trial, plan.protocol, dataset.trunk) for trial in trials]
-    torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))  # as the workers have
-    seconds = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, folds)
-    cores = os.cpu_count() or 1
-    slots = int(min(plan.search.num_cpus or cores, cores) / plan.search.cpus_per_trial)
-    at_once = max(1, min(slots, len(trials)))
+    found = duration.estimate(plan, dataset)
+    folds, again = len(dataset.folds), len(found.again)
     # Of equal models the one with the longest windows: it needs the most memory.
     largest = max(trials, key=lambda trial: (planned_size(plan, trial)[0], trial.hparams.sequence_length))
     parameters, size_mib = planned_size(plan, largest)
-    longest = max(range(len(trials)), key=lambda index: seconds[index])
+    longest = max(range(len(trials)), key=lambda index: found.by_trial[index])
     memory_mib = _memory_mib(largest, plan, dataset)
     machine_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_PER_MIB
     too_much = f" - MORE THAN THE {machine_mib:.0f} MiB OF THIS MACHINE" if memory_mib > machine_mib else ""
-    again = seconds_of_repeats(plan, trials, seconds)
-    hours = (max(*seconds, sum(seconds) / at_once) + max(0.0, *again, sum(again) / at_once)) / 3600
+    saved = f" at most; {plan.search.scheduler} trains about {found.share:.0%} of them" if found.share < 1 else ""
     return "\n".join(
         [
             announce(plan, dataset),
             "",
+            *configurations(trials, found.by_trial),
+            "",
             f"configurations  {len(trials)}",
-            f"trainings       {(len(trials) + len(again)) * folds} ({folds} folds each)",
-            *([f"repeats         {len(again)} of them, counted with each network's longest"] if again else []),
-            f"epochs          {(len(trials) + len(again)) * folds * plan.protocol.epochs}",
+            f"trainings       {(len(trials) + again) * folds} ({folds} folds each)",
+            *([f"repeats         {again} of them, counted with each network's longest"] if again else []),
+            f"epochs          {(len(trials) + again) * folds * plan.protocol.epochs}{saved}",
             f"refused points  {len(plan.refused)}",
             f"largest         {largest.network} {describe(largest.hparams)}:"
             f" {parameters:,} parameters, {size_mib:.2f} MiB,"
             f" about {memory_mib:.0f} MiB of memory while its {folds} folds train{too_much}",
             f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
-            f" about {_hours(seconds[longest] / 3600)}",
-            f"estimate        {_hours(hours, 'machine-hours')} on a machine like this ({cores} cores,"
-            f" {at_once} trials at once); from a calibration of a few steps, no GPU considered",
+            f" about {duration.in_words(found.by_trial[longest])}",
+            f"estimate        {duration.in_words(found.seconds)} on a machine like this ({found.cores} cores,"
+            f" {found.at_once} trials at once); from a calibration of a few steps, no GPU considered",
             "nothing was trained or written",
         ]
     )
 
 
-def seconds_of_repeats(plan: Plan, trials: Sequence[Trial], seconds: Sequence[float]) -> list[float]:
-    """Return how long each repeat may take: of the longest configuration of a network, as the best is not known yet."""
-    longest: dict[str, float] = {}
-    for trial, own in zip(trials, seconds, strict=True):
-        longest[trial.network] = max(longest.get(trial.network, 0.0), own)
-    return [*longest.values()] * (plan.search.repeats - 1)
+def configurations(trials: Sequence[Trial], seconds: Sequence[float]) -> list[str]:
+    """Return a table of the configurations with how long each takes alone; of more than 60 their values by network."""
+    known = sorted(hyper_parameters(), key=lambda one: one.about.place)
+    if len(trials) > LISTED_CONFIGURATIONS:
+        return [line for network in dict.fromkeys(one.network for one in trials) for line in _values(network, trials)]
+    heads = ["network", *(one.about.title.lower() for one in known), "alone about"]
+    order = sorted(range(len(trials)), key=lambda index: (_place(trials, index), _numbers(trials[index], known)))
+    rows = [
+        [
+            trials[index].network,
+            *(f"{value:g}" for value in _numbers(trials[index], known)),
+            duration.in_words(seconds[index]),
+        ]
+        for index in order
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [heads, *rows]
+    ]
 
 
-def _hours(hours: float, unit: str = "hours") -> str:
-    return f"{hours:.1f} {unit}" if hours >= 1 else f"{hours:.4f} {unit} ({hours * 60:.1f} minutes)"
+def _place(trials: Sequence[Trial], index: int) -> int:
+    """Return where a trial's network comes first."""
+    return next(place for place, one in enumerate(trials) if one.network == trials[index].network)
+
+
+def _numbers(trial: Trial, known: Sequence[HyperParameter]) -> list[float]:
+    return [getattr(trial.hparams, one.name) for one in known]
+
+
+def _values(network: str, trials: Sequence[Trial]) -> list[str]:
+    """Return a line: how many configurations of a network, and all values of each hyper-parameter among them."""
+    alike = [one.hparams for one in trials if one.network == network]
+    parts = [
+        f"{one.about.title.lower()} {' '.join(f'{value:g}' for value in sorted({getattr(h, one.name) for h in alike}))}"
+        for one in sorted(hyper_parameters(), key=lambda one: one.about.place)
+    ]
+    return [f"{network} {len(alike)}: {'; '.join(parts)}"]
 
 
 def _memory_mib(trial: Trial, plan: Plan, dataset: Dataset) -> float:

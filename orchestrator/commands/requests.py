@@ -30,6 +30,7 @@ def request(command: str, values: Values) -> Request:
         tracking_uri=values["tracking_uri"],
         image_changes={field: values[field] for field in opt.IMAGE_FIELDS},
         federation_changes={field: values[field] for field in opt.FEDERATION_FIELDS},
+        left_open=frozenset(field for field, name in opt.PRESET_FIELDS.items() if values.get(name) is None),
     )
 
 

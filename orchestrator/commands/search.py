@@ -17,7 +17,11 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
 @click.command()
 @opt.method_option
 @opt.data_options
-@click.option("--preset", type=click.Choice(["demo", "paper"]), help="demo without --data, paper with it.")
+@click.option(
+    "--preset",
+    type=click.Choice(["demo", "standard", "paper"]),
+    help="demo without --data; standard, about 40 configurations, with it; paper is the full grid.",
+)
 @click.option(
     "--network",
     "networks",
@@ -25,9 +29,9 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
     help=f"Only this network, one of {', '.join(NETWORKS)}; may be given several times.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
-@click.option("--search", type=opt.OneOf(SEARCHES), default="grid", show_default=True)
-@click.option("--scheduler", type=opt.OneOf(SCHEDULERS), default="fifo", show_default=True)
-@click.option("--trials", type=opt.POSITIVE, help="At most so many configurations.")
+@click.option("--search", type=opt.OneOf(SEARCHES), help="spread with the preset standard, else grid.")
+@click.option("--scheduler", type=opt.OneOf(SCHEDULERS), help="asha with the preset standard, else fifo.")
+@click.option("--trials", type=opt.POSITIVE, help="At most so many configurations; else the preset's.")
 @click.option("--hours", type=opt.ABOVE_ZERO, help="Stop after so many hours; --resume continues.")
 @opt.protocol_options
 @opt.image_options

@@ -159,3 +159,18 @@ def choose_random(trials: Sequence[Trial], count: int | None, seed: int) -> tupl
     """Draw `count` trials without replacement; all of them, shuffled, where count is None or larger."""
     count = min(len(trials), count or len(trials))
     return tuple(random.Random(seed_for(seed, "random-search")).sample(list(trials), count))
+
+
+def choose_spread(trials: Sequence[Trial], count: int | None, seed: int) -> tuple[Trial, ...]:
+    """Draw `count` trials without replacement, in turn from each network; all, shuffled, if count is None or larger.
+
+    The networks' numbers differ by one at most, as long as each has points left.
+    """
+    generator = random.Random(seed_for(seed, "spread-search"))
+    by_network: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_network.setdefault(trial.network, []).append(trial)
+    shuffled = [generator.sample(alike, len(alike)) for alike in by_network.values()]
+    rounds = itertools.zip_longest(*shuffled)
+    dealt = [trial for one_each in rounds for trial in one_each if trial is not None]
+    return tuple(dealt[: count or len(dealt)])

@@ -158,9 +158,9 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     if not trials and refused:
         where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
         raise InputError.of(where, found=refused[0]["why"], expected="at least one point that can be trained")
-    order = SEARCHES[request.search.search].order
+    order = SEARCHES[decided.search.search].order
     if order is not None:
-        trials = resolve(order)(trials, request.search.max_trials, request.seed)
+        trials = resolve(order)(trials, decided.search.max_trials, request.seed)
     return trials, refused
 
 
@@ -176,7 +176,7 @@ def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, 
         protocol=decided.protocol,
         seed=request.seed,
         corpus=reference,
-        search=request.search,
+        search=decided.search,
         tracking={"tracking_uri": uri, "experiment": f"affect-{method.name}"},
         trials=chosen[0],
         refused=chosen[1],

@@ -18,7 +18,7 @@ from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.protocols import PROTOCOLS, Protocol
 from tune_spaces.catalogue import find_method, method_names
-from tune_spaces.method import HParams, Method
+from tune_spaces.method import HParams, Method, Preset
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class Request:
     tracking_uri: str | None
     image_changes: Mapping[str, Any] = field(default_factory=dict)  # fields that options override; None: the preset's
     federation_changes: Mapping[str, Any] = field(default_factory=dict)
+    left_open: frozenset[str] = frozenset()  # fields of `search` that no option gave: the preset decides them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Decided:
     method: Method
     preset_name: str
     protocol: Protocol
+    search: SearchOptions
     images: ImageOptions | None
     federation: Federation | None
     points: tuple[tuple[str, HParams], ...]
@@ -72,9 +74,10 @@ class Decided:
 def decide(request: Request, gather: Gather) -> Decided:
     """Fill in every choice that the options leave open; what is wrong goes into `gather`."""
     method = find_method(request.method)
-    preset_name = request.preset or ("paper" if request.data.path else "demo")
+    preset_name = request.preset or _default_preset(request)
     protocol = _protocol(request, method, preset_name)
-    gather.run(lambda: _check_strict(request, protocol))
+    search = _search(request, method.presets[preset_name], protocol)
+    gather.run(lambda: _check_strict(protocol, search))
     gather.run(lambda: _check_features(request, method))
     gather.run(lambda: _check_both(request, method))
     gather.run(lambda: _check_windows(protocol))
@@ -84,6 +87,7 @@ def decide(request: Request, gather: Gather) -> Decided:
         request=request,
         method=method,
         preset_name=preset_name,
+        search=search,
         protocol=_without_shared_statistics(protocol, request, method, gather),
         images=_images(request, method, preset_name),
         federation=federation,
@@ -91,21 +95,44 @@ def decide(request: Request, gather: Gather) -> Decided:
     )
 
 
-def _check_strict(request: Request, protocol: Protocol) -> None:
+def _default_preset(request: Request) -> str:
+    """Return the preset if none was asked for; one configuration is trained as the paper trains it."""
+    if request.data.path is None:
+        return "demo"
+    return "standard" if request.point is None else "paper"
+
+
+def _search(request: Request, preset: Preset, protocol: Protocol) -> SearchOptions:
+    """Fill in from the preset how the points are walked, if no option says it."""
+    left_open = request.left_open
+    if request.point is not None:
+        return request.search
+    search = preset.search if "search" in left_open else request.search.search
+    found: dict[str, Any] = {"search": search}
+    if "scheduler" in left_open:
+        # Strictly no reported person chooses anything: there every trial runs to its end.
+        refused = protocol.name == "strict" and SCHEDULERS[preset.scheduler].stops
+        found["scheduler"] = "fifo" if refused else preset.scheduler
+    if "max_trials" in left_open and SEARCHES[search].chooses:
+        found["max_trials"] = preset.trials
+    return dataclasses.replace(request.search, **found)
+
+
+def _check_strict(protocol: Protocol, search: SearchOptions) -> None:
     """Refuse what would let reported people choose, or be measured, under the name `strict`."""
     if protocol.name != "strict":
         return
     expected = "with --protocol strict"
     problems = []
-    if SCHEDULERS[request.search.scheduler].stops:
-        found = f"{request.search.scheduler}, which stops configurations by all folds' people"
+    if SCHEDULERS[search.scheduler].stops:
+        found = f"{search.scheduler}, which stops configurations by all folds' people"
         problems.append(
             Problem(
                 where="--scheduler", found=found, expected=f"{_names(SCHEDULERS, lambda one: not one.stops)} {expected}"
             )
         )
-    if SEARCHES[request.search.search].propose is not None:
-        found = f"{request.search.search}, which chooses configurations by all folds' people"
+    if SEARCHES[search.search].propose is not None:
+        found = f"{search.search}, which chooses configurations by all folds' people"
         problems.append(
             Problem(
                 where="--search",

@@ -16,18 +16,25 @@ class SearchStrategy:
     order: str | None = None  # `module:name`
     propose: str | None = None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it makes sense to ask it for fewer points than there are: the first of a grid are no choice."""
+        return self.order is not None or self.propose is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerStrategy:
     """Which trials go on. `make` names `(epochs, earlier results) -> (uid, epoch, validation loss) -> goes on or not`.
 
-    `epochs_compared` names `(epochs) -> the epochs at which it is asked`; None: at every one. Without `make` every
-    trial goes on to its end.
+    `epochs_compared` names `(epochs) -> the epochs at which it is asked`; None: at every one. `epochs` may name
+    `(trials, epochs) -> epochs that all of them train`, for estimates; None: all. Without `make` every trial goes on to
+    its end.
     """
 
     help: str
     make: str | None = None  # `module:name`
     epochs_compared: str | None = None  # `module:name`
+    epochs: str | None = None  # `module:name`
 
     @property
     def stops(self) -> bool:
@@ -40,6 +47,10 @@ SEARCHES: dict[str, SearchStrategy] = {
     "random": SearchStrategy(
         help="points drawn without replacement, with --trials so many", order="orchestrator.planning.grid:choose_random"
     ),
+    "spread": SearchStrategy(
+        help="as many points of each network, drawn without replacement, with --trials so many in all",
+        order="orchestrator.planning.grid:choose_spread",
+    ),
     "optuna": SearchStrategy(
         help="points proposed by a TPE sampler from the results so far",
         propose="orchestrator.search.optuna_search:searcher",
@@ -51,6 +62,7 @@ SCHEDULERS: dict[str, SchedulerStrategy] = {
     "asha": SchedulerStrategy(
         help="those that are best so far (Li et al. 2020)",
         make="orchestrator.search.halving:Halving",
-        epochs_compared="orchestrator.search.halving:rungs_of",
+        epochs_compared="orchestrator.planning.halving:rungs_of",
+        epochs="orchestrator.planning.halving:epochs_with_halving",
     ),
 }

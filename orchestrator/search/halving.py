@@ -7,22 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from orchestrator.planning.halving import REDUCTION, rungs_of
 from orchestrator.run_records import TrialResult
 
 VALIDATION_LOSS = "validation_loss"
-ASHA_GRACE_EPOCHS = 10  # ours: nobody is stopped before
-ASHA_REDUCTION = 3  # ours: one in three goes on at each rung
-
 # `(uid, epoch, mean validation loss of the folds) -> whether the configuration goes on`
 GoesOn = Callable[[str, int, float], bool]
-
-
-def rungs_of(epochs: int) -> tuple[int, ...]:
-    """Return the epochs, rising, at which configurations of so many epochs are compared."""
-    rungs = [min(ASHA_GRACE_EPOCHS, epochs)]
-    while rungs[-1] * ASHA_REDUCTION <= epochs:
-        rungs.append(rungs[-1] * ASHA_REDUCTION)
-    return tuple(rungs)
 
 
 class Halving:
@@ -46,4 +36,4 @@ class Halving:
             return True
         others = list(self._losses[rung].values())
         self._losses[rung][uid] = loss
-        return not others or loss <= float(np.percentile(others, 100 / ASHA_REDUCTION))
+        return not others or loss <= float(np.percentile(others, 100 / REDUCTION))

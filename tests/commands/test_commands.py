@@ -1,6 +1,7 @@
 """The command line as a user meets it: in a process of its own, ended in every way a process ends."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -162,7 +163,9 @@ def test_dry_run_counts_the_full_grid_and_trains_nothing(small_corpus: Path, run
     assert lines["largest"].removeprefix("largest").strip().startswith(
         "bilstm lr=0.001 h=512 L=600 x8: 46,376,992 parameters, 176.91 MiB, about 6196 MiB of memory while its 6 folds"
     )  # fmt: skip
-    assert "machine-hours" in lines["estimate"]
+    assert re.search(r"estimate +[\d.,]+ (seconds|minutes|hours|days?) on a machine like this", lines["estimate"])
+    values = "learning rate 1e-05 0.0001 0.001; sequence length 50 100 200 400 600; hidden size 8 16 64 128 256 512"
+    assert f"bilstm 450: {values}; layers 1 2 4 6 8" in done.stdout.splitlines()
     refused = [line for line in done.stdout.splitlines() if line.startswith("refused   ")]
     lengths = (800, 1000, 2000)
     assert sorted(refused) == sorted(

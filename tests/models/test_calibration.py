@@ -56,12 +56,56 @@ def counted_work(monkeypatch: pytest.MonkeyPatch) -> None:
             action()
         return (counter.get_total_flops() or 1) / 1e9  # an optimiser's step is not counted
 
-    monkeypatch.setattr(calibration, "_least_seconds", counted)
+    monkeypatch.setattr(calibration, "_typical_seconds", counted)
 
 
 def test_a_real_estimate_is_positive() -> None:
     (seconds,) = estimate_seconds([recipe(hidden_size=8, sequence_length=20)], 6, 100, 2, seconds_budget=0.05)
     assert seconds > 0
+
+
+def test_only_what_a_search_lies_between_is_timed() -> None:
+    one = recipe(network="rnn", hidden_size=64, num_layers=1)
+    assert calibration._timed_points([one]) == [(64, 1)]
+    assert calibration._timed_points([one, replace(one, hidden_size=16)]) == [(8, 1), (64, 1)]
+    deep = replace(one, hidden_size=256, num_layers=4)
+    assert calibration._timed_points([deep]) == [(128, 1), (128, 2), (512, 1), (512, 2)]
+
+
+def test_a_step_has_a_fixed_time_beside_that_of_its_frames() -> None:
+    """Steps of 100 and of 300 frames that take 10 s and 2 s per frame, in any order of noise."""
+    per_frame, fixed = calibration._line((100, 300), (210.0, 610.0))
+    assert (per_frame, fixed) == (pytest.approx(2.0), pytest.approx(10.0))
+    assert calibration._line((100,), (200.0,)) == (2.0, 0.0)
+    per_frame, fixed = calibration._line((100, 300), (700.0, 600.0))
+    assert (per_frame, fixed) == (1.0, 300.0)
+    assert calibration._line((100, 300), (10.0, 600.0)) == (2.0, 0.0)
+
+
+def test_shorter_windows_pay_more_fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    timing = calibration.Timing(training_seconds=0.0, validation_seconds=0.0, adam_seconds=0.0, step_seconds=0.5)
+    monkeypatch.setattr(calibration, "_timed", lambda *_: timing)
+    grid = [recipe(network="rnn", hidden_size=8, sequence_length=length, epochs=1) for length in (50, 100)]
+    assert grid[0].windows_a_step == 4
+    # All folds together train on 3,000 frames: steps of 200 and of 400, a begun one counts
+    assert estimate_seconds(grid, 40, 1000, 4) == [pytest.approx(15 * 0.5), pytest.approx(8 * 0.5)]
+
+
+def test_the_time_of_several_runs_is_their_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 1.0, 1.0, 10.0, 10.0, 12.0])
+    monkeypatch.setattr(calibration.time, "process_time", lambda: next(times))
+    monkeypatch.setattr(calibration.torch, "get_num_threads", lambda: 1)
+    assert calibration._typical_seconds(lambda: None, 12.0) == 2.0
+
+
+def test_the_threads_are_the_workers_while_it_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = calibration.torch.get_num_threads()
+    seen = []
+    timing = calibration.Timing(training_seconds=1.0, validation_seconds=1.0, adam_seconds=1.0)
+    monkeypatch.setattr(calibration, "_timed", lambda *_: seen.append(calibration.torch.get_num_threads()) or timing)
+    estimate_seconds([recipe(network="rnn", hidden_size=8)], 40, 1000, 4, threads=before + 1)
+    assert seen == [before + 1]
+    assert calibration.torch.get_num_threads() == before
 
 
 @pytest.mark.usefixtures("counted_work")

@@ -40,7 +40,7 @@ def test_every_method_is_found_by_its_file_and_an_unknown_one_lists_them() -> No
     for name in method_names():
         method = find_method(name)
         assert method.name == name
-        assert set(method.presets) == {"paper", "demo"}
+        assert set(method.presets) == {"paper", "standard", "demo"}
         paper = method.presets["paper"].grid
         for network, point in method.published.items():
             assert network in method.networks

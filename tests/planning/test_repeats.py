@@ -21,6 +21,7 @@ from orchestrator.evaluation.repeats import plan_of_repeats, repeated_scores
 from orchestrator.evaluation.results import Outcome, best_of_networks
 from orchestrator.evaluation.trial_files import read_results, seal
 from orchestrator.measures import FoldMoments
+from orchestrator.planning import duration
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.repeats import plan_of_repeat, plan_of_trial, repeat_of, repeated_plan
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT, Protocol
@@ -191,8 +192,8 @@ def test_repeats_are_of_the_best_of_each_network_and_are_no_configurations() -> 
 def test_the_first_lines_and_a_dry_run_tell_of_repeats() -> None:
     plan = make_plan(search=SearchOptions(repeats=3, cpus_per_trial=64.0))
     assert [trial.network for trial in plan.trials] == ["rnn", "rnn", "rnn", "rnn", "bigru", "bigru", "bigru", "bigru"]
-    assert preview.seconds_of_repeats(plan, plan.trials, [1, 2, 3, 4, 50, 7, 8, 9]) == [4, 50, 4, 50]
-    assert preview.seconds_of_repeats(make_plan(), plan.trials, [1.0] * 8) == []
+    assert duration.seconds_of_repeats(plan, plan.trials, [1, 2, 3, 4, 50, 7, 8, 9]) == [4, 50, 4, 50]
+    assert duration.seconds_of_repeats(make_plan(), plan.trials, [1.0] * 8) == []
     dataset = make_dataset(make_corpus(), dataclasses.replace(DESCRIBED, num_folds=3), seed=0)
     lines = preview.announce(plan, dataset).splitlines()
     assert any(line.startswith("repeats   3 of each network's best configuration, seeds 0 to 2") for line in lines)

@@ -12,9 +12,10 @@ from ray import tune as ray_tune
 from ray.tune.schedulers import ASHAScheduler
 
 from orchestrator.files import read_json, write_json
+from orchestrator.planning.halving import rungs_of
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
 from orchestrator.search import tune
-from orchestrator.search.halving import Halving, rungs_of
+from orchestrator.search.halving import Halving
 from orchestrator.search.pack_config import PackConfig
 from orchestrator.search.progress import Observer
 from orchestrator.search.schedulers import Comparing
