@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two files at a time: much of the tests' time is spent waiting for processes to start.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# In the order in which tests/conftest.py puts them: the longest first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Without kept bytecode the tests' assertions are rewritten anew in each process: 6 seconds each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: tune test quick check faults fuzz mutants format clean
 

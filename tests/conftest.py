@@ -16,6 +16,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 COMMAND_SECONDS = 240
 
+# For the tests and for all that they start. Two test processes share two cores: more threads only get into each
+# other's way. Ray's workers run at niceness 15 unless told otherwise: beside another test process they would starve.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 
 # What takes seconds whatever a test does with it: Ray, other processes, a browser, a search.
 SLOW_FIXTURES = {"ray_cluster", "run_command", "run_inside", "browser"}
@@ -37,14 +42,55 @@ SLOW_FILES = {
     "tracking/test_secrets.py",
     "tracking/test_tracker.py",
 }
+# Files in the order in which they are dealt, measured; all others follow as they are collected. What takes long begins
+# early, so that the two processes end together. tests/fed/test_ray_actors.py ends the Ray that the tests share.
+LONGEST_FIRST = (
+    "test_make.py",
+    "fed/test_ray_actors.py",
+    "test_readme.py",
+    "commands/test_commands.py",
+    "search/test_lost_nodes.py",
+    "search/test_search.py",
+    "test_image_methods.py",
+    "search/test_federated_kills.py",
+    "search/test_full_disk.py",
+    "search/test_worker_deaths.py",
+    "search/test_hung_workers.py",
+    "search/test_ends.py",
+    "search/test_repair.py",
+    "tracking/test_secrets.py",
+    "inference/test_logged.py",
+    "report/test_report.py",
+    "test_nothing_leaves.py",
+    "test_old_runs.py",
+    "search/test_federated_places.py",
+    "planning/test_hyper_parameters.py",
+    "browser/test_report_page.py",
+    "browser/test_ui.py",
+    "tracking/test_faults.py",
+    "tracking/test_tracker.py",
+    "inference/test_follow.py",
+    "test_api.py",
+    "search/test_repeats.py",
+    "inference/test_export.py",
+    "report/test_corpus.py",
+    "commands/test_unforeseen.py",
+    "inference/test_frame_rate.py",
+    "inference/test_features.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out."""
+    """Mark what `make quick` leaves out, and let the longest files come first."""
     for item in items:
-        name = item.path.relative_to(Path(__file__).parent).as_posix()
-        if name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if name_of(item) in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(name_of(item), len(places)))
+
+
+def name_of(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +183,46 @@ def ray_cluster() -> Iterator[StartRay]:
 
         start()
         yield start
+
+
+@pytest.fixture(scope="session")
+def finished_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search of four configurations, its store beside it, only to be read: one for all test processes."""
+    from orchestrator.files import locked
+    from tests.search.searching import search
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-search"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "lock", wait_seconds=COMMAND_SECONDS):
+        if not (folder / "made").exists():
+            request.getfixturevalue("ray_cluster")()
+            data = request.getfixturevalue("small_corpus")
+            assert search(data, folder / "run", f"sqlite:///{folder}/mlflow.db") == 0
+            (folder / "made").touch()
+    return folder / "run"
+
+
+@contextlib.contextmanager
+def without_baselines_and_figures() -> Iterator[None]:
+    """Searches without what is half of a small one, for tests that look at neither."""
+    from orchestrator.evaluation.baselines import BASELINES
+    from orchestrator.evaluation.search_baselines import Measured
+    from orchestrator.report.figures import files
+    from orchestrator.search import run
+
+    none = Measured(traces=dict.fromkeys(BASELINES, ()), left_out=dict.fromkeys(BASELINES, "not looked at here"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "measure", lambda *_, **__: none)
+        patch.setattr(files, "write", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture
+def only_trials() -> Iterator[None]:
+    """The same for a whole test."""
+    with without_baselines_and_figures():
+        yield
 
 
 @dataclass(frozen=True)

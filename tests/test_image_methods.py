@@ -10,7 +10,10 @@ from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
 pytestmark = LEFT_OPEN
-SMALL = ("--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2, "--set", "hidden_size=8")
+SMALL = (
+    *("--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2, "--set", "hidden_size=8"),
+    "--no-log-model",  # tests/inference/test_logged.py does
+)
 SHORT_WINDOWS = ("--set", "sequence_length=4", "--frame-stride", 10, "--image-size", 48)
 
 

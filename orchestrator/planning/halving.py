@@ -1,4 +1,4 @@
-"""At which epochs a search is halved, and how many it trains if a scheduler stops the weak trials early (ASHA, Li et al. 2020)."""
+"""Successive halving (ASHA, Li et al. 2020): at which epochs trials are compared, and how many epochs a search trains."""
 
 GRACE_EPOCHS = 10  # ours: nobody is stopped before
 REDUCTION = 3  # ours: one in three goes on at each rung

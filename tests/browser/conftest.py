@@ -15,9 +15,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from orchestrator.process import exit_codes
-from tests.conftest import ROOT, StartRay
-from tests.search.searching import search
+from tests.conftest import ROOT
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "install them, for instance: sudo apt-get install -y chromium chromium-driver"
@@ -60,13 +58,9 @@ def opened_browser(*, recorded: bool = True) -> Iterator[Chrome]:
 
 
 @pytest.fixture(scope="session")
-def searched(small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def searched(finished_search: Path) -> Path:
     """The directory of a finished search of four configurations, recorded in a store of its own beside it."""
-    ray_cluster()
-    folder = tmp_path_factory.mktemp("browser")
-    output = folder / "run"
-    assert search(small_corpus, output, f"sqlite:///{folder}/mlflow.db") == exit_codes.FINISHED
-    return output
+    return finished_search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

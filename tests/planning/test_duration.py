@@ -12,7 +12,6 @@ from models import calibration
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.planning import duration, halving
 from orchestrator.planning.plan import Plan, SearchOptions
-from orchestrator.search import schedulers
 from tests.records import CORPUS, make_plan
 from tune_spaces import au
 
@@ -84,11 +83,6 @@ def test_a_scheduler_that_stops_trials_saves_epochs() -> None:
     found = searched(scheduler="asha", num_cpus=1)
     assert found.share == halving.epochs_with_halving(8, 100) / 800
     assert found.seconds == pytest.approx(200.0 * found.share)
-
-
-def test_the_halving_that_is_estimated_is_that_of_the_scheduler() -> None:
-    assert halving.GRACE_EPOCHS == schedulers.ASHA_GRACE_EPOCHS
-    assert halving.REDUCTION == schedulers.ASHA_REDUCTION
 
 
 def drawn_epochs(trials: int, epochs: int, generator: random.Random) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 # Many times what a loaded machine takes: a run that hangs shall fail, not wait.
 PATIENCE_SECONDS = 400.0
 POLL_SECONDS = 0.005
+LOOK_SECONDS = 0.05  # between two looks at all processes there are, each of which costs as much as a poll
 MARK = "AFFECT_TEST_MARK"
 CLIENTS = ("ray::ClientProcess",)
 TRIAL = ("ray::TrialTrainable", "ray::ResourceTrainable")  # idle, and at work: Tune wraps it

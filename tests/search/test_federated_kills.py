@@ -16,9 +16,9 @@ from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.search.disturbing import (
     CLIENTS,
+    LOOK_SECONDS,
     MARK,
     PATIENCE_SECONDS,
-    POLL_SECONDS,
     TRIAL,
     Disturbance,
     disturbed,
@@ -27,13 +27,14 @@ from tests.search.disturbing import (
     workers,
 )
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 SEED = 3
 ROUNDS = 40
 LAST_STRIKE = 20  # what is left is time enough to strike in
 TUNE = (
     *("tune", "--method", "fl-au", "--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2),
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--epochs", ROUNDS, "--client-actors", 2),
+    "--no-log-model",
 )
 EQUAL = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors")
 CONFIGURATION = "rnn lr=0.001 h=8 L=50 x1"
@@ -125,7 +126,7 @@ def test_the_clients_processes_stay_for_the_next_configuration(people: Path, run
     def watch(run: Disturbance) -> None:
         while not run.over.is_set():
             seen.update(workers(run.of, CLIENTS))
-            time.sleep(POLL_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     two = [{"hidden_size=8": "hidden_size=8,16", ROUNDS: 3}.get(word, word) for word in TUNE]
     with disturbed(watch):

@@ -12,7 +12,7 @@ from orchestrator.run_folder import FAILURE_FILE
 from orchestrator.search.endings import folder_of, unwritable
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 TUNE = (
     *("tune", "--method", "au", "--preset", "demo", "--network", "bigru", "--folds", 2, "--epochs", 3),
     *("--set", "hidden_size=8,32", "--set", "sequence_length=50", "--checkpoint-seconds", 0, "--no-log-model"),

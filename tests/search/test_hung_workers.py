@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from orchestrator.search import watchdog
 from orchestrator.search.watch import WORKER_DEATHS
 from orchestrator.search.watchdog import Patience
 from tests.conftest import LEFT_OPEN, Run
-from tests.search.disturbing import TRIAL, Disturbance, checkpoints, disturbed, workers
+from tests.search.disturbing import LOOK_SECONDS, TRIAL, Disturbance, checkpoints, disturbed, workers
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 # A report comes every two seconds at least, on a loaded machine a little later.
-IMPATIENT = Patience(factor=1.0, least_seconds=6.0, first_seconds=30.0)
+IMPATIENT = Patience(factor=1.0, least_seconds=6.0, first_seconds=30.0, kill_factor=1.2)
 TUNE = (
     *("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 2, "--epochs", 30),
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--checkpoint-seconds", 0, "--no-log-model"),
@@ -70,6 +71,7 @@ def test_a_worker_that_hangs_each_time_before_it_answers_is_one_failed_trial(
                 if process not in stopped:
                     os.kill(process, signal.SIGSTOP)
                     stopped.append(process)
+            time.sleep(LOOK_SECONDS)
 
     with disturbed(harm):
         done = run_inside(*TUNE, "--data", small_corpus, "--output", output)

@@ -10,11 +10,11 @@ import pytest
 
 from orchestrator.planning import launch
 from orchestrator.run_folder import CHECKSUMS_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
-from tests.conftest import LEFT_OPEN, read_summary
+from tests.conftest import LEFT_OPEN, read_summary, without_baselines_and_figures
 from tests.old_runs import unpacked
 from tests.search.searching import executed, resumed, search
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
+pytestmark = [pytest.mark.usefixtures("ray_cluster", "only_trials"), *LEFT_OPEN]
 
 EQUAL = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors")
 CHANCE = random.Random(11)
@@ -24,7 +24,8 @@ CHANCE = random.Random(11)
 def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "finished"
     overrides = ("hidden_size=8,16", "sequence_length=50", "num_layers=1")
-    assert search(small_corpus, output, store, overrides=overrides) == 0
+    with without_baselines_and_figures():
+        assert search(small_corpus, output, store, overrides=overrides) == 0
     return output
 
 

@@ -22,15 +22,8 @@ from tune_spaces.method import HParams
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
 
 
-@pytest.fixture(scope="module")
-def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("runs") / "finished"
-    assert search(small_corpus, output, store) == 0
-    return output
-
-
-def test_summary_has_the_documented_keys(finished: Path) -> None:
-    summary = read_summary(finished)
+def test_summary_has_the_documented_keys(finished_search: Path) -> None:
+    summary = read_summary(finished_search)
     assert summary_keys() - SOMETIMES <= summary.keys() <= summary_keys()
     assert summary["status"] == "finished"
     assert summary["trials"] == {"planned": 4, "finished": 4, "failed": 0, "stopped": 0}
@@ -44,14 +37,14 @@ def test_summary_has_the_documented_keys(finished: Path) -> None:
     assert summary["ccc_valence_low"] <= summary["ccc_valence"] <= summary["ccc_valence_high"]
 
 
-def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(finished: Path) -> None:
-    table = pq.read_table(finished / "predictions.parquet")
+def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(finished_search: Path) -> None:
+    table = pq.read_table(finished_search / "predictions.parquet")
     kinds = ("gold", "pred", "raters_low", "raters_high")
     columns = [f"{dimension}_{kind}" for kind in kinds for dimension in ("valence", "arousal")]
     assert table.column_names == ["participant", "session", "time", "fold", *columns]
     assert table.schema.metadata[b"synthetic"] == b"true"
     assert table.num_rows == 6 * 600
-    summary = read_summary(finished)
+    summary = read_summary(finished_search)
     people, folds = table["participant"].to_numpy(), table["fold"].to_numpy()
     for fold in summary["folds"]:
         assert set(people[folds == fold["fold"]]) == set(fold["participants"])
@@ -80,50 +73,57 @@ def test_predictions_are_the_held_out_frames_in_order_and_give_the_summarys_ccc(
     assert [one["participant"] for one in summary["participants"]] == sorted(set(people))
 
 
-def test_the_best_has_the_least_validation_loss_and_only_its_weights_are_kept(finished: Path) -> None:
-    rows = list(csv.DictReader((finished / "leaderboard.csv").open()))
+def test_the_best_has_the_least_validation_loss_and_only_its_weights_are_kept(finished_search: Path) -> None:
+    rows = list(csv.DictReader((finished_search / "leaderboard.csv").open()))
     assert [row["network"] for row in rows[4:]] == list(BASELINES)
     assert {(row["status"], row["rank"], row["selection_loss"]) for row in rows[4:]} == {("baseline", "", "")}
     losses = [float(row["selection_loss"]) for row in rows[:4]]
     assert losses == sorted(losses)
     assert len(set(losses)) == 4
-    best = read_summary(finished)["best"]["uid"]
+    best = read_summary(finished_search)["best"]["uid"]
     assert rows[0]["uid"] == best
-    assert [file.parent.name for file in finished.glob(f"trials/*/{MODEL_FILE}")] == [best]
+    assert [file.parent.name for file in finished_search.glob(f"trials/*/{MODEL_FILE}")] == [best]
 
 
-def test_the_model_folder_holds_every_folds_weights_and_a_card(finished: Path) -> None:
-    weights = safetensors.numpy.load_file(finished / "model" / "model.safetensors")
+def test_the_model_folder_holds_every_folds_weights_and_a_card(finished_search: Path) -> None:
+    weights = safetensors.numpy.load_file(finished_search / "model" / "model.safetensors")
     assert {name.split(".")[0] for name in weights} == {"fold_0", "fold_1", "fold_2"}
     total = sum(array.size for name, array in weights.items() if name.startswith("fold_0."))
-    card = json.loads((finished / "model" / "card.json").read_text())
-    assert card["num_parameters"] == read_summary(finished)["num_parameters"] == total
+    card = json.loads((finished_search / "model" / "card.json").read_text())
+    assert card["num_parameters"] == read_summary(finished_search)["num_parameters"] == total
     assert len(card["features"]) == 40
-    assert "synthetic" in (finished / "model" / "README.md").read_text()
+    assert "synthetic" in (finished_search / "model" / "README.md").read_text()
 
 
-def test_resuming_a_finished_run_trains_nothing_and_changes_nothing(finished: Path, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_trains_nothing_and_changes_nothing(
+    finished_search: Path, store: str, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(finished, copy)
+    shutil.copytree(finished_search, copy)
+    plan = json.loads((copy / "plan.json").read_text())
+    plan["tracking"]["tracking_uri"] = store  # other tests look at what is in its own
+    (copy / "plan.json").write_text(json.dumps(plan))
+    (copy / "tracking.json").unlink()
     before = {file: file.stat().st_mtime_ns for file in copy.glob(f"trials/*/{RESULT_FILE}")}
     assert resumed(copy) == 0
     assert before == {file: file.stat().st_mtime_ns for file in copy.glob(f"trials/*/{RESULT_FILE}")}
-    assert (copy / "leaderboard.csv").read_bytes() == (finished / "leaderboard.csv").read_bytes()
-    assert {**read_summary(copy), "mlflow": 0} == {**read_summary(finished), "mlflow": 0}
+    assert (copy / "leaderboard.csv").read_bytes() == (finished_search / "leaderboard.csv").read_bytes()
+    assert {**read_summary(copy), "mlflow": 0} == {**read_summary(finished_search), "mlflow": 0}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
-    finished: Path, small_corpus: Path, store: str, tmp_path: Path
+    finished_search: Path, small_corpus: Path, store: str, tmp_path: Path
 ) -> None:
     assert search(small_corpus, tmp_path / "again", store) == 0
     assert search(small_corpus, tmp_path / "other", store, seed=1, overrides=("hidden_size=8", "num_layers=1")) == 0
-    predictions = [path / "predictions.parquet" for path in (finished, tmp_path / "again", tmp_path / "other")]
+    predictions = [path / "predictions.parquet" for path in (finished_search, tmp_path / "again", tmp_path / "other")]
     first, again, other = (pq.read_table(path)["valence_pred"].to_numpy() for path in predictions)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert (finished / "leaderboard.csv").read_bytes() == (tmp_path / "again" / "leaderboard.csv").read_bytes()
+    assert (finished_search / "leaderboard.csv").read_bytes() == (tmp_path / "again" / "leaderboard.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_a_failing_trial_is_reported_and_does_not_stop_the_others(
     small_corpus: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +143,7 @@ def test_a_failing_trial_is_reported_and_does_not_stop_the_others(
     assert resumed(output) == 1
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_every_trial_failing_is_a_result_without_a_best(small_corpus: Path, store: str, tmp_path: Path) -> None:
     overrides = ("learning_rate=1e30", "hidden_size=8", "sequence_length=50", "num_layers=1")
     assert search(small_corpus, tmp_path / "run", store, overrides=overrides) == 1
@@ -152,6 +153,7 @@ def test_every_trial_failing_is_a_result_without_a_best(small_corpus: Path, stor
     assert summary["folds"] == []
 
 
+@pytest.mark.usefixtures("only_trials")
 @pytest.mark.parametrize("protocol", ["published", "strict"])
 def test_other_protocols(protocol: str, small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / protocol
@@ -170,6 +172,7 @@ def test_other_protocols(protocol: str, small_corpus: Path, store: str, tmp_path
     assert all(1 <= fold["chosen_epoch"] <= 3 for fold in folds)
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_published_scores_whole_windows_only(small_corpus: Path, store: str, tmp_path: Path) -> None:
     overrides = ("hidden_size=8", "sequence_length=400", "num_layers=1")
     assert search(small_corpus, tmp_path / "run", store, protocol="published", overrides=overrides) == 0
@@ -179,6 +182,7 @@ def test_published_scores_whole_windows_only(small_corpus: Path, store: str, tmp
     assert not np.isnan(table["valence_pred"].drop_null().to_numpy()).any()
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_asha_stops_trials_and_keeps_a_result_of_each(small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / "run"
     overrides = ("learning_rate=0.001,0.00001", "hidden_size=8,16", "sequence_length=100", "num_layers=1")
@@ -199,6 +203,7 @@ def test_asha_stops_trials_and_keeps_a_result_of_each(small_corpus: Path, store:
     assert (output / "leaderboard.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_random_and_optuna_try_as_many_as_asked_and_resume_to_the_same_leaderboard(
     small_corpus: Path, store: str, tmp_path: Path
 ) -> None:
@@ -215,6 +220,7 @@ def test_random_and_optuna_try_as_many_as_asked_and_resume_to_the_same_leaderboa
         assert (output / "leaderboard.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_changed_recordings_are_not_mixed_with_old_results(small_corpus: Path, store: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(small_corpus, data)
@@ -228,6 +234,7 @@ def test_changed_recordings_are_not_mixed_with_old_results(small_corpus: Path, s
         resumed(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("only_trials")
 def test_evaluate_trains_the_one_point(small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / "run"
     assert search(small_corpus, output, store, command="evaluate", point=POINT, overrides=()) == 0

@@ -316,7 +316,7 @@ def test_a_search_and_its_resume_keep_the_login_out_of_everything(
 ) -> None:
     """A real search over HTTP, in its own process; then an old plan with the password in it is resumed."""
     folder = tmp_path / "run"
-    words = ["--method", "au", "--network", "rnn", "--epochs", "1", "--folds", "2", "--num-cpus", "1"]
+    words = ["--method", "au", "--network", "rnn", "--epochs", "1", "--folds", "2", "--num-cpus", "1", "--no-log-model"]
     grid = [f"--set={pair}" for pair in ("learning_rate=0.001", "hidden_size=4", "sequence_length=50", "num_layers=1")]
     with misbehaving("repeat") as server:
         address = with_login(server.address)
