@@ -86,6 +86,21 @@ def test_what_rounding_takes_away_in_a_later_block_is_put_back_there() -> None:
         assert (mean[:BLOCK] == 1).all()
 
 
+@pytest.mark.parametrize(("steps", "aside", "expected"), [(1, 1, 2), (3, -1, 2), (1, -1, 0), (3, 1, 4), (1, 0, 0)])
+def test_a_float64_that_is_rounded_to_a_midpoint_misleads_nobody(steps: int, aside: int, expected: int) -> None:
+    """In steps of 2^-24 above 1, of which two lie between two float32; `aside` is far below a float64's grain."""
+    for sign in (1, -1):
+        exact = sign * (1 + Fraction(steps, 2**24) + Fraction(aside, 2**80))
+        assert nearest_float32(exact) == np.float32(sign * (1 + expected / 2**24))
+
+
+def test_weights_stay_under_two_to_the_28() -> None:
+    row = np.ones(1, np.float32)
+    summed([row], [2**28 - 1])
+    with pytest.raises(OverflowError, match="expected positive ones under 268435456 together"):
+        summed([row], [2**28])
+
+
 def test_a_row_alone_has_the_weight_one() -> None:
     total = ExactSum(1)
     for value in (1.0, 2.0):
