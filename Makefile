@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 # Without kept bytecode the tests' assertions are rewritten anew in each process: 6 seconds each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: tune test quick check faults fuzz mutants format clean
+.PHONY: tune test quick check faults fuzz mutants bench format clean
 
 tune: $(STAMP)
 	$(BIN)/python -m orchestrator tune --method au
@@ -40,6 +40,10 @@ fuzz: $(STAMP)
 # make mutants MUTANTS='--only ccc --sample 20'
 mutants: $(STAMP)
 	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
+
+# Every bar of speed, before and now in turn, into docs/benchmarks.md: at most 20 minutes on two quiet cores.
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.all_bars $(BARS)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -91,7 +91,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 ) -> None:
     output = tmp_path / "run"
     process = start(environment, *TUNE, *GRID, *SLOW, "--data", small_corpus, "--output", output)
-    wait_for(lambda: checkpoints(output), process)
+    wait_for(lambda: bool(checkpoints(output)), process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
