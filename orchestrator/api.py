@@ -191,7 +191,10 @@ def open_corpus(path: Path | str, **options: Any) -> Corpus:
 
 
 def tune(method: str, *, data: Path | str | None = None, **options: Any) -> Run:
-    """Search a method's grid; `set` takes a mapping from hyper-parameters to values. Options as of `tune`."""
+    """Search a method's grid; `set` takes a mapping from hyper-parameters to values. Options as of `tune`.
+
+    InputError for a search that is estimated at more than a day, unless `yes=True`.
+    """
     return _run("tune", method, data, options)
 
 
@@ -217,14 +220,18 @@ def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
 
 
 def _run(command: str, method: str, data: Path | str | None, options: Mapping[str, Any]) -> Run:
+    from orchestrator.commands.consent import agreed
     from orchestrator.commands.requests import request
     from orchestrator.planning import launch
     from orchestrator.search.run import execute
 
     given = {"method": method, **({} if data is None else {"data": data}), **options}
-    ready = launch.prepare(request(command, _values(_command(command), given)), claim=True)
+    values = _values(_command(command), given)
+    ready = launch.prepare(request(command, values), claim=True)
     assert ready.claim is not None
     with ready.claim:
+        if command == "tune":
+            agreed(ready.plan, ready.dataset, yes=values["yes"], ask=None)
         outcome = execute(ready)
     if outcome.ended is not None:
         raise outcome.ended

@@ -10,6 +10,7 @@ from models.sizes import NETWORKS
 from orchestrator.commands import options as opt
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
+from orchestrator.process import exit_codes
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
@@ -38,6 +39,7 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
 @opt.federation_options
 @opt.run_options
 @click.option("--dry-run", is_flag=True, help="Say what would run, how large and how long; train nothing.")
+@click.option("--yes", is_flag=True, help="Begin without a question, also if the search takes more than a day.")
 @opt.path_option("--resume", metavar="DIR", help="Continue the run in DIR; needs no other option.")
 @click.pass_context
 def tune(ctx: click.Context, /, **values: Any) -> None:
@@ -53,7 +55,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
     if values["dry_run"]:
         click.echo(preview.dry_run(ready))
         return
-    _execute(ctx, ready)
+    _execute(ctx, ready, new=True, yes=values["yes"])
 
 
 @click.command()
@@ -97,8 +99,19 @@ def _show(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _execute(ctx: click.Context, ready: Any) -> None:
+def _at_a_terminal() -> bool:
+    """Return whether somebody can be asked: both what is asked and what is answered pass a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(question, default=False, err=True)
+
+
+def _execute(ctx: click.Context, ready: Any, *, new: bool = False, yes: bool = False) -> None:
+    """Run what is prepared; a `new` search that takes more than a day begins with consent only."""
     from orchestrator.commands import preview
+    from orchestrator.commands.consent import agreed
     from orchestrator.commands.console import present
     from orchestrator.search.run import execute
 
@@ -106,5 +119,8 @@ def _execute(ctx: click.Context, ready: Any) -> None:
     with ready.claim:
         click.echo(preview.announce(ready.plan, ready.dataset))
         sys.stdout.flush()
+        if new and not agreed(ready.plan, ready.dataset, yes=yes, ask=_ask if _at_a_terminal() else None):
+            _show("not begun")
+            ctx.exit(exit_codes.INTERRUPTED)  # as an exception: the claim gives the folder back
         code = present(execute(ready))
     ctx.exit(code)
