@@ -1,4 +1,4 @@
-"""Successive halving (ASHA, Li et al. 2020): at which epochs trials are compared, and how many epochs a search trains."""
+"""Successive halving (ASHA, Li et al. 2020): when trials are compared, and how many epochs a search trains."""
 
 GRACE_EPOCHS = 10  # ours: nobody is stopped before
 REDUCTION = 3  # ours: one in three goes on at each rung
