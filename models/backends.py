@@ -3,6 +3,8 @@
 Figures: `benchmarks/packs.py`, docs/benchmarks.md.
 """
 
+import math
+
 from models.recipe import Recipe
 from models.sizes import DEFAULT_HEAD, network_of
 
@@ -21,6 +23,13 @@ STACK_MEMORY_BYTES = 256 << 20
 MOST_MODELS = 24
 # Measured on one thread: from this hidden size on a stack gains nothing; networks that are not here gain at all sizes.
 NO_GAIN_FROM = {"bilstm": 128}
+
+# Measured, one thread (docs/benchmarks.md): how many times as fast a stack trains, by hidden size. For estimates only.
+SPEED = {
+    "rnn": {8: 3.1, 64: 2.5, 128: 1.9, 256: 1.4, 512: 1.1},
+    "bigru": {8: 3.6, 16: 3.0, 64: 1.7, 128: 1.5, 256: 1.3, 512: 1.1},
+    "bilstm": {8: 1.5, 64: 1.2, 128: 1.0},
+}
 
 
 def models_per_stack(recipe: Recipe) -> int:
@@ -52,3 +61,16 @@ def choose(backend: str, recipe: Recipe, *, models: int, threads: int = 1, devic
     measured = is_stackable(recipe) and threads == 1 and device == "cpu"
     gains = models > 1 and recipe.hidden_size < NO_GAIN_FROM.get(recipe.network, recipe.hidden_size + 1)
     return STACKED if measured and gains else REFERENCE
+
+
+def speed_of(backend: str, recipe: Recipe) -> float:
+    """Return how many times as fast as the reference a back end trains a recipe, about: between what was measured."""
+    measured = SPEED.get(recipe.network)
+    if backend != STACKED or measured is None:
+        return 1.0
+    sizes = sorted(measured)
+    size = min(max(recipe.hidden_size, sizes[0]), sizes[-1])
+    right = next(i for i, one in enumerate(sizes) if i and one >= size)
+    low, high = sizes[right - 1], sizes[right]
+    share = math.log(size / low) / math.log(high / low)
+    return measured[low] + share * (measured[high] - measured[low])

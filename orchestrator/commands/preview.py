@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fed.options import Federation, abouts, option_of
+from models.backends import STACKED
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
 from orchestrator.planning import duration
 from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
+from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.protocols import head_in_words
 from tune_spaces.method import HyperParameter, describe, hyper_parameters
@@ -61,8 +63,14 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     lines += [f"fold {fold.number}    {' '.join(fold.held_out)}" for fold in dataset.folds]
     lines += _remarks(plan, dataset) + dataset.unlabelled()
     networks = Counter(trial.network for trial in plan.trials)
+    trials = {trial.uid: trial for trial in plan.trials}
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
+    stacked = [pack for pack in plan.packs if backend_of(trials[pack[0]], plan) == STACKED]
+    if stacked:
+        most = max(map(len, stacked))
+        how = f"in {len(stacked)} packs of up to {most}" if most > 1 else "each by itself, its folds as one model"
+        lines.append(f"packs     {sum(map(len, stacked))} configurations as stacks, {how} (--pack, --backend)")
     if plan.search.repeats > 1:
         last = plan.seed + plan.search.repeats - 1
         lines.append(

@@ -4,9 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.backends import speed_of
 from models.references import resolve
 from orchestrator.data.dataset import Dataset
 from orchestrator.planning.cost import planned_size
+from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import SERVER_CPUS, Plan, Trial
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.planning.strategies import SCHEDULERS
@@ -70,7 +72,8 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
     rounds = plan.federation.local_epochs if plan.federation is not None else 1
     threads = max(1, int(plan.search.cpus_per_trial))  # as the workers have
     found = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, len(dataset.folds), threads=threads)
-    return [seconds * rounds for seconds in found]
+    speeds = [speed_of(backend_of(trial, plan), recipe) for trial, recipe in zip(trials, recipes, strict=True)]
+    return [seconds * rounds / speed for seconds, speed in zip(found, speeds, strict=True)]
 
 
 def num_cores(plan: Plan) -> int:

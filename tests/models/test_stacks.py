@@ -1,5 +1,7 @@
 """The parts of a stack: states there and back, the optimiser, the losses, and which back end takes how many models."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -94,3 +96,19 @@ def test_stacks_stay_in_the_cache() -> None:
     long = backends.models_per_stack(recipe(hidden_size=8, sequence_length=2_000, num_layers=8, windows_a_step=8))
     assert long < 8
     assert 1 < sizes[128] < sizes[64] < sizes[8] == backends.MOST_MODELS
+
+
+@pytest.mark.parametrize(
+    ("backend", "network", "hidden", "expected"),
+    [
+        ("reference", "bigru", 8, 1.0),
+        ("stacked", "toy", 8, 1.0),
+        ("stacked", "bigru", 4, backends.SPEED["bigru"][8]),
+        ("stacked", "bigru", 64, backends.SPEED["bigru"][64]),
+        ("stacked", "bigru", 32, (backends.SPEED["bigru"][16] + backends.SPEED["bigru"][64]) / 2),
+        ("stacked", "bilstm", 4096, backends.SPEED["bilstm"][128]),
+    ],
+)
+def test_speed_lies_between_what_was_measured(backend: str, network: str, hidden: int, expected: float) -> None:
+    found = backends.speed_of(backend, replace(RECIPE, network=network, hidden_size=hidden))
+    assert found == pytest.approx(expected)
