@@ -102,7 +102,6 @@ def test_stacks_stay_in_the_cache() -> None:
     ("backend", "network", "hidden", "expected"),
     [
         ("reference", "bigru", 8, 1.0),
-        ("stacked", "toy", 8, 1.0),
         ("stacked", "bigru", 4, backends.SPEED["bigru"][8]),
         ("stacked", "bigru", 64, backends.SPEED["bigru"][64]),
         ("stacked", "bigru", 32, (backends.SPEED["bigru"][16] + backends.SPEED["bigru"][64]) / 2),
