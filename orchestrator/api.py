@@ -223,16 +223,18 @@ def _run(command: str, method: str, data: Path | str | None, options: Mapping[st
     from orchestrator.commands.consent import agreed
     from orchestrator.commands.requests import request
     from orchestrator.planning import launch
+    from orchestrator.search.display import Phases
     from orchestrator.search.run import execute
 
     given = {"method": method, **({} if data is None else {"data": data}), **options}
     values = _values(_command(command), given)
-    ready = launch.prepare(request(command, values), claim=True)
+    phases = Phases(lines=False)
+    ready = launch.prepare(request(command, values), claim=True, show=phases)
     assert ready.claim is not None
     with ready.claim:
         if command == "tune":
             agreed(ready.plan, ready.dataset, yes=values["yes"], ask=None)
-        outcome = execute(ready)
+        outcome = execute(ready, phases)
     if outcome.ended is not None:
         raise outcome.ended
     return Run(folder=outcome.output, model=str(outcome.output))

@@ -79,8 +79,13 @@ class Gather:
 
 
 @contextlib.contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Name what is being done, for the line that an unforeseen error becomes: `while reading the corpus`."""
+def doing(what: str, show: Callable[[str], object] | None = None) -> Iterator[None]:
+    """Name what is being done, for the line that an unforeseen error becomes: `while reading the corpus`.
+
+    With `show`, which takes a line, also to whoever waits.
+    """
+    if show is not None:
+        show(f"{what} ...")
     try:
         yield
     except Exception as error:

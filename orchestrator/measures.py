@@ -203,7 +203,8 @@ COSTS: tuple[Cost, ...] = (
         unit="s",
         column="training_minutes",  # tracking.points.TRAINING_MINUTES
     ),
-    Cost(key="search_seconds", title="search", meaning="of all configurations together", unit="s", of_search=True),
+    Cost(key="search_seconds", title="search", meaning="sum of all trainings' times", unit="s", of_search=True),
+    Cost(key="wall_seconds", title="clock", meaning="absent if a part is not known", unit="s", of_search=True),
     Cost(key="model_size_mib", title="size", meaning="of one model, float32", unit="MiB", column="model_size_mib"),
     Cost(key="num_parameters", title="parameters", meaning="of one model", unit="", integer=True),
     Cost(key="epochs", title="epochs", meaning="trained, in `result.json`", unit="epochs", integer=True),

@@ -24,6 +24,7 @@ CURVES_FILE = "curves.json"
 MOMENTS_FILE = "moments.json"  # sums by person of what is compared
 PREDICTIONS_TABLE = "predictions.parquet"
 FIGURES_FOLDER = "figures"
+WALL_CLOCK_FILE = "wall_clock.json"  # how long the run has been worked at so far
 LOG_FILE = "run.log"  # tracebacks, and what libraries say beside the display
 LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume

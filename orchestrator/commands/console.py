@@ -12,6 +12,7 @@ from orchestrator.evaluation import results
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import Outcome, selected_on_reported
 from orchestrator.measures import Value
+from orchestrator.planning.duration import in_words
 from orchestrator.planning.plan import Plan
 from orchestrator.process import exit_codes
 from orchestrator.protocols import DIMENSIONS
@@ -89,6 +90,9 @@ def print_report(plan: Plan, summary: Summary, outcome: Outcome) -> None:
         console.print(f"head     {summary.head}")
     if summary.best:
         _print_score(console, summary)
+    if summary.wall_seconds is not None:
+        trained = in_words(summary.search_seconds or 0.0)
+        console.print(f"time     {in_words(summary.wall_seconds)} by the clock, {trained} of training added up")
     for line in repeat_lines(summary):
         console.print(line, markup=False)
     failures = [*outcome.failures, *outcome.failed_repeats]

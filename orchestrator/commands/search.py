@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from orchestrator.commands import options as opt
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
 from orchestrator.process import exit_codes
+
+if TYPE_CHECKING:
+    from orchestrator.search.display import Phases
 
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
@@ -47,15 +50,17 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
     if values["resume"]:
         _resume(ctx, values["resume"])
         return
+    phases = _phases()
     from orchestrator.commands import preview
     from orchestrator.commands.requests import request
     from orchestrator.planning import launch
 
-    ready = launch.prepare(request("tune", values), claim=not values["dry_run"], show=_show)
+    ready = launch.prepare(request("tune", values), claim=not values["dry_run"], show=phases)
     if values["dry_run"]:
+        phases("timing a few steps of each network ...")
         click.echo(preview.dry_run(ready))
         return
-    _execute(ctx, ready, new=True, yes=values["yes"])
+    _execute(ctx, ready, phases, new=True, yes=values["yes"])
 
 
 @click.command()
@@ -71,10 +76,11 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 @click.pass_context
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
     """Train and score the k folds of one configuration."""
+    phases = _phases()
     from orchestrator.commands.requests import request
     from orchestrator.planning import launch
 
-    _execute(ctx, launch.prepare(request("evaluate", values), claim=True, show=_show))
+    _execute(ctx, launch.prepare(request("evaluate", values), claim=True, show=phases), phases)
 
 
 def _resume(ctx: click.Context, directory: Path) -> None:
@@ -90,13 +96,19 @@ def _resume(ctx: click.Context, directory: Path) -> None:
         raise InputError.of(
             "--resume", found=f"beside {', '.join(given)}", expected="no other option: the plan has them"
         )
+    phases = _phases()
     from orchestrator.planning import launch
 
-    _execute(ctx, launch.resume(directory, _show))
+    _execute(ctx, launch.resume(directory, phases), phases)
 
 
-def _show(line: str) -> None:
-    click.echo(line, err=True)
+def _phases() -> "Phases":
+    """Return what says the phases of a command, and say the first: torch takes seconds to load."""
+    from orchestrator.search.display import Phases
+
+    phases = Phases(lines=True)
+    phases("loading torch ...")
+    return phases
 
 
 def _at_a_terminal() -> bool:
@@ -108,7 +120,7 @@ def _ask(question: str) -> bool:
     return click.confirm(question, default=False, err=True)
 
 
-def _execute(ctx: click.Context, ready: Any, *, new: bool = False, yes: bool = False) -> None:
+def _execute(ctx: click.Context, ready: Any, phases: "Phases", *, new: bool = False, yes: bool = False) -> None:
     """Run what is prepared; a `new` search that takes more than a day begins with consent only."""
     from orchestrator.commands import preview
     from orchestrator.commands.consent import agreed
@@ -120,7 +132,7 @@ def _execute(ctx: click.Context, ready: Any, *, new: bool = False, yes: bool = F
         click.echo(preview.announce(ready.plan, ready.dataset))
         sys.stdout.flush()
         if new and not agreed(ready.plan, ready.dataset, yes=yes, ask=_ask if _at_a_terminal() else None):
-            _show("not begun")
+            phases("not begun")
             ctx.exit(exit_codes.INTERRUPTED)  # as an exception: the claim gives the folder back
-        code = present(execute(ready))
+        code = present(execute(ready, phases))
     ctx.exit(code)

@@ -137,16 +137,11 @@ def most_seconds(plan: Plan, dataset: Dataset) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """Return a duration as people say it: `40 seconds`, `12 minutes`, `3.2 hours`, `12 days`."""
+    """Return a duration as people say it: `40 seconds`, `1.8 minutes`, `12 hours`, `3.2 days`."""
     if seconds < 100:
-        return _counted(seconds, "second")
-    if seconds < 100 * MINUTE:
-        return _counted(seconds / MINUTE, "minute")
-    unit, name = (HOUR, "hour") if seconds < DAY else (DAY, "day")
+        whole = max(1, round(seconds))
+        return f"{whole} second{'s' if whole != 1 else ''}"
+    units = ((MINUTE, "minutes", 100 * MINUTE), (HOUR, "hours", DAY), (DAY, "days", float("inf")))
+    unit, name = next((unit, name) for unit, name, below in units if seconds < below)
     number = seconds / unit
-    return f"{number:.1f} {name}s" if number < 10 else _counted(number, name)
-
-
-def _counted(number: float, unit: str) -> str:
-    whole = max(1, round(number))
-    return f"{whole:,} {unit}{'s' if whole != 1 else ''}"
+    return f"{number:.1f} {name}" if number < 10 else f"{round(number):,} {name}"

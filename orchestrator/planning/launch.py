@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,15 +53,17 @@ class Launch:
     dataset: Dataset
     output: Path
     claim: Claim | None
+    begun: float = field(default_factory=time.monotonic)  # when the command began with it, of `time.monotonic`
 
 
 def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launch:
     """Check everything and make the plan; InputError carries all problems at once.
 
-    `show` takes lines of progress while videos are decoded. With `claim` the output directory is claimed before
-    anything is read, and the plan written into it; a dry run does neither. What fails here leaves nothing behind.
+    `show` takes a line when something begins, and lines of progress while videos are decoded. With `claim` the output
+    directory is claimed before anything is read, and the plan written into it; a dry run does neither. What fails here
+    leaves nothing behind.
     """
-    gather = Gather()
+    begun, gather = time.monotonic(), Gather()
     decided = decide(request, gather)
     uri = gather.run(lambda: resolve_tracking_uri(request.tracking_uri))
     claimed = gather.run(lambda: _claim(request)) if claim else None
@@ -75,7 +78,7 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         plan = _plan(decided, output.name, uri, loaded, chosen)
         if claimed:
             _save(plan, output, uri)
-        return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed)
+        return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed, begun=begun)
     except BaseException:
         if claimed:
             claimed.give_back()
@@ -84,14 +87,14 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
 
 def resume(output: Path, show: Show | None = None) -> Launch:
     """Resume the run in a folder; InputError if it has no plan, if its data changed, if another process is there."""
-    claimed = claim_run(output.absolute())
+    begun, claimed = time.monotonic(), claim_run(output.absolute())
     try:
         move_out(claimed.folder)
         plan = load_plan(output)
         if show:
             for line in _other_versions(plan):
                 show(line)
-        return Launch(plan=plan, dataset=reopen(plan, show), output=claimed.folder, claim=claimed)
+        return Launch(plan=plan, dataset=reopen(plan, show), output=claimed.folder, claim=claimed, begun=begun)
     except BaseException:
         claimed.give_back()
         raise
@@ -125,9 +128,9 @@ def _save(plan: Plan, output: Path, uri: str) -> None:
 
 
 def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
-    with doing("reading the recordings"):
+    with doing("reading the recordings", show):
         corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
-    with doing("preparing the recordings"):
+    with doing("preparing the recordings", show):
         dataset = make_dataset(
             corpus,
             decided.protocol,
@@ -205,7 +208,7 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError if its contents have changed."""
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
     path = _embedded(embedded) if embedded else Path(plan.corpus.path)
-    with doing("reading the recordings"):
+    with doing("reading the recordings", show):
         names = plan.corpus.feature_names
         corpus = open_corpus(
             path,
@@ -220,7 +223,7 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     if plan.images is not None and plan.corpus.options.rules < RULES:
         check_seen_as_before(corpus.recordings)
     federated = plan.federation is not None
-    with doing("preparing the recordings"):
+    with doing("preparing the recordings", show):
         return make_dataset(
             corpus,
             plan.protocol,

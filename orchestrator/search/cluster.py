@@ -16,7 +16,7 @@ import ray
 from orchestrator.errors import InputError
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.process.interrupts import take_as_ctrl_c
-from orchestrator.process.run_log import errors_into, terminal
+from orchestrator.process.run_log import errors_into
 from orchestrator.run_folder import LOG_FILE
 from orchestrator.search.lifeline import Alive, Answering, Lifeline, end_process, kill_marked
 from orchestrator.search.local_ray import LOOPBACK, MARK, RAYS_PART, environment, temporary_folder, token
@@ -106,8 +106,6 @@ def _start(
     options: SearchOptions, output: Path | None, session: Session, stack: contextlib.ExitStack, log: Path | None
 ) -> tuple[dict[str, Alive], Callable[[str], None]]:
     """Start a local Ray that listens on loopback only and leaves nothing behind."""
-    if output is not None:
-        print("starting Ray ...", file=terminal(), flush=True)
     folder = stack.enter_context(temporary_folder())
     mark = MARK, folder.name
     stack.enter_context(environment({LOOPBACK: "0", MARK: folder.name, **token()}))

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset
 from orchestrator.errors import doing
 from orchestrator.evaluation import results, search_baselines, summary
@@ -21,6 +22,7 @@ from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
 from orchestrator.search.endings import SearchEnded
 from orchestrator.search.progress import Observer
+from orchestrator.search.wall_clock import WallClock
 from orchestrator.tracking.tracker import Tracker, tracking_identity
 from tune_spaces.method import describe
 
@@ -50,11 +52,16 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
     observer: Observer,
     tracker: Tracker,
     baselines: Measured,
+    clock: WallClock,
+    show: Show,
     end: str | None,
 ) -> RunOutcome:
-    """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None."""
+    """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None.
+
+    `show` takes a line when something begins.
+    """
     folder = observer.trials_folder
-    with doing("writing the results"):
+    with doing("writing the results", show):
         outcome = _outcome(plan, observer)
         scored = _baselines(plan, dataset, baselines, outcome)
         status = _status(plan, outcome, end)
@@ -62,11 +69,22 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         remarks = [*_plan_again(plan, output), *written]
         identity = _wait_for_identity(output, tracker) or {"tracking_uri": plan.tracking["tracking_uri"]}
         content = summary.build(plan, dataset, outcome, status=status, tracking=identity, baselines=scored)
-        write_json(output / SUMMARY_FILE, content.to_json())
+        content = _timed(content, output, clock)
+    if end != INTERRUPTED:
+        show("drawing the figures ...")
     files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
-    remarks += filter(None, [_export_model(plan, output, outcome, status)])
+    remarks += filter(None, [_export_model(plan, output, outcome, status, show)])
+    content = _timed(content, output, clock)
+    show("writing to MLflow ...")
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
     return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
+
+
+def _timed(content: Summary, output: Path, clock: WallClock) -> Summary:
+    """Write the summary with the time so far: before the figures, which may fail, and when only MLflow is left."""
+    content = dataclasses.replace(content, wall_seconds=clock.seconds())
+    write_json(output / SUMMARY_FILE, content.to_json())
+    return content
 
 
 def _baselines(plan: Plan, dataset: Dataset, baselines: Measured, outcome: Outcome) -> Scored:
@@ -126,11 +144,12 @@ def _status(plan: Plan, outcome: Outcome, end: str | None) -> str:
     return "some trials failed" if outcome.failures or outcome.failed_repeats else "finished"
 
 
-def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str) -> str | None:
+def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str, show: Show) -> str | None:
     """Export the best model of a search that has ended; return a line where that failed."""
     best = results.ranking(outcome.results)[:1]
     if not plan.search.log_model or not best or status not in ("finished", "some trials failed"):
         return None
+    show("exporting the model ...")
     from orchestrator.inference.export_best import export_best
 
     return export_best(output, best[0])

@@ -2,6 +2,8 @@
 
 from typing import Protocol, TextIO
 
+from orchestrator.process.run_log import terminal
+
 NOTEBOOK_MODULE = "ipykernel"  # of the streams of a Jupyter kernel
 
 
@@ -81,6 +83,31 @@ class NotebookDisplay:
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+class Phases:
+    """What is done before, between and after the trainings: a line per phase, in a notebook the one that is replaced.
+
+    With `lines` it is written to any stream that people read, as of a command; without it to a notebook alone.
+    """
+
+    def __init__(self, *, lines: bool) -> None:
+        """Find out where it is shown."""
+        found = display_of(terminal())
+        self.notebook = found if isinstance(found, NotebookDisplay) else None
+        self._lines = lines
+
+    def __call__(self, text: str) -> None:
+        """Say what begins now."""
+        if self.notebook is not None:
+            self.notebook.update(text)
+        elif self._lines:
+            print(text, file=terminal(), flush=True)
+
+    def close(self) -> None:
+        """End a notebook's line."""
+        if self.notebook is not None:
+            self.notebook.stop()
 
 
 def display_of(stream: TextIO) -> Display | None:

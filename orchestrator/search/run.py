@@ -31,24 +31,34 @@ from orchestrator.run_folder import (
 )
 from orchestrator.search import repair, repeats
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome, conclude
+from orchestrator.search.display import Phases
 from orchestrator.search.endings import SearchEnded, StorageFull, folder_of, unwritable
 from orchestrator.search.progress import Observer
+from orchestrator.search.wall_clock import WallClock
 from orchestrator.tracking.tracker import Tracker
 
 TRACKING_LOST_SECONDS = 2.0  # if Ray has died
 
 
-def execute(launch: Launch) -> RunOutcome:
+def execute(launch: Launch, phases: Phases | None = None) -> RunOutcome:
     """Run what the plan has left and write all outputs; prints nothing but the search's progress.
+
+    `phases` says what is done beside the trainings; None: in a notebook only.
 
     The caller holds the launch's claim, as a context. InputError if the run cannot begin: the claim of a new run
     then leaves nothing. SearchEnded if it cannot go on and nothing could be written: what is there is kept.
     """
     assert launch.claim is not None, "a dry run is not executed"
-    return _execute(launch.plan, launch.dataset, launch.output, launch.claim)
+    phases = phases or Phases(lines=False)
+    try:
+        return _execute(launch, launch.claim, phases)
+    finally:
+        phases.close()
 
 
-def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOutcome:
+def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
+    plan, dataset, output = launch.plan, launch.dataset, launch.output
+    phases("starting Ray ..." if plan.search.address is None else f"connecting to Ray at {plan.search.address} ...")
     if plan.search.address:
         # A head started by hand asks for its token; Ray sends none unasked, and reads this only when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -63,13 +73,20 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOut
         cluster.check_storage(folder, plan.search)
         scratch = emptied(output / SCRATCH_FOLDER)
         claim.keep()
+        clock = WallClock(output, launch.begun, new=not any(folder.iterdir()))
+        clock.save()
         tracker = Tracker(output, plan.tracking["tracking_uri"], plan.tracking["experiment"])
         session.closing.append(lambda: tracker.close(TRACKING_LOST_SECONDS))
         tracker.start()
-        observer = Observer(plan, folder, read_results(folder, uids), tracker.changed)
+        observer = Observer(plan, folder, read_results(folder, uids), _both(tracker.changed, clock.save))
+        observer.live = phases.notebook or observer.live  # two lines of a cell would write over one another
         _say_newer(observer)
-        baselines = measure(dataset, show=observer.say)
-        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines)
+        with doing("measuring the baselines", phases):
+            baselines = measure(dataset, show=observer.say)
+        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines, clock, phases)
+        left = plan.num_planned - len(observer.results)
+        if left:
+            phases(f"starting to train {left} configuration{'s' if left > 1 else ''} ...")
         ended: SearchEnded | None = None
         try:
             end = _search(plan, dataset, scratch, spoilt, observer)
@@ -86,8 +103,17 @@ def _execute(plan: Plan, dataset: Dataset, output: Path, claim: Claim) -> RunOut
             if ended is None:
                 raise
             raise ended from None  # a full disk, for one, takes no summary either
+        clock.save()
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
     return dataclasses.replace(outcome, ended=ended)
+
+
+def _both(first: Callable[[], object], second: Callable[[], object]) -> Callable[[], None]:
+    def call() -> None:
+        first()
+        second()
+
+    return call
 
 
 def _say_newer(observer: Observer) -> None:

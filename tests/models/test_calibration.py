@@ -1,6 +1,7 @@
 """Estimates follow the rules they state; the clock itself is not tested, work is counted instead."""
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -75,9 +76,7 @@ def test_only_what_a_search_lies_between_is_timed() -> None:
 
 def test_a_step_has_a_fixed_time_beside_that_of_its_frames() -> None:
     """Steps of 100 and of 300 frames that take 10 s and 2 s per frame, in any order of noise."""
-    per_frame, fixed = calibration._line((100, 300), (210.0, 610.0))
-    assert per_frame == pytest.approx(2.0)
-    assert fixed == pytest.approx(10.0)
+    assert calibration._line((100, 300), (210.0, 610.0)) == pytest.approx((2.0, 10.0))
     assert calibration._line((100,), (200.0,)) == (2.0, 0.0)
     per_frame, fixed = calibration._line((100, 300), (700.0, 600.0))
     assert (per_frame, fixed) == (1.0, 300.0)
@@ -95,18 +94,19 @@ def test_shorter_windows_pay_more_fixed_times(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_time_of_several_runs_is_their_median(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 1.0, 1.0, 10.0, 10.0, 12.0])
-    monkeypatch.setattr("models.calibration.time.process_time", lambda: next(times))
-    monkeypatch.setattr("models.calibration.torch.get_num_threads", lambda: 1)
+    monkeypatch.setattr(time, "process_time", lambda: next(times))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert calibration._typical_seconds(lambda: None, 12.0) == 2.0
 
 
 def test_the_threads_are_the_workers_while_it_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
-    seen: list[int] = []
+    seen = []
+    timing = calibration.Timing(training_seconds=1.0, validation_seconds=1.0, adam_seconds=1.0)
 
     def timed(*_: object) -> calibration.Timing:
         seen.append(torch.get_num_threads())
-        return calibration.Timing(training_seconds=1.0, validation_seconds=1.0, adam_seconds=1.0)
+        return timing
 
     monkeypatch.setattr(calibration, "_timed", timed)
     estimate_seconds([recipe(network="rnn", hidden_size=8)], 40, 1000, 4, threads=before + 1)

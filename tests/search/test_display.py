@@ -2,10 +2,11 @@
 
 import io
 import re
+import sys
 
 import pytest
 
-from orchestrator.search.display import NotebookDisplay, TerminalDisplay, display_of
+from orchestrator.search.display import NotebookDisplay, Phases, TerminalDisplay, display_of
 
 
 class Kernel(io.StringIO):
@@ -61,3 +62,27 @@ def test_nothing_shown_is_nothing_left(stream: io.StringIO) -> None:
     display.start()
     display.stop()
     assert "\n\n" not in stream.getvalue()
+
+
+def test_phases_are_lines_of_a_command_and_nothing_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lines, expected in ((True, "reading ...\ntraining ...\n"), (False, "")):
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", stream)
+        phases = Phases(lines=lines)
+        phases("reading ...")
+        phases("training ...")
+        phases.close()
+        assert stream.getvalue() == expected
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_in_a_notebook_phases_are_the_one_line_that_changes(lines: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Kernel()
+    monkeypatch.setattr(sys, "stderr", stream)
+    phases = Phases(lines=lines)
+    phases("preparing the recordings ...")
+    phases("starting Ray ...")
+    assert shown(stream.getvalue()) == ["starting Ray ..."]
+    phases.close()
+    phases.close()
+    assert shown(stream.getvalue()) == ["starting Ray ...", ""]

@@ -170,7 +170,7 @@ def test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_
     assert command.process.wait(PATIENCE_SECONDS) == exit_codes.INTERRUPTED, command.told()
     assert "interrupted: continue with  python -m orchestrator tune --resume " in command.told()
     assert "SIGTERM received" not in command.told()
-    assert command.told().startswith("starting Ray ...\n")
+    assert "starting Ray ...\n" in command.told()
     assert read_summary(command.output)["status"] == "interrupted"
     assert not folder.exists()
     wait_for(lambda: gone(command), "something of Ray is still there")
@@ -185,7 +185,7 @@ def test_if_ray_dies_the_command_says_so_and_ends(begin: Callable[..., Command],
     said = [
         line
         for line in command.told().splitlines()
-        if line and not line.startswith(("starting Ray", "baseline ", "trials "))
+        if line and not line.endswith(" ...") and not line.startswith(("baseline ", "trials "))
     ]
     (line,) = said
     assert line.startswith(f"error: Ray's {what} died: the search cannot go on; what was done is kept; continue with")
