@@ -70,16 +70,17 @@ def test_a_killed_search_ends_as_an_undisturbed_one(  # noqa: PLR0917 - fixtures
 
 @injects("worker-dies-each-time")
 def test_a_configuration_whose_worker_always_dies_is_one_failed_trial(
-    slow: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
+    undisturbed: Undisturbed, small_corpus: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     """One trial at a time, the largest first; it dies whenever it trains, then the other one finishes."""
     output = tmp_path / "run"
+    alone = (*SLOW_SEARCH, "--cpus-per-trial", 2, "--data", small_corpus)  # on two threads by the reference
+    slow = undisturbed("slow-alone", *alone)
     first = next(
         file.parent.name for file in slow.glob("trials/*/result.json") if '"hidden_size": 16' in file.read_text()
     )
-    words = (*SLOW_SEARCH, "--cpus-per-trial", 2, "--data", small_corpus, "--output", output)
     with disturbed(lambda run: deaths(run, output / "trials" / first, DEATHS)):
-        done = run_inside(*words)
+        done = run_inside(*alone, "--output", output)
     assert done.returncode == 1, done.stderr
     summary = read_summary(output)
     assert summary["trials"] == {"planned": 2, "finished": 1, "failed": 1, "stopped": 0}
