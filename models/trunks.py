@@ -19,7 +19,7 @@ from models.sizes import TRUNK_FEATURES
 FRAMES_PER_PASS = 64
 
 
-# Ours, measured on one core (docs/benchmarks.md): a stage is faster with its channels last in memory where a map has
+# Ours, measured on one core (docs/log.md): a stage is faster with its channels last in memory where a map has
 # more than a sixth as many places as channels; the last stages of small images are faster without.
 CHANNELS_PER_PLACE = 6
 
