@@ -40,7 +40,7 @@ def load_plan(output: Path) -> Plan:
     if raw.get("format") != PLAN_FORMAT:
         raise InputError.of(str(file), found=f"format {raw.get('format')}", expected=f"format {PLAN_FORMAT}")
     plan = _typed(raw, file)
-    problems = [*_unsafe_names(plan, file)] or [*_changed(raw, file)]
+    problems = [*_unsafe_names(plan, file)] or [*_changed(raw, file)] or [*_unknown_packs(plan, file)]
     if problems:
         raise InputError(problems[:SHOWN_PROBLEMS])
     return plan
@@ -95,10 +95,6 @@ def _unsafe_names(plan: Plan, file: Path) -> Iterator[Problem]:
             yield Problem(where=where, found=repr(uid), expected=f"{UID_LENGTH} hexadecimal digits")
         elif uids.index(uid) != number:
             yield Problem(where=where, found=f"{uid} for a second time", expected="a uid per trial")
-    packed = [(f"{file}: packs.{number}", uid) for number, pack in enumerate(plan.packs) for uid in pack]
-    for number, (where, uid) in enumerate(packed):
-        if uid not in uids or uid in [other for _, other in packed[:number]]:
-            yield Problem(where=where, found=repr(uid), expected="uids of the plan's trials, each once")
 
 
 def _changed(raw: JsonObject, file: Path) -> Iterator[Problem]:
@@ -116,6 +112,15 @@ def _changed(raw: JsonObject, file: Path) -> Iterator[Problem]:
             expected = f"what uid {point['uid']} was made of, {BEGAN}"
             yield Problem(where=f"{file}: {what}", found=found, expected=expected)
             return  # one says it: if something common was changed, all uids differ
+
+
+def _unknown_packs(plan: Plan, file: Path) -> Iterator[Problem]:
+    """Find what is in a pack and is no trial, or in two."""
+    uids = [trial.uid for trial in plan.trials]
+    packed = [(f"{file}: packs.{number}", uid) for number, pack in enumerate(plan.packs) for uid in pack]
+    for number, (where, uid) in enumerate(packed):
+        if uid not in uids or uid in [other for _, other in packed[:number]]:
+            yield Problem(where=where, found=repr(uid), expected="uids of the plan's trials, each once")
 
 
 def _differences(found: Any, expected: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -24,6 +24,7 @@ from orchestrator.planning.strategies import SEARCHES
 from orchestrator.run_folder import (
     RESULT_FILE,
     SCRATCH_FOLDER,
+    SUMMARY_FILE,
     TRIALS_FOLDER,
     Claim,
     emptied,
@@ -85,6 +86,8 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
             baselines = measure(dataset, show=observer.say)
         conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines, clock, phases)
         left = plan.num_planned - len(observer.results)
+        if not left:
+            clock.hold(output / SUMMARY_FILE)
         if left:
             phases(f"starting to train {left} configuration{'s' if left > 1 else ''} ...")
         ended: SearchEnded | None = None

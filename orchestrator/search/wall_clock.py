@@ -8,6 +8,7 @@ from orchestrator.errors import InputError
 from orchestrator.files import read_json, write_json
 from orchestrator.json_records import number
 from orchestrator.run_folder import WALL_CLOCK_FILE
+from orchestrator.run_records import FINISHED
 
 
 class WallClock:
@@ -20,12 +21,22 @@ class WallClock:
         """
         self._file, self._begun = output / WALL_CLOCK_FILE, begun
         self._earlier: float | None = 0.0 if new else None
+        self._held: float | None = None
         with contextlib.suppress(InputError):  # not there, or damaged
             self._earlier = number(read_json(self._file).get("seconds"))
 
     def seconds(self) -> float | None:
         """Return the seconds so far, None if they are not known."""
+        if self._held is not None:
+            return self._held
         return None if self._earlier is None else self._earlier + time.monotonic() - self._begun
+
+    def hold(self, summary: Path) -> None:
+        """Stay at what a summary says: a run that has ended is only looked at again."""
+        with contextlib.suppress(InputError):
+            content = read_json(summary)
+            if content.get("status") == FINISHED:
+                self._held = number(content.get("wall_seconds"))
 
     def save(self) -> None:
         """Write them down; a disk that takes nothing is told of by what matters more."""

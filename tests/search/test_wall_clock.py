@@ -76,8 +76,14 @@ def test_a_search_says_what_it_does_and_how_long_it_took(small_corpus: Path, run
     again = run_inside("tune", "--resume", output)
     assert again.returncode == 0, again.stderr
     assert not [line for line in again.stderr.splitlines() if line.startswith("starting to train")]
+    assert read_summary(output)["wall_seconds"] == seconds  # it was only looked at
+
+    (result,) = output.glob("trials/*/result.json")
+    result.unlink()
+    assert run_inside("tune", "--resume", output).returncode == 0
     assert seconds < read_summary(output)["wall_seconds"] < time.monotonic() - begun
 
+    result.unlink()
     (output / WALL_CLOCK_FILE).unlink()  # as an older version left it
     assert run_inside("tune", "--resume", output).returncode == 0
     assert "wall_seconds" not in read_summary(output)
