@@ -78,6 +78,8 @@ def test_a_batch_fills_whole_vectors() -> None:
         ("stacked", RECIPE, 1, 2, "stacked"),
         ("auto", RECIPE, 8, 1, "stacked"),
         ("auto", RECIPE, 1, 1, "reference"),
+        ("auto", recipe(network="bilstm", hidden_size=16), 8, 1, "stacked"),
+        ("auto", recipe(network="bilstm", hidden_size=64), 8, 1, "reference"),  # measured: 0.95 of its speed
         ("auto", image_recipe(), 8, 1, "reference"),
     ],
 )
@@ -105,7 +107,7 @@ def test_stacks_stay_in_the_cache() -> None:
         ("stacked", "bigru", 4, backends.SPEED["bigru"][8]),
         ("stacked", "bigru", 64, backends.SPEED["bigru"][64]),
         ("stacked", "bigru", 32, (backends.SPEED["bigru"][16] + backends.SPEED["bigru"][64]) / 2),
-        ("stacked", "bilstm", 4096, backends.SPEED["bilstm"][128]),
+        ("stacked", "bilstm", 4096, backends.SPEED["bilstm"][64]),
     ],
 )
 def test_speed_lies_between_what_was_measured(backend: str, network: str, hidden: int, expected: float) -> None:
