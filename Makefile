@@ -17,7 +17,7 @@ tune: $(STAMP)
 test: $(STAMP)
 	$(PYTEST) --durations 15
 
-# Without what starts Ray, a browser, other processes or whole searches: 2 minutes 25 on two cores.
+# Without what starts Ray, a browser, other processes or whole searches: 2 minutes 5 on two cores.
 quick: $(STAMP)
 	$(PYTEST) -m 'not faults and not fuzz and not slow' --durations 15
 
