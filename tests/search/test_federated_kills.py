@@ -124,8 +124,9 @@ def test_the_clients_processes_stay_for_the_next_configuration(people: Path, run
     seen: set[int] = set()
 
     def watch(run: Disturbance) -> None:
+        ending = set(workers(run.of, CLIENTS))  # of an earlier test, on the same Ray
         while not run.over.is_set():
-            seen.update(workers(run.of, CLIENTS))
+            seen.update(set(workers(run.of, CLIENTS)) - ending)
             time.sleep(LOOK_SECONDS)
 
     two = [{"hidden_size=8": "hidden_size=8,16", ROUNDS: 3}.get(word, word) for word in TUNE]
