@@ -4,7 +4,7 @@ Command: `python -m orchestrator tune --method au`. The paper's grid has 720 poi
 Published CCC valence / arousal (Table II): BiGRU .347 / .401, BiLSTM .269 / .365, RNN .183 / .228.
 """
 
-from tune_spaces.method import STANDARD_CONFIGURATIONS, HParams, Method, Preset
+from tune_spaces.method import HParams, Method, Preset, standard
 
 NETWORKS = ("rnn", "bigru", "bilstm")
 
@@ -38,14 +38,7 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None),
-        "standard": Preset(
-            networks=NETWORKS,
-            grid=STANDARD_GRID,
-            epochs=None,
-            search="spread",
-            scheduler="asha",
-            trials=STANDARD_CONFIGURATIONS,
-        ),
+        "standard": standard(Preset(networks=NETWORKS, grid=STANDARD_GRID, epochs=None)),
         "demo": Preset(networks=NETWORKS, grid=DEMO_GRID, epochs=DEMO_EPOCHS),
     },
     published={

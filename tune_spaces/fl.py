@@ -13,7 +13,7 @@ from tune_spaces.images import (
     STANDARD_FRAME_STRIDE,
     STANDARD_GRID,
 )
-from tune_spaces.method import STANDARD_CONFIGURATIONS, HParams, Method, Preset
+from tune_spaces.method import HParams, Method, Preset, standard
 
 # Ours. A federation needs rounds, and with random weights end to end it hardly leaves chance in those that two cores
 # can afford (one fold, federated mean: CCC .00 / .05 after 6 rounds, two steps per client and round). So the demo
@@ -36,17 +36,16 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None, image_size=IMAGE_SIZE, weights="imagenet"),
-        "standard": Preset(
-            networks=NETWORKS,
-            grid=STANDARD_GRID,
-            epochs=None,
-            search="spread",
-            scheduler="asha",
-            trials=STANDARD_CONFIGURATIONS,
-            image_size=IMAGE_SIZE,
-            frame_stride=STANDARD_FRAME_STRIDE,
-            backbone="frozen",
-            weights="imagenet",
+        "standard": standard(
+            Preset(
+                networks=NETWORKS,
+                grid=STANDARD_GRID,
+                epochs=None,
+                image_size=IMAGE_SIZE,
+                frame_stride=STANDARD_FRAME_STRIDE,
+                backbone="frozen",
+                weights="imagenet",
+            )
         ),
         "demo": Preset(
             networks=DEMO_NETWORKS,

@@ -6,7 +6,7 @@ network, 2,160 in all. No CCC is published to compare with; `au` is the same wit
 """
 
 from tune_spaces.au import DEMO_GRID, GRID, NETWORKS, STANDARD_GRID
-from tune_spaces.method import STANDARD_CONFIGURATIONS, Method, Preset
+from tune_spaces.method import Method, Preset, standard
 
 DEMO_EPOCHS = 10
 
@@ -18,14 +18,7 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None),
-        "standard": Preset(
-            networks=NETWORKS,
-            grid=STANDARD_GRID,
-            epochs=None,
-            search="spread",
-            scheduler="asha",
-            trials=STANDARD_CONFIGURATIONS,
-        ),
+        "standard": standard(Preset(networks=NETWORKS, grid=STANDARD_GRID, epochs=None)),
         "demo": Preset(networks=NETWORKS, grid=DEMO_GRID, epochs=DEMO_EPOCHS),
     },
     published={},

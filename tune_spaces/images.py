@@ -4,7 +4,7 @@ Command: `python -m orchestrator tune --method images`. The paper's grid has 360
 Published CCC valence / arousal (Table II): BiLSTM .476 / .515, RNN .471 / .486, BiGRU .415 / .504.
 """
 
-from tune_spaces.method import STANDARD_CONFIGURATIONS, HParams, Method, Preset
+from tune_spaces.method import HParams, Method, Preset, standard
 
 NETWORKS = ("rnn", "bigru", "bilstm")
 
@@ -51,17 +51,16 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None, image_size=IMAGE_SIZE, weights="imagenet"),
-        "standard": Preset(
-            networks=NETWORKS,
-            grid=STANDARD_GRID,
-            epochs=None,
-            search="spread",
-            scheduler="asha",
-            trials=STANDARD_CONFIGURATIONS,
-            image_size=IMAGE_SIZE,
-            frame_stride=STANDARD_FRAME_STRIDE,
-            backbone="frozen",
-            weights="imagenet",
+        "standard": standard(
+            Preset(
+                networks=NETWORKS,
+                grid=STANDARD_GRID,
+                epochs=None,
+                image_size=IMAGE_SIZE,
+                frame_stride=STANDARD_FRAME_STRIDE,
+                backbone="frozen",
+                weights="imagenet",
+            )
         ),
         "demo": Preset(
             networks=DEMO_NETWORKS,

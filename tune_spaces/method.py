@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 
 # Ours: what a preset `standard` draws of its grid. The paper searches every point, for weeks on the machines of most.
 STANDARD_CONFIGURATIONS = 40
@@ -128,6 +128,11 @@ class Preset:
     frame_stride: int = 1
     backbone: str = "trained"
     weights: str = "none"
+
+
+def standard(preset: Preset) -> Preset:
+    """Return the search of a night in a preset's grid: points that the seed draws, the weak ones stopped by ASHA."""
+    return replace(preset, search="spread", scheduler="asha", trials=STANDARD_CONFIGURATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
