@@ -289,6 +289,8 @@ class Summary:
     repeats: tuple[RepeatedScore, ...] | None = field(default=None, metadata={OPTIONAL: "repeats"})
     # What follows the recurrence, in words; None where it is the paper's own. Of `published` it is always said.
     head: str | None = field(default=None, metadata={OPTIONAL: "head"})
+    # What the baselines see of images, in words; None where there are none.
+    baseline_columns: str | None = field(default=None, metadata={OPTIONAL: "baseline_columns"})
     # By the clock, all parts of a resumed run; None: of a search, or a part of one, before it was recorded.
     wall_seconds: float | None = field(default=None, metadata={OPTIONAL: "wall_seconds"})
     newer: Newer = field(default_factory=dict)

@@ -5,7 +5,8 @@ import re
 from tests.conftest import ROOT
 
 DIMENSIONS = ("valence", "arousal")
-SOMETIMES = {"head", "raters", "repeats", "wall_seconds"}  # keys of a summary whose rows say when there is no such key
+# Keys of a summary whose rows say when there is no such key.
+SOMETIMES = {"baseline_columns", "head", "raters", "repeats", "wall_seconds"}
 ELSEWHERE = ("per fold only", "per fold and participant only", "in `result.json`")  # rows of keys of other records
 
 

@@ -39,6 +39,12 @@ def test_images_are_learned_end_to_end_and_a_frozen_trunk_is_quicker(
         # ResNet18 and a small RNN, whether it is trained or not (Table III: 42.7 MiB and little more).
         assert 42.6 < summary["model_size_mib"] < 42.8
         assert pq.read_table(output / "predictions.parquet").num_rows == 4 * 20
+    # The baselines see the frozen backbone's features also where the backbone itself is trained.
+    learned, fixed = (read_summary(tmp_path / name) for name in ("trained", "frozen"))
+    assert {name for name, scores in learned["baseline"].items() if scores} >= {"mean", "ridge"}
+    assert learned["baseline"] == fixed["baseline"]
+    assert learned["baseline"]["ridge"]["ccc_valence"] != 0.0
+    assert learned["baseline_columns"] == "512 features per frame of a frozen ResNet18 (weights: none)"
     trained, frozen = (read_summary(tmp_path / name)["training_seconds"] for name in ("trained", "frozen"))
     assert frozen < trained
 

@@ -174,6 +174,8 @@ def baseline_lines(summary: Summary) -> list[str]:
             title = BASELINES[name].title if name in BASELINES else name
             words = "; ".join(f"{dimension} {_baseline(scores, dimension)}" for dimension in DIMENSIONS)
             lines.append(f"{name:15} CCC {words}: {title}")
+    if summary.baseline_columns is not None:
+        lines.append(f"baselines see   {summary.baseline_columns}")
     lines += comparison_lines(summary)
     left_out = summary.baseline_left_out or {}
     for why in dict.fromkeys(left_out.values()):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fed.client import Client
+from models.frames import FrameSeries
 from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
 from models.windows import Series
@@ -20,7 +21,7 @@ from orchestrator.corpora.manifest import shares
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.video.frame_store import prepare_all
 from orchestrator.data.backbone import Trunk, load_trunk
-from orchestrator.data.backbone_features import Show
+from orchestrator.data.backbone_features import Show, frozen_series
 from orchestrator.data.clients import make_clients
 from orchestrator.data.folds import Fold, in_drawn_order, make_folds
 from orchestrator.data.groups import Groups, alone, groups_of
@@ -186,6 +187,23 @@ def redrawn(dataset: Dataset, protocol: Protocol, *, seed: int) -> Dataset:
     return dataclasses.replace(
         dataset, folds=folds, splits=tuple(_split(fold, series, protocol.scaling) for fold in folds)
     )
+
+
+def as_columns(dataset: Dataset, protocol: Protocol, show: Show | None = None) -> Dataset:
+    """Replace images by the features of the backbone that training starts from, scaled as a frozen one's are.
+
+    Computed once and kept in the cache; `show` takes a line per recording. Series that are no images stay as they are.
+    """
+    frames = [one for one in dataset.series if isinstance(one, FrameSeries)]
+    if not frames:
+        return dataset
+    assert dataset.trunk is not None, "images without a backbone"
+    assert len(frames) == len(dataset.series), "images beside other series"
+    features = frozen_series(frames, dataset.trunk, show)
+    scales = own_scales(features, protocol)
+    series = scaled_series(features, protocol, scales)
+    splits = tuple(_split(fold, series, protocol.scaling) for fold in dataset.folds)
+    return dataclasses.replace(dataset, series=series, own_scales=scales, splits=splits)
 
 
 def _folds(

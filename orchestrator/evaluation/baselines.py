@@ -35,23 +35,12 @@ BOOSTING = {
 COLUMNS_PER_FEATURE = {"none": 0, "frames": 1, "windows": 9, "person": 4}
 
 
-class Labelled(Protocol):
-    """A recording's features, labels, and which frames count: `models.windows.Series` without torch.
-
-    `features_TF` 0 where a frame is invalid, `gold_T2` NaN without a label, `mask_T2` true where both are there.
-    """
+class Scorable(Protocol):
+    """A recording's labels, and which frames count: `gold_T2` NaN without a label, `mask_T2` true if it is scored."""
 
     @property
     def participant(self) -> str:
         """Whose recording."""
-
-    @property
-    def features_TF(self) -> NDArray[np.float32]:
-        """Features."""
-
-    @property
-    def valid_T(self) -> NDArray[np.bool_]:
-        """Frames with features."""
 
     @property
     def gold_T2(self) -> NDArray[np.float32]:
@@ -60,6 +49,18 @@ class Labelled(Protocol):
     @property
     def mask_T2(self) -> NDArray[np.bool_]:
         """Frames that are scored."""
+
+
+class Labelled(Scorable, Protocol):
+    """The features beside: `models.windows.Series` without torch; `features_TF` 0 where a frame is invalid."""
+
+    @property
+    def features_TF(self) -> NDArray[np.float32]:
+        """Features."""
+
+    @property
+    def valid_T(self) -> NDArray[np.bool_]:
+        """Frames with features."""
 
 
 class Split(Protocol):
@@ -226,7 +227,7 @@ def features_of(kind: str, series: Sequence[Labelled], times: Sequence[NDArray[n
     return of_person([one.participant for one in series], plain, valid)
 
 
-def held_out(series: Sequence[Labelled], traces: Mapping[int, NDArray[np.float32]], window_length: int) -> HeldOut:
+def held_out(series: Sequence[Scorable], traces: Mapping[int, NDArray[np.float32]], window_length: int) -> HeldOut:
     """Compare traces with the gold standard: moments by person over all of a person's series."""
     frames: dict[str, dict[str, Moments]] = {}
     windows: dict[str, dict[str, Moments]] = {}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from models.sizes import TRUNK_FEATURES
 from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator import measures
@@ -64,15 +65,15 @@ class Scored:
 def measure(dataset: Dataset, show: Show | None = None) -> Measured:
     """Predict the held-out people of a search's folds with every baseline; `show` takes a line before each.
 
-    Left out, all of them, where images are learned from (pixels are no columns) and for federations, whose frames never
-    meet; and what would take too long or too much memory. That is decided by size alone, so that a plan has the same
-    baselines on every machine. The ridge on single frames is made at any size.
+    Of images give their features (`orchestrator.data.dataset.as_columns`). Left out, all of them, for federations,
+    whose frames never meet; and what would take too long or too much memory. That is decided by size alone, so that a
+    plan has the same baselines on every machine. The ridge on single frames is made at any size.
     """
-    series = [one for one in dataset.series if isinstance(one, Series)]
-    if len(series) < len(dataset.series):
-        federated = any(isinstance(one, Outline) for one in dataset.series)
-        reason = "no two people's frames meet" if federated else "images are learned from, not columns"
+    if any(isinstance(one, Outline) for one in dataset.series):
+        reason = "no two people's frames meet"
         return Measured(traces=dict.fromkeys(BASELINES, ()), left_out=dict.fromkeys(BASELINES, reason))
+    series = [one for one in dataset.series if isinstance(one, Series)]
+    assert len(series) == len(dataset.series), "baselines see columns, found images"
     measured = as_measured(series, dataset.own_scales)
     traces: dict[str, Sequence[Traces]] = {}
     left_out = {}
@@ -94,7 +95,7 @@ def scored(measured: Measured, dataset: Dataset, *, window_length: int, partial_
 
     Where the protocol drops the last partial window, the frames in it are scored for nobody.
     """
-    series = [one for one in dataset.series if isinstance(one, Series)]
+    series = [one for one in dataset.series if not isinstance(one, Outline)]  # of images: labels and masks alone
     found: dict[str, BaselineScore | None] = {}
     for name, folds in measured.traces.items():
         moments = []
@@ -106,6 +107,13 @@ def scored(measured: Measured, dataset: Dataset, *, window_length: int, partial_
             moments.append(FoldMoments(frames=fold.frames, windows=fold.windows))
         found[name] = BaselineScore(scores=_scores(moments), folds=moments) if moments else None
     return Scored(scores=found, left_out=measured.left_out)
+
+
+def columns_in_words(dataset: Dataset) -> str | None:
+    """Return what the baselines see of images; None where features go in as they are."""
+    if dataset.trunk is None:
+        return None
+    return f"{TRUNK_FEATURES} features per frame of a frozen ResNet18 (weights: {dataset.trunk.label})"
 
 
 def _whole(trace: NDArray[np.float32], window_length: int) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ from orchestrator.evaluation import (
 )
 from orchestrator.evaluation.person_moments import scored_people
 from orchestrator.evaluation.results import Outcome
-from orchestrator.evaluation.search_baselines import Scored
+from orchestrator.evaluation.search_baselines import Scored, columns_in_words
 from orchestrator.evaluation.trial_files import read_artefact
 from orchestrator.files import JsonObject, write_bytes, write_json, write_text
 from orchestrator.planning.plan import Plan
@@ -111,6 +111,7 @@ def build(  # noqa: PLR0913 - what a summary is made of
         against_baselines=comparisons.against_baselines(found, baselines.scores, plan.protocol),
         repeats=repeats.repeated_scores(plan, outcome),
         head=head_in_words(dataclasses.asdict(plan.protocol)),
+        baseline_columns=columns_in_words(dataset) if any(baselines.shown().values()) else None,
     )
 
 

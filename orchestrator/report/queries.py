@@ -17,7 +17,7 @@ from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell
 from orchestrator.run_records import Best, Summary, TrialResult
-from orchestrator.tracking.records import summary_status
+from orchestrator.tracking.records import BASELINE_METRICS, summary_status
 from tune_spaces.catalogue import find_method, method_names
 
 PREFERRED_PROTOCOLS = ("described", "published", "strict")  # where a table has room for one: the paper's text first
@@ -181,6 +181,13 @@ def from_summary(search: Search | None, key: str, *, digits: int = cells.CCC_DIG
     summary = summary_of(search)
     spread = summary.scores.get(f"{key}_{measures.SPREAD}")
     return cells.ours(number_in(summary, key), digits=digits, spread=spread, source=(search.run_id, key))
+
+
+def from_baseline(search: Search, name: str, key: str) -> Cell:
+    """Return the cell of a number of a baseline that was not left out, with its spread where it has one."""
+    scores = summary_of(search).baseline[name]
+    source = (search.run_id, f"{name}_{key}") if key in BASELINE_METRICS else None
+    return cells.ours(scores.get(key), spread=scores.get(f"{key}_{measures.SPREAD}"), source=source, absent=cells.DASH)
 
 
 def is_comparable(search: Search | None) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from orchestrator.data.dataset import Dataset
+from orchestrator.data.dataset import Dataset, as_columns
 from orchestrator.errors import doing
 from orchestrator.evaluation.search_baselines import measure
 from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
@@ -83,7 +83,8 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
         observer.live = phases.notebook or observer.live  # two lines of a cell would write over one another
         _say_newer(observer)
         with doing("measuring the baselines", phases):
-            baselines = measure(dataset, show=observer.say)
+            columns = as_columns(dataset, plan.protocol, show=observer.say)
+            baselines = measure(columns, show=observer.say)
         conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines, clock, phases)
         left = plan.num_planned - len(observer.results)
         if not left:

@@ -16,8 +16,9 @@ from orchestrator.evaluation.person_records import FoldSums, ScoredPeople
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT, Protocol
 from orchestrator.report import person_scores
 from orchestrator.report.search_record import Search
-from orchestrator.report.tables.cells import Row, Table
+from orchestrator.report.tables.cells import DASH, Row, Table
 from orchestrator.report.tables.method_comparison import comparisons, why_not
+from orchestrator.report.tables.paper_tables import table_2
 from orchestrator.report.tables.repeats import repeats
 from orchestrator.report.tables.searches import measures
 from orchestrator.run_records import RepeatedScore, sums_of
@@ -295,6 +296,17 @@ def test_baselines_have_rows_of_their_own_below_their_method() -> None:
     assert row[3:9] == [0.25, 0.1, "–", 0.3, pytest.approx(0.05), "–"]
     assert measures([search]).rows[2].cells[3].text == "0.250 ± 0.050"
     assert measures([search]).rows[2].cells[3].key == "ridge_ccc_valence"
+
+
+def test_baselines_stand_in_table_2_below_their_methods_networks() -> None:
+    scores = {"ccc_valence": 0.25, "ccc_valence_sd": 0.05, "ccc_window_valence": 0.3, "ccc_arousal": 0.5}
+    search = made("au", None, summary={"baseline": {"ridge": scores, "boosting-person": {}}})
+    found = [[cell.text for cell in row.cells] for row in table_2([search]).rows]
+    names = [row[1] for row in found if row[0] == "Action Units"]
+    assert names[-1] == "baseline ridge"
+    assert len([name for name in names if name.startswith("baseline")]) == 1
+    (row,) = (row for row in found if row[1] == "baseline ridge")
+    assert row[4:] == ["0.250 ± 0.050", DASH, DASH, "0.500", DASH, DASH]
 
 
 def test_repeats_have_a_table_where_there_are_any() -> None:

@@ -10,6 +10,7 @@ from orchestrator.report.queries import (
     LEVELS,
     NetworkBest,
     command_for,
+    from_baseline,
     from_summary,
     is_comparable,
     is_of_papers_kind,
@@ -18,6 +19,7 @@ from orchestrator.report.queries import (
     of_method,
     papers_measure,
     protocol_label,
+    summary_of,
 )
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
@@ -92,48 +94,74 @@ def table_2(searches: Sequence[Search]) -> Table:
     """Return Table II: the mean CCC of each method and network."""
     published = {(row.method, row.network): row for row in paper.TABLE_2}
     rows = []
-    for first, (method, search, network, best) in _by_network(searches):
-        theirs = published.get((method, network))
-        found: list[Cell] = [level(None if best is None else search)]
-        for dimension in DIMENSIONS:
-            key = f"{papers_measure(search)}_{dimension}"
-            own = cells.missing(cells.NOT_RUN)
-            if best is not None:
-                own = cells.ours(best.scores.get(key), spread=best.scores.get(f"{key}_sd"), source=(best.run_id, key))
-            value = cells.paper(None if theirs is None else getattr(theirs, dimension))
-            found += triple(own, value, search=search)
-        notes = () if theirs is None else theirs.notes
-        rows.append(_row(searches, (method, search, network, best), found, first=first, notes=notes))
+    for block, places in _by_block(searches):
+        for index, (method, search, network, best) in enumerate(places):
+            theirs = published.get((method, network))
+            found: list[Cell] = [level(None if best is None else search)]
+            for dimension in DIMENSIONS:
+                key = f"{papers_measure(search)}_{dimension}"
+                own = cells.missing(cells.NOT_RUN)
+                if best is not None:
+                    own = cells.ours(
+                        best.scores.get(key), spread=best.scores.get(f"{key}_sd"), source=(best.run_id, key)
+                    )
+                value = cells.paper(None if theirs is None else getattr(theirs, dimension))
+                found += triple(own, value, search=search)
+            notes = () if theirs is None else theirs.notes
+            rows.append(_row(searches, (method, search, network, best), found, first=index == 0, notes=notes))
+        if block is not None:
+            rows += _baseline_rows(block.lead)
     return Table(
         name="table-2",
         title="Table II: average CCC",
         caption="Concordance correlation, mean over the folds ± its standard deviation over the folds where it is "
-        f"recorded (the paper gives no spread), of the configurations of Table I; paper: Table II. {WHICH_CCC}",
+        f"recorded (the paper gives no spread), of the configurations of Table I; paper: Table II. Below the "
+        f"networks the baselines on the same folds, which the paper does not have. {WHICH_CCC}",
         columns=[*_leading_columns(), LEVEL_COLUMN, *triples(CCC_COLUMNS)],
         rows=rows,
     )
+
+
+def _baseline_rows(search: Search) -> list[Row]:
+    """Return a row for each baseline on the folds of a search that the paper has none of."""
+    rows = []
+    for name, scores in summary_of(search).baseline.items():
+        if not scores:
+            continue
+        found = [level(search)]
+        for dimension in DIMENSIONS:
+            own = from_baseline(search, name, f"{papers_measure(search)}_{dimension}")
+            found += triple(own, cells.missing(), search=search)
+        leading = (method_name(search.plan["method"]), f"baseline {name}", protocol_label(search))
+        rows.append(Row(cells=[*map(cells.plain, leading), *found], synthetic=not is_comparable(search), first=False))
+    return rows
 
 
 Place = tuple[str, Search | None, str, NetworkBest | None]
 
 
 def _by_network(searches: Sequence[Search]) -> list[tuple[bool, Place]]:
-    """List the rows' method, search, network and best configuration, and whether a row begins a block.
+    """List the rows' method, search, network and best configuration, and whether a row begins a block."""
+    return [(index == 0, place) for _, places in _by_block(searches) for index, place in enumerate(places)]
 
-    A method without a search has a block, too. A network of the paper is listed as not run if no search of the method
-    and the protocol has it; others that were searched follow in alphabetical order.
+
+def _by_block(searches: Sequence[Search]) -> list[tuple[Block | None, list[Place]]]:
+    """List each block of rows with its method, search, network and best configuration; None: a method without a search.
+
+    A network of the paper is listed as not run if no search of the method and the protocol has it; others that were
+    searched follow in alphabetical order.
     """
-    found: list[tuple[bool, Place]] = []
+    found: list[tuple[Block | None, list[Place]]] = []
     for method in methods():
         own = blocks(of_method(searches, method))
         if not own:
-            found += [(index == 0, (method, None, network, None)) for index, network in enumerate(paper.NETWORKS)]
+            found.append((None, [(method, None, network, None) for network in paper.NETWORKS]))
         seen = {(block.protocol, name) for block in own for name in block.networks if block.best(name) is not None}
         for block in own:
             names = (*paper.NETWORKS, *(name for name in block.networks if name not in paper.NETWORKS))
             places = [place for network in names if (place := _place(method, block, network, seen)) is not None]
             seen |= {(block.protocol, network) for network in names}
-            found += [(index == 0, place) for index, place in enumerate(places)]
+            found.append((block, places))
     return found
 
 

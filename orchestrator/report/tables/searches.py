@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
-from orchestrator.measures import HIGH, LOW, SPREAD, Measure, in_table, measure_of
+from orchestrator.measures import HIGH, LOW, Measure, in_table, measure_of
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Listed
 from orchestrator.report.corpora import SHOWN, name_of_run, sha256_of_run
 from orchestrator.report.queries import (
+    from_baseline,
     from_summary,
     method_name,
     protocol_label,
@@ -19,7 +21,6 @@ from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
 from orchestrator.run_records import Summary
 from orchestrator.tracking.reader import RecordedRun
-from orchestrator.tracking.records import BASELINE_METRICS
 
 FAILURES_SHOWN = 20
 TRIAL_COUNTS = ("finished", "failed", "stopped")
@@ -114,12 +115,7 @@ def _measures_of(search: Search, dimension: str) -> list[Cell]:
 
 
 def _baseline_of(search: Search, name: str, dimension: str) -> list[Cell]:
-    scores, ceiling = summary_of(search).baseline[name], _ceiling(summary_of(search), dimension)
-
-    def cell(key: str) -> Cell:
-        source = (search.run_id, f"{name}_{key}") if key in BASELINE_METRICS else None
-        return cells.ours(scores.get(key), spread=scores.get(f"{key}_{SPREAD}"), source=source, absent=cells.DASH)
-
+    ceiling, cell = _ceiling(summary_of(search), dimension), partial(from_baseline, search, name)
     return [
         cells.plain(f"baseline {name}"),
         cells.plain(protocol_label(search)),
