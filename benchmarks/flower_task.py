@@ -19,7 +19,7 @@ from models.epochs import new_adam, train_one_epoch
 from models.frames import FrameSeries
 from models.networks import AffectNetwork, build_for
 from models.recipe import Recipe
-from models.sizes import HEAD_NEURONS, NUM_DIMENSIONS, TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES, HEAD_NEURONS, NUM_DIMENSIONS
 from models.windows import Windows, cut
 from orchestrator.protocols import DEFAULT_WINDOWS_A_STEP
 
@@ -40,7 +40,7 @@ RECIPE = Recipe(
     windows_a_step=int(os.environ.get("WINDOWS_PER_STEP", DEFAULT_WINDOWS_A_STEP)),
     order="in-order",
     keep="last",
-    trunk="resnet18",
+    backbone="resnet18",
     image_size=IMAGE_SIZE,
 )
 STEPS_PER_CLIENT = -(-NUM_FRAMES // RECIPE.sequence_length // RECIPE.windows_a_step)
@@ -71,7 +71,7 @@ def name_of(client: int) -> str:
 
 
 def new_network() -> AffectNetwork:
-    return build_for(RECIPE, num_features=TRUNK_FEATURES, seed=0)
+    return build_for(RECIPE, num_features=BACKBONE_FEATURES, seed=0)
 
 
 @cache
@@ -97,14 +97,14 @@ class PlainNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = resnet18()
-        self.trunk.fc = nn.Identity()
+        self.backbone = resnet18()
+        self.backbone.fc = nn.Identity()
         size, layers = RECIPE.hidden_size, RECIPE.num_layers
-        self.recurrence = nn.LSTM(TRUNK_FEATURES, size, layers, batch_first=True, bidirectional=True)
+        self.recurrence = nn.LSTM(BACKBONE_FEATURES, size, layers, batch_first=True, bidirectional=True)
         self.head = nn.Sequential(nn.Linear(2 * size, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
 
     def forward(self, x_BLCSS: Tensor) -> Tensor:
-        features_NF = self.trunk(x_BLCSS.flatten(0, 1))
+        features_NF = self.backbone(x_BLCSS.flatten(0, 1))
         hidden_BLH, _ = self.recurrence(features_NF.unflatten(0, x_BLCSS.shape[:2]))
         prediction_BL2: Tensor = self.head(hidden_BLH)
         return prediction_BL2

@@ -16,9 +16,10 @@ from fed.messages import ClientState
 from fed.round_records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
+from models.backbone_weights import digest_of
+from models.recipe import ON_DISK
 from models.splits import split_identity
 from models.training import Epoch, epoch_from
-from models.trunk_weights import digest_of
 
 # What a federation may change its mind about when it is taken up again: they do not touch the weights of a round.
 FREE_OPTIONS = ("on_client_failure", "quorum", "round_deadline_seconds")
@@ -51,8 +52,8 @@ def identity(plan: LocalPlan, cohort: Cohort, descriptions: Descriptions, layout
         },
         "layout": layout.digest,
     }
-    if plan.trunk_weights is not None:
-        found["trunk_weights"] = digest_of(plan.trunk_weights)
+    if plan.backbone_weights is not None:
+        found[ON_DISK["backbone_weights"]] = digest_of(plan.backbone_weights)
     return found
 
 

@@ -58,7 +58,7 @@ class LocalPlan:
     federation: Federation
     splits: tuple[FoldSplit, ...]
     seed: int
-    trunk_weights: Mapping[str, Tensor] | None = None
+    backbone_weights: Mapping[str, Tensor] | None = None
     learn: "Learn" = field(default_factory=lambda: learn)
 
     def new_model(self, num_features: int, fold: int) -> AffectNetwork:
@@ -67,7 +67,7 @@ class LocalPlan:
         if self.federation.batch_norm == "frozen":
             recipe = replace(recipe, batch_norm="frozen")
         seed = seed_for(self.seed, "fold", fold, "weights")
-        return build_for(recipe, num_features=num_features, seed=seed, trunk_weights=self.trunk_weights)
+        return build_for(recipe, num_features=num_features, seed=seed, backbone_weights=self.backbone_weights)
 
 
 # How a client learns: network, its windows, which of them, plan, generator, optimiser -> sum of the loss, elements.

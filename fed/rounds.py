@@ -55,7 +55,7 @@ class FederatedFolds:
         seed: int,
         start: Start,
         checkpoint: Path | None = None,
-        trunk_weights: Mapping[str, Tensor] | None = None,
+        backbone_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Start the executor and let every client read its data.
 
@@ -78,7 +78,7 @@ class FederatedFolds:
             federation=self.federation,
             splits=tuple(splits),
             seed=seed,
-            trunk_weights=trunk_weights,
+            backbone_weights=backbone_weights,
         )
         self._cohort = Cohort.of(clients, participants, splits)
         self._executor = start(clients, self._plan)

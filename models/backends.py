@@ -45,14 +45,14 @@ def models_per_stack(recipe: Recipe) -> int:
 
 def is_stackable(recipe: Recipe) -> bool:
     """Return whether models of a recipe can be trained as one stack."""
-    plain = recipe.trunk is None and recipe.head == DEFAULT_HEAD
+    plain = recipe.backbone is None and recipe.head == DEFAULT_HEAD
     return plain and recipe.loss in STACKED_LOSSES and recipe.keep in STACKED_KEEP
 
 
 def choose(backend: str, recipe: Recipe, *, models: int, threads: int = 1, device: str = "cpu") -> str:
     """Return `reference` or `stacked` for so many models of a shape; ValueError for an unknown `backend`.
 
-    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a trunk.
+    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a backbone.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")

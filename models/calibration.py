@@ -1,8 +1,8 @@
 """Estimate of the training time on this machine from a few timed steps, for a dry run.
 
 A step takes (a fixed time) + (frames x time per frame) + (time of Adam); both times are linear in layers and a power
-law between the timed hidden sizes; a trunk adds its own time per frame. Only arithmetic is timed: no process start, no
-disk. On one thread the processor's time is read, not the clock: what else runs on the machine changes little of it.
+law between the timed hidden sizes; a backbone adds its own time per frame. Only arithmetic is timed: no process start,
+no disk. On one thread the processor's time is read, not the clock: what else runs on the machine changes little of it.
 """
 
 import math
@@ -15,11 +15,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from models.backbones import FRAMES_PER_PASS, features_of, new_backbone
 from models.losses import loss_of
 from models.networks import AffectNetwork, build
 from models.recipe import Recipe
-from models.sizes import DEFAULT_HEAD, TRUNK_FEATURES, TRUNK_PARAMETERS, network_of, num_parameters
-from models.trunks import FRAMES_PER_PASS, features_of, new_trunk
+from models.sizes import BACKBONE_FEATURES, BACKBONE_PARAMETERS, DEFAULT_HEAD, network_of, num_parameters
 
 # Ours: the smallest hidden size of the grid, the last that stays in a core's cache, one beyond and the largest; only
 # those that a search lies between are timed. Each has the lengths of its timed windows, two for the fixed time of a
@@ -60,7 +60,7 @@ def estimate_seconds(  # noqa: PLR0913 - what decides a time
 
     `threads` is what the worker has; None: what this process has.
     `num_frames` is that of the corpus; each fold trains on its share and validates on the rest. A recipe with a
-    trunk trains it too, and its `num_features` is what the trunk puts out, 512; timing that takes a few seconds
+    backbone trains it too, and its `num_features` is what the backbone puts out, 512; timing that takes a few seconds
     more for every size of images and of steps.
     """
     before = torch.get_num_threads()
@@ -75,7 +75,7 @@ def _estimated(
     recipes: Sequence[Recipe], num_features: int, num_frames: int, num_folds: int, seconds_budget: float
 ) -> list[float]:
     groups = sorted({_group(recipe) for recipe in recipes})
-    assert all(r.trunk is None for r in recipes) or num_features == TRUNK_FEATURES, num_features
+    assert all(r.backbone is None for r in recipes) or num_features == BACKBONE_FEATURES, num_features
     wanted = {group: _timed_points([one for one in recipes if _group(one) == group]) for group in groups}
     points = max(1, sum(map(len, wanted.values())))
     timings: dict[tuple[str, int, str], dict[tuple[int, int], Timing]] = {}
@@ -87,13 +87,17 @@ def _estimated(
             )
             for hidden, layers in wanted[group]
         }
-    trunks: dict[tuple[str, int, int], Timing] = {}
+    backbones: dict[tuple[str, int, int], Timing] = {}
     for recipe in recipes:
-        if recipe.trunk is not None and _trunk_key(recipe) not in trunks:
-            trunks[_trunk_key(recipe)] = _timed_trunk(*_trunk_key(recipe), seconds_budget / points)
+        if recipe.backbone is not None and _backbone_key(recipe) not in backbones:
+            backbones[_backbone_key(recipe)] = _timed_backbone(*_backbone_key(recipe), seconds_budget / points)
     return [
         _seconds(recipe, timings[_group(recipe)], num_features, num_frames, num_folds)
-        + (_trunk_seconds(recipe, trunks[_trunk_key(recipe)], num_frames, num_folds) if recipe.trunk else 0.0)
+        + (
+            _backbone_seconds(recipe, backbones[_backbone_key(recipe)], num_frames, num_folds)
+            if recipe.backbone
+            else 0.0
+        )
         for recipe in recipes
     ]
 
@@ -118,11 +122,11 @@ def _around(hidden_size: int) -> tuple[int, ...]:
     return HIDDEN_SIZES[right - 1], HIDDEN_SIZES[right]
 
 
-def _trunk_key(recipe: Recipe) -> tuple[str, int, int]:
-    """Name, size of the images and frames of a timed step: what decides a trunk's time."""
-    assert recipe.trunk is not None
+def _backbone_key(recipe: Recipe) -> tuple[str, int, int]:
+    """Name, size of the images and frames of a timed step: what decides a backbone's time."""
+    assert recipe.backbone is not None
     most = _at_once(recipe.image_size)
-    return recipe.trunk, recipe.image_size, min(recipe.windows_a_step * recipe.sequence_length, most)
+    return recipe.backbone, recipe.image_size, min(recipe.windows_a_step * recipe.sequence_length, most)
 
 
 def _at_once(image_size: int) -> int:
@@ -130,13 +134,13 @@ def _at_once(image_size: int) -> int:
     return min(FRAMES_PER_PASS, max(1, TIMED_PIXELS // min(image_size, TIMED_IMAGE_SIZE) ** 2))
 
 
-def _trunk_seconds(recipe: Recipe, timing: Timing, num_frames: int, num_folds: int) -> float:
+def _backbone_seconds(recipe: Recipe, timing: Timing, num_frames: int, num_folds: int) -> float:
     trained = num_frames * (num_folds - 1)
     steps = math.ceil(trained / (recipe.sequence_length * recipe.windows_a_step))
     an_epoch = (
         trained * timing.training_seconds
         + num_frames * timing.validation_seconds
-        + steps * timing.adam_seconds * TRUNK_PARAMETERS
+        + steps * timing.adam_seconds * BACKBONE_PARAMETERS
     )
     return recipe.epochs * an_epoch
 
@@ -243,19 +247,19 @@ def _adam_of(model: nn.Module) -> Callable[[], object]:
     )
 
 
-def _timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> Timing:
-    """Time a trunk alone on images of noise; those above TIMED_IMAGE_SIZE by the area."""
-    trunk, size = new_trunk(name, seed=0), min(image_size, TIMED_IMAGE_SIZE)
+def _timed_backbone(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> Timing:
+    """Time a backbone alone on images of noise; those above TIMED_IMAGE_SIZE by the area."""
+    backbone, size = new_backbone(name, seed=0), min(image_size, TIMED_IMAGE_SIZE)
     generator = torch.Generator().manual_seed(0)
     looked = _at_once(image_size)
     x_NSSC, many_NSSC = (
         torch.randint(256, (n, size, size, 3), dtype=torch.uint8, generator=generator) for n in (frames_a_step, looked)
     )
     budget = seconds_budget / 3
-    step = _typical_seconds(partial(_trunk_step, trunk, x_NSSC), budget)
-    adam_seconds = _typical_seconds(_adam_of(trunk), budget) / TRUNK_PARAMETERS
-    trunk.eval()
-    look = _typical_seconds(partial(_trunk_look, trunk, many_NSSC), budget)
+    step = _typical_seconds(partial(_backbone_step, backbone, x_NSSC), budget)
+    adam_seconds = _typical_seconds(_adam_of(backbone), budget) / BACKBONE_PARAMETERS
+    backbone.eval()
+    look = _typical_seconds(partial(_backbone_look, backbone, many_NSSC), budget)
     area = (image_size / size) ** 2
     return Timing(
         training_seconds=area * step / frames_a_step,
@@ -264,14 +268,14 @@ def _timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget:
     )
 
 
-def _trunk_step(trunk: nn.Module, x_NSSC: Tensor) -> None:
-    trunk.zero_grad()
-    features_of(trunk, x_NSSC, "half").square().mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+def _backbone_step(backbone: nn.Module, x_NSSC: Tensor) -> None:
+    backbone.zero_grad()
+    features_of(backbone, x_NSSC, "half").square().mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
 
-def _trunk_look(trunk: nn.Module, x_NSSC: Tensor) -> None:
+def _backbone_look(backbone: nn.Module, x_NSSC: Tensor) -> None:
     with torch.inference_mode():
-        features_of(trunk, x_NSSC, "half")
+        features_of(backbone, x_NSSC, "half")
 
 
 def _step(model: AffectNetwork, loss: Callable[[Tensor, Tensor, Tensor], Tensor], x_BLF: Tensor) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.backbones import FRAMES_PER_PASS
 from models.ccc import Moments
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork
 from models.recipe import Recipe
-from models.trunks import FRAMES_PER_PASS
 from models.windows import Windows
 
 # Ours: evaluation wants large batches (8 small windows cost as much as 100) of bounded memory.
@@ -67,7 +67,7 @@ def train_one_epoch(  # noqa: PLR0913, PLR0917 - everything an epoch depends on,
         optimiser.step()
         losses.append(loss.detach())
         counts.append(compared[2].sum())
-    # The gradients of k folds with a trunk would lie there while the others train, 45 MB each.
+    # The gradients of k folds with a backbone would lie there while the others train, 45 MB each.
     optimiser.zero_grad()
     if not losses:
         return 0.0, 0

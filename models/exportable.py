@@ -43,21 +43,21 @@ class ExportableNetwork(nn.Module):
         networks: Sequence[AffectNetwork],
         *,
         scaling: tuple[Tensor, Tensor] | None = None,
-        frozen_trunk: nn.Module | None = None,
+        frozen_backbone: nn.Module | None = None,
         normalisation: str | None = None,
     ) -> None:
         """Stack the weights of networks of one recipe.
 
-        `scaling` is mean and standard deviation (M, F), applied to the features. A `frozen_trunk`, which all models
-        share, turns images into features first; `normalisation` is then the trunk's.
+        `scaling` is mean and standard deviation (M, F), applied to the features. A `frozen_backbone`, which all models
+        share, turns images into features first; `normalisation` is then the backbone's.
         """
         super().__init__()
         first = networks[0]
         self.cell = type(first.recurrence)
         self.directions = 2 if first.recurrence.bidirectional else 1
         self.num_models, self.hidden_size = len(networks), first.recurrence.hidden_size
-        trunks = [network.trunk for network in networks if network.trunk is not None]
-        self.trunks = nn.ModuleList(trunks if frozen_trunk is None else [frozen_trunk])
+        backbones = [network.backbone for network in networks if network.backbone is not None]
+        self.backbones = nn.ModuleList(backbones if frozen_backbone is None else [frozen_backbone])
         self.layers = nn.ModuleList(
             _Layer([network.recurrence for network in networks], layer) for layer in range(first.recurrence.num_layers)
         )
@@ -87,9 +87,11 @@ class ExportableNetwork(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         """Return the features of every frame to each model, (M, L, B, F), or (1, L, B, F) where they are the same."""
-        if len(self.trunks):
+        if len(self.backbones):
             x_NI = (x.flatten(0, 1).to(torch.float32) / 255 - self.image_mean) / self.image_sd
-            features = [trunk(x_NI).reshape(x.shape[0], x.shape[1], -1).transpose(0, 1) for trunk in self.trunks]
+            features = [
+                backbone(x_NI).reshape(x.shape[0], x.shape[1], -1).transpose(0, 1) for backbone in self.backbones
+            ]
             x_MLBF = torch.stack(features)
         else:
             x_MLBF = x.transpose(0, 1)[None]

@@ -1,4 +1,4 @@
-"""The recurrent networks of models.sizes.NETWORKS with their head, for images behind a trunk (paper, section IV.B).
+"""The recurrent networks of models.sizes.NETWORKS with their head, for images behind a backbone (paper, section IV.B).
 
 Shapes: B windows, L window length, F features, H hidden times directions, 2 = valence and arousal,
 N frames of all windows without padding, I the axes of an image.
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models import recurrences
+from models.backbones import check_backbone, features_of, new_backbone
 from models.recipe import Recipe
 from models.recurrences import Recurrence
-from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, TRUNK_FEATURES, head_sizes, network_of
-from models.trunks import check_trunk, features_of, new_trunk
+from models.sizes import BACKBONE_FEATURES, DEFAULT_HEAD, NUM_DIMENSIONS, head_sizes, network_of
 
 MODULES: dict[str, Callable[..., Recurrence]] = {
     "tanh": partial(nn.RNN, nonlinearity="tanh"),
@@ -38,12 +38,12 @@ def _head(head: str, width: int, sequence_length: int) -> nn.Sequential:
 
 
 class AffectNetwork(nn.Module):
-    """Recurrence over the frames of a window, a head at every frame or on the window, and a trunk for images."""
+    """Recurrence over the frames of a window, a head at every frame or on the window, and a backbone for images."""
 
     def __init__(  # noqa: PLR0913 - the parts of a network
         self,
         recurrence: Recurrence,
-        trunk: nn.Module | None = None,
+        backbone: nn.Module | None = None,
         *,
         normalisation: str = "half",
         batch_norm: str = "train",
@@ -52,7 +52,7 @@ class AffectNetwork(nn.Module):
     ) -> None:
         """Build the recurrence with a freshly initialised head; the last four are as in `Recipe`."""
         super().__init__()
-        self.trunk = trunk
+        self.trunk = backbone  # the spelling of files of weights, which stays
         self.recurrence = recurrence
         self.normalisation = normalisation
         self.batch_norm = batch_norm
@@ -60,26 +60,31 @@ class AffectNetwork(nn.Module):
         self.head = _head(head, width, sequence_length)
         self.window_length = None if head == DEFAULT_HEAD else sequence_length  # that the head takes; None: any
 
+    @property
+    def backbone(self) -> nn.Module | None:
+        """What turns images into features; None where features go in."""
+        return self.trunk
+
     def train(self, mode: bool = True) -> "AffectNetwork":
         """Set the mode; frozen batch normalisations keep their statistics in training too."""
         super().train(mode)
-        if self.trunk is not None and self.batch_norm == "frozen":
-            for module in self.trunk.modules():
+        if self.backbone is not None and self.batch_norm == "frozen":
+            for module in self.backbone.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         return self
 
     def forward(self, x_BLF: Tensor, length_B: Tensor | None = None, valid_BL: Tensor | None = None) -> Tensor:
-        """Predict (B, L, 2) from features (B, L, F), or from images with a trunk.
+        """Predict (B, L, 2) from features (B, L, F), or from images with a backbone.
 
         Images are float (B, L, 3, S, S), already normalised, or uint8 (B, L, S, S, 3), as they are stored.
         `length_B` counts each window's real frames and lies on the CPU; None says that no window is padded.
-        Padding changes no real frame; what is predicted for padding means nothing. The trunk sees no image that
+        Padding changes no real frame; what is predicted for padding means nothing. The backbone sees no image that
         is False in `valid_BL`, on the CPU too: its features are 0. None says that all real frames are images.
         A head on whole windows gives all frames of a window the same; ValueError for a window that it does not fit.
         """
-        if self.trunk is not None:
-            x_BLF = self._features_of_images(self.trunk, x_BLF, length_B, valid_BL)
+        if self.backbone is not None:
+            x_BLF = self._features_of_images(self.backbone, x_BLF, length_B, valid_BL)
         if length_B is not None and int(length_B.min()) == x_BLF.shape[1]:
             length_B = None
         hidden_BLH = recurrences.run(self.recurrence, x_BLF, length_B)
@@ -94,9 +99,9 @@ class AffectNetwork(nn.Module):
         return prediction_B2[:, None].expand(-1, length, -1)
 
     def _features_of_images(
-        self, trunk: nn.Module, x_BLI: Tensor, length_B: Tensor | None, valid_BL: Tensor | None
+        self, backbone: nn.Module, x_BLI: Tensor, length_B: Tensor | None, valid_BL: Tensor | None
     ) -> Tensor:
-        """Run the trunk on real images only: blank ones would bend the statistics of its batch normalisation."""
+        """Run the backbone on real images only: blank ones would bend the statistics of its batch normalisation."""
         batch, length = x_BLI.shape[:2]
         real_BL = torch.ones(batch, length, dtype=torch.bool) if valid_BL is None else valid_BL
         if length_B is not None:
@@ -104,22 +109,22 @@ class AffectNetwork(nn.Module):
         # Counted on the CPU: a GPU need not be waited for.
         at_N = real_BL.flatten().nonzero().flatten()
         if len(at_N) == batch * length:
-            return features_of(trunk, x_BLI.flatten(0, 1), self.normalisation).reshape(batch, length, -1)
+            return features_of(backbone, x_BLI.flatten(0, 1), self.normalisation).reshape(batch, length, -1)
         at_N = at_N.to(x_BLI.device)
-        features_NF = features_of(trunk, x_BLI.flatten(0, 1).index_select(0, at_N), self.normalisation)
+        features_NF = features_of(backbone, x_BLI.flatten(0, 1).index_select(0, at_N), self.normalisation)
         features_MF = features_NF.new_zeros(batch * length, features_NF.shape[-1])
         return features_MF.index_copy(0, at_N, features_NF).reshape(batch, length, -1)
 
 
-def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
+def build(  # noqa: PLR0913 - Table I's columns, and what a backbone needs
     network: str,
     *,
     num_features: int,
     hidden_size: int,
     num_layers: int,
     seed: int,
-    trunk: str | None = None,
-    trunk_weights: Mapping[str, Tensor] | None = None,
+    backbone: str | None = None,
+    backbone_weights: Mapping[str, Tensor] | None = None,
     normalisation: str = "half",
     batch_norm: str = "train",
     head: str = DEFAULT_HEAD,
@@ -127,19 +132,18 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
 ) -> AffectNetwork:
     """Build a network on the CPU whose weights depend on `seed` alone; the global generator stays as it was.
 
-    With a trunk `num_features` is what the trunk puts out, 512; `trunk_weights` (of `trunks.load_trunk_weights`)
-    replace those that the trunk would draw, and change nothing else. Unknown names are answered with the known
-    ones (ValueError).
+    With a backbone `num_features` is what it puts out, 512; `backbone_weights` (of `load_backbone_weights`) replace
+    those that it would draw, and change nothing else. Unknown names are answered with the known ones (ValueError).
     """
     network_of(network)
-    if trunk is not None:
-        check_trunk(trunk)
-    assert trunk is None or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
+    if backbone is not None:
+        check_backbone(backbone)
+    assert backbone is None or num_features == BACKBONE_FEATURES, f"the backbone puts out {BACKBONE_FEATURES} features"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return AffectNetwork(
             new_recurrence(network, num_features, hidden_size, num_layers),
-            new_trunk(trunk, weights=trunk_weights) if trunk is not None else None,
+            new_backbone(backbone, weights=backbone_weights) if backbone is not None else None,
             normalisation=normalisation,
             batch_norm=batch_norm,
             head=head,
@@ -148,7 +152,7 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a trunk needs
 
 
 def build_for(
-    recipe: Recipe, *, num_features: int, seed: int, trunk_weights: Mapping[str, Tensor] | None = None
+    recipe: Recipe, *, num_features: int, seed: int, backbone_weights: Mapping[str, Tensor] | None = None
 ) -> AffectNetwork:
     """Build the network of a recipe as `build` does; `num_features` is `Windows.num_features`."""
     return build(
@@ -157,8 +161,8 @@ def build_for(
         hidden_size=recipe.hidden_size,
         num_layers=recipe.num_layers,
         seed=seed,
-        trunk=recipe.trunk,
-        trunk_weights=trunk_weights,
+        backbone=recipe.backbone,
+        backbone_weights=backbone_weights,
         normalisation=recipe.normalisation,
         batch_norm=recipe.batch_norm,
         head=recipe.head,

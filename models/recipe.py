@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from models.sizes import DEFAULT_HEAD, HEADS, TRUNK_NAMES, network_of
+from models.sizes import BACKBONE_NAMES, DEFAULT_HEAD, HEADS, network_of
 
 ORDERS = ("shuffled", "in-order")
 KEPT = ("last", "best", "best-together")
@@ -13,7 +13,7 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-# What a trunk's batch normalisations do in training: take each step's statistics and follow them, or keep those of
+# What a backbone's batch normalisations do in training: take each step's statistics and follow them, or keep those of
 # the weights they started from.
 BATCH_NORMS = ("train", "frozen")
 # Ours: smaller images end as maps of 1 x 1, of which batch normalisation cannot train on a single one.
@@ -22,8 +22,10 @@ SMALLEST_IMAGE = 33
 WEIGHTS_NONE = "none"
 WEIGHTS_IMAGENET = "imagenet"
 
-# With a trunk only: what is said of action units stays as short as it was.
-TRUNK_FIELDS = ("trunk", "image_size", "normalisation", "batch_norm", "trunk_weights")
+# With a backbone only: what is said of action units stays as short as it was.
+BACKBONE_FIELDS = ("backbone", "image_size", "normalisation", "batch_norm", "backbone_weights")
+# The spelling of older checkpoints, which stays.
+ON_DISK = {"backbone": "trunk", "backbone_weights": "trunk_weights"}
 # What compares one value per window: the target that a head with one output per window has.
 WINDOW_TARGET = "window-mean"
 
@@ -55,9 +57,9 @@ class Recipe:
     of `models.losses`; `partial_window` is "pad" or "drop". `head` is one of HEADS: "frame" gives an output per
     frame, "authors" one per window, which all its frames share.
 
-    For images `trunk` names what turns a frame into features ("resnet18"), trained with the rest; `image_size` is
+    For images `backbone` names what turns a frame into features ("resnet18"), trained with the rest; `image_size` is
     the pixels of a frame's side, `normalisation` a key of NORMALISATIONS, `batch_norm` one of BATCH_NORMS, and
-    `trunk_weights` records what the trunk starts from: "none" (the seed), "imagenet", or a file's digest.
+    `backbone_weights` records what the backbone starts from: "none" (the seed), "imagenet", or a file's digest.
     """
 
     network: str
@@ -72,11 +74,11 @@ class Recipe:
     windows_a_step: int
     order: str
     keep: str
-    trunk: str | None = None
+    backbone: str | None = None
     image_size: int = 0
     normalisation: str = "half"
     batch_norm: str = "train"
-    trunk_weights: str = WEIGHTS_NONE
+    backbone_weights: str = WEIGHTS_NONE
     head: str = DEFAULT_HEAD
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Recipe:
             ("order", self.order, ORDERS),
             ("keep", self.keep, KEPT),
             ("head", self.head, HEADS),
-            ("trunk", self.trunk, (None, *TRUNK_NAMES)),
+            ("backbone", self.backbone, (None, *BACKBONE_NAMES)),
             ("normalisation", self.normalisation, tuple(NORMALISATIONS)),
             ("batch_norm", self.batch_norm, BATCH_NORMS),
         ):
@@ -100,13 +102,13 @@ class Recipe:
             raise ValueError(problem)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
-        if self.trunk is not None and self.image_size < SMALLEST_IMAGE:
+        if self.backbone is not None and self.image_size < SMALLEST_IMAGE:
             raise ValueError(f"image_size must be at least {SMALLEST_IMAGE} pixels, found {self.image_size}")
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Return the fields for JSON, in the order of their declaration; those of images with a trunk only.
+        """Return the fields for JSON, in the order of their declaration; those of images with a backbone only.
 
         The default head is left out, so that checkpoints that are older than it are still taken up.
         """
-        left_out = {*(() if self.trunk else TRUNK_FIELDS), *(("head",) if self.head == DEFAULT_HEAD else ())}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        left_out = {*(() if self.backbone else BACKBONE_FIELDS), *(("head",) if self.head == DEFAULT_HEAD else ())}
+        return {ON_DISK.get(name, name): value for name, value in asdict(self).items() if name not in left_out}

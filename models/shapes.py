@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import torch
 
-from models.recipe import Recipe
+from models.backbones import BACKBONES
+from models.recipe import ON_DISK, Recipe
 from models.sizes import DEFAULT_HEAD, NUM_DIMENSIONS, head_sizes, network_of
-from models.trunks import TRUNKS
 
 Shape = tuple[int, ...]
 
@@ -15,13 +15,13 @@ Shape = tuple[int, ...]
 def count(recipe: Recipe) -> int:
     """Count the tensors of a network's state."""
     cell = network_of(recipe.network)
-    return 4 * cell.directions * recipe.num_layers + 4 + len(_of_trunk(recipe.trunk))
+    return 4 * cell.directions * recipe.num_layers + 4 + len(_of_backbone(recipe.backbone))
 
 
 def state_shapes(recipe: Recipe, num_features: int) -> Iterator[tuple[str, Shape, str]]:
     """Yield name, shape and type (as safetensors names it) of each tensor of `AffectNetwork.state_dict()`."""
-    for name, shape, kind in _of_trunk(recipe.trunk):
-        yield f"trunk.{name}", shape, kind
+    for name, shape, kind in _of_backbone(recipe.backbone):
+        yield f"{ON_DISK['backbone']}.{name}", shape, kind
     cell, hidden = network_of(recipe.network), recipe.hidden_size
     rows, width = cell.gates * hidden, cell.directions * hidden
     for layer in range(recipe.num_layers):
@@ -44,10 +44,10 @@ def state_shapes(recipe: Recipe, num_features: int) -> Iterator[tuple[str, Shape
 
 
 @lru_cache
-def _of_trunk(trunk: str | None) -> tuple[tuple[str, Shape, str], ...]:
-    if trunk is None:
+def _of_backbone(backbone: str | None) -> tuple[tuple[str, Shape, str], ...]:
+    if backbone is None:
         return ()
     with torch.device("meta"):
-        state = TRUNKS[trunk]().state_dict()
+        state = BACKBONES[backbone]().state_dict()
     kinds = {torch.float32: "F32", torch.int64: "I64"}
     return tuple((name, tuple(value.shape), kinds[value.dtype]) for name, value in state.items())

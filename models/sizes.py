@@ -11,11 +11,11 @@ DEFAULT_HEAD = "frame"
 AUTHORS_NEURONS = 1000
 
 # ResNet18 without its last layer, as torchvision builds it.
-TRUNK_NAMES = ("resnet18",)
-TRUNK_FEATURES = 512
-TRUNK_PARAMETERS = 11_176_512
-TRUNK_FLOAT_BUFFERS = 9_600  # running means and variances of 20 batch normalisations
-TRUNK_COUNTERS = 20  # their int64 `num_batches_tracked`
+BACKBONE_NAMES = ("resnet18",)
+BACKBONE_FEATURES = 512
+BACKBONE_PARAMETERS = 11_176_512
+BACKBONE_FLOAT_BUFFERS = 9_600  # running means and variances of 20 batch normalisations
+BACKBONE_COUNTERS = 20  # their int64 `num_batches_tracked`
 
 
 # A recurrent cell's blocks of weights, each hidden x (inputs + hidden + 2). The modules that compute them are in
@@ -75,16 +75,16 @@ def num_parameters(  # noqa: PLR0913 - what decides a size
     num_features: int,
     hidden_size: int,
     num_layers: int,
-    trunk: bool = False,
+    backbone: bool = False,
     head: str = DEFAULT_HEAD,
     sequence_length: int = 0,
 ) -> int:
-    """Count the trained numbers of a network; with a trunk `num_features` is what the trunk puts out, 512.
+    """Count the trained numbers of a network; with a backbone `num_features` is what the backbone puts out, 512.
 
     `sequence_length` counts for a head on whole windows only.
     """
     facts = network_of(network)
-    assert not trunk or num_features == TRUNK_FEATURES, f"the trunk puts out {TRUNK_FEATURES} features"
+    assert not backbone or num_features == BACKBONE_FEATURES, f"the backbone puts out {BACKBONE_FEATURES} features"
     width = hidden_size * facts.directions
     recurrent = 0
     for layer in range(num_layers):
@@ -93,7 +93,7 @@ def num_parameters(  # noqa: PLR0913 - what decides a size
         recurrent += facts.directions * facts.gates * hidden_size * (inputs + hidden_size + 2)
     inputs, neurons = head_sizes(head, width, sequence_length)
     of_head = (inputs + 1) * neurons + (neurons + 1) * NUM_DIMENSIONS
-    return recurrent + of_head + (TRUNK_PARAMETERS if trunk else 0)
+    return recurrent + of_head + (BACKBONE_PARAMETERS if backbone else 0)
 
 
 def model_size_mib(  # noqa: PLR0913 - as above
@@ -102,21 +102,21 @@ def model_size_mib(  # noqa: PLR0913 - as above
     num_features: int,
     hidden_size: int,
     num_layers: int,
-    trunk: bool = False,
+    backbone: bool = False,
     head: str = DEFAULT_HEAD,
     sequence_length: int = 0,
 ) -> float:
-    """Size of the float32 state in MiB, a trunk's buffers included."""
+    """Size of the float32 state in MiB, a backbone's buffers included."""
     floats = num_parameters(
         network,
         num_features=num_features,
         hidden_size=hidden_size,
         num_layers=num_layers,
-        trunk=trunk,
+        backbone=backbone,
         head=head,
         sequence_length=sequence_length,
     )
     num_bytes = 4 * floats
-    if trunk:
-        num_bytes += 4 * TRUNK_FLOAT_BUFFERS + 8 * TRUNK_COUNTERS
+    if backbone:
+        num_bytes += 4 * BACKBONE_FLOAT_BUFFERS + 8 * BACKBONE_COUNTERS
     return num_bytes / 2**20

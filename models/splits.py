@@ -32,7 +32,7 @@ class FoldSplit:
 
 def check_images(windows: Windows, recipe: Recipe) -> None:
     """Refuse windows that are not what a recipe trains on: images of its size, or features (ValueError)."""
-    expected = recipe.image_size if recipe.trunk is not None else None
+    expected = recipe.image_size if recipe.backbone is not None else None
     if windows.image_size != expected:
         what = {
             size: "features" if size is None else f"images of {size} pixels" for size in (windows.image_size, expected)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import checkpoints
+from models.backbone_weights import digest_of
 from models.ccc import ccc
 from models.epochs import (
     Evaluation,
@@ -27,12 +28,11 @@ from models.epochs import (
 from models.frames import FrameSeries
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build_for
-from models.recipe import WEIGHTS_NONE, Recipe
+from models.recipe import ON_DISK, WEIGHTS_NONE, Recipe
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, labelled_windows, scaled, split_identity
 from models.trace_scores import Scored
 from models.trace_scores import scored as scored_trace
-from models.trunk_weights import digest_of
 from models.windows import Series, cut, merge
 
 
@@ -101,19 +101,21 @@ class FoldsInTraining:
         *,
         seed: int,
         device: str = "cpu",
-        trunk_weights: Mapping[str, Tensor] | None = None,
+        backbone_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Cut the windows once for all folds and initialise the models, their trunks from `trunk_weights` if given.
+        """Cut the windows once for all folds; initialise the models, their backbones from `backbone_weights` if given.
 
         ValueError: unknown names in the recipe, an unusable scaling, a fold that has no labelled window to train
         or to validate on, or series that are not what the recipe says: images of its size, or features.
         """
         loss_of(recipe.loss), target_of(recipe.target)
-        assert recipe.trunk is not None or trunk_weights is None, "weights for a trunk that the recipe does not have"
+        assert recipe.backbone is not None or backbone_weights is None, (
+            "weights for a backbone that the recipe does not have"
+        )
         self.recipe = recipe
         self.seed = seed
         self.device = device
-        self._trunk_weights = trunk_weights
+        self._backbone_weights = backbone_weights
         self.history: list[Epoch] = []
         self._series = tuple(series)
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
@@ -126,8 +128,10 @@ class FoldsInTraining:
         self._best = [_copy_of(model) for model in self._models] if recipe.keep != "last" else []
         self._mid_epoch = False
         self._identity = identity_of(series, splits, recipe, seed)
-        if recipe.trunk is not None:
-            self._identity["trunk_weights"] = WEIGHTS_NONE if trunk_weights is None else digest_of(trunk_weights)
+        if recipe.backbone is not None:
+            self._identity[ON_DISK["backbone_weights"]] = (
+                WEIGHTS_NONE if backbone_weights is None else digest_of(backbone_weights)
+            )
 
     @property
     def num_folds(self) -> int:
@@ -232,7 +236,7 @@ class FoldsInTraining:
             self.recipe,
             num_features=self._windows.num_features,
             seed=seed_for(self.seed, "fold", fold, "weights"),
-            trunk_weights=self._trunk_weights,
+            backbone_weights=self._backbone_weights,
         )
         return model.to(self.device)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.frames import FrameRows, FrameSeries, rows_of
-from models.sizes import TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES
 
 PARTIAL_WINDOWS = ("pad", "drop")
 JOININGS = ("mean", "tapered")
@@ -99,8 +99,8 @@ class Windows:
 
     @property
     def num_features(self) -> int:
-        """Features of a frame; of an image, those that the trunk puts out."""
-        return int(self.features_WLF.shape[2]) if self.rows is None else TRUNK_FEATURES
+        """Features of a frame; of an image, those that the backbone puts out."""
+        return int(self.features_WLF.shape[2]) if self.rows is None else BACKBONE_FEATURES
 
     @property
     def image_size(self) -> int | None:

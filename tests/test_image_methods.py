@@ -23,7 +23,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthesize(tmp_path_factory.mktemp("faces") / "corpus", participants=4, seconds=8.0, seed=4, faces=True)
 
 
-def test_images_are_learned_end_to_end_and_a_frozen_trunk_is_quicker(
+def test_images_are_learned_end_to_end_and_a_frozen_backbone_is_quicker(
     faces: Path, run_inside: Run, tmp_path: Path
 ) -> None:
     for backbone in ("trained", "frozen"):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.trunks import new_trunk
+from models.backbones import new_backbone
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import write_folder
 from tests.trial_table import write_trial_table
@@ -110,7 +110,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.move(next((folder / "made").rglob("features")).parent, folder / "mine")
     write_trial_table(folder / "trials.csv")
     synthesize(folder / "faces", participants=3, seconds=8.0, seed=4, faces=True)
-    torch.save(new_trunk("resnet18", seed=0).state_dict(), folder / "resnet18.pth")
+    torch.save(new_backbone("resnet18", seed=0).state_dict(), folder / "resnet18.pth")
     return folder
 
 

@@ -56,7 +56,7 @@ class StackedFolds:
     ) -> None:
         """Cut the windows once for all models and initialise them.
 
-        ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate, or have a trunk.
+        ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate, or have a backbone.
         """
         recipe = shared_recipe(recipes)
         assert len(seeds) == len(recipes), "one seed for each configuration"
@@ -292,8 +292,8 @@ def shared_recipe(recipes: Sequence[Recipe]) -> Recipe:
     first = recipes[0].to_dict()
     loss_of(recipes[0].loss), target_of(recipes[0].target)
     for one in recipes:
-        if one.trunk is not None:
-            raise ValueError(f"a pack is of features, found a recipe with the trunk {one.trunk!r}")
+        if one.backbone is not None:
+            raise ValueError(f"a pack is of features, found a recipe with the backbone {one.backbone!r}")
         for name, value in one.to_dict().items():
             if name != "learning_rate" and value != first[name]:
                 raise ValueError(

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from models.backbone_weights import WeightsError, label_of, load_backbone_weights
 from models.recipe import normalisation_of
-from models.trunk_weights import WeightsError, label_of, load_trunk_weights
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 
-TRUNK = "resnet18"
+BACKBONE = "resnet18"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trunk:
+class Backbone:
     """ResNet18 without its last layer, as a run starts from it."""
 
     weights: Mapping[str, Tensor] | None  # None: drawn by the seed
@@ -24,13 +24,13 @@ class Trunk:
     frozen: bool
 
 
-def load_trunk(images: ImageOptions) -> Trunk:
+def load_backbone(images: ImageOptions) -> Backbone:
     """Load what `--weights` asks for; InputError says what to do where it cannot be had."""
     try:
-        weights = load_trunk_weights(images.weights)
+        weights = load_backbone_weights(images.weights)
     except WeightsError as error:
         raise InputError.of("--weights", found=images.weights, expected=str(error)) from error
-    return Trunk(
+    return Backbone(
         weights=weights,
         label=label_of(images.weights, weights),
         normalisation=normalisation_of(images.weights),

@@ -15,7 +15,7 @@ from orchestrator.corpora.read_options import BEFORE
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import OURS
 from orchestrator.corpora.recording import Corpus, VideoSource
-from orchestrator.data.backbone import load_trunk
+from orchestrator.data.backbone import load_backbone
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.data.series import AnySeries, make_series
 from orchestrator.errors import InputError
@@ -43,8 +43,8 @@ class Recipe:
             dataclasses.replace(recording, video=video)
             for recording, video in zip(corpus.recordings, self.videos, strict=True)
         ]
-        trunk = load_trunk(self.images) if self.images and self.images.backbone == "frozen" else None
-        return make_series(recordings, self.protocol, self.images, trunk=trunk)
+        backbone = load_backbone(self.images) if self.images and self.images.backbone == "frozen" else None
+        return make_series(recordings, self.protocol, self.images, backbone=backbone)
 
     def _check_table(self) -> None:
         expected = f"the table of {self.participant} as it was written; `tune --resume` writes it anew"

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from fed.client import Client
 from models.frames import FrameSeries
-from models.sizes import TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator.corpora.manifest import shares
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.video.frame_store import prepare_all
-from orchestrator.data.backbone import Trunk, load_trunk
+from orchestrator.data.backbone import Backbone, load_backbone
 from orchestrator.data.backbone_features import Show, frozen_series
 from orchestrator.data.clients import make_clients
 from orchestrator.data.folds import Fold, in_drawn_order, make_folds
@@ -69,7 +69,7 @@ class Dataset:
     folds: tuple[Fold, ...]
     splits: tuple[FoldSplit, ...]  # the folds as indices into `series`, with the training people's statistics
     num_features: int  # that the recurrent network takes in
-    trunk: Trunk | None = None  # what makes them from frames
+    backbone: Backbone | None = None  # what makes them from frames
     joined: str = ""  # how much of the features and of the labels met, in words
     feature_line: str = ""  # which features were chosen and which left out, in words
     remarks: tuple[str, ...] = ()  # what reading the corpus asked, dropped or noted
@@ -143,13 +143,13 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         groups = groups_of(corpus, protocol.group_by)
     hint = "; ".join(corpus.questions)
     folds = _folds(corpus.participants, protocol, groups, seed=seed, hint=hint)
-    trunk = load_trunk(images) if images else None
+    backbone = load_backbone(images) if images else None
     recordings = corpus.recordings
     if images:
         _decode_all(corpus, images, show)
         recordings = tuple(thinned(one, images.frame_stride) for one in recordings)
-    # The clients compute a frozen trunk's features of their frames themselves.
-    series = unscaled_series(corpus.recordings, protocol, images, trunk=None if federated else trunk, show=show)
+    # The clients compute a frozen backbone's features of their frames themselves.
+    series = unscaled_series(corpus.recordings, protocol, images, backbone=None if federated else backbone, show=show)
     scales = {} if federated else own_scales(series, protocol)
     series = scaled_series(series, protocol, scales)
     if not any(one.mask_T2.any() for one in series):
@@ -163,8 +163,8 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         synthetic=corpus.synthetic,
         folds=folds,
         splits=tuple(_split(fold, series, protocol.scaling) for fold in folds),
-        num_features=TRUNK_FEATURES if images else num_inputs(protocol.scaling, len(corpus.feature_names)),
-        trunk=trunk,
+        num_features=BACKBONE_FEATURES if images else num_inputs(protocol.scaling, len(corpus.feature_names)),
+        backbone=backbone,
         joined=shares(corpus),
         feature_line="" if images else corpus.feature_line,
         remarks=(*corpus.questions, *(f"dropped {one.what}: {one.why}" for one in corpus.dropped), *corpus.notes),
@@ -197,9 +197,9 @@ def as_columns(dataset: Dataset, protocol: Protocol, show: Show | None = None) -
     frames = [one for one in dataset.series if isinstance(one, FrameSeries)]
     if not frames:
         return dataset
-    assert dataset.trunk is not None, "images without a backbone"
+    assert dataset.backbone is not None, "images without a backbone"
     assert len(frames) == len(dataset.series), "images beside other series"
-    features = frozen_series(frames, dataset.trunk, show)
+    features = frozen_series(frames, dataset.backbone, show)
     scales = own_scales(features, protocol)
     series = scaled_series(features, protocol, scales)
     splits = tuple(_split(fold, series, protocol.scaling) for fold in dataset.folds)
@@ -240,7 +240,7 @@ def _split(fold: Fold, series: Sequence[AnySeries | Outline], scaled_by: str) ->
     train = indices(fold.train)
     scaling: Mapping[str, Any] = {}
     of_train = [one for index in train if isinstance(one := series[index], Series)]
-    if scaled_by in ("train", "both") and of_train:  # images are normalised by the trunk's own constants
+    if scaled_by in ("train", "both") and of_train:  # images are normalised by the backbone's own constants
         rows = [one.features_TF[one.valid_T] for one in of_train]
         mean, sd = over_people(of_train) if scaled_by == "both" else statistics(rows)
         scaling = {"mean_F": mean.astype(np.float32), "sd_F": sd.astype(np.float32)}

@@ -1,4 +1,4 @@
-"""The series a network learns from, made from recordings: action units, images, or a frozen trunk's features of them.
+"""The series a network learns from, made from recordings: action units, images, or a frozen backbone's features.
 
 The same for a driver that holds all recordings and for a client that holds one participant's.
 Shapes: T time steps of a recording, F features, S pixels of a side, 2 = valence and arousal.
@@ -15,7 +15,7 @@ from models.windows import Series
 from orchestrator.corpora.gold_standard import delayed, gold_standard
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.video.frame_store import FaceCrop, open_frames
-from orchestrator.data.backbone import Trunk
+from orchestrator.data.backbone import Backbone
 from orchestrator.data.backbone_features import Show, frozen_series
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.protocols import Protocol
@@ -42,15 +42,15 @@ def make_series(
     protocol: Protocol,
     images: ImageOptions | None,
     *,
-    trunk: Trunk | None = None,
+    backbone: Backbone | None = None,
     show: Show | None = None,
 ) -> tuple[AnySeries, ...]:
     """Return one series per recording, in order, scaled by participant where the protocol says so.
 
     With scaling `both` a frame has 3 F features: z-scores, and the person's own means and deviations.
-    With `images` of frames, opened from the cache or decoded into it; where their `trunk` is frozen of its features.
+    With `images` of frames, opened from the cache or decoded into it; where their `backbone` is frozen of its features.
     """
-    series = unscaled_series(recordings, protocol, images, trunk=trunk, show=show)
+    series = unscaled_series(recordings, protocol, images, backbone=backbone, show=show)
     return scaled_series(series, protocol, own_scales(series, protocol))
 
 
@@ -59,16 +59,16 @@ def unscaled_series(
     protocol: Protocol,
     images: ImageOptions | None,
     *,
-    trunk: Trunk | None = None,
+    backbone: Backbone | None = None,
     show: Show | None = None,
 ) -> tuple[AnySeries, ...]:
     """Return what `make_series` scales."""
     if images is None:
         return tuple(_feature_series(one, protocol) for one in recordings)
     frames = [_frame_series(thinned(one, images.frame_stride), protocol, images) for one in recordings]
-    if trunk is None or not trunk.frozen:
+    if backbone is None or not backbone.frozen:
         return tuple(frames)
-    return frozen_series(frames, trunk, show)
+    return frozen_series(frames, backbone, show)
 
 
 def _feature_series(recording: Recording, protocol: Protocol) -> Series:
@@ -121,7 +121,7 @@ def ratings_of(recording: Recording, protocol: Protocol) -> Floats:
 def own_scales(series: Sequence[AnySeries], protocol: Protocol) -> Scales:
     """Return mean and deviation (F,) over all valid frames of each participant; empty if nobody is scaled by them.
 
-    A column that never moves has deviation 0. Images are normalised by the trunk's own constants.
+    A column that never moves has deviation 0. Images are normalised by the backbone's own constants.
     """
     features = [one for one in series if isinstance(one, Series)]
     if protocol.scaling not in ("participant", "both"):

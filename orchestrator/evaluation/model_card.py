@@ -48,8 +48,8 @@ def build(plan: Plan, dataset: Dataset, best: TrialResult, *, weights_sha256: st
         "images": None if plan.images is None else dataclasses.asdict(plan.images),
         "federation": None if plan.federation is None else dataclasses.asdict(plan.federation),
         "trunk": None
-        if dataset.trunk is None
-        else {"label": dataset.trunk.label, "normalisation": dataset.trunk.normalisation},
+        if dataset.backbone is None
+        else {"label": dataset.backbone.label, "normalisation": dataset.backbone.normalisation},
         "hz": _hz(dataset),
         "labels": None if plan.federation is not None else _labels(dataset),
         "scaling": {"kind": plan.protocol.scaling, "folds": statistics},

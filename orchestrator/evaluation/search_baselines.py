@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.sizes import TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator import measures
@@ -111,9 +111,9 @@ def scored(measured: Measured, dataset: Dataset, *, window_length: int, partial_
 
 def columns_in_words(dataset: Dataset) -> str | None:
     """Return what the baselines see of images; None where features go in as they are."""
-    if dataset.trunk is None:
+    if dataset.backbone is None:
         return None
-    return f"{TRUNK_FEATURES} features per frame of a frozen ResNet18 (weights: {dataset.trunk.label})"
+    return f"{BACKBONE_FEATURES} features per frame of a frozen ResNet18 (weights: {dataset.backbone.label})"
 
 
 def _whole(trace: NDArray[np.float32], window_length: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
-from models.sizes import HEADS, NETWORKS, TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES, HEADS, NETWORKS
 from models.windows import JOININGS
 from orchestrator.corpora.read_options import options_of_card
 from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
@@ -42,8 +42,8 @@ def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None
     for one in scaling["folds"]:
         if one is not None:
             _check_scaling(one, width)
-    trained_trunk = images is not None and images.backbone == "trained"
-    needed = protocol.scaling in ("train", "both") and not trained_trunk
+    trained_backbone = images is not None and images.backbone == "trained"
+    needed = protocol.scaling in ("train", "both") and not trained_backbone
     _check(not needed or None not in scaling["folds"], "scaling by the training people without their statistics")
     _check_labels(card.get("labels"), len(folds))
     _check_reading(card)
@@ -102,9 +102,12 @@ def _check_images(card: JsonObject, images: ImageOptions) -> None:
         value = getattr(images, name)
         _check(value in list(known), f"{name} {_shown(value)}, expected {' or '.join(known)}")
     _check(isinstance(images.weights, str), f"weights {_shown(images.weights)}, expected a word or a file's name")
-    trunk = card.get("trunk")
-    if trunk is not None or images.backbone == "trained":
-        _check(_are([trunk["label"], trunk["normalisation"]], str), "a trunk whose label or normalisation is no word")  # type: ignore[index]
+    backbone = card.get("trunk")
+    if backbone is not None or images.backbone == "trained":
+        _check(
+            _are([backbone["label"], backbone["normalisation"]], str),  # type: ignore[index]
+            "a backbone whose label or normalisation is no word",
+        )
 
 
 def _check_reading(card: JsonObject) -> None:
@@ -119,7 +122,7 @@ def num_features_of(card: JsonObject, protocol: Protocol, images: ImageOptions |
     features = card["features"]
     _check(_are(features, str), f"features {_shown(features)}, expected names")
     _check(images is not None or len(features) > 0, "no features")
-    return TRUNK_FEATURES if images else num_inputs(protocol.scaling, len(features))
+    return BACKBONE_FEATURES if images else num_inputs(protocol.scaling, len(features))
 
 
 def _check_scaling(one: JsonObject, width: int) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.backbones import features_of, new_backbone
 from models.exportable import ExportableNetwork
 from models.splits import FoldSplit
-from models.trunks import features_of, new_trunk
-from orchestrator.data.backbone import TRUNK
+from orchestrator.data.backbone import BACKBONE
 from orchestrator.data.backbone_features import FROZEN_SEED
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, write_bytes
@@ -87,10 +87,10 @@ def _exportable(model: SavedModel, folds: tuple[int, ...]) -> ExportableNetwork:
     scaling = None if splits[0].mean_F is None else (_stacked(splits, "mean_F"), _stacked(splits, "sd_F"))
     if not _from_images(model) or not model.frozen:
         return ExportableNetwork(networks, scaling=scaling)
-    trunk = model.frozen_trunk()
-    assert trunk is not None
-    module = new_trunk(TRUNK, seed=FROZEN_SEED, weights=trunk.weights).eval()
-    return ExportableNetwork(networks, scaling=scaling, frozen_trunk=module, normalisation=trunk.normalisation)
+    backbone = model.frozen_backbone()
+    assert backbone is not None
+    module = new_backbone(BACKBONE, seed=FROZEN_SEED, weights=backbone.weights).eval()
+    return ExportableNetwork(networks, scaling=scaling, frozen_backbone=module, normalisation=backbone.normalisation)
 
 
 def _stacked(splits: list[FoldSplit], field: str) -> Tensor:
@@ -98,7 +98,7 @@ def _stacked(splits: list[FoldSplit], field: str) -> Tensor:
 
 
 def _from_images(model: SavedModel) -> bool:
-    """Whether images go in: not where a person's own statistics lie between a frozen trunk and the network."""
+    """Whether images go in: not where a person's own statistics lie between a frozen backbone and the network."""
     return model.images is not None and not (model.frozen and model.protocol.scaling == "participant")
 
 
@@ -126,7 +126,7 @@ def _spec(model: SavedModel, folds: tuple[int, ...]) -> Exported:
 
 def _input(model: SavedModel, network: ExportableNetwork, windows: int, frames: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    if len(network.trunks):
+    if len(network.backbones):
         assert model.images is not None
         size = model.images.image_size
         return torch.randint(0, 256, (windows, frames, 3, size, size), generator=generator, dtype=torch.uint8)
@@ -144,13 +144,13 @@ def _difference(  # noqa: PLR0913, PLR0917 - two models and an input
 
 def original(model: SavedModel, folds: tuple[int, ...], x: Tensor) -> Tensor:
     """Predict (B, L, 2) as training does, by the mean of some folds; images are uint8 (B, L, 3, S, S)."""
-    trunk = model.frozen_trunk() if model.frozen and x.dtype == torch.uint8 else None
+    backbone = model.frozen_backbone() if model.frozen and x.dtype == torch.uint8 else None
     total = torch.zeros(*x.shape[:2], 2)
     with torch.inference_mode():
         x_BLI = x.permute(0, 1, 3, 4, 2).contiguous() if x.dtype == torch.uint8 else x
-        if trunk is not None:
-            module = new_trunk(TRUNK, seed=FROZEN_SEED, weights=trunk.weights).eval()
-            x_BLI = features_of(module, x_BLI.flatten(0, 1), trunk.normalisation).reshape(*x.shape[:2], -1)
+        if backbone is not None:
+            module = new_backbone(BACKBONE, seed=FROZEN_SEED, weights=backbone.weights).eval()
+            x_BLI = features_of(module, x_BLI.flatten(0, 1), backbone.normalisation).reshape(*x.shape[:2], -1)
         for fold in folds:
             split = model.split(fold)
             own = x_BLI

@@ -18,7 +18,7 @@ from orchestrator.tracking.outcome import one_line
 def export_best(output: Path, best: TrialResult) -> str | None:
     """Export the model in a run's folder unless it was; return a line if that failed.
 
-    Networks of features: all folds, averaged. With a trained trunk the fold of least selection loss: eight times 45
+    Networks of features: all folds, averaged. With a trained backbone the fold of least selection loss: eight times 45
     MiB help nobody.
     """
     try:
@@ -43,7 +43,7 @@ def export_best(output: Path, best: TrialResult) -> str | None:
 
 
 def _fold(model: SavedModel, best: TrialResult) -> int | None:
-    if model.recipe.trunk is None:
+    if model.recipe.backbone is None:
         return None
     losses = [fold.selection_loss for fold in best.folds]
     return losses.index(min(loss for loss in losses if loss is not None))

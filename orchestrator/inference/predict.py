@@ -122,7 +122,7 @@ def _predict_all(
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.bool_]]]:
     """Predict each recording (T, 2) by the mean of its folds' models; and say where a frame is valid (T,)."""
     protocol = dataclasses.replace(model.protocol, label_delay_seconds=0.0)  # there are no labels to move
-    series = make_series(recordings, protocol, model.images, trunk=model.frozen_trunk())
+    series = make_series(recordings, protocol, model.images, backbone=model.frozen_backbone())
     length = model.recipe.sequence_length
     if model.whole_windows:
         _check_length(recordings, [len(one.valid_T) for one in series], length)
@@ -159,7 +159,7 @@ def _by_fold(
 ) -> list[NDArray[np.float32]]:
     network = model.network(fold).to(device)
     index_W = windows.of_series(indices)
-    view = windows if model.recipe.trunk else scaled(windows, fold, model.split(fold))
+    view = windows if model.recipe.backbone else scaled(windows, fold, model.split(fold))
     predicted_WL2 = predict_windows(network, view, index_W)
     return merge(predicted_WL2, windows, index_W, indices, joining=model.protocol.joining)
 
@@ -217,7 +217,7 @@ def _lines(
     if model.whole_windows and round(length * (1 - wishes.overlap)) >= length:
         lines.append("overlap   0: frames behind a recording's last whole window have no prediction")
     scaling = model.protocol.scaling
-    if scaling in ("participant", "both") and not model.recipe.trunk:
+    if scaling in ("participant", "both") and not model.recipe.backbone:
         beside = ", which go in beside them" if scaling == "both" else ""
         lines.append(f"scaling   by each person's own mean and deviation over the frames given{beside}")
     return tuple(lines)

@@ -20,7 +20,7 @@ from models.sizes import DEFAULT_HEAD
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
-from orchestrator.data.backbone import TRUNK, Trunk, load_trunk
+from orchestrator.data.backbone import BACKBONE, Backbone, load_backbone
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.evaluation.model_card import CARD_FORMAT
@@ -75,7 +75,7 @@ class SavedModel:
 
     @property
     def frozen(self) -> bool:
-        """Return whether a trunk that no fold has trained computes the features."""
+        """Return whether a backbone that no fold has trained computes the features."""
         return self.images is not None and self.images.backbone == "frozen"
 
     @property
@@ -127,16 +127,16 @@ class SavedModel:
         if fold is not None and not 0 <= fold < self.num_folds:
             raise InputError.of("--fold", found=fold, expected=f"0 to {self.num_folds - 1}")
 
-    def frozen_trunk(self) -> Trunk | None:
-        """Load the trunk that computes features; InputError if it is no longer what training started from."""
+    def frozen_backbone(self) -> Backbone | None:
+        """Load the backbone that computes features; InputError if it is no longer what training started from."""
         if not self.frozen or self.images is None:
             return None
-        trunk = load_trunk(self.images)
-        expected = (self.card.get("trunk") or {}).get("label", trunk.label)
-        if trunk.label != expected:
-            found = f"{self.images.weights} with digest {trunk.label}"
-            raise InputError.of("the trunk's weights", found=found, expected=f"{expected}, as in training")
-        return trunk
+        backbone = load_backbone(self.images)
+        expected = (self.card.get("trunk") or {}).get("label", backbone.label)
+        if backbone.label != expected:
+            found = f"{self.images.weights} with digest {backbone.label}"
+            raise InputError.of("the backbone's weights", found=found, expected=f"{expected}, as in training")
+        return backbone
 
 
 def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
@@ -218,13 +218,13 @@ def _recipe(card: JsonObject, protocol: Protocol, images: ImageOptions | None) -
     recipe = make_recipe(trial, protocol)
     if images is None or images.backbone == "frozen":
         return recipe
-    trunk = card["trunk"]
+    backbone = card["trunk"]
     return dataclasses.replace(
         recipe,
-        trunk=TRUNK,
+        backbone=BACKBONE,
         image_size=images.image_size,
-        normalisation=trunk["normalisation"],
-        trunk_weights=trunk["label"],
+        normalisation=backbone["normalisation"],
+        backbone_weights=backbone["label"],
     )
 
 

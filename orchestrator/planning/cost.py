@@ -13,11 +13,11 @@ def relative_cost(plan: Plan, trial: Trial) -> float:
 
 def planned_size(plan: Plan, trial: Trial) -> tuple[int, float]:
     """Return the parameters and the MiB of one of the trial's models, by the plan's own corpus and protocol."""
-    return size_of(trial, plan.corpus.features, trunk=plan.images is not None, head=plan.protocol.head)
+    return size_of(trial, plan.corpus.features, backbone=plan.images is not None, head=plan.protocol.head)
 
 
-def size_of(trial: Trial, num_features: int, *, trunk: bool, head: str) -> tuple[int, float]:
-    """Return the parameters and the MiB of one of the trial's models; a trunk is ResNet18 before it."""
+def size_of(trial: Trial, num_features: int, *, backbone: bool, head: str) -> tuple[int, float]:
+    """Return the parameters and the MiB of one of the trial's models; a backbone is ResNet18 before it."""
     sizes = {
         "num_features": num_features,
         "hidden_size": trial.hparams.hidden_size,
@@ -25,6 +25,6 @@ def size_of(trial: Trial, num_features: int, *, trunk: bool, head: str) -> tuple
         "sequence_length": trial.hparams.sequence_length,
     }
     return (
-        num_parameters(trial.network, trunk=trunk, head=head, **sizes),
-        model_size_mib(trial.network, trunk=trunk, head=head, **sizes),
+        num_parameters(trial.network, backbone=backbone, head=head, **sizes),
+        model_size_mib(trial.network, backbone=backbone, head=head, **sizes),
     )

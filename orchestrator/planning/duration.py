@@ -68,7 +68,7 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
     """Return the seconds of each trial on one worker, all folds and epochs: the one place where back ends differ."""
     from models.calibration import estimate_seconds
 
-    recipes = [make_recipe(trial, plan.protocol, dataset.trunk) for trial in trials]
+    recipes = [make_recipe(trial, plan.protocol, dataset.backbone) for trial in trials]
     rounds = plan.federation.local_epochs if plan.federation is not None else 1
     threads = max(1, int(plan.search.cpus_per_trial))  # as the workers have
     found = estimate_seconds(recipes, plan.corpus.features, dataset.num_frames, len(dataset.folds), threads=threads)

@@ -3,15 +3,15 @@
 import dataclasses
 
 from models.recipe import Recipe
-from orchestrator.data.backbone import TRUNK, Trunk
+from orchestrator.data.backbone import BACKBONE, Backbone
 from orchestrator.planning.plan import Trial
 from orchestrator.protocols import Protocol
 
 KEEPS = {"loss": "best", "loss-and-mae": "best-together"}  # by Protocol.best_by
 
 
-def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) -> Recipe:
-    """Combine the configuration, the protocol's choices and the trunk into what the training needs."""
+def make_recipe(trial: Trial, protocol: Protocol, backbone: Backbone | None = None) -> Recipe:
+    """Combine the configuration, the protocol's choices and the backbone into what the training needs."""
     recipe = Recipe(
         network=trial.network,
         **dataclasses.asdict(trial.hparams),  # Recipe has a field for each hyper-parameter
@@ -24,12 +24,12 @@ def make_recipe(trial: Trial, protocol: Protocol, trunk: Trunk | None = None) ->
         keep="last" if protocol.epoch_choice == "last" else KEEPS[protocol.best_by],
         head=protocol.head,
     )
-    if trunk is None or trunk.frozen:
+    if backbone is None or backbone.frozen:
         return recipe
     return dataclasses.replace(
         recipe,
-        trunk=TRUNK,
-        image_size=trunk.image_size,
-        normalisation=trunk.normalisation,
-        trunk_weights=trunk.label,
+        backbone=BACKBONE,
+        image_size=backbone.image_size,
+        normalisation=backbone.normalisation,
+        backbone_weights=backbone.label,
     )

@@ -54,7 +54,7 @@ class PackRun:
         }
 
     def _new(self) -> StackedFolds:
-        recipes = [make_recipe(trial, self.plan.protocol, self.dataset.trunk) for trial in self.trials]
+        recipes = [make_recipe(trial, self.plan.protocol, self.dataset.backbone) for trial in self.trials]
         seeds = [self.plan.seed] * len(recipes)
         series = [one for one in self.dataset.local_series() if isinstance(one, Series)]  # a pack is of features
         return StackedFolds(series, self.dataset.splits, recipes, seeds=seeds, device=self.device)

@@ -25,11 +25,11 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
     trial: Trial, dataset: Dataset, plan: Plan, *, checkpoint: Path, device: str, start: Start
 ) -> FoldsInTraining | FederatedFolds:
     """Build the networks of all folds: trained here, or as federations by the executor that `start` makes."""
-    recipe = make_recipe(trial, plan.protocol, dataset.trunk)
-    weights = dataset.trunk.weights if dataset.trunk and not dataset.trunk.frozen else None
+    recipe = make_recipe(trial, plan.protocol, dataset.backbone)
+    weights = dataset.backbone.weights if dataset.backbone and not dataset.backbone.frozen else None
     if plan.federation is None:
         return FoldsInTraining(
-            dataset.local_series(), dataset.splits, recipe, seed=plan.seed, device=device, trunk_weights=weights
+            dataset.local_series(), dataset.splits, recipe, seed=plan.seed, device=device, backbone_weights=weights
         )
     return FederatedFolds(
         dataset.clients,
@@ -40,7 +40,7 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
         seed=plan.seed,
         start=start,
         checkpoint=checkpoint,
-        trunk_weights=weights,
+        backbone_weights=weights,
     )
 
 

@@ -115,8 +115,10 @@ class TrialScores:
             predictions |= {index: one.trace_T2 for index, one in zip(split.held_out, found, strict=True)}
             folds.append(self._fold_score(k, self._moments(split.held_out, found)))
         history = self.training.history
-        trunk = self.dataset.trunk is not None
-        parameters, size_mib = size_of(self.trial, self.dataset.num_features, trunk=trunk, head=self.plan.protocol.head)
+        backbone = self.dataset.backbone is not None
+        parameters, size_mib = size_of(
+            self.trial, self.dataset.num_features, backbone=backbone, head=self.plan.protocol.head
+        )
         ends = measures.ends(measures.intervals([fold.people() for fold in folds])) if status == FINISHED else {}
         result = TrialResult(
             uid=self.trial.uid,

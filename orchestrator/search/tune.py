@@ -143,7 +143,7 @@ def _epoch_seconds(plan: Plan, dataset: Dataset, uid: str) -> float | None:
     from models.calibration import estimate_seconds
 
     trial = next(one for one in plan.trials if one.uid == uid)
-    recipe = dataclasses.replace(make_recipe(trial, plan.protocol, dataset.trunk), epochs=1)
+    recipe = dataclasses.replace(make_recipe(trial, plan.protocol, dataset.backbone), epochs=1)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(max(1, int(plan.search.cpus_per_trial)))  # as the workers have

@@ -18,7 +18,7 @@ from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import VideoSource
 from orchestrator.corpora.synthetic.tree import cached_synthetic
 from orchestrator.corpora.video.frame_store import load_frames, open_frames
-from orchestrator.data.backbone import load_trunk
+from orchestrator.data.backbone import load_backbone
 from orchestrator.data.backbone_features import frozen_series
 from orchestrator.data.clients import make_clients
 from orchestrator.data.image_options import ImageOptions
@@ -156,19 +156,19 @@ def test_flipped_bits_in_frozen_features_are_found_and_computed_anew(
 
     (series,) = make_series([dataclasses.replace(recording, video=video)], DESCRIBED, images)
     assert isinstance(series, FrameSeries)
-    trunk = load_trunk(images)
-    (whole,) = frozen_series([series], trunk)
+    backbone = load_backbone(images)
+    (whole,) = frozen_series([series], backbone)
     # The network is not what is tested: each healing would run it.
     monkeypatch.setattr("orchestrator.data.backbone_features.frame_features", lambda *_, **__: whole.features_TF)
     files = [*cache.glob("features-*.safetensors"), *cache.glob("features-*.sha256")]
     assert len(files) == 2
     for _ in flips(files):
-        (again,) = frozen_series([series], trunk)
+        (again,) = frozen_series([series], backbone)
         np.testing.assert_array_equal(again.features_TF, whole.features_TF)
     # Another recording's features under this name, with their checksum.
     content = files[0].read_bytes()
     write_checked(files[0], content[:-4] + b"\0\0\0\0", "another")
-    (again,) = frozen_series([series], trunk)
+    (again,) = frozen_series([series], backbone)
     np.testing.assert_array_equal(again.features_TF, whole.features_TF)
     assert files[0].read_bytes() == content
 
@@ -238,7 +238,7 @@ class TestFullCache:
         with small_disk(tmp_path / "disk", "size=100k") as disk, pytest.MonkeyPatch.context() as patch:
             patch.setenv(CACHE_VARIABLE, str(disk))
             with pytest.raises(InputError, match=rf"{CACHE_VARIABLE}: found {disk}: No space left"):
-                frozen_series([series], load_trunk(images))
+                frozen_series([series], load_backbone(images))
             assert left(disk) == []
 
 

@@ -1,4 +1,4 @@
-"""What becomes of ResNet18's twenty batch normalisations in a federation, by policy: the real trunk, tiny frames."""
+"""What becomes of ResNet18's twenty batch normalisations in a federation, by policy: the real backbone, tiny frames."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from torch import Tensor
 from fed.client import learn
 from fed.executors.in_process import in_process
 from fed.rounds import FederatedFolds
-from models.sizes import TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from tests.fed.toys import federation, learning, of
 from tests.models.toys import image_recipe, toy_frames
@@ -101,7 +101,7 @@ def test_local_leaves_each_client_its_own_statistics(steps: dict[str, int]) -> N
 
 def test_frozen_keeps_the_statistics_it_began_with() -> None:
     folds, seen = rounds("frozen")
-    first = folds._plan.new_model(TRUNK_FEATURES, 0).state_dict()
+    first = folds._plan.new_model(BACKBONE_FEATURES, 0).state_dict()
     for state in (folds.fold_state(0), *seen.values()):
         for kind in NORMS:
             for name, value in entries(state, kind).items():

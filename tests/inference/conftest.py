@@ -57,7 +57,7 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
         length = LENGTH if images is None else 4
         hparams = HParams(learning_rate=1e-3, hidden_size=6, sequence_length=length, num_layers=2)
         best = dataclasses.replace(result, network=network, hparams=hparams)
-        trunk = "resnet18" if images and images.backbone == "trained" else None
+        backbone = "resnet18" if images and images.backbone == "trained" else None
         weights: dict[str, torch.Tensor] = {}
         for fold in range(FOLDS):
             model = build(
@@ -66,7 +66,7 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
                 hidden_size=6,
                 num_layers=2,
                 seed=fold,
-                trunk=trunk,
+                backbone=backbone,
                 head=protocol.head,
                 sequence_length=length,
             )

@@ -69,7 +69,7 @@ FEDERATED = {
     "protocol_changes": {"epochs": 1, "num_folds": 2},
     "search": {"log_model": True, "client_actors": 1},
 }
-TRAINED_TRUNK = {
+TRAINED_BACKBONE = {
     "method": "images",
     "overrides": ("hidden_size=8", "sequence_length=4", "num_layers=1"),
     "protocol_changes": {"epochs": 1, "num_folds": 2},
@@ -82,7 +82,7 @@ TRAINED_TRUNK = {
     ("asked", "corpus", "shape", "dtype", "folds"),
     [
         (FEDERATED, "small_corpus", (-1, -1, 40), "float32", [0, 1]),
-        (TRAINED_TRUNK, "faces", (-1, -1, 3, 40, 40), "uint8", None),
+        (TRAINED_BACKBONE, "faces", (-1, -1, 3, 40, 40), "uint8", None),
     ],
     ids=["fl-au", "images"],
 )
@@ -96,7 +96,7 @@ def test_what_other_methods_log_gives_the_numbers_of_predict(  # noqa: PLR0917
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """A federation's mean over the folds, and a trunk's fold of least selection loss, on windows of real input."""
+    """A federation's mean over the folds, and a backbone's fold of least selection loss, on windows of real input."""
     ray_cluster()
     data: Path = request.getfixturevalue(corpus)
     output, uri = tmp_path / "run", f"sqlite:///{tmp_path}/mlflow.db"

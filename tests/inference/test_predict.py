@@ -51,7 +51,7 @@ def predicted(folder: Path, source: Path, wishes: Wishes = PLAIN) -> Predicted:
 def expected_of_training(folder: Path, data: Path, fold: int, number: int) -> np.ndarray:
     """What the code of the training predicts for recording `number` of a corpus."""
     model = open_model(str(folder))
-    series = make_series(open_corpus(data).recordings, model.protocol, model.images, trunk=model.frozen_trunk())
+    series = make_series(open_corpus(data).recordings, model.protocol, model.images, backbone=model.frozen_backbone())
     windows = cut(series, model.recipe.sequence_length)
     index = windows.of_series([number])
     return merge(predict_windows(model.network(fold), windows, index), windows, index, [number])[0]

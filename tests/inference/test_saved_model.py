@@ -100,7 +100,7 @@ def hparams(**changes: Any) -> dict[str, Any]:
 
 
 FRAMES = {"image_size": 48, "frame_stride": 3, "face_crop": "none", "backbone": "trained", "weights": "none"}
-TRUNK = {"label": "none", "normalisation": "half"}
+BACKBONE = {"label": "none", "normalisation": "half"}
 NO_NUMBERS: tuple[object, ...] = ("8", None, True, [6], {}, float("nan"), -1)
 NO_DIGESTS: tuple[object, ...] = (12, True, [], "0" * 63, "0" * 64)
 LIES: dict[str, dict[str, Any]] = {
@@ -128,15 +128,15 @@ LIES: dict[str, dict[str, Any]] = {
     "synthetic text": {"synthetic": "no"},
     "protocol a list": {"protocol": []},
     **{
-        f"{key} {value!r}": {"images": {**FRAMES, key: value}, "trunk": TRUNK}
+        f"{key} {value!r}": {"images": {**FRAMES, key: value}, "trunk": BACKBONE}
         for key, value in (
             *(("image_size", one) for one in (10**9, 10**5, 0, -48, "48", True, 48.0)),
             *(("frame_stride", one) for one in (0, "3", 10**12)),
             *(("face_crop", 3), ("backbone", "x"), ("weights", 7)),
         )
     },
-    "images without a trunk": {"images": FRAMES, "trunk": None},
-    "a trunk that is not in the weights": {"images": FRAMES, "trunk": TRUNK},
+    "images without a backbone": {"images": FRAMES, "trunk": None},
+    "a backbone that is not in the weights": {"images": FRAMES, "trunk": BACKBONE},
 }
 
 

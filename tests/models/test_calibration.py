@@ -121,18 +121,18 @@ def test_more_layers_are_estimated_dearer() -> None:
     assert 0 < 2 * small < large
 
 
-def test_a_trunk_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backbone_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def timed_trunk(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> calibration.Timing:
+    def timed_backbone(name: str, image_size: int, frames_a_step: int, seconds_budget: float) -> calibration.Timing:
         asked.append((name, image_size, frames_a_step))
         assert seconds_budget > 0
         return calibration.Timing(training_seconds=1e-3, validation_seconds=2e-4, adam_seconds=1e-9)
 
     nothing = calibration.Timing(training_seconds=1e-30, validation_seconds=1e-30, adam_seconds=1e-30)
     monkeypatch.setattr(calibration, "_timed", lambda *_: nothing)
-    monkeypatch.setattr(calibration, "_timed_trunk", timed_trunk)
-    one = recipe(network="rnn", sequence_length=4, windows_a_step=8, epochs=3, trunk="resnet18", image_size=48)
+    monkeypatch.setattr(calibration, "_timed_backbone", timed_backbone)
+    one = recipe(network="rnn", sequence_length=4, windows_a_step=8, epochs=3, backbone="resnet18", image_size=48)
     grid = [one, replace(one, learning_rate=0.5), replace(one, sequence_length=32), replace(one, image_size=224)]
     found = estimate_seconds(grid, 512, 1000, 5)
     # 4000 frames trained on and 1000 looked at an epoch; 32 or 256 frames per step, 125 or 16 steps
@@ -142,14 +142,14 @@ def test_a_trunk_is_paid_by_the_frame_and_by_the_step(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("counted_work")
-def test_a_real_trunk_is_dearer_the_larger_its_images() -> None:
-    one = recipe(network="rnn", hidden_size=8, sequence_length=4, windows_a_step=1, trunk="resnet18", image_size=36)
+def test_a_real_backbone_is_dearer_the_larger_its_images() -> None:
+    one = recipe(network="rnn", hidden_size=8, sequence_length=4, windows_a_step=1, backbone="resnet18", image_size=36)
     small, large = (
-        calibration._timed_trunk(*calibration._trunk_key(r), 0.01) for r in (one, replace(one, image_size=112))
+        calibration._timed_backbone(*calibration._backbone_key(r), 0.01) for r in (one, replace(one, image_size=112))
     )
     assert 2 * small.validation_seconds < small.training_seconds < large.training_seconds / 5
     # 3.63 x 10^9 operations a frame of 224 x 224 (He et al., 2016: 1.8 x 10^9 multiply-adds); above by the area.
-    frozen = {size: calibration._timed_trunk("resnet18", size, 1, 0.0).validation_seconds for size in (224, 448)}
+    frozen = {size: calibration._timed_backbone("resnet18", size, 1, 0.0).validation_seconds for size in (224, 448)}
     assert frozen == {224: pytest.approx(3.63, rel=0.01), 448: pytest.approx(4 * 3.63, rel=0.01)}
     with pytest.raises(AssertionError, match="40"):
         estimate_seconds([one], 40, 1000, 5)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torchvision.transforms import functional
 
+from models.backbones import BACKBONES, normalised
 from models.epochs import new_adam, predict, train_one_epoch
 from models.frames import MISSING, FrameSeries
 from models.networks import build_for
 from models.recipe import NORMALISATIONS, normalisation_of
 from models.training import FoldsInTraining
-from models.trunks import TRUNKS, normalised
 from models.windows import Series, cut, merge
-from tests.models.toys import IMAGE_SIZE, TinyTrunk, image_recipe, recipe, toy_frames, toy_series, toy_splits
+from tests.models.toys import IMAGE_SIZE, TinyBackbone, image_recipe, recipe, toy_frames, toy_series, toy_splits
 
 SERIES = toy_frames()
 
@@ -106,7 +106,7 @@ def test_a_batch_holds_the_frames_of_its_windows() -> None:
 
 
 def test_frames_are_read_by_the_window_and_only_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TRUNKS, "resnet18", TinyTrunk)
+    monkeypatch.setitem(BACKBONES, "resnet18", TinyBackbone)
     spies = [Spy.on(one.frames) for one in SERIES]
     windows = cut([replace(one, frames=spy) for one, spy in zip(SERIES, spies, strict=True)], 8)
     chosen = image_recipe()
@@ -119,21 +119,21 @@ def test_frames_are_read_by_the_window_and_only_when_needed(monkeypatch: pytest.
     for spy in spies:
         spy.asked.clear()
     seen: list[int] = []
-    assert model.trunk is not None
-    model.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    assert model.backbone is not None
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     index = windows.of_series((0, 2))
     train_one_epoch(model, new_adam(model, 1e-3), windows, index, chosen, torch.Generator())
     predict(model, windows, index)
     for number, spy in enumerate(spies):
         assert sum(spy.asked) == (2 * int(SERIES[number].valid_T.sum()) if number in (0, 2) else 0)
         assert all(count <= 8 for count in spy.asked)
-    assert sum(seen) == sum(sum(spy.asked) for spy in spies)  # the trunk sees what was read
+    assert sum(seen) == sum(sum(spy.asked) for spy in spies)  # the backbone sees what was read
 
 
 def test_a_read_only_memory_map_trains_silently_and_stays_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(TRUNKS, "resnet18", TinyTrunk)
+    monkeypatch.setitem(BACKBONES, "resnet18", TinyBackbone)
     mapped = []
     for one in SERIES:
         file = tmp_path / f"{one.participant}.npy"
@@ -207,7 +207,7 @@ def test_series_that_do_not_go_together_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trunk": "vgg"}, "'vgg'.*resnet18"),
+        ({"backbone": "vgg"}, "'vgg'.*resnet18"),
         ({"image_size": 32}, "at least 33 pixels, found 32"),
         ({"normalisation": "none"}, "'none'.*imagenet, half"),
         ({"batch_norm": "mean"}, "'mean'.*train, frozen"),

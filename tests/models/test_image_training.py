@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from models import checkpoints
+from models.backbones import BACKBONES, new_backbone
 from models.frames import MISSING, FrameSeries
 from models.networks import build, build_for
 from models.recipe import Recipe
 from models.sizes import NETWORKS
 from models.splits import FoldSplit
 from models.training import FoldsInTraining
-from models.trunks import TRUNKS, new_trunk
 from models.windows import cut
-from tests.models.toys import IMAGE_RECIPE, TinyTrunk, image_recipe, toy_frames, toy_splits
+from tests.models.toys import IMAGE_RECIPE, TinyBackbone, image_recipe, toy_frames, toy_splits
 
 SERIES = toy_frames()
 SPLITS = toy_splits()
@@ -27,7 +27,7 @@ COUNTER = "trunk.1.num_batches_tracked"
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        patch.setitem(TRUNKS, "resnet18", TinyTrunk)
+        patch.setitem(BACKBONES, "resnet18", TinyBackbone)
         yield
 
 
@@ -116,12 +116,12 @@ def test_missing_frames_neither_bend_statistics_nor_reach_the_recurrence() -> No
     assert all(torch.equal(a, b) for a, b in zip(*buffers, strict=True))
     # The recurrence reads 0 where there is no frame.
     model.eval()
-    assert model.trunk is not None
+    assert model.backbone is not None
     features = torch.zeros(2, 8, 512)
     with torch.inference_mode():
         for b, t in batch.valid_BL.nonzero().tolist():
             image = batch.x_BLF[b, t].permute(2, 0, 1).float().div(255).sub(0.5).div(0.5)
-            features[b, t] = model.trunk(image[None])[0]
+            features[b, t] = model.backbone(image[None])[0]
         expected = model.head(model.recurrence(features)[0])
         found = model(batch.x_BLF, batch.length_B, batch.valid_BL)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)  # frames one by one or together
@@ -175,8 +175,8 @@ def test_frozen_batch_normalisation_keeps_its_statistics_and_learns_the_rest() -
 
 @pytest.mark.usefixtures("tiny")
 def test_given_weights_start_every_fold_and_change_nothing_else(tmp_path: Path) -> None:
-    weights = new_trunk("resnet18", seed=99).state_dict()
-    given = FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, trunk_weights=weights)
+    weights = new_backbone("resnet18", seed=99).state_dict()
+    given = FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, backbone_weights=weights)
     drawn = FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0)
     for k in range(3):
         state, own = given.fold_state(k), drawn.fold_state(k)
@@ -193,19 +193,19 @@ def test_given_weights_start_every_fold_and_change_nothing_else(tmp_path: Path) 
     given.save(tmp_path)
     for other in ({name: value + 1 for name, value in weights.items()}, None):
         with pytest.raises(checkpoints.CheckpointError, match="another training: trunk_weights"):
-            FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, trunk_weights=other).load(tmp_path)
-    FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, trunk_weights=weights).load(tmp_path)
+            FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, backbone_weights=other).load(tmp_path)
+    FoldsInTraining(SERIES, SPLITS, IMAGE_RECIPE, seed=0, backbone_weights=weights).load(tmp_path)
 
 
 def test_evaluation_goes_through_few_frames_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build("rnn", num_features=512, hidden_size=4, num_layers=1, seed=0, trunk="resnet18").eval()
-    assert model.trunk is not None
+    model = build("rnn", num_features=512, hidden_size=4, num_layers=1, seed=0, backbone="resnet18").eval()
+    assert model.backbone is not None
     seen: list[int] = []
-    model.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     batch = cut(SERIES, 16).batch(torch.tensor([0, 1, 2]))
     found = []
     for at_once in (64, 5):
-        monkeypatch.setattr("models.trunks.FRAMES_PER_PASS", at_once)
+        monkeypatch.setattr("models.backbones.FRAMES_PER_PASS", at_once)
         with torch.inference_mode():
             found.append(model(batch.x_BLF, batch.length_B, batch.valid_BL))
     assert seen == [38, *[5] * 7, 3]

@@ -29,8 +29,8 @@ def test_closed_forms_equal_the_constructor(network: str, features: int, hidden:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(("features", "hidden", "layers"), [*SIZES, (512, 4, 1)])
 def test_shapes_by_arithmetic_are_those_of_the_state(network: str, features: int, hidden: int, layers: int) -> None:
-    trunk = "resnet18" if features == 512 else None
-    own = recipe(network=network, hidden_size=hidden, num_layers=layers, trunk=trunk, image_size=48)
+    backbone = "resnet18" if features == 512 else None
+    own = recipe(network=network, hidden_size=hidden, num_layers=layers, backbone=backbone, image_size=48)
     state = build_for(own, num_features=features, seed=0).state_dict()
     kinds = {torch.float32: "F32", torch.int64: "I64"}
     expected = {name: (tuple(value.shape), kinds[value.dtype]) for name, value in state.items()}
@@ -50,11 +50,11 @@ def test_a_parameter_count_by_hand() -> None:
 
 @pytest.mark.parametrize(("network", "hidden", "layers", "mib"), [("bilstm", 8, 1, 42.8), ("bilstm", 128, 6, 52.7)])
 def test_table_iii_with_a_resnet(network: str, hidden: int, layers: int, mib: float) -> None:
-    model = build(network, num_features=512, hidden_size=hidden, num_layers=layers, seed=0, trunk="resnet18")
+    model = build(network, num_features=512, hidden_size=hidden, num_layers=layers, seed=0, backbone="resnet18")
     assert state_mib(model) == pytest.approx(mib, abs=0.05)
-    found = model_size_mib(network, num_features=512, hidden_size=hidden, num_layers=layers, trunk=True)
+    found = model_size_mib(network, num_features=512, hidden_size=hidden, num_layers=layers, backbone=True)
     assert found == pytest.approx(state_mib(model), rel=1e-12)
-    count = num_parameters(network, num_features=512, hidden_size=hidden, num_layers=layers, trunk=True)
+    count = num_parameters(network, num_features=512, hidden_size=hidden, num_layers=layers, backbone=True)
     assert count == sum(p.numel() for p in model.parameters())
 
 
@@ -145,8 +145,8 @@ def test_our_recurrences_equal_those_of_torch(module: recurrences.Recurrence, le
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-12)
 
 
-def test_a_trunk_sees_real_frames_only() -> None:
-    model = build("rnn", num_features=512, hidden_size=4, num_layers=1, seed=0, trunk="resnet18")
+def test_a_backbone_sees_real_frames_only() -> None:
+    model = build("rnn", num_features=512, hidden_size=4, num_layers=1, seed=0, backbone="resnet18")
     images = torch.rand(2, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([3, 1])
     found = []
@@ -165,4 +165,4 @@ def test_unknown_networks_are_answered_with_the_known() -> None:
     with pytest.raises(ValueError, match=r"'gru'.*rnn, bigru, bilstm"):
         build("gru", num_features=6, hidden_size=5, num_layers=1, seed=0)
     with pytest.raises(ValueError, match=r"'vgg'.*resnet18"):
-        build("rnn", num_features=512, hidden_size=5, num_layers=1, seed=0, trunk="vgg")
+        build("rnn", num_features=512, hidden_size=5, num_layers=1, seed=0, backbone="vgg")

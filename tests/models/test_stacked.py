@@ -284,7 +284,7 @@ def test_weights_kept_are_those_of_the_best_epoch() -> None:
     [
         (recipe(hidden_size=6), "hidden_size is 6, expected 5"),
         (recipe(loss="ccc"), "loss is 'ccc', expected 'mse'"),
-        (image_recipe(), "found a recipe with the trunk 'resnet18'"),
+        (image_recipe(), "found a recipe with the backbone 'resnet18'"),
     ],
 )
 def test_a_pack_is_of_one_shape(other: Recipe, message: str) -> None:

@@ -69,7 +69,7 @@ def toy_splits(num_folds: int = 3, num_series: int = 6) -> list[FoldSplit]:
 
 IMAGE_SIZE = 36
 IMAGE_RECIPE = recipe(
-    network="rnn", sequence_length=8, windows_a_step=2, trunk="resnet18", image_size=IMAGE_SIZE, learning_rate=3e-3
+    network="rnn", sequence_length=8, windows_a_step=2, backbone="resnet18", image_size=IMAGE_SIZE, learning_rate=3e-3
 )
 
 
@@ -109,7 +109,7 @@ def toy_frames(num_series: int = 6, *, shortest: int = 30, seed: int = 1) -> lis
     return made
 
 
-class TinyTrunk(nn.Sequential):
+class TinyBackbone(nn.Sequential):
     """In place of ResNet18 where its size would only cost time: a convolution, a batch normalisation, 512 features."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ class Recordings:
     num_frames = 1000
     folds = (None,) * 4
     clients = (None,) * 5
-    trunk = None
+    backbone = None
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file, mark, text in (
         (folder / "tune_spaces" / "method.py", "num_layers: int = field(", FIELD),
-        (folder / "models" / "recipe.py", "    trunk: str | None = None\n", "    dropout: float = 0.0\n"),
+        (folder / "models" / "recipe.py", "    backbone: str | None = None\n", "    dropout: float = 0.0\n"),
     ):
         before, found, after = file.read_text().partition(mark)
         assert found

@@ -54,7 +54,7 @@ def test_no_protocol_of_a_federation_pools_frames(method: str, protocol: str) ->
     """Neither by what is decided, nor in what is made of it: no fold has a mean of its training people."""
     found, problems = decided(method, protocol)
     assert not problems
-    if find_method(method).features != "frames":  # pictures are scaled by constants of the trunk
+    if find_method(method).features != "frames":  # pictures are scaled by constants of the backbone
         assert found.protocol.scaling not in POOLED
         few = dataclasses.replace(found.protocol, num_folds=3)
         dataset = make_dataset(make_corpus(), few, seed=0, federated=True)

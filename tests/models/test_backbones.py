@@ -1,4 +1,4 @@
-"""Weights are checked before they are used, and a frozen trunk's features are those of the trunk itself."""
+"""Weights are checked before they are used, and a frozen backbone's features are those of the backbone itself."""
 
 import hashlib
 import io
@@ -17,19 +17,19 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 from torchvision.transforms import functional
 
-from models import trunk_weights
+from models import backbone_weights
+from models.backbone_weights import WeightsError, WeightsUnavailable, digest_of, label_of, load_backbone_weights
+from models.backbones import BACKBONES, features_of, frame_features, new_backbone, normalised
 from models.frames import MISSING
 from models.networks import build
 from models.recipe import NORMALISATIONS
 from models.training import FoldsInTraining
-from models.trunk_weights import WeightsError, WeightsUnavailable, digest_of, label_of, load_trunk_weights
-from models.trunks import TRUNKS, features_of, frame_features, new_trunk, normalised
 from models.windows import Series, cut
-from tests.models.toys import TinyTrunk, recipe, toy_frames, toy_splits
+from tests.models.toys import TinyBackbone, recipe, toy_frames, toy_splits
 
 SERIES = toy_frames(3)
-TRUNK = new_trunk("resnet18", seed=7)
-STATE = {name: value.clone() for name, value in TRUNK.state_dict().items()}
+BACKBONE = new_backbone("resnet18", seed=7)
+STATE = {name: value.clone() for name, value in BACKBONE.state_dict().items()}
 
 
 def with_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -61,19 +61,19 @@ def test_a_file_gives_back_its_weights(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"mine{suffix}"
     state = with_last_layer({name: value.half() if "conv" in name else value for name, value in STATE.items()})
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    found = load_trunk_weights(path)
+    found = load_backbone_weights(path)
     assert found is not None
     assert list(found) == list(STATE)
     for name, value in STATE.items():
         assert found[name].dtype == value.dtype
         assert torch.equal(found[name], value.half().float() if "conv" in name else value), name
-    assert new_trunk("resnet18", weights=found).state_dict().keys() == STATE.keys()
+    assert new_backbone("resnet18", weights=found).state_dict().keys() == STATE.keys()
     assert label_of(path, found) == digest_of(found) != digest_of(STATE)
     assert digest_of(dict(reversed(found.items()))) == digest_of(found)
 
 
 def test_no_weights_are_no_weights() -> None:
-    assert load_trunk_weights("none") is None
+    assert load_backbone_weights("none") is None
     assert label_of("none", None) == "none"
 
 
@@ -92,7 +92,7 @@ def test_files_that_do_not_fit_are_refused_with_the_names(tmp_path: Path) -> Non
     ):
         torch.save(state, tmp_path / "bad.pth")
         with pytest.raises(WeightsError, match=rf"bad\.pth: .*{message}"):
-            load_trunk_weights(tmp_path / "bad.pth")
+            load_backbone_weights(tmp_path / "bad.pth")
     (tmp_path / "bad.safetensors").write_bytes(b"nothing of the kind")
     for name, message in (
         ("bad.safetensors", "not a file of weights"),
@@ -101,7 +101,7 @@ def test_files_that_do_not_fit_are_refused_with_the_names(tmp_path: Path) -> Non
         ("Imagenet", "--weights Imagenet: expected imagenet"),
     ):
         with pytest.raises(WeightsError, match=message):
-            load_trunk_weights(tmp_path / name if "." in name else name)
+            load_backbone_weights(tmp_path / name if "." in name else name)
 
 
 class Harmful:
@@ -113,11 +113,11 @@ def test_no_code_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     torch.save({**STATE, "more": Harmful()}, tmp_path / "harm.pth")
     with pytest.raises(WeightsError, match=r"harm\.pth"):
-        load_trunk_weights(tmp_path / "harm.pth")
+        load_backbone_weights(tmp_path / "harm.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["harm.pth"]
 
 
-def test_a_file_that_unpacks_to_far_more_than_a_trunk_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_file_that_unpacks_to_far_more_than_a_backbone_is_not_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(6):
             archive.writestr(f"archive/data/{number}", b"\0" * (100 << 20))
@@ -127,7 +127,7 @@ def test_a_file_that_unpacks_to_far_more_than_a_trunk_is_not_unpacked(tmp_path: 
             file.truncate(1 << 40)
     for name in ("bomb.pth", "large.pth", "large.safetensors"):
         with pytest.raises(WeightsError, match="bytes, expected at most 536,870,912"):
-            load_trunk_weights(tmp_path / name)
+            load_backbone_weights(tmp_path / name)
 
 
 def test_without_a_network_the_user_is_told_what_to_do(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_without_a_network_the_user_is_told_what_to_do(hub: Path, monkeypatch: p
 
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     with pytest.raises(WeightsUnavailable) as caught:
-        load_trunk_weights("imagenet")
+        load_backbone_weights("imagenet")
     assert limits == [10.0]
     assert isinstance(caught.value, ValueError)
     text = str(pickle.loads(pickle.dumps(caught.value)))
@@ -157,9 +157,9 @@ def test_a_slow_or_broken_download_ends_and_leaves_nothing(hub: Path, monkeypatc
 
     for answer, message in ((Trickle(), "TimeoutError"), (io.BytesIO(b"half of it"), "not the file")):
         monkeypatch.setattr("urllib.request.urlopen", lambda *_, answer=answer, **__: answer)
-        monkeypatch.setattr(trunk_weights, "DOWNLOAD_SECONDS", 0.1)
+        monkeypatch.setattr(backbone_weights, "DOWNLOAD_SECONDS", 0.1)
         with pytest.raises(WeightsUnavailable, match=message):
-            load_trunk_weights("imagenet")
+            load_backbone_weights("imagenet")
         assert list(hub.parent.iterdir()) == []
 
 
@@ -167,38 +167,38 @@ def test_imagenet_is_fetched_once_and_checked(hub: Path, monkeypatch: pytest.Mon
     buffer = io.BytesIO()
     torch.save(with_last_layer(STATE), buffer)
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-    monkeypatch.setattr(trunk_weights, "IMAGENET_SHA256", sha256[:8])
+    monkeypatch.setattr(backbone_weights, "IMAGENET_SHA256", sha256[:8])
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(buffer.getvalue()))
-    fetched = load_trunk_weights("imagenet")
+    fetched = load_backbone_weights("imagenet")
     assert hub.is_file()
     monkeypatch.setattr("urllib.request.urlopen", no_network)
-    cached = load_trunk_weights("imagenet")
+    cached = load_backbone_weights("imagenet")
     assert fetched is not None
     assert cached is not None
     assert digest_of(fetched) == digest_of(cached) == digest_of(STATE)
     assert label_of("imagenet", cached) == "imagenet"
     hub.write_bytes(hub.read_bytes()[:-1])
     with pytest.raises(WeightsError, match=rf"damaged, its SHA-256 begins with .*{sha256[:8]}; remove"):
-        load_trunk_weights("imagenet")
+        load_backbone_weights("imagenet")
 
 
 @pytest.fixture
-def whole_trunk() -> torch.nn.Module:
+def whole_backbone() -> torch.nn.Module:
     """With statistics unlike the initial ones, as after training."""
-    trunk = new_trunk("resnet18", weights=STATE).train()
+    backbone = new_backbone("resnet18", weights=STATE).train()
     with torch.no_grad():
-        trunk(torch.rand(8, 3, 40, 40, generator=torch.Generator().manual_seed(0)))
-    return trunk
+        backbone(torch.rand(8, 3, 40, 40, generator=torch.Generator().manual_seed(0)))
+    return backbone
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_frozen_features_are_the_trunks_own(whole_trunk: torch.nn.Module, normalisation: str) -> None:
+def test_frozen_features_are_the_backbones_own(whole_backbone: torch.nn.Module, normalisation: str) -> None:
     one = SERIES[0]
-    before = {name: value.clone() for name, value in whole_trunk.state_dict().items()}
-    found = frame_features(whole_trunk, one.frames, one.index_T, normalisation=normalisation, batch=7)
+    before = {name: value.clone() for name, value in whole_backbone.state_dict().items()}
+    found = frame_features(whole_backbone, one.frames, one.index_T, normalisation=normalisation, batch=7)
     assert found.shape == (30, 512)
     assert found.dtype == np.float32
-    assert all(torch.equal(value, before[name]) for name, value in whole_trunk.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in whole_backbone.state_dict().items())
     assert int(before["bn1.num_batches_tracked"]) == 1
     theirs = resnet18()
     theirs.fc = torch.nn.Identity()
@@ -214,16 +214,16 @@ def test_frozen_features_are_the_trunks_own(whole_trunk: torch.nn.Module, normal
     assert expected.std() > 0.01
     assert not found[~one.valid_T].any()
     np.testing.assert_array_equal(found[10], found[11])  # one frame, shown twice
-    assert not frame_features(whole_trunk, one.frames, np.full(4, MISSING)).any()
+    assert not frame_features(whole_backbone, one.frames, np.full(4, MISSING)).any()
 
 
-def test_a_frozen_trunk_before_a_network_equals_its_features_in_it(whole_trunk: torch.nn.Module) -> None:
-    whole = build("bilstm", num_features=512, hidden_size=5, num_layers=1, seed=3, trunk="resnet18")
-    assert whole.trunk is not None
-    whole.trunk.load_state_dict(whole_trunk.state_dict())
+def test_a_frozen_backbone_before_a_network_equals_its_features_in_it(whole_backbone: torch.nn.Module) -> None:
+    whole = build("bilstm", num_features=512, hidden_size=5, num_layers=1, seed=3, backbone="resnet18")
+    assert whole.backbone is not None
+    whole.backbone.load_state_dict(whole_backbone.state_dict())
     rest = build("bilstm", num_features=512, hidden_size=5, num_layers=1, seed=9)
     rest.load_state_dict({name: v for name, v in whole.state_dict().items() if not name.startswith("trunk.")})
-    series = [frozen(one, whole_trunk) for one in SERIES]
+    series = [frozen(one, whole_backbone) for one in SERIES]
     images, features = cut(SERIES, 8), cut(series, 8)
     for index in (torch.tensor([0, 1, 2, 3]), torch.tensor([3])):  # the last is padded
         found, expected = (
@@ -234,21 +234,21 @@ def test_a_frozen_trunk_before_a_network_equals_its_features_in_it(whole_trunk: 
         torch.testing.assert_close(found[real], expected[real], rtol=0, atol=1e-5)  # batches of frames differ
 
 
-def frozen(one: Any, trunk: torch.nn.Module) -> Series:
+def frozen(one: Any, backbone: torch.nn.Module) -> Series:
     return Series(
         participant=one.participant,
         session=one.session,
-        features_TF=frame_features(trunk, one.frames, one.index_T),
+        features_TF=frame_features(backbone, one.frames, one.index_T),
         valid_T=one.valid_T,
         gold_T2=one.gold_T2,
     )
 
 
 def test_frozen_training_is_that_of_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TRUNKS, "resnet18", TinyTrunk)
-    series = [frozen(one, new_trunk("resnet18", seed=2)) for one in SERIES]
+    monkeypatch.setitem(BACKBONES, "resnet18", TinyBackbone)
+    series = [frozen(one, new_backbone("resnet18", seed=2)) for one in SERIES]
     chosen = recipe(sequence_length=8, epochs=8)
-    assert chosen.trunk is None
+    assert chosen.backbone is None
     folds = FoldsInTraining(series, toy_splits(3, 3), chosen, seed=0)
     epochs = list(folds.epochs())
     for k in range(3):
@@ -259,10 +259,10 @@ def test_frozen_training_is_that_of_features(monkeypatch: pytest.MonkeyPatch) ->
     assert all(blind[-1].train_loss[k] > 1.5 * epochs[-1].train_loss[k] for k in range(3))
 
 
-def test_seeds_decide_a_drawn_trunk_alone() -> None:
+def test_seeds_decide_a_drawn_backbone_alone() -> None:
     before = torch.random.get_rng_state()
-    assert digest_of(new_trunk("resnet18", seed=7).state_dict()) == digest_of(STATE)
-    assert digest_of(new_trunk("resnet18", seed=8).state_dict()) != digest_of(STATE)
+    assert digest_of(new_backbone("resnet18", seed=7).state_dict()) == digest_of(STATE)
+    assert digest_of(new_backbone("resnet18", seed=8).state_dict()) != digest_of(STATE)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -271,7 +271,7 @@ def test_the_layout_in_memory_changes_no_more_than_rounding(size: int) -> None:
     plain = resnet18()
     plain.fc = torch.nn.Identity()
     plain.load_state_dict(STATE)
-    ours = new_trunk("resnet18", weights=STATE)
+    ours = new_backbone("resnet18", weights=STATE)
     images = torch.randint(256, (3, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(size))
     for mode in (False, True):
         found, expected = features_of(ours.train(mode), images, "half"), plain.train(mode)(normalised(images, "half"))
@@ -287,11 +287,11 @@ def test_the_layout_in_memory_changes_no_more_than_rounding(size: int) -> None:
 
 @pytest.mark.parametrize(("size", "first_plain"), [(48, 3), (112, 4), (320, 5)])
 def test_small_maps_are_laid_out_plainly(size: int, first_plain: int) -> None:
-    trunk, layouts = new_trunk("resnet18", weights=STATE).eval(), []
+    backbone, layouts = new_backbone("resnet18", weights=STATE).eval(), []
     for number in range(1, 5):
-        trunk.get_submodule(f"layer{number}").register_forward_pre_hook(
+        backbone.get_submodule(f"layer{number}").register_forward_pre_hook(
             lambda _module, given: layouts.append(given[0].is_contiguous(memory_format=torch.channels_last))
         )
     with torch.inference_mode():
-        features_of(trunk, torch.zeros(1, size, size, 3, dtype=torch.uint8), "half")
+        features_of(backbone, torch.zeros(1, size, size, 3, dtype=torch.uint8), "half")
     assert layouts == [number < first_plain for number in range(1, 5)]

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from models.frames import MISSING
 from models.recipe import NORMALISATIONS
-from models.sizes import TRUNK_FEATURES
+from models.sizes import BACKBONE_FEATURES
 
-# Ours: frames that go through the trunk at once where no gradient is wanted, which bounds the memory (0.6 GB at 224
+# Ours: frames that go through the backbone at once where no gradient is wanted, which bounds the memory (0.6 GB at 224
 # pixels); on one core of a CPU more are not faster.
 FRAMES_PER_PASS = 64
 
@@ -50,28 +50,28 @@ def _resnet18() -> nn.Module:
     return ResNet18()
 
 
-TRUNKS: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
+BACKBONES: dict[str, Callable[[], nn.Module]] = {"resnet18": _resnet18}
 
 
-def check_trunk(name: str) -> None:
+def check_backbone(name: str) -> None:
     """Answer an unknown name with the known ones (ValueError)."""
-    if name not in TRUNKS:
-        raise ValueError(f"unknown trunk {name!r}: expected one of {', '.join(TRUNKS)}")
+    if name not in BACKBONES:
+        raise ValueError(f"unknown backbone {name!r}: expected one of {', '.join(BACKBONES)}")
 
 
-def new_trunk(name: str, *, seed: int | None = None, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """Build a trunk on the CPU, from `seed` (None: from torch's generator, as a caller may have set it).
+def new_backbone(name: str, *, seed: int | None = None, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Build a backbone on the CPU, from `seed` (None: from torch's generator, as a caller may have set it).
 
-    `weights`, of `trunk_weights.load_trunk_weights`, replace all that was drawn; they are copied.
+    `weights`, of `backbone_weights.load_backbone_weights`, replace all that was drawn; they are copied.
     """
-    check_trunk(name)
+    check_backbone(name)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.default_generator.manual_seed(seed)
-        trunk = TRUNKS[name]()
+        backbone = BACKBONES[name]()
     if weights is not None:
-        trunk.load_state_dict(weights)
-    return trunk
+        backbone.load_state_dict(weights)
+    return backbone
 
 
 def normalised(x_NSSC: Tensor, normalisation: str) -> Tensor:
@@ -87,30 +87,30 @@ def normalised(x_NSSC: Tensor, normalisation: str) -> Tensor:
     return x_NCSS.div_(255).sub_(mean_C11).div_(sd_C11)
 
 
-def features_of(trunk: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
-    """Run a trunk over bytes (N, S, S, 3) or normalised floats (N, 3, S, S); gives float32 (N, F), also of no frame.
+def features_of(backbone: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
+    """Run a backbone over bytes (N, S, S, 3) or normalised floats (N, 3, S, S); gives float32 (N, F), also of no frame.
 
-    On a GPU the trunk computes in bfloat16 (its weights stay float32), on a CPU in float32. Where neither
+    On a GPU the backbone computes in bfloat16 (its weights stay float32), on a CPU in float32. Where neither
     gradients nor a batch's statistics are wanted it goes through FRAMES_PER_PASS frames at a time.
     """
     if not len(x_NI):
-        return torch.zeros(0, TRUNK_FEATURES, device=x_NI.device)
-    at_once = len(x_NI) if trunk.training or torch.is_grad_enabled() else FRAMES_PER_PASS
-    return torch.cat([_pass(trunk, part_NI, normalisation) for part_NI in torch.split(x_NI, at_once)])
+        return torch.zeros(0, BACKBONE_FEATURES, device=x_NI.device)
+    at_once = len(x_NI) if backbone.training or torch.is_grad_enabled() else FRAMES_PER_PASS
+    return torch.cat([_pass(backbone, part_NI, normalisation) for part_NI in torch.split(x_NI, at_once)])
 
 
-def _pass(trunk: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
+def _pass(backbone: nn.Module, x_NI: Tensor, normalisation: str) -> Tensor:
     x_NCSS = normalised(x_NI, normalisation) if x_NI.dtype == torch.uint8 else x_NI
     if not x_NCSS.is_cuda:
-        features_NF: Tensor = trunk(x_NCSS)
+        features_NF: Tensor = backbone(x_NCSS)
         return features_NF
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        features_NF = trunk(x_NCSS)
+        features_NF = backbone(x_NCSS)
     return features_NF.float()
 
 
 def frame_features(  # noqa: PLR0913 - what the features depend on, and how they are computed
-    trunk: nn.Module,
+    backbone: nn.Module,
     frames: NDArray[np.uint8],
     index_T: NDArray[np.int64],
     *,
@@ -118,21 +118,23 @@ def frame_features(  # noqa: PLR0913 - what the features depend on, and how they
     batch: int = FRAMES_PER_PASS,
     device: str | torch.device = "cpu",
 ) -> NDArray[np.float32]:
-    """Compute (T, 512) features once, for a frozen trunk: those of each step's frame, 0 where there is none.
+    """Compute (T, 512) features once, for a frozen backbone: those of each step's frame, 0 where there is none.
 
     `frames` is (N, S, S, 3), `index_T` as in `FrameSeries`; each stored frame is read once, `batch` at a time, and
-    only if a step shows it. The trunk is left on the device in evaluation mode, its batch normalisations with
+    only if a step shows it. The backbone is left on the device in evaluation mode, its batch normalisations with
     their own statistics. Another `batch` may round the last bit differently.
     """
-    trunk.to(device).eval()
-    features_TF = np.zeros((len(index_T), TRUNK_FEATURES), dtype=np.float32)
+    backbone.to(device).eval()
+    features_TF = np.zeros((len(index_T), BACKBONE_FEATURES), dtype=np.float32)
     valid_T = index_T != MISSING
     row_M, of_row_V = np.unique(index_T[valid_T], return_inverse=True)
     if not len(row_M):
         return features_TF
     with torch.inference_mode():
         parts = [
-            features_of(trunk, torch.from_numpy(frames[row_M[start : start + batch]]).to(device), normalisation).cpu()
+            features_of(
+                backbone, torch.from_numpy(frames[row_M[start : start + batch]]).to(device), normalisation
+            ).cpu()
             for start in range(0, len(row_M), batch)
         ]
     features_TF[valid_T] = torch.cat(parts).numpy()[of_row_V]

@@ -1,4 +1,4 @@
-"""Initial weights of a trunk: ImageNet's, those of a file, or drawn from a seed (paper, section IV.B: ImageNet).
+"""Initial weights of a backbone: ImageNet's, those of a file, or drawn from a seed (paper, section IV.B: ImageNet).
 
 Every fold and every client starts from the same tensors; files are read with torch's safe unpickler only.
 """
@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from models.backbones import BACKBONES
 from models.recipe import WEIGHTS_IMAGENET, WEIGHTS_NONE
-from models.trunks import TRUNKS
 
 # torchvision's ResNet18_Weights.IMAGENET1K_V1; the file's name ends in the first digits of its SHA-256.
 IMAGENET_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
@@ -56,8 +56,8 @@ class WeightsUnavailable(WeightsError):  # noqa: N818 - it names what happened
         )
 
 
-def load_trunk_weights(kind_or_path: str | Path, *, trunk: str = "resnet18") -> dict[str, Tensor] | None:
-    """Return what `--weights` asks for as a state dictionary of the trunk on the CPU; None for "none".
+def load_backbone_weights(kind_or_path: str | Path, *, backbone: str = "resnet18") -> dict[str, Tensor] | None:
+    """Return what `--weights` asks for as a state dictionary of the backbone on the CPU; None for "none".
 
     "imagenet" comes from torch hub's cache, else from the network into it, within DOWNLOAD_SECONDS; anything else
     is a file, .pth or .pt (no pickled code is run) or .safetensors, with torchvision's names. A last layer in it
@@ -66,7 +66,7 @@ def load_trunk_weights(kind_or_path: str | Path, *, trunk: str = "resnet18") -> 
     if str(kind_or_path) == WEIGHTS_NONE:
         return None
     path = _imagenet() if str(kind_or_path) == WEIGHTS_IMAGENET else Path(kind_or_path)
-    return _checked(path, _read(path), trunk)
+    return _checked(path, _read(path), backbone)
 
 
 def label_of(kind_or_path: str | Path, weights: Mapping[str, Tensor] | None) -> str:
@@ -148,18 +148,18 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 
 def _check_size(path: Path) -> None:
-    """Refuse what is far larger than a trunk, packed or unpacked, before it is read."""
+    """Refuse what is far larger than a backbone, packed or unpacked, before it is read."""
     size = path.stat().st_size
     if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = max(size, sum(entry.file_size for entry in archive.infolist()))
     if size > MOST_BYTES:
-        raise WeightsError(f"{path}: {size:,} bytes, expected at most {MOST_BYTES:,}: a trunk has 45 MB")
+        raise WeightsError(f"{path}: {size:,} bytes, expected at most {MOST_BYTES:,}: a backbone has 45 MB")
 
 
-def _checked(path: Path, found: Mapping[str, Tensor], trunk: str) -> dict[str, Tensor]:
+def _checked(path: Path, found: Mapping[str, Tensor], backbone: str) -> dict[str, Tensor]:
     with torch.device("meta"):
-        expected = TRUNKS[trunk]().state_dict()
+        expected = BACKBONES[backbone]().state_dict()
     found = {name: value for name, value in found.items() if not name.startswith(IGNORED)}
     missing = [name for name in expected if name not in found and not name.endswith(COUNTER)]
     faults = {
@@ -173,7 +173,7 @@ def _checked(path: Path, found: Mapping[str, Tensor], trunk: str) -> dict[str, T
     }
     if any(faults.values()):
         told = "; ".join(f"{len(names)} {fault}: {_first(names)}" for fault, names in faults.items() if names)
-        raise WeightsError(f"{path}: not the weights of {trunk}: {told}")
+        raise WeightsError(f"{path}: not the weights of {backbone}: {told}")
     weights = {
         name: found[name].to(value.dtype).contiguous() if name in found else torch.zeros(value.shape, dtype=value.dtype)
         for name, value in expected.items()
