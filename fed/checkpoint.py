@@ -68,7 +68,12 @@ def save(  # noqa: PLR0913 - all state, named
     history: Sequence[Epoch],
     rounds: Sequence[Round],
 ) -> None:
-    """Replace the folder's checkpoint."""
+    """Replace the folder's checkpoint.
+
+    `identity` is what `load` compares with; `clients` the names in the order of the cohort; `states` the global models
+    by fold, `best` those of the kept rounds (empty where the last is kept); `client_states` what clients keep, by fold
+    and name; `history` and `rounds` the records so far.
+    """
     tensors: dict[str, Tensor] = {}
     for kind, of_kind in (("last", states), ("best", best)):
         for k, state in enumerate(of_kind):

@@ -206,7 +206,10 @@ def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, 
 ) -> Update:
     """Train from (N,) and (M,) and the client's kept state.
 
-    Whatever the model held before is overwritten: the result depends on the arguments alone.
+    `model` is overwritten, whatever it held: the result depends on the arguments alone. `layout` says where its entries
+    lie; `index_W` which of the client's `windows` are trained on; `plan` and `job` what all clients and this one must
+    know; `number` is the round's; `weights` and `integers` the global model; `state` what the client kept, None:
+    nothing.
     """
     start = time.perf_counter()
     copy_into(model, weights, integers, layout)

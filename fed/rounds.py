@@ -59,8 +59,9 @@ class FederatedFolds:
     ) -> None:
         """Start the executor and let every client read its data.
 
-        `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `start` decides
-        where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state is saved there
+        `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `federation`:
+        the choices beside the `recipe`, by default the paper's. `seed` and `backbone_weights` decide the first network.
+        `start` decides where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state is saved there
         after every round. ValueError: unknown names, a participant without a client, series that do not fit the
         recipe, or a fold that has no labelled window to train or to validate on. ClientFailed: a client cannot read
         its data.

@@ -132,8 +132,10 @@ def build(  # noqa: PLR0913 - Table I's columns, and what a backbone needs
 ) -> AffectNetwork:
     """Build a network on the CPU whose weights depend on `seed` alone; the global generator stays as it was.
 
-    With a backbone `num_features` is what it puts out, 512; `backbone_weights` (of `load_backbone_weights`) replace
-    those that it would draw, and change nothing else. Unknown names are answered with the known ones (ValueError).
+    `num_layers` layers of `hidden_size` units per direction, `num_features` in. With a backbone `num_features` is what
+    it puts out, 512; `backbone_weights` (of `load_backbone_weights`) replace those that it would draw, and change
+    nothing else. `normalisation`, `batch_norm`, `head` and `sequence_length` (frames, of a head on whole windows) as in
+    `Recipe`. Unknown names are answered with the known ones (ValueError).
     """
     network_of(network)
     if backbone is not None:

@@ -79,9 +79,10 @@ def num_parameters(  # noqa: PLR0913 - what decides a size
     head: str = DEFAULT_HEAD,
     sequence_length: int = 0,
 ) -> int:
-    """Count the trained numbers of a network; with a backbone `num_features` is what the backbone puts out, 512.
+    """Count the trained numbers of a `network` of `num_layers` layers of `hidden_size` units per direction.
 
-    `sequence_length` counts for a head on whole windows only.
+    `num_features` go in; with a `backbone` they are what it puts out, 512. `sequence_length`, in frames, counts for a
+    `head` on whole windows only.
     """
     facts = network_of(network)
     assert not backbone or num_features == BACKBONE_FEATURES, f"the backbone puts out {BACKBONE_FEATURES} features"
@@ -106,7 +107,11 @@ def model_size_mib(  # noqa: PLR0913 - as above
     head: str = DEFAULT_HEAD,
     sequence_length: int = 0,
 ) -> float:
-    """Size of the float32 state in MiB, a backbone's buffers included."""
+    """Size of the float32 state in MiB, a backbone's buffers included.
+
+    `network`, `num_features`, `hidden_size`, `num_layers`, `backbone`, `head` and `sequence_length` as in
+    `num_parameters`.
+    """
     floats = num_parameters(
         network,
         num_features=num_features,

@@ -38,10 +38,11 @@ def num_actors(  # noqa: PLR0913 - the terms of the arithmetic
     trial_cpus: float = 0.0,
     memory_mib: float = PROCESS_MIB,
 ) -> int:
-    """Processes for `num_clients` clients: "auto" is one per client, or as many as there is room for.
+    """Processes for `num_clients` clients on `nodes`: "auto" is one per client, or as many as there is room for.
 
-    `trial_cpus` are kept free on one node for the server. ClusterTooSmall (a ValueError) where not one process,
-    or not the number asked for, finds room. ValueError: numbers that make no sense.
+    `client_actors` is a number or "auto". Each process takes `cpus_per_client`, `gpus_per_client` (fractions allowed)
+    and about `memory_mib` MiB. `trial_cpus` are kept free on one node for the server. ClusterTooSmall (a ValueError) if
+    not one process, or not the number asked for, finds room. ValueError: numbers that make no sense.
     """
     if cpus_per_client < 0 or gpus_per_client < 0 or num_clients < 1:
         raise ValueError(

@@ -100,7 +100,11 @@ class Pool:
         group: Any,
         wait_seconds: float = START_SECONDS,
     ) -> None:
-        """Deal the clients out; nothing is started yet."""
+        """Deal the `clients` out to `number` actors of so many `cpus` and `gpus`; nothing is started yet.
+
+        `plan` is what all clients must know, `group` the placement group whose bundles the actors take, `wait_seconds`
+        how long an actor may take to start.
+        """
         self._wait_seconds = wait_seconds
         self._shares = (cpus, gpus)
         self._group = group

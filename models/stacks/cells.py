@@ -49,7 +49,11 @@ class Layer:
         training: bool,
         beside: Self | None = None,
     ) -> None:
-        """Allocate on the device and with the type of `like`; without `training` there is no backward pass."""
+        """Allocate for so many `cells` (models x directions), `length` frames, `batch` windows and `hidden` units.
+
+        On the device and with the type of `like`; without `training` there is no backward pass. Buffers that are not
+        used at the same time are shared with the layer `beside`.
+        """
         self.cells, self.length, self.batch, self.hidden = cells, length, batch, hidden
         self.training, self._beside = training, beside
         width = self.gates * hidden
@@ -106,6 +110,12 @@ class _OverTime(Function):
         into_bias_CG: Tensor,
         back_bias_CG: Tensor,
     ) -> Tensor:
+        """Return hidden states (C, N, H) of inputs `x_CNF`, N = frames x windows, and keep in `ctx` what `backward`
+        needs.
+
+        `layer` has the buffers; `into_CFG` and `into_bias_CG` lead from the input to the gates, `back_CHG` and
+        `back_bias_CG` from the hidden state.
+        """
         torch.baddbmm(into_bias_CG[:, None], x_CNF, into_CFG, out=layer.input_CNG)
         torch.add(layer.input_CLBG.transpose(0, 1), back_bias_CG[:, None], out=layer.gate_LCBG)
         layer.run_over_time(back_CHG)

@@ -104,7 +104,10 @@ class OneByOneLstm:
         training: bool,
         beside: "OneByOneLstm | None" = None,  # noqa: ARG002 - it has nothing to share
     ) -> None:
-        """Take the shape of a layer; torch allocates what it needs."""
+        """Take the shape of a layer; torch allocates what it needs.
+
+        `cells`, `length`, `batch`, `hidden`, `like`, `training` as in `Layer`; there is nothing to share with `beside`.
+        """
         self.cells, self.length, self.batch, self.training = cells, length, batch, training
         self.zeros_1BH = like.new_zeros(1, batch, hidden)
 

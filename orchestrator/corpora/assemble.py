@@ -43,9 +43,11 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
 ) -> Corpus:
     """Make the corpus out of its recordings; InputError with every problem found in any file.
 
-    `kind` is the format's name. Features are those that all recordings have, in the first one's order; raters
-    are all that occur; of both only what the columns' judges and the user's choice leave. Left out, with the reason:
-    recordings without a label or without a usable frame.
+    `kind` is the format's name, `path` the corpus's, `sources` its recordings as read; `findings` collects problems and
+    notes and has the user's options. `synthetic`: of no people; `attributes` by participant what a table of people
+    says; `reading` how times and rates were read. Features are those that all recordings have, in the first one's
+    order; raters are all that occur; of both only what the columns' judges and the user's choice leave. Left out, with
+    the reason: recordings without a label or without a usable frame.
     """
     origin = origin_of(source.track for source in sources) or kind
     every = judged_features(_common_features(sources, path, findings), sources, origin, findings)

@@ -136,8 +136,9 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
 ) -> Dataset:
     """Apply a protocol to a corpus; InputError if no labelled frame or too few participants are left.
 
-    `groups` are those of an earlier run that goes on; without them the protocol's `group_by` is looked up.
-    With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress a video.
+    `seed` decides the folds. `groups` are those of an earlier run that goes on; without them the protocol's `group_by`
+    is looked up. With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress
+    per video. `federated`: outlines stay here, and each participant's recipe for reading.
     """
     if protocol.group_by is not None and not groups:
         groups = groups_of(corpus, protocol.group_by)

@@ -48,8 +48,9 @@ def bbc_cv(  # noqa: PLR0913 - what was chosen, how, and what is scored
 
     `configurations`: every finished one, with the frames' moments of the same people in the same folds. `scored`: other
     moments of the same to score (of window means, for the window CCC). `loss` names the validation loss that chose:
-    "mse" or "ccc". None if nothing was selected (one configuration), where the reported folds chose the epoch too
-    (that choice left no trace to repeat), and with fewer than four people; so is a dimension left out with fewer.
+    "mse" or "ccc". `dimensions` are corrected one by one; `seed` and the number of `draws` decide the bootstrap. None
+    if nothing was selected (one configuration), if the reported folds chose the epoch too (`epoch_chosen_on_reported`:
+    that choice left no trace to repeat), and with fewer than four people; so is a dimension left out with fewer.
     """
     assert loss in CHOICES, loss
     if len(configurations) < 2 or epoch_chosen_on_reported:

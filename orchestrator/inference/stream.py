@@ -42,7 +42,11 @@ class Stream:
         device: str,
         check: Callable[[], None],
     ) -> None:
-        """Begin with nothing; `check` is called between networks and may raise."""
+        """Begin with nothing; `check` is called between networks and may raise.
+
+        `networks` are those of the `folds` of the `model`, on the `device`; `scaler` scales what is read; `ahead`
+        frames are waited for before one is predicted.
+        """
         self._check, self._at_once = check, 1
         self._networks, self._scaler, self._ahead, self._device = networks, scaler, ahead, device
         self._length = model.recipe.sequence_length

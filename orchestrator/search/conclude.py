@@ -58,7 +58,9 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
 ) -> RunOutcome:
     """Write everything that a run leaves; `end` is what ended it early: the user, the time, or None.
 
-    `show` takes a line when something begins.
+    `plan` and `dataset` are the search's, `output` its folder; `observer` knows what became of each trial and `tracker`
+    what is recorded; `baselines` are those of the same folds; `clock` counts the run's time. `show` takes a line when
+    something begins.
     """
     folder = observer.trials_folder
     with doing("writing the results", show):

@@ -38,7 +38,8 @@ class PackRun:
     ) -> None:
         """Build the networks, or take them up from `checkpoint`, or from the first of the `earlier` packs' that fits.
 
-        `plan` is what all the trials are trained by; dataset as for a single trial, of features.
+        `plan` is what all the `trials` are trained by; `dataset` as for a single trial, of features. Results go to the
+        trials' folders in `trials_folder`; the stacks are trained on `device`.
         """
         self.trials, self.dataset, self.plan, self.checkpoint = tuple(trials), dataset, plan, checkpoint
         self.device = device

@@ -61,9 +61,10 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
 ) -> bool:
     """Run every trial of the plan that has no result yet; True if the time budget ended it.
 
-    `earlier` are the results of a run that was broken off. What came of each trial lies in its folder; a failure that
-    could not be written there, in `observer.unrecorded`. `patience` says how long a silent trial is waited for.
-    SearchEnded where it makes no sense to go on now: StorageFull, ResourcesMissing.
+    `dataset` serves all of them. `earlier` are the results of a run that was broken off. What came of each trial lies
+    in its folder in `trials_folder`; a failure that could not be written there, in `observer.unrecorded`. Tune's own
+    files go to `scratch`. `patience` says how long a silent trial is waited for. SearchEnded if it makes no sense to go
+    on now: StorageFull, ResourcesMissing.
     """
     uids = [trial.uid for trial in plan.trials]
     resources = reserved(plan, dataset) if len(earlier) < plan.num_planned else None
@@ -165,7 +166,11 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
     watch: Watch,
     end: float | None,
 ) -> None:
-    """Train packs in Tune; what it gave up too early, and what failed as a whole, is in the watch then."""
+    """Train `packs` of the plan in Tune; what it gave up too early, and what failed as a whole, is in the `watch` then.
+
+    `trainable` is the class that Tune starts with its resources; Tune's files go to `scratch`; `earlier` are results
+    that schedulers and searches know; `end` is the time by the monotonic clock at which to stop, None: never.
+    """
     space, algorithm, samples = _space(plan, packs, earlier, watch)
     if samples == 0:
         return

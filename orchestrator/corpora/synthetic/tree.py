@@ -103,12 +103,12 @@ def synthesize(  # noqa: PLR0913
     faces: bool = False,
     face_size: int = FACE_SIZE_DEFAULT,
 ) -> Path:
-    """Write a synthetic RECOLA tree to `out`, at once and whole, and return its path.
+    """Write a synthetic RECOLA tree of so many `participants` to `out`, at once and whole, and return its path.
 
-    Features have `seconds * hz` rows per participant, labels one more (0 s). `identity`, 0 to 1, says how much
-    of a person's resting face, dynamics and looks shows. With `faces` there are videos, `face_size` pixels a
-    side, with their timings. Equal parameters give equal bytes. `out` may be an empty folder; InputError for
-    anything else that exists and for bad parameters, all of them at once.
+    Features have `seconds * hz` rows per participant, labels one more (0 s). `seed` decides all that is drawn.
+    `identity`, 0 to 1, says how much of a person's resting face, dynamics and looks shows. With `faces` there are
+    videos, `face_size` pixels on each side, with their timings. Equal parameters give equal bytes. `out` may be an
+    empty folder; InputError for anything else that exists and for bad parameters, all of them at once.
     """
     parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
     check_output_folder("--out", out, inputs={})
@@ -157,11 +157,11 @@ def cached_synthetic(  # noqa: PLR0913
     faces: bool = False,
     face_size: int = FACE_SIZE_DEFAULT,
 ) -> Path:
-    """Return the path of a synthetic tree in the user's cache, written where it is missing or not whole.
+    """Return the path of a synthetic tree in the user's cache, written if it is missing or not whole.
 
-    The folder's name holds a hash of the parameters and the generator's version. Callers in several processes
-    wait for the one that writes. AFFECT_ORCHESTRATOR_CACHE names another cache folder. InputError as
-    `synthesize`.
+    `participants`, `seconds`, `hz`, `seed`, `identity`, `faces` and `face_size` as in `synthesize`. The folder's name
+    holds a hash of them and the generator's version. Callers in several processes wait for the one that writes.
+    AFFECT_ORCHESTRATOR_CACHE names another cache folder. InputError as `synthesize`.
     """
     parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
     cache = cache_folder()
@@ -179,6 +179,9 @@ def cached_synthetic(  # noqa: PLR0913
 def _checked(  # noqa: PLR0913, PLR0917
     participants: int, seconds: float, hz: float, seed: int, identity: float, faces: bool, face_size: int
 ) -> _Parameters:
+    """Return the parameters; InputError for every one of `participants`, `seconds`, `hz`, `seed`, `identity`, `faces`
+    and `face_size` (as in `synthesize`) that makes no sense.
+    """
     problems = []
 
     def check(holds: bool, option: str, found: object, expected: str) -> None:

@@ -71,6 +71,11 @@ def _read_data(  # noqa: PLR0913, PLR0917
     text: frozenset[str],
     limits: Limits,
 ) -> Columns | None:
+    """Read the `rows` after @data of the file `path`, whose heading has `lines_before` lines and these `attributes`.
+
+    `text` names columns that are no numbers whatever their type; `limits` bounds their size. None if `findings` got a
+    problem.
+    """
     rows = without_comments(rows, path)
     first = next((line.strip() for line in io.BytesIO(rows) if line.strip()), b"")
     if not attributes or first.startswith(b"{"):

@@ -103,6 +103,11 @@ def _numbers(  # noqa: PLR0913, PLR0917
     reading: Reading,
     side: str,
 ) -> Clock:
+    """Read the times of these `rows` from a `column` of numbers of the file `columns`.
+
+    `name` is the recording's, for notes in `findings`; `reading` has the user's word on units, `side` says whose times
+    these are (features or labels).
+    """
     values = columns.numbers_of(column)[rows]
     if column in columns.exact_times or columns.metadata.get("time_unit") == "s":
         return Clock(time=values, unit=IN_FILE, column=column)
@@ -143,6 +148,11 @@ def _rate(  # noqa: PLR0913, PLR0917
     findings: Findings,
     reading: Reading,
 ) -> FrameRate | None:
+    """Find the rate in Hz by which the column `frame` of the file `columns` counts; None if nothing tells it.
+
+    A stated rate (`reading`, or the folder's) goes before the file's own `clock` column (its `seconds` in these
+    `rows`), and that before the video's. Problems and notes go to `findings`.
+    """
     rate = stated_rate(columns.path, reading.frame_rate, findings)
     if rate is None and (columns.path.parent / RATE_FILE).is_file():
         return None  # a rate was stated that is none: reported

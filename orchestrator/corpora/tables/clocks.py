@@ -117,7 +117,11 @@ def _refuse(  # noqa: PLR0913
     table: bool = False,
     by_option: bool = True,
 ) -> bool:
-    """Report a doubt, and say whether to go on all the same."""
+    """Report the first of the `doubts` on a recording's clocks, and return whether to go on all the same.
+
+    `name` is the recording's, `seen` what was read on each side, `findings` where it is reported; `reading` says
+    whether the user has decided. `table`: features and labels are of one file; `by_option`: an option can decide.
+    """
     first = doubts[0]
     found = " beside ".join(_described(side, one, name) for side, one in _ordered(seen, first.side))
     if len(seen) == 1:

@@ -68,7 +68,11 @@ def make_track(  # noqa: PLR0913
     reading: Reading = AS_IT_IS,
     shares_file: bool = False,
 ) -> Track | None:
-    """Return one recording from a file's rows: one face, its times, features and validity."""
+    """Return one recording from these `rows` of the file `columns`: one face, its times, features and validity.
+
+    `name` is the recording's and `where` names its file in problems, both for `findings`; `reading` says how times are
+    read; `shares_file`: other recordings are in the same file. None if there was a problem.
+    """
     tool = action_units.tool_of((*columns.names, *columns.text))
     rows = _one_face(columns, rows, name, findings)
     clock = clock_of(columns, rows, name, findings, reading=reading)
