@@ -61,10 +61,10 @@ class FederatedFolds:
 
         `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `federation`:
         the choices beside the `recipe`, by default the paper's. `seed` and `backbone_weights` decide the first network.
-        `start` decides where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state is saved there
-        after every round. ValueError: unknown names, a participant without a client, series that do not fit the
-        recipe, or a fold that has no labelled window to train or to validate on. ClientFailed: a client cannot read
-        its data.
+        `start` decides where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state
+        is saved there after every round. ValueError: unknown names, a participant without a client, series that do not
+        fit the recipe, or a fold that has no labelled window to train or to validate on. ClientFailed: a client cannot
+        read its data.
         """
         loss_of(recipe.loss), target_of(recipe.target)
         self.recipe = recipe
