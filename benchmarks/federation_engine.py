@@ -18,8 +18,9 @@ import ray
 import torch
 
 from fed.aggregators import ServerState, aggregate
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.executors.ray_actors import in_actors
+from fed.local_plan import LocalPlan
 from fed.messages import Call, Job
 from fed.options import Federation
 from fed.updates import Layout, flatten

@@ -133,9 +133,10 @@ def ours(folder: Path) -> None:
 
     from benchmarks import flower_task as task
     from fed.aggregators import ServerState
-    from fed.client import Client, LocalPlan
+    from fed.client import Client
     from fed.executors.ray_actors import in_actors
     from fed.federated_round import Broadcast, fold_step
+    from fed.local_plan import LocalPlan
     from fed.messages import Call, Job
     from fed.options import Federation
     from fed.updates import Layout, flatten

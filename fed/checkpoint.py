@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from fed.aggregators import ServerState
-from fed.client import LocalPlan
 from fed.cohort import Cohort, Descriptions
+from fed.local_plan import LocalPlan
 from fed.messages import ClientState
 from fed.round_records import Round, round_from
 from fed.updates import Layout
 from models import checkpoints
 from models.backbone_weights import digest_of
+from models.backends import REFERENCE
 from models.recipe import ON_DISK
 from models.splits import split_identity
 from models.training import Epoch, epoch_from
@@ -54,6 +55,8 @@ def identity(plan: LocalPlan, cohort: Cohort, descriptions: Descriptions, layout
     }
     if plan.backbone_weights is not None:
         found[ON_DISK["backbone_weights"]] = digest_of(plan.backbone_weights)
+    if plan.backend != REFERENCE:  # older checkpoints do not have the key
+        found["backend"] = plan.backend
     return found
 
 

@@ -7,29 +7,27 @@ Shapes: K folds, W windows, N weights of a network, M integers, T frames of a re
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fed.local_plan import LocalPlan, part_of
 from fed.messages import ClientState, Floats, Integers, Job, Update
 from fed.options import Federation
+from fed.stacked_clients import StackedClients
 from fed.updates import Layout, copy_into, flatten
 from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epoch
 from models.frames import FrameSeries
-from models.networks import AffectNetwork, build_for
-from models.recipe import Recipe
+from models.networks import AffectNetwork
 from models.seeds import seed_for
-from models.splits import FoldSplit, check_images, scaled
+from models.splits import check_images, scaled
 from models.trace_scores import Scored
 from models.trace_scores import scored as scored_trace
 from models.windows import Series, Windows, cut, merge
-
-# The paper's remark on n global models is tried on the last fifth of each client's own recordings; the share is ours.
-OWN_TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,30 +46,6 @@ class Description:
     sessions: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     num_windows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LocalPlan:
-    """What all clients must know; picklable. `splits` are the folds, for their scaling only."""
-
-    recipe: Recipe
-    federation: Federation
-    splits: tuple[FoldSplit, ...]
-    seed: int
-    backbone_weights: Mapping[str, Tensor] | None = None
-    learn: "Learn" = field(default_factory=lambda: learn)
-
-    def new_model(self, num_features: int, fold: int) -> AffectNetwork:
-        """Build the network that a fold begins with, the same as in centralised training."""
-        recipe = self.recipe
-        if self.federation.batch_norm == "frozen":
-            recipe = replace(recipe, batch_norm="frozen")
-        seed = seed_for(self.seed, "fold", fold, "weights")
-        return build_for(recipe, num_features=num_features, seed=seed, backbone_weights=self.backbone_weights)
-
-
-# How a client learns: network, its windows, which of them, plan, generator, optimiser -> sum of the loss, elements.
-Learn = Callable[[AffectNetwork, Windows, Tensor, LocalPlan, torch.Generator, torch.optim.Optimizer], tuple[float, int]]
 
 
 def learn(  # noqa: PLR0913, PLR0917 - everything local training depends on, and nothing hidden
@@ -117,18 +91,25 @@ class Site:
         self._plan = plan
         self._device = device
         self._series: dict[str, tuple[Series | FrameSeries, ...]] = {}
+        self._stacked: StackedClients | None = None
         self._windows: dict[str, Windows] = {}
         self._model: AffectNetwork | None = None
         self._layout: Layout | None = None
+
+    @property
+    def plan(self) -> LocalPlan:
+        """What all clients must know, of the configuration that is trained now."""
+        return self._plan
 
     def take(self, plan: LocalPlan) -> None:
         """Switch to another configuration of the same clients; their series stay in memory."""
         self._plan = plan
         self._windows = {}
-        self._model = self._layout = None
+        self._model = self._layout = self._stacked = None
 
     def forget(self, names: Sequence[str]) -> None:
         """Drop the data of clients; it is read again if one comes back."""
+        self._stacked = None
         for name in names:
             self._series.pop(name, None)
             self._windows.pop(name, None)
@@ -157,6 +138,16 @@ class Site:
         _restore_own(model, state)
         return evaluate(model, windows, index_W, self._plan.recipe)
 
+    def stacked(self, names: Sequence[str]) -> StackedClients:
+        """Return these clients' stacks, with all that were read before; whatever a client cannot read is raised."""
+        missing = [name for name in names if self._stacked is None or name not in self._stacked.names]
+        if missing or self._stacked is None:
+            every = [name for name in self._clients if name in names or name in self._series]
+            layout = self._resident(self._windows_of(names[0]))[1]
+            series = {name: self._features_of(name) for name in every}
+            self._stacked = StackedClients(series, self._plan, layout, self._device)
+        return self._stacked
+
     def score(self, job: Job, weights: Floats, integers: Integers) -> list[Scored]:
         """Predict traces of a client's series and compare them with its labels, which stay here."""
         windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
@@ -173,14 +164,23 @@ class Site:
 
     def _view(self, job: Job) -> tuple[Windows, Tensor]:
         windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
-        return windows, _part_of(windows, windows.labelled(windows.of_series(job.series)), job.part)
+        return windows, part_of(windows, windows.labelled(windows.of_series(job.series)), job.part)
+
+    def read(self, name: str) -> tuple[Series | FrameSeries, ...]:
+        """Return a client's series, read at the latest now."""
+        if name not in self._series:
+            self._series[name] = _loaded(self._clients[name])
+        return self._series[name]
+
+    def _features_of(self, name: str) -> tuple[Series, ...]:
+        series = self.read(name)
+        assert all(isinstance(one, Series) for one in series), f"client {name} has images, of which there are no stacks"
+        return tuple(one for one in series if isinstance(one, Series))
 
     def _windows_of(self, name: str) -> Windows:
         if name not in self._windows:
             recipe = self._plan.recipe
-            if name not in self._series:
-                self._series[name] = _loaded(self._clients[name])
-            windows = cut(self._series[name], recipe.sequence_length, partial=recipe.partial_window)
+            windows = cut(self.read(name), recipe.sequence_length, partial=recipe.partial_window)
             check_images(windows, recipe)
             self._windows[name] = windows.to(self._device)
         return self._windows[name]
@@ -219,7 +219,7 @@ def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, 
         _restore_adam(optimiser, state)
     address = ("fold", job.fold, "client", job.client, "round", number)
     generator = torch.Generator().manual_seed(seed_for(plan.seed, *address))
-    loss_sum, count = plan.learn(model, windows, index_W, plan, generator, optimiser)
+    loss_sum, count = (plan.learn or learn)(model, windows, index_W, plan, generator, optimiser)
     trained, counted = flatten(model.state_dict(), layout)
     return Update(
         client=job.client,
@@ -273,17 +273,6 @@ def _restore_adam(optimiser: torch.optim.Optimizer, state: ClientState) -> None:
             number, field_name = rest.split(".")
             fields.setdefault(int(number), {})[field_name] = torch.from_numpy(np.array(value))
     optimiser.load_state_dict({**optimiser.state_dict(), "state": fields})
-
-
-def _part_of(windows: Windows, index_W: Tensor, part: str) -> Tensor:
-    """Those of the windows that lie wholly in the first four fifths of their series, or in the last fifth."""
-    if part == "all":
-        return index_W
-    num_frames_W = torch.tensor(windows.num_frames)[windows.series_W[index_W]]
-    border_W = num_frames_W - (num_frames_W * OWN_TEST_SHARE).long()
-    start_W = windows.start_W[index_W]
-    inside_W = start_W + windows.length_W[index_W] <= border_W if part == "first" else start_W >= border_W
-    return index_W[inside_W]
 
 
 def _loaded(client: Client) -> tuple[Series | FrameSeries, ...]:

@@ -6,7 +6,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fed.client import Client, LocalPlan
+from fed.client import Client
+from fed.local_plan import LocalPlan
 from fed.messages import Answer, Call
 
 

@@ -247,6 +247,11 @@ class Federation:
             object.__setattr__(self, name, value)
         return value
 
+    @property
+    def stackable(self) -> bool:
+        """Whether several clients' networks can be trained as one stack: Adam begins anew, and nothing pulls back."""
+        return self.optimiser == "fresh" and not self.proximal
+
     def needed(self, num_clients: int) -> int:
         """Clients of a fold without which a round does not count."""
         if self.on_client_failure == "strict":

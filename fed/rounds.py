@@ -17,15 +17,17 @@ from torch import Tensor
 
 from fed.aggregators import ServerState
 from fed.checkpoint import identity, load, save
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.cohort import Cohort, described
 from fed.executor import Start
 from fed.federated_round import Broadcast, Setting, Trained, evaluate, train
+from fed.local_plan import LocalPlan
 from fed.messages import REFUSED, Call, ClientState, Failure
 from fed.options import Federation
 from fed.round_records import ClientFailed, QuorumLost, Round, paper_seconds
 from fed.scores import pooled, weighted
 from fed.updates import Layout, flatten, trained_places, unflatten
+from models.backends import REFERENCE
 from models.ccc import ccc
 from models.epochs import Evaluation
 from models.losses import loss_of, target_of
@@ -56,15 +58,16 @@ class FederatedFolds:
         start: Start,
         checkpoint: Path | None = None,
         backbone_weights: Mapping[str, Tensor] | None = None,
+        backend: str = REFERENCE,
     ) -> None:
         """Start the executor and let every client read its data.
 
         `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `federation`:
         the choices beside the `recipe`, by default the paper's. `seed` and `backbone_weights` decide the first network.
-        `start` decides where the clients run: there are two in fed/executors/. With `checkpoint`, a folder, the state
-        is saved there after every round. ValueError: unknown names, a participant without a client, series that do not
-        fit the recipe, or a fold that has no labelled window to train or to validate on. ClientFailed: a client cannot
-        read its data.
+        `start` decides where the clients run: there are two in fed/executors/. `backend` as in `LocalPlan`. With
+        `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names, a participant
+        without a client, series that do not fit the recipe, or a fold that has no labelled window to train or to
+        validate on. ClientFailed: a client cannot read its data.
         """
         loss_of(recipe.loss), target_of(recipe.target)
         self.recipe = recipe
@@ -80,6 +83,7 @@ class FederatedFolds:
             splits=tuple(splits),
             seed=seed,
             backbone_weights=backbone_weights,
+            backend=backend,
         )
         self._cohort = Cohort.of(clients, participants, splits)
         self._executor = start(clients, self._plan)

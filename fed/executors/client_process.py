@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from fed.client import Client, LocalPlan, Site
-from fed.executors.jobs import settle, work
-from fed.messages import LATE, Call, Failure, Floats, Integers, PartialSum, Value
+from fed.client import Client, Site
+from fed.executors.jobs import settle, work_all
+from fed.local_plan import LocalPlan
+from fed.messages import LATE, Call, Failure, Floats, Integers, Job, PartialSum, Value
 from models.allocator import keep_freed_memory, prefer_large_pages
 
 # Before a ClientProcess is made: what it is made of may hold tensors already.
@@ -32,22 +33,25 @@ class ClientProcess:
         """Return the number of this process; an answer says that it has started."""
         return os.getpid()
 
-    def work(self, call: Call, sent: tuple[Floats, Integers] | None, serial: int) -> Value | Failure:
-        """Do the one job of a call from the broadcast, whose arrays are read-only views of the object store."""
+    def work(self, call: Call, sent: tuple[Floats, Integers] | None, serial: int) -> list[Value | Failure]:
+        """Do the jobs of a message from the broadcast, whose arrays are read-only views of the object store."""
         if torch.get_num_threads() != self._num_threads:
             torch.set_num_threads(self._num_threads)  # a worker starts with a number of its own
         if sent is not None:
             call = replace(call, weights=sent[0], integers=sent[1])
-        (job,) = call.jobs
-        done = work(self._site, call, job)
+        done = work_all(self._site, call)
         if call.summed is None:
             return done
+        return [self._settle(call, *pair, serial) for pair in zip(call.jobs, done, strict=True)]
+
+    def _settle(self, call: Call, job: Job, done: Value | Failure, serial: int) -> Value | Failure:
+        """Add one update to the sum of its fold, unless the sum has been handed over."""
         place = (serial, job.fold)
         with self._lock:
             if place in self._taken:
                 return Failure.of(job, LATE, "done after its sum was handed over")
-            done, self._sums[place] = settle(self._site, call, job, done, self._sums.get(place))
-        return done
+            settled, self._sums[place] = settle(self._site, call, job, done, self._sums.get(place))
+        return settled
 
     def take_sum(self, call: int, fold: int) -> PartialSum | None:
         """Return a fold's sum, also while a late client is still at work; clients that finish later are not in it."""

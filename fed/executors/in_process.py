@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from fed.client import Client, LocalPlan, Site
+from fed.client import Client, Site
 from fed.executor import Executor
-from fed.executors.jobs import answer_of, late, settle, work
-from fed.messages import Answer, Call, Failure, PartialSum, Value, of_fold
+from fed.executors.jobs import answer_of, in_turn, late, messages, settle, work_all
+from fed.local_plan import LocalPlan
+from fed.messages import Answer, Call, Failure, Job, PartialSum, Value, of_fold
 
 
 def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu") -> Executor:
@@ -20,14 +22,18 @@ def in_process(clients: Sequence[Client], plan: LocalPlan, *, device: str = "cpu
 
 def _run(site: Site, call: Call) -> Iterator[Answer]:
     end = time.monotonic() + call.deadline_seconds
-    for fold, jobs in of_fold(call.jobs).items():
-        total: PartialSum | None = None
-        done: dict[str, Value | Failure] = {}
-        for job in jobs:
-            one = late(call, job) if time.monotonic() >= end else work(site, call, job)
+    for jobs in in_turn(site.plan, call):
+        done: dict[Job, Value | Failure] = {}
+        sums: dict[int, PartialSum | None] = {}
+        for message in messages(site.plan, call, jobs):
+            in_time = time.monotonic() < end
+            found = work_all(site, replace(call, jobs=tuple(message))) if in_time else []
             if time.monotonic() >= end:
-                one = late(call, job)
-            if call.summed is not None:
-                one, total = settle(site, call, job, one, total)
-            done[job.client] = one
-        yield answer_of(fold, done, [] if total is None else [total])
+                found = [late(call, job) for job in message]
+            for job, one in zip(message, found, strict=True):
+                done[job] = one
+                if call.summed is not None:
+                    done[job], sums[job.fold] = settle(site, call, job, one, sums.get(job.fold))
+        for fold, own in of_fold(jobs).items():
+            total = sums.get(fold)
+            yield answer_of(fold, {job.client: done[job] for job in own}, [] if total is None else [total])

@@ -33,7 +33,8 @@ class PendingCall:
     end: float
     slots: Sequence[Slot]
     jobs: dict[int, list[Job]]
-    pending: dict[Reference, tuple[Slot, Job]] = field(default_factory=dict)  # in the order of submission
+    # Messages in the order of submission, each with its jobs.
+    pending: dict[Reference, tuple[Slot, tuple[Job, ...]]] = field(default_factory=dict)
     asked: dict[Reference, tuple[Slot, int]] = field(default_factory=dict)  # sums, by slot and fold
     done: dict[tuple[int, str], Value | Failure] = field(default_factory=dict)  # by fold and client
     sums: dict[tuple[int, int], PartialSum | None] = field(default_factory=dict)  # by fold and id of the slot
@@ -47,15 +48,15 @@ class PendingCall:
         """Record that a job has failed."""
         self.finish(job, Failure.of(job, FAILED, reason, traceback))
 
-    def message(self, job: Job) -> Call:
-        """Return the call as one job's client gets it, without the broadcast, which travels once for all."""
-        place = (job.fold, job.client)
-        states = {place: self.call.states[place]} if place in self.call.states else {}
-        return replace(self.call, jobs=(job,), weights=None, integers=None, states=states)
+    def message(self, jobs: Sequence[Job]) -> Call:
+        """Return the call as the jobs' clients get it, without the broadcast, which travels once for all."""
+        places = [(job.fold, job.client) for job in jobs]
+        states = {place: self.call.states[place] for place in places if place in self.call.states}
+        return replace(self.call, jobs=tuple(jobs), weights=None, integers=None, states=states)
 
     def break_off(self) -> list[tuple[Slot, Job]]:
         """Drop all jobs that are not done, by name; return them with the slots that are still at work."""
-        dropped = list(self.pending.values())
+        dropped = [(slot, job) for slot, jobs in self.pending.values() for job in jobs]
         for _, job in dropped:
             self.finish(job, late(self.call, job))
         self.pending = {}
@@ -79,7 +80,7 @@ class PendingCall:
 
         Jobs whose sum was still in the actor come last: they were no part in its death.
         """
-        again = [job for owner, job in self.pending.values() if owner is slot]
+        again = [job for owner, jobs in self.pending.values() if owner is slot for job in jobs]
         self.pending = {ref: place for ref, place in self.pending.items() if place[0] is not slot}
         self.asked = {ref: place for ref, place in self.asked.items() if place[0] is not slot}
         if self.call.summed is not None:

@@ -14,13 +14,15 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.executor import Executor, Start
 from fed.executors.client_process import ClientProcess
+from fed.executors.jobs import in_turn, messages
 from fed.executors.pending_call import PendingCall, Reference, Slot
 from fed.executors.placement import ClusterTooSmall, num_actors, packed
 from fed.executors.ray_cluster import check_cluster, lacks_room
 from fed.executors.workload import Workload
+from fed.local_plan import LocalPlan
 from fed.messages import FAILED, Answer, Call, Failure, Job, Value, of_fold
 
 # A client under whom an actor has died so often is given up; all ours.
@@ -110,6 +112,7 @@ class Pool:
         self._group = group
         # One put for all actors. It holds recipes for reading data, and no data.
         self._known = ray.put(tuple(clients)), ray.put(plan)
+        self._plan = plan
         self._slots = [Slot(names=hand) for hand in packed({client.name: 1.0 for client in clients}, number)]
         self._workload = Workload()
         self._sent: tuple[Any, Any] | None = None
@@ -132,6 +135,7 @@ class Pool:
         """Switch to another configuration; processes, their data and the placement of clients stay."""
         self._sent = None
         self._known = self._known[0], ray.put(plan)
+        self._plan = plan
         for slot in self._slots:
             if slot.actor is not None:
                 slot.actor.take.remote(self._known[1])  # before any job of that configuration; the dead are replaced
@@ -158,10 +162,10 @@ class Pool:
                 slot.barren_deaths = 0
                 if slot.actor is None:
                     self._create(slot)
-            for jobs in waiting.jobs.values():
+            for jobs in in_turn(self._plan, call):
                 for slot in self._slots:
-                    mine = [job for job in jobs if job.client in slot.names]
-                    self._submit(waiting, slot, self._workload.ordered(mine))
+                    mine = self._workload.ordered([job for job in jobs if job.client in slot.names])
+                    self._submit(waiting, slot, messages(self._plan, call, mine))
             left = list(waiting.jobs)
             while left:
                 busy = [] if self._step(waiting) else self._break_off(waiting)
@@ -205,10 +209,10 @@ class Pool:
             self._sent = call.weights, ray.put((call.weights, call.integers))
         return self._sent[1]
 
-    def _submit(self, waiting: PendingCall, slot: Slot, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            reference = slot.actor.work.remote(waiting.message(job), waiting.sent, waiting.serial)
-            waiting.pending[reference] = slot, job
+    def _submit(self, waiting: PendingCall, slot: Slot, together: Sequence[Sequence[Job]]) -> None:
+        for jobs in together:
+            reference = slot.actor.work.remote(waiting.message(jobs), waiting.sent, waiting.serial)
+            waiting.pending[reference] = slot, tuple(jobs)
 
     def _step(self, waiting: PendingCall) -> bool:
         """Wait for one thing to happen and take note of it; False when the deadline has passed."""
@@ -240,20 +244,22 @@ class Pool:
         return lacks_room([share] * len(self._slots) if self._group is None else self._group.bundle_specs)
 
     def _receive(self, waiting: PendingCall, reference: Reference) -> None:
-        slot, job = waiting.pending[reference]
+        slot, jobs = waiting.pending[reference]
         try:
-            done: Value | Failure = ray.get(reference)
+            found: list[Value | Failure] = ray.get(reference)
         except RayTaskError as error:
-            done = Failure.of(job, FAILED, _last_line(error), str(error))
+            found = [Failure.of(job, FAILED, _last_line(error), str(error)) for job in jobs]
         except RayError as error:
             self._replace(waiting, slot, error)
             return
         del waiting.pending[reference]
         slot.barren_deaths = 0
-        waiting.finish(job, done)
-        if waiting.call.kind == "train" and not isinstance(done, Failure):
-            self._workload.trained(job.client, done.seconds)
-        self._ask_for_sum(waiting, slot, job.fold)
+        for job, done in zip(jobs, found, strict=True):
+            waiting.finish(job, done)
+            if waiting.call.kind == "train" and not isinstance(done, Failure):
+                self._workload.trained(job.client, done.seconds)
+        for fold in dict.fromkeys(job.fold for job in jobs):
+            self._ask_for_sum(waiting, slot, fold)
 
     def _ask_for_sum(self, waiting: PendingCall, slot: Slot, fold: int) -> None:
         if waiting.wants_sum(slot, fold):
@@ -271,19 +277,22 @@ class Pool:
         waiting.sums[fold, id(slot)] = total
 
     def _replace(self, waiting: PendingCall, slot: Slot, error: RayError) -> None:
-        """Start a new actor for one that died; its jobs, and those whose sum died with it, are done again."""
+        """Start a new actor for one that died; its jobs, and those whose sum died with it, are done again.
+
+        Of several that were sent together nobody knows whose fault it was: they are sent one by one from then on.
+        """
         _end(slot)
-        was_at_work = any(owner is slot for owner, _ in waiting.pending.values())
+        at_work = next((jobs for owner, jobs in waiting.pending.values() if owner is slot), ())
         again = waiting.lose(slot)
         slot.barren_deaths += 1
-        blamed = again[0] if was_at_work else None
+        blamed = again[0] if len(at_work) == 1 else None
         if blamed is not None:
             waiting.deaths[blamed.client] += 1
             if waiting.deaths[blamed.client] >= MAX_TRIES:
                 again.remove(blamed)
                 waiting.fail(blamed, f"its process died {MAX_TRIES} times: {_last_line(error)}", str(error))
         self._create(slot)
-        self._submit(waiting, slot, again)
+        self._submit(waiting, slot, [[job] for job in again])
         if blamed is not None:
             self._ask_for_sum(waiting, slot, blamed.fold)
         if slot.barren_deaths >= MAX_BARREN_DEATHS:
@@ -337,6 +346,4 @@ def _end(slot: Slot) -> None:
 def _last_line(error: Exception) -> str:
     """The line of Ray's long messages that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not isinstance(error, RayTaskError):
-        return lines[0] if lines else type(error).__name__
-    return lines[-1] if lines else type(error).__name__
+    return lines[-1 if isinstance(error, RayTaskError) else 0] if lines else type(error).__name__

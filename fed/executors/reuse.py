@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.executor import Executor, Start
+from fed.local_plan import LocalPlan
 
 
 class ReusedClients:

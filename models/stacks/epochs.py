@@ -79,7 +79,7 @@ class Stack:
         self.adam = StackedAdam(self.weights, [one.learning_rate for one in members])
         for model, one in enumerate(members):
             self.adam.steps_KM[:, model] = one.steps
-            for name in self.weights:
+            for name in self.weights if one.steps else ():  # at step 0 there are zeros
                 self.adam.first[name][model] = one.first[name]
                 self.adam.second[name][model] = one.second[name]
         device = next(iter(self.weights.values())).device
@@ -135,13 +135,13 @@ class Stack:
         models = len(self.members)
         return prediction_MN2.view(models, self.data.length, -1, 2).transpose(1, 2).flatten(0, 1)
 
-    def predict(self, windows: Sequence[Tensor], most: int) -> list[Tensor]:
-        """Predict (W, L, 2) for each model's own windows; `most` is the largest W of any fold.
+    def predict(self, windows: Sequence[Tensor], per_call: int) -> list[Tensor]:
+        """Predict (W, L, 2) for each model's own windows, so many per call.
 
-        The number of windows per call follows from `most` alone, so that a model's bits do not depend on the others.
+        `per_call` must follow from nothing that differs between stacks: a call's size may decide the last bits of rows.
         """
-        calls = max(1, -(-most * self.data.length // MOST_FRAMES))
-        batch = padded_batch(-(-most // calls), self.recipe.hidden_size)
+        batch = padded_batch(per_call, self.recipe.hidden_size)
+        calls = max(1, -(-max(map(len, windows)) // batch))
         network = self._networks.of(len(windows), batch=batch, training=False)
         windows_MW = torch.full((len(windows), batch * calls), self.data.empty)
         for model, index_W in enumerate(windows):

@@ -30,7 +30,7 @@ from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
 from models.stacks.configuration import StackedConfiguration
 from models.stacks.data import StackedData
-from models.stacks.epochs import Member, Networks, Stack, one_thread
+from models.stacks.epochs import MOST_FRAMES, Member, Networks, Stack, one_thread
 from models.stacks.network import State, stack, unstack
 from models.training import Epoch, TrainingDiverged, epoch_from, identity_of
 from models.windows import Series, cut
@@ -252,7 +252,8 @@ class StackedFolds:
 
     def _validate(self, one: Stack) -> dict[tuple[int, int], Evaluation]:
         most = max(len(index_W) for index_W in self._validation)
-        predictions = one.predict([self._validation[member.fold] for member in one.members], most)
+        calls = max(1, -(-most * self._windows.length // MOST_FRAMES))
+        predictions = one.predict([self._validation[member.fold] for member in one.members], -(-most // calls))
         return {
             (member.configuration, member.fold): evaluation_of(
                 prediction_WL2, self._gold[member.fold], self._mask[member.fold], self.recipe

@@ -67,7 +67,9 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
     stacked = [pack for pack in plan.packs if backend_of(trials[pack[0]], plan) == STACKED]
-    if stacked:
+    if stacked and plan.federation is not None:
+        lines.append(f"packs     {len(stacked)} configurations, the clients of a process as one model (--backend)")
+    elif stacked:
         most = max(map(len, stacked))
         how = f"in {len(stacked)} packs of up to {most}" if most > 1 else "each by itself, its folds as one model"
         lines.append(f"packs     {sum(map(len, stacked))} configurations as stacks, {how} (--pack, --backend)")

@@ -16,14 +16,17 @@ from orchestrator.protocols import Protocol
 
 
 def backend_of(trial: Trial, plan: Plan) -> str:
-    """Return which code trains the folds of a trial: `reference` or `stacked`; of a federation the reference.
+    """Return which code trains the folds of a trial, or the clients of a federation: `reference` or `stacked`.
 
     It depends neither on the trial's pack nor on the machine, so that a configuration has the same bits in every run.
     """
     options, recipe = plan.search, make_recipe(trial, plan.protocol)
-    if plan.federation is not None or _has_trained_backbone(plan):
+    if _has_trained_backbone(plan) or (plan.federation is not None and not plan.federation.stackable):
         return REFERENCE
-    threads, device = max(1, int(options.cpus_per_trial)), "cuda" if options.gpus_per_trial else "cpu"
+    cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
+    if plan.federation is not None:
+        cpus, gpus = options.cpus_per_client, options.gpus_per_client
+    threads, device = max(1, int(cpus)), "cuda" if gpus else "cpu"
     return choose(options.backend, recipe, models=plan.protocol.num_folds, threads=threads, device=device)
 
 
@@ -31,7 +34,9 @@ def check_backend(plan: Plan) -> None:
     """Refuse stacks of what they cannot train; InputError naming it."""
     if plan.search.backend != STACKED:
         return
-    found = "a federation" if plan.federation is not None else None
+    found = None
+    if plan.federation is not None and not plan.federation.stackable:
+        found = "clients that keep their optimiser, or with a proximal term"
     if _has_trained_backbone(plan):
         found = "frames with a trained backbone"
     elif not is_stackable(make_recipe(plan.trials[0], plan.protocol)):  # they differ in no choice of the protocol
@@ -49,12 +54,12 @@ def form_packs(plan: Plan, trials: Sequence[Trial]) -> Packs:
     """Return the packs' uids: of at most `--pack` trials; with "auto" of as many as pay.
 
     And no fewer packs than workers can take at once, as far as they are known. Trials of a pack differ in their
-    learning rate only; what the reference trains is alone. Packs come in the order of their first trials, and equal
-    plans give equal packs.
+    learning rate only; what the reference trains is alone, and so is a federation, whose stacks are its clients. Packs
+    come in the order of their first trials, and equal plans give equal packs.
     """
     shapes: dict[object, list[Trial]] = {}
     for trial in trials:
-        alone = backend_of(trial, plan) == REFERENCE
+        alone = plan.federation is not None or backend_of(trial, plan) == REFERENCE
         shape = trial.uid if alone else (trial.network, replace(trial.hparams, learning_rate=1.0))
         shapes.setdefault(shape, []).append(trial)
     most = math.ceil(len(trials) / _workers(plan.search))

@@ -1,4 +1,4 @@
-"""Training of one trial by the reference: yields its epochs, writes checkpoints, and scores it at the end.
+"""Training of one trial by the reference, or as a federation: yields epochs, writes checkpoints, scores it at the end.
 
 A trial's folder holds `checkpoint/` while it runs; what it holds when it is done: trial_scores.py.
 """
@@ -11,6 +11,7 @@ from fed.rounds import FederatedFolds
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from orchestrator.corpora.cache import remove
 from orchestrator.data.dataset import Dataset
+from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.run_folder import CHECKPOINT_FOLDER
@@ -41,6 +42,7 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
         start=start,
         checkpoint=checkpoint,
         backbone_weights=weights,
+        backend=backend_of(trial, plan),
     )
 
 
@@ -71,7 +73,9 @@ class TrialRun:
                 self.close()
                 self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
-        self.scores = {trial.uid: TrialScores(trial, dataset, plan, folder=folder, training=self.training)}
+        backend = backend_of(trial, plan)
+        scores = TrialScores(trial, dataset, plan, folder=folder, training=self.training, backend=backend)
+        self.scores = {trial.uid: scores}
 
     def close(self) -> None:
         """Release a federation's processes."""

@@ -157,7 +157,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         trials = [self.trials[uid] for uid in left]
         plan, dataset = data_of_trial(self.plan, self.dataset, trials[0])
         device = assigned_device(0.0 if plan.federation else plan.search.gpus_per_trial)
-        if backend_of(trials[0], plan) == REFERENCE:
+        if plan.federation is not None or backend_of(trials[0], plan) == REFERENCE:
             folder = self.trials_folder / left[0]
             self.run = TrialRun(trials[0], dataset, plan, folder=folder, device=device, start=self.clients)
         else:

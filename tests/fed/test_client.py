@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fed.client import Client, LocalPlan, Site, learn
+from fed.client import Client, Site, learn
 from fed.executors.in_process import in_process
+from fed.local_plan import LocalPlan
 from fed.messages import Job
 from fed.options import Federation
 from fed.updates import Layout, flatten
@@ -153,7 +154,7 @@ def normed(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.manual_seed(seed)
         return Normed(num_features, chosen.batch_norm == "frozen")
 
-    monkeypatch.setattr("fed.client.build_for", build_normed)
+    monkeypatch.setattr("fed.local_plan.build_for", build_normed)
 
 
 @pytest.mark.usefixtures("normed")

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from fed.client import LocalPlan
 from fed.executors import client_process as house
 from fed.executors.client_process import ClientProcess
+from fed.local_plan import LocalPlan
 from fed.options import Federation
 from tests.fed.toys import RECIPE, SPLITS
 

@@ -15,13 +15,14 @@ import ray
 import torch
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from fed.client import Client, Description, LocalPlan
+from fed.client import Client, Description
 from fed.executor import Executor, Start
 from fed.executors import ray_actors as actors
 from fed.executors.placement import ClusterTooSmall
 from fed.executors.ray_actors import Pool, in_actors
 from fed.executors.ray_cluster import bundles_for, check_cluster
 from fed.executors.reuse import ReusedClients
+from fed.local_plan import LocalPlan
 from fed.messages import PartialSum, Report
 from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds

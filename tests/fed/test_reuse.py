@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.executor import Executor
 from fed.executors.in_process import in_process
 from fed.executors.reuse import ReusedClients
+from fed.local_plan import LocalPlan
 from models.frames import FrameSeries
 from models.windows import Series
 from tests.fed.toys import RECIPE, SERIES, assert_same, in_memory, trained

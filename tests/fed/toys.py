@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from fed.client import Client, LocalPlan, learn
+from fed.client import Client, learn
 from fed.executor import Executor, Start
 from fed.executors.in_process import in_process
+from fed.local_plan import LocalPlan
 from fed.messages import Update
 from fed.options import Federation
 from fed.rounds import FederatedFolds

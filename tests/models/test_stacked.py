@@ -167,9 +167,9 @@ def test_stacks_take_one_thread_and_give_the_others_back(monkeypatch: pytest.Mon
         found.append(torch.get_num_threads())
         return train(self, orders)
 
-    def predicts(self: Stack, windows: Sequence[torch.Tensor], most: int) -> list[torch.Tensor]:
+    def predicts(self: Stack, windows: Sequence[torch.Tensor], per_call: int) -> list[torch.Tensor]:
         found.append(torch.get_num_threads())
-        return predict(self, windows, most)
+        return predict(self, windows, per_call)
 
     monkeypatch.setattr(Stack, "train", trains)
     monkeypatch.setattr(Stack, "predict", predicts)
