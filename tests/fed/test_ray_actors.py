@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from fed.local_plan import LocalPlan
 from fed.messages import PartialSum, Report
 from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds
+from models.backends import STACKED
 from models.epochs import Evaluation
 from tests.fed.stand_in import StandIn
 from tests.fed.test_rounds import planted
@@ -80,6 +82,49 @@ def test_actors_give_the_bits_of_one_process(clients: list[Client]) -> None:
                 break
 
 
+def test_stacks_in_one_process_and_in_two_have_the_same_bits_also_after_a_death(clients: list[Client]) -> None:
+    settings: dict[str, Any] = {"chosen": recipe(epochs=3, network="bigru", hidden_size=6), "backend": STACKED}
+    alone = trained(**settings)
+    for shape in (TWO, {"client_actors": 1, "cpus_per_client": 0.5}):
+        pools: list[Pool] = []
+        distributed = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
+        rounds = distributed.epochs()
+        next(rounds)
+        if shape is TWO:  # its clients' next message is of several, and is sent again one by one
+            os.kill(ray.get(pools[0]._slots[0].actor.pid.remote(), timeout=SECONDS), signal.SIGKILL)
+        list(rounds)
+        assert_same(distributed, alone)
+        assert not [failure for record in distributed.rounds for failure in record.failures]
+        distributed.close()
+
+
+def deadly(load: Callable[[], Any], flag: Path) -> Any:
+    """Read a client's series; end the process once the flag is there."""
+    if flag.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load()
+
+
+def test_whoever_ends_the_process_of_a_stack_is_dropped_alone(clients: list[Client], tmp_path: Path) -> None:
+    """The processes are killed after a round; one client's data then ends every process that reads them."""
+    flag, culprit = tmp_path / "flag", clients[2].name
+    wired = [replace(one, load=partial(deadly, one.load, flag)) if one.name == culprit else one for one in clients]
+    splits = [replace(one, train=(0, 1, 2, 3), validation=(4,), held_out=(4,)) for one in SPLITS]
+    settings: dict[str, Any] = {"splits": splits, "backend": STACKED, "on_client_failure": "resilient"}
+    folds, pool = with_pool(wired, TWO, chosen=recipe(epochs=2), **settings)
+    rounds = folds.epochs()
+    next(rounds)
+    flag.write_text("")
+    for slot in pool._slots:
+        os.kill(ray.get(slot.actor.pid.remote(), timeout=SECONDS), signal.SIGKILL)
+    list(rounds)
+    failed = folds.rounds[-1].failures
+    assert {failure.client for failure in failed} == {culprit}
+    assert all("died 3 times" in failure.reason or "in a row" in failure.reason for failure in failed)
+    assert len(folds.rounds[-1].trained[0]) == 3
+    folds.close()
+
+
 def with_pool(clients: list[Client], shape: dict[str, Any], **settings: Any) -> tuple[FederatedFolds, Pool]:
     pools: list[Pool] = []
     folds = federation(clients=clients, start=started(in_actors(**shape), pools), **settings)
@@ -111,7 +156,7 @@ def test_memory_does_not_grow_and_nothing_private_travels(tmp_path: Path, monkey
 
     def spy(reference: Any, **options: Any) -> Any:
         value = real_get(reference, **options)
-        received.append(value)
+        received.extend(value if isinstance(value, list) else [value])  # the answers of a message's jobs
         return value
 
     monkeypatch.setattr(ray, "get", spy)

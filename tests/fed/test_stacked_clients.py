@@ -11,7 +11,6 @@ import torch
 
 from fed.client import Client, Site
 from fed.executors import in_process as in_process_module
-from fed.executors.in_process import in_process
 from fed.executors.jobs import messages, work_all
 from fed.local_plan import LocalPlan
 from fed.messages import REFUSED, Call, Failure, Job
@@ -24,24 +23,12 @@ from models.checkpoints import CheckpointError
 from models.sizes import NETWORKS
 from models.stacks.epochs import Stack
 from models.training import TrainingDiverged
-from tests.fed.toys import PEOPLE, SERIES, SPLITS, assert_same, flat, in_memory, without_seconds
+from tests.fed.toys import PEOPLE, SERIES, SPLITS, assert_same, federation, flat, in_memory, without_seconds
 from tests.models.toys import recipe
 
 
 def folds_of(backend: str, clients: Sequence[Client] | None = None, **settings: Any) -> FederatedFolds:
-    chosen = settings.pop("chosen", recipe(epochs=3))
-    checkpoint, splits = settings.pop("checkpoint", None), settings.pop("splits", SPLITS)
-    return FederatedFolds(
-        clients or in_memory(SERIES),
-        [one.participant for one in SERIES],
-        splits,
-        chosen,
-        Federation(**settings),
-        seed=0,
-        start=in_process,
-        checkpoint=checkpoint,
-        backend=backend,
-    )
+    return federation(backend=backend, clients=clients, chosen=settings.pop("chosen", recipe(epochs=3)), **settings)
 
 
 def trained(*arguments: Any, **settings: Any) -> FederatedFolds:

@@ -20,6 +20,7 @@ from fed.messages import Update
 from fed.options import Federation
 from fed.rounds import FederatedFolds
 from fed.updates import Layout
+from models.backends import REFERENCE
 from models.frames import FrameSeries
 from models.recipe import Recipe
 from models.splits import FoldSplit
@@ -79,6 +80,7 @@ def federation(
     start: Start = in_process,
     clients: Sequence[Client] | None = None,
     checkpoint: Path | None = None,
+    backend: str = REFERENCE,
     **options: Any,
 ) -> FederatedFolds:
     return FederatedFolds(
@@ -90,6 +92,7 @@ def federation(
         seed=seed,
         start=start,
         checkpoint=checkpoint,
+        backend=backend,
     )
 
 
