@@ -189,7 +189,7 @@ def ray_cluster() -> Iterator[StartRay]:
 def finished_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search of four configurations, its store beside it, only to be read: one for all test processes."""
     from orchestrator.files import locked
-    from tests.search.searching import search
+    from tests.search.small_searches import search
 
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-search"

@@ -206,7 +206,13 @@ def _points(request: Request, method: Method, preset_name: str, gather: Gather) 
 
 
 def _images(request: Request, method: Method, preset_name: str) -> ImageOptions | None:
+    given = {name: value for name, value in request.image_changes.items() if value is not None}
     if method.features != "frames":
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            of_frames = [name for name in method_names() if find_method(name).features == "frames"]
+            found = f"beside --method {method.name}, which looks at no frames"
+            raise InputError.of(options, found=found, expected=f"--method {' or '.join(of_frames)}")
         return None
     preset = method.presets[preset_name]
     fields = {
@@ -216,7 +222,6 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
         "backbone": preset.backbone,
         "weights": preset.weights,
     }
-    given = {name: value for name, value in request.image_changes.items() if value is not None}
     if given.get("weights", WEIGHTS_NONE) not in (WEIGHTS_NONE, WEIGHTS_IMAGENET):
         given["weights"] = str(Path(given["weights"]).absolute())  # workers are started elsewhere
     return ImageOptions(**{**fields, **given})

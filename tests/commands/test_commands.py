@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
 from tests.corpora.writers import three_people, write_recola
-from tests.search.disturbing import MARK, TRIAL, checkpoints, signal_all
+from tests.search.injected_faults import MARK, TRIAL, checkpoints, signal_all
 from tests.trial_table import write_trial_table
 
 pytestmark = LEFT_OPEN

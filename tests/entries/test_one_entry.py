@@ -38,7 +38,7 @@ from orchestrator.tracking import records
 from tests.corpora.writers import content, write_table
 from tests.entries import toys
 from tests.fed.toys import flat, trained
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 NAME = "toy"
 
@@ -158,7 +158,7 @@ def test_an_aggregator_with_a_parameter_trains() -> None:
 
 
 def test_a_scheduler_is_made_by_tune(monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestrator.search import tune as searching
+    from orchestrator.search import tune
 
     made: list[Any] = []
 
@@ -174,10 +174,10 @@ def test_a_scheduler_is_made_by_tune(monkeypatch: pytest.MonkeyPatch) -> None:
         num_planned=1,
         seed=0,
     )
-    monkeypatch.setattr(searching, "relative_cost", lambda *_: 1.0)
+    monkeypatch.setattr(tune, "relative_cost", lambda *_: 1.0)
     watch = SimpleNamespace(observer=SimpleNamespace(trials_folder=Path("trials")), lost=[], ended=lambda _: None)
     packs = [PackConfig(uids=("a",))]
-    searching._run(plan, None, Path("scratch"), (), packs, watch, None)  # type: ignore[arg-type]
+    tune._run(plan, None, Path("scratch"), (), packs, watch, None)  # type: ignore[arg-type]
     scheduler = made[0]["tune_config"].scheduler
     assert isinstance(scheduler.goes_on, toys.Scheduler)
     assert scheduler.goes_on.given == (PROTOCOLS["described"].epochs, ())

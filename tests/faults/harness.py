@@ -19,7 +19,7 @@ import pytest
 
 from orchestrator.search.pack_config import pack_folder
 from tests.conftest import ROOT
-from tests.search.disturbing import MARK, TRIAL, Disturbance, checkpoints, workers
+from tests.search.injected_faults import MARK, TRIAL, Disturbance, checkpoints, workers
 
 PATIENCE_SECONDS = 240.0  # many times what a loaded machine takes
 POLL_SECONDS = 0.02

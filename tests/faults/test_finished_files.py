@@ -23,7 +23,7 @@ from tests.faults.harness import (
     uids,
 )
 from tests.faults.table import injects
-from tests.search.disturbing import disturbed
+from tests.search.injected_faults import disturbed
 
 FILES = ("result.json", "predictions.safetensors", "model.safetensors")
 CHECKSUMS = "checksums.json"

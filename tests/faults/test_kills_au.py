@@ -20,7 +20,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
-from tests.search.disturbing import TRIAL, Disturbance, disturbed
+from tests.search.injected_faults import TRIAL, Disturbance, disturbed
 
 Undisturbed = Callable[..., Path]
 LATEST = 50  # of the 80 epochs of both trials: what is left is time enough to strike in

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Run
 from tests.faults.harness import SLOW_FEDERATION, Start, assert_equal, wait_until
 from tests.faults.table import injects
-from tests.search.disturbing import CLIENTS, TRIAL, Disturbance, disturbed, rounds
+from tests.search.injected_faults import CLIENTS, TRIAL, Disturbance, disturbed, rounds
 
 Undisturbed = Callable[..., Path]
 LATEST = 28  # of the 40 rounds

@@ -25,7 +25,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
-from tests.search.disturbing import Disturbance, checkpoints, disturbed
+from tests.search.injected_faults import Disturbance, checkpoints, disturbed
 
 Undisturbed = Callable[..., Path]
 ENDED = (1, 2)  # some failed, or refused: both are the user's to mend

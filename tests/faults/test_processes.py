@@ -25,7 +25,7 @@ from tests.faults.harness import (
     wait_until,
 )
 from tests.faults.table import injects
-from tests.search.disturbing import checkpoints
+from tests.search.injected_faults import checkpoints
 
 RAY_DIED = 5
 UNFORESEEN = 70

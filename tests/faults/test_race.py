@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT, Run
 from tests.faults.harness import EVALUATE, Start, plan_of, stopped, wait_until
 from tests.faults.table import injects
-from tests.search.disturbing import MARK
+from tests.search.injected_faults import MARK
 
 QUICK_TRIES = 3  # of all twenty, in `make test`
 LATEST = 0.05  # seconds between the two

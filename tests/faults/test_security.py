@@ -21,9 +21,9 @@ from tests.faults.harness import (
     start_command,
     wait_until,
 )
+from tests.faults.outside_view import files_with, forms_of, listeners, modes, refusing_server
 from tests.faults.table import injects
-from tests.faults.watching import files_with, forms_of, listeners, modes, refusing_server
-from tests.search.disturbing import checkpoints
+from tests.search.injected_faults import checkpoints
 
 # Made up here; each part is searched for, so that a half-hidden one is found.
 PARTS = ("zZ9dog", "qX7cat", "vK4owl")

@@ -14,7 +14,7 @@ from orchestrator.planning.plan_file import load_plan
 from orchestrator.planning.request import DataOptions
 from orchestrator.protocols import DESCRIBED
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 pytestmark = LEFT_OPEN
 

@@ -13,7 +13,7 @@ from orchestrator.planning.plan_file import load_plan
 from orchestrator.planning.request import DataOptions
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.tool_files import NUM_ROWS, PY_FEAT_0_5, write_labels, write_tool
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 pytestmark = LEFT_OPEN
 COLUMNS = {"frame": [*range(NUM_ROWS)], "FaceScore": [0.99] * NUM_ROWS, "input": ["001.mp4"] * NUM_ROWS}

@@ -18,7 +18,7 @@ from orchestrator.tracking.client import connect
 from orchestrator.tracking.tracker import tracking_identity, write_missing
 from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
 from tests.records import make_result
-from tests.search.searching import search
+from tests.search.small_searches import search
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
 BEST = make_result("aaa111", [0.5], [0.5])  # not looked at: the model is one of features

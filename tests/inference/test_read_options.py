@@ -24,7 +24,7 @@ from orchestrator.planning.request import DataOptions
 from tests.conftest import LEFT_OPEN
 from tests.corpora.writers import content, three_people, write_folder
 from tests.records import make_result
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 pytestmark = LEFT_OPEN
 

@@ -25,7 +25,7 @@ from tests.inference.conftest import Make
 from tests.inference.test_follow import lines_of
 from tests.inference.test_fuse import write_csv, write_run
 from tests.records import make_result
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 
 def in_milliseconds(lines: list[str], *, column: int = 2, factor: float = 1000.0) -> list[str]:

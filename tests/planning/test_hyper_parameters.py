@@ -13,7 +13,7 @@ import pytest
 from orchestrator.planning import launch
 from tests.conftest import ROOT
 from tests.old_runs import unpacked
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 FIELD = """
     dropout: float = field(

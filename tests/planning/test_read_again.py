@@ -18,7 +18,7 @@ from orchestrator.planning import launch
 from orchestrator.planning.launch import prepare, reopen
 from orchestrator.planning.plan import Plan
 from tests.corpora.own_files import write_own
-from tests.search.searching import make_request
+from tests.search.small_searches import make_request
 
 Change = Callable[[Corpus], Corpus]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.data.dataset import make_dataset
-from orchestrator.errors import Gather
+from orchestrator.errors import Gather, InputError
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
 from orchestrator.protocols import PROTOCOLS
@@ -18,7 +18,9 @@ FEDERATED = [name for name in method_names() if find_method(name).federated]
 POOLED = ("train", "both")  # scalings that need the frames, or the means, of several people in one place
 
 
-def decided(method: str, protocol: str, **changes: Any) -> tuple[Decided, list[str]]:
+def decided(
+    method: str, protocol: str, images: dict[str, Any] | None = None, **changes: Any
+) -> tuple[Decided, list[str]]:
     """The choices of a request, and what is wrong with it."""
     request = Request(
         command="tune",
@@ -29,6 +31,7 @@ def decided(method: str, protocol: str, **changes: Any) -> tuple[Decided, list[s
         point=None,
         protocol=protocol,
         protocol_changes=changes,
+        image_changes=images or {},
         data=DataOptions(path=None, corpus=None),
         seed=0,
         search=SearchOptions(log_model=False),
@@ -37,6 +40,20 @@ def decided(method: str, protocol: str, **changes: Any) -> tuple[Decided, list[s
     )
     gather = Gather()
     return decide(request, gather), [str(problem) for problem in gather.problems]
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_options_of_images_are_refused_where_there_are_none(method: str) -> None:
+    nothing = {"image_size": None, "weights": None}
+    assert not decided(method, "described", images=nothing)[1]
+    given = {"image_size": 48, "frame_stride": None, "weights": "none"}
+    if find_method(method).features == "frames":
+        images = decided(method, "described", images=given)[0].images
+        assert images is not None
+        assert (images.image_size, images.weights) == (48, "none")
+        return
+    with pytest.raises(InputError, match=f"--image-size, --weights: found beside --method {method}.*--method fl or"):
+        decided(method, "described", images=given)
 
 
 def test_strict_in_a_federation_scales_nothing() -> None:

@@ -12,7 +12,7 @@ from orchestrator.planning.grid import choose_spread, grid_points
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
 from tests.records import make_plan
-from tests.search.searching import POINT
+from tests.search.small_searches import POINT
 from tune_spaces.catalogue import find_method, method_names
 from tune_spaces.method import STANDARD_CONFIGURATIONS
 

@@ -11,7 +11,7 @@ from orchestrator.tracking import tracker
 from tests.conftest import StartRay
 from tests.corpora.writers import content, write_table
 from tests.report.made_runs import make_three_corpora
-from tests.search.searching import search
+from tests.search.small_searches import search
 from tests.tracking.test_tracker import make_failure, make_plan, write_trial
 
 NASTY = "<img src=x onerror=alert(1)>"

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from orchestrator.cli import cli
 from orchestrator.search import tune
-from tests.search.disturbing import PATIENCE_SECONDS
+from tests.search.injected_faults import PATIENCE_SECONDS
 
 ONLY_PLACE = "only place"
 

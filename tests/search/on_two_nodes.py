@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.search.disturbing import checkpoints
+from tests.search.injected_faults import checkpoints
 
 PATIENCE_SECONDS = 300.0
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.process import exit_codes
 from orchestrator.search.local_ray import MARK
 from tests.conftest import ROOT, read_summary
-from tests.search.disturbing import PATIENCE_SECONDS, TRIAL, checkpoints, workers
+from tests.search.injected_faults import PATIENCE_SECONDS, TRIAL, checkpoints, workers
 
 # So many epochs that it is still going on when it is ended.
 TUNE = (

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
-from tests.search.disturbing import (
+from tests.search.injected_faults import (
     CLIENTS,
     LOOK_SECONDS,
     MARK,

@@ -14,7 +14,15 @@ from orchestrator.search import watchdog
 from orchestrator.search.watch import WORKER_DEATHS
 from orchestrator.search.watchdog import Patience
 from tests.conftest import LEFT_OPEN, Run
-from tests.search.disturbing import LOOK_SECONDS, PATIENCE_SECONDS, TRIAL, Disturbance, checkpoints, disturbed, workers
+from tests.search.injected_faults import (
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    TRIAL,
+    Disturbance,
+    checkpoints,
+    disturbed,
+    workers,
+)
 
 pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 # A report comes every two seconds at least, on a loaded machine a little later.

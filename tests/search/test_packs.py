@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.run_folder import FAILURE_FILE, PACKS_FOLDER, RESULT_FILE
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.search.disturbing import TRIAL, Disturbance, checkpoints, disturbed
+from tests.search.injected_faults import TRIAL, Disturbance, checkpoints, disturbed
 
 pytestmark = LEFT_OPEN
 EPOCHS = 24  # of which the tenth is a rung

@@ -12,7 +12,7 @@ from orchestrator.planning import launch
 from orchestrator.run_folder import CHECKSUMS_FILE, FAILURE_FILE, MODEL_FILE, PREDICTIONS_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary, without_baselines_and_figures
 from tests.old_runs import unpacked
-from tests.search.searching import executed, resumed, search
+from tests.search.small_searches import executed, resumed, search
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster", "only_trials"), *LEFT_OPEN]
 

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from orchestrator.run_folder import MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
-from tests.search.searching import resumed, search
+from tests.search.small_searches import resumed, search
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
 

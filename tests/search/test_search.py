@@ -16,7 +16,7 @@ from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.documents import SOMETIMES, summary_keys
-from tests.search.searching import POINT, resumed, search
+from tests.search.small_searches import POINT, resumed, search
 from tune_spaces.method import HParams
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]

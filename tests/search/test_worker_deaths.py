@@ -8,7 +8,7 @@ import pytest
 from orchestrator.run_folder import FAILURE_FILE, RESULT_FILE
 from orchestrator.search.watch import WORKER_DEATHS
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.search.disturbing import TRIAL, Disturbance, disturbed
+from tests.search.injected_faults import TRIAL, Disturbance, disturbed
 
 pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 # One at a time on the tests' Ray of two CPUs, the larger first.

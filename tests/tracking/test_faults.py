@@ -25,7 +25,7 @@ from orchestrator.tracking.client import connect
 from orchestrator.tracking.models import download_model, log_figures
 from orchestrator.tracking.reader import StoreReader
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
-from tests.search.misbehaving import RUN_ID, misbehaving
+from tests.search.faulty_server import RUN_ID, misbehaving
 from tests.tracking.test_tracker import (  # noqa: F401 - fixtures
     EXPERIMENT,
     UIDS,

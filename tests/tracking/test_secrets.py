@@ -23,8 +23,8 @@ from orchestrator.tracking.client import open_to_read
 from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.records import artifact_files
 from tests.conftest import LEFT_OPEN, ROOT, Disk, Run
-from tests.search.misbehaving import misbehaving
-from tests.search.searching import make_request
+from tests.search.faulty_server import misbehaving
+from tests.search.small_searches import make_request
 from tests.tracking.test_tracker import (  # noqa: F401 - fixtures
     UIDS,
     empty_store,
