@@ -100,7 +100,7 @@ def _trimmed(state: ServerState, updates: Sequence[Update], num_trimmed: int) ->
         for row_N in block_CN[num_trimmed : len(ordered) - num_trimmed]:
             kept.add(row_N)
         weights_N[start : start + BLOCK] = kept.mean()
-    return replace(state, weights=weights_N, integers=_largest(ordered))
+    return replace(state, weights=weights_N, integers=largest(ordered))
 
 
 def personalised(state: ServerState, updates: Sequence[Update], _options: Federation) -> ServerState:
@@ -122,11 +122,24 @@ def personalised(state: ServerState, updates: Sequence[Update], _options: Federa
     everyone = ExactSum(len(state.weights))
     for name in sorted(personal):
         everyone.add(personal[name])
-    return ServerState(weights=everyone.mean(), integers=_largest(ordered), personal=dict(sorted(personal.items())))
+    return ServerState(weights=everyone.mean(), integers=largest(ordered), personal=dict(sorted(personal.items())))
 
 
 def _similarities(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.float64]:
     """How much client j counts for client i, (C, C); rows sum to 1."""
+    distance_CC = squared_distances(ordered, origin_N)
+    pairs = distance_CC[np.triu_indices(len(ordered), k=1)]
+    scale = float(np.median(pairs)) if len(pairs) else 0.0
+    weight_CC = np.exp(-distance_CC / scale) if scale > 0 else np.ones_like(distance_CC)
+    return np.asarray(weight_CC / weight_CC.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def squared_distances(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.float64]:
+    """Compute the squared distances of all pairs of updates, (C, C), in float64 and in one pass.
+
+    From products of the steps away from `origin_N`, the weights that were sent: products of the weights themselves
+    would lose steps that are small beside them.
+    """
     num_clients = len(ordered)
     product_CC = np.zeros((num_clients, num_clients))
     for start in range(0, len(origin_N), BLOCK):
@@ -134,17 +147,17 @@ def _similarities(ordered: Sequence[Update], origin_N: Floats) -> NDArray[np.flo
         step_CN = np.stack([update.weights[start : start + BLOCK] for update in ordered]) - piece_N
         product_CC += step_CN @ step_CN.T
     squares_C = np.diagonal(product_CC)
-    distance_CC = np.maximum(squares_C[:, None] + squares_C[None, :] - 2.0 * product_CC, 0.0)
-    pairs = distance_CC[np.triu_indices(num_clients, k=1)]
-    scale = float(np.median(pairs)) if len(pairs) else 0.0
-    weight_CC = np.exp(-distance_CC / scale) if scale > 0 else np.ones_like(distance_CC)
-    return np.asarray(weight_CC / weight_CC.sum(axis=1, keepdims=True), dtype=np.float64)
+    return np.maximum(squares_C[:, None] + squares_C[None, :] - 2.0 * product_CC, 0.0)
 
 
 def by_client(updates: Sequence[Update]) -> list[Update]:
-    """Sort updates into an order that does not depend on their arrival."""
-    return sorted(updates, key=lambda update: update.client)
+    """Sort updates into an order that does not depend on their arrival; a client must not come twice."""
+    ordered = sorted(updates, key=lambda update: update.client)
+    names = [update.client for update in ordered]
+    assert len(set(names)) == len(names), f"a client counts twice: {names}"
+    return ordered
 
 
-def _largest(updates: Sequence[Update]) -> Integers:
+def largest(updates: Sequence[Update]) -> Integers:
+    """Return the largest value of each counter, (M,)."""
     return np.asarray(np.max([update.integers for update in updates], axis=0), dtype=np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from fed.aggregators import ServerState, aggregate, needs_sums
 from fed.cohort import Cohort
 from fed.executor import Executor
+from fed.fewest import are_enough
 from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, Report, Update
 from fed.options import AGGREGATORS, SERVER_OPTIMISERS, Federation
 from fed.server_optimisers import Optimise
@@ -109,7 +110,7 @@ def fold_step(  # noqa: PLR0913, PLR0917 - everything a fold's next state depend
     layout: Layout,
     trained: tuple[slice, ...],
 ) -> Trained:
-    """Compute a fold's next state from its clients' answer; the old state if nobody is left."""
+    """Compute a fold's next state from its clients' answer; the old state if too few are left for an average."""
     refused: list[Failure] = []
     if needs_sums(federation.aggregator):  # every update passed the gate where its sum was formed
         reports: list[Report] = list(answer.values.values())
@@ -117,7 +118,7 @@ def fold_step(  # noqa: PLR0913, PLR0917 - everything a fold's next state depend
     else:
         updates, refused = gate(answer, call, layout)
         reports = [Report.of(update) for update in updates]
-        average = aggregate(state, updates, federation) if updates else None
+        average = aggregate(state, updates, federation) if are_enough(federation, len(updates)) else None
     if average is not None:
         state = server_step(state, average, federation, trained)
     failures = sorted([*answer.failures, *refused], key=lambda one: (one.kind == REFUSED, one.client))

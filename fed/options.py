@@ -41,6 +41,9 @@ class Aggregator:
     # labelled windows ("samples"). None: it sees every single update.
     sums: str | None = None
     personal: bool = False  # each client has a network of its own
+    # `module:name` of a function of the options and a number of updates, which raises FederationError if they are too
+    # few; None: one is enough.
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,19 @@ AGGREGATORS: dict[str, Aggregator] = {
     "trimmed-mean": Aggregator(
         function="fed.aggregators:trimmed_mean",
         help="mean of every weight without the smallest and largest values (Yin et al. 2018)",
+    ),
+    "geometric-median": Aggregator(
+        function="fed.robust:geometric_median",
+        help="the point with the least sum of distances to the clients' networks (Pillutla et al. 2022)",
+    ),
+    "multi-krum": Aggregator(
+        function="fed.robust:multi_krum",
+        check="fed.robust:check_krum",
+        help="mean of the networks that lie closest to most others (Blanchard et al. 2017)",
+    ),
+    "norm-clipped-mean": Aggregator(
+        function="fed.robust:norm_clipped_mean",
+        help="mean after every client's change is cut to one length (Sun et al. 2019)",
     ),
     "personalised": Aggregator(
         function="fed.aggregators:personalised",
@@ -111,9 +127,10 @@ class About:
     above: bool = False  # `least` itself is no value
     most: float = math.inf
     below: bool = False  # `most` itself is no value
-    # A parameter of some choices of another field, by name with the value it has there if none is given.
+    # A parameter of some choices of another field, by name with the value it has there if none is given; None: what
+    # the choice makes of it depends on the round.
     of: str = ""
-    defaults: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def allowed(self) -> str:
@@ -215,6 +232,29 @@ class Federation:
         defaults={"trimmed-mean": TRIM_SHARE},
         help="Left out at either end.",
     )
+    krum_attackers: int | None = _about(
+        None,
+        later=True,
+        of="aggregator",
+        defaults={"multi-krum": None},
+        help="How many may attack; a fifth if left out.",
+    )
+    krum_kept: int | None = _about(
+        None,
+        later=True,
+        least=1,
+        of="aggregator",
+        defaults={"multi-krum": None},
+        help="How many are averaged; all but the attackers if left out.",
+    )
+    clip_norm: float | None = _about(
+        None,
+        later=True,
+        above=True,
+        of="aggregator",
+        defaults={"norm-clipped-mean": None},
+        help="Longest change of a client; each round's median if left out.",
+    )
 
     def __post_init__(self) -> None:
         """Fill in the parameters of what was chosen; FederationError for unknown names and impossible numbers."""
@@ -226,6 +266,8 @@ class Federation:
             value = self._parameter(name, about)
             if about.known is None and value is not None and not about.allows(value):
                 raise FederationError(name, f"{value}", about.allowed)
+            if value is not None and is_whole(name) and value != int(value):
+                raise FederationError(name, f"{value}", f"a whole number, {about.allowed}")
         if AGGREGATORS[self.aggregator].personal and self.server_optimiser != "fedavg":
             # Each client's network would need an optimiser of its own, which the publication does not have.
             found = f"{self.server_optimiser} beside personal networks ({self.aggregator})"
@@ -281,6 +323,9 @@ def option_of(name: str) -> str:
     return abouts()[name].option or f"--{name.replace('_', '-')}"
 
 
+WHOLE = (int, "int", int | None)
+
+
 def is_whole(name: str) -> bool:
     """Return whether a field holds whole numbers."""
-    return any(one.name == name and one.type in (int, "int") for one in dataclasses.fields(Federation))
+    return any(one.name == name and one.type in WHOLE for one in dataclasses.fields(Federation))

@@ -21,6 +21,7 @@ from fed.client import Client
 from fed.cohort import Cohort, described
 from fed.executor import Start
 from fed.federated_round import Broadcast, Setting, Trained, evaluate, train
+from fed.fewest import check_clients, fewest_updates
 from fed.local_plan import LocalPlan
 from fed.messages import REFUSED, Call, ClientState, Failure
 from fed.options import Federation
@@ -66,8 +67,8 @@ class FederatedFolds:
         the choices beside the `recipe`, by default the paper's. `seed` and `backbone_weights` decide the first network.
         `start` decides where the clients run: there are two in fed/executors/. `backend` as in `LocalPlan`. With
         `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names, a participant
-        without a client, series that do not fit the recipe, or a fold that has no labelled window to train or to
-        validate on. ClientFailed: a client cannot read its data.
+        without a client, series that do not fit the recipe, a fold that has no labelled window to train or to validate
+        on, or too few clients for the aggregator. ClientFailed: a client cannot read its data.
         """
         loss_of(recipe.loss), target_of(recipe.target)
         self.recipe = recipe
@@ -86,6 +87,8 @@ class FederatedFolds:
             backend=backend,
         )
         self._cohort = Cohort.of(clients, participants, splits)
+        for fold in range(self.num_folds):
+            check_clients(self.federation, len(self._cohort.training(fold)))
         self._executor = start(clients, self._plan)
         try:
             self._descriptions = described(self._executor, self._cohort, self.federation.round_deadline_seconds)
@@ -298,6 +301,8 @@ class FederatedFolds:
         for fold, num_left in enumerate(left):
             asked = self._cohort.training(fold) if training else self._cohort.validation(fold)
             needed = self.federation.needed(len(asked))
+            if training:
+                needed = max(needed, fewest_updates(self.federation, len(asked)))
             if num_left < needed:
                 self.rounds.append(replace(record, seconds=time.perf_counter() - start, train_loss=()))
                 self._save_if_asked()

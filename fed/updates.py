@@ -19,6 +19,9 @@ from fed.messages import Floats, Integers, Job, Update
 # Ours: an update lies at most so many times the norm of the global weights (at least 1) away from them. Adam at
 # the largest learning rate of the grids stays far below; a client that ran away or means harm does not.
 MAX_DISTANCE = 1000.0
+# Ours: windows that a client may say it trained on; at 25 frames per second eleven hours have as many, one per frame.
+# 256 such clients together stay under what an exact sum can weigh (2^28): none can make the sum of the others fail.
+MAX_SAMPLES = (1 << 20) - 1
 # Norms are taken piece by piece: pieces stay in the processor's cache.
 PIECE = 1 << 16
 
@@ -175,8 +178,8 @@ def _refuse_form(update: Update, layout: Layout) -> str | None:
             form = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
             return f"{name} are {form}, expected {np.dtype(dtype)} ({size},)"
     samples = update.num_samples
-    if not isinstance(samples, int) or isinstance(samples, bool) or not 0 < samples < 1 << 28:
-        return f"counts {samples!r} samples, expected a whole number from 1 to {(1 << 28) - 1}"
+    if not isinstance(samples, int) or isinstance(samples, bool) or not 0 < samples <= MAX_SAMPLES:
+        return f"counts {samples!r} samples, expected a whole number from 1 to {MAX_SAMPLES}"
     return None
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fed.fewest import check_clients
+from fed.options import FederationError, option_of
 from models.references import resolve
 from orchestrator.corpora.outline import changed_since, counts_differ, differences, digest_of_files, outline
 from orchestrator.corpora.read_options import RULES
@@ -70,6 +72,8 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
     try:
         loaded = gather.run(lambda: _load(decided, show))
         chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
+        if loaded:
+            gather.run(lambda: _check_clients(decided, loaded[1]))
         gather.settle()
         assert loaded is not None
         assert chosen is not None
@@ -165,6 +169,19 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     if order is not None:
         trials = resolve(order)(trials, decided.search.max_trials, request.seed)
     return trials, refused
+
+
+def _check_clients(decided: Decided, dataset: Dataset) -> None:
+    """Refuse an aggregator that cannot work with as few clients as a fold has."""
+    if decided.federation is None:
+        return
+    for fold, split in enumerate(dataset.splits):
+        clients = {dataset.series[index].participant for index in split.train}
+        try:
+            check_clients(decided.federation, len(clients))
+        except FederationError as error:
+            found = f"{error.found}, in fold {fold}"
+            raise InputError.of(option_of(error.name), found=found, expected=error.expected) from error
 
 
 def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, Dataset], chosen: Trials) -> Plan:

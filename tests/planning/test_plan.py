@@ -73,7 +73,8 @@ def test_uid_depends_on_everything_that_decides_the_result() -> None:
     adam = Federation(server_optimiser="fedadam")
     uids += [first(federation=adam), first(federation=dataclasses.replace(adam, server_tau=0.1))]
     uids += [first(federation=Federation(aggregator="trimmed-mean", trim_share=share)) for share in (0.1, 0.2)]
-    assert len(set(uids)) == 13
+    uids += [first(federation=Federation(aggregator="multi-krum", krum_attackers=number)) for number in (None, 0, 1)]
+    assert len(set(uids)) == 16
     assert first(corpus=moved) == first()
 
 

@@ -233,3 +233,29 @@ def test_the_column_of_groups_is_asked_for_by_name(paired: Path) -> None:
     done = CliRunner().invoke(cli, bare)
     assert done.exit_code != 0
     assert "--group-by: found sex: participants.csv has dyad" in f"{done.output}{done.exception}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--krum-attackers", "1"),
+            "--krum-attackers: found 1 of 4 clients that train, in fold 0; "
+            "expected at least 2 x 1 + 3 = 5 clients, or at most 0 of 4",
+        ),
+        (
+            ("--krum-kept", "5"),
+            "--krum-kept: found 5 of 4 clients that train, of whom 0 may attack, in fold 0; expected at most 4 - 0 = 4",
+        ),
+    ],
+)
+def test_an_aggregator_that_needs_more_clients_than_a_fold_has_is_refused(
+    paired: Path, options: tuple[str, str], message: str
+) -> None:
+    words = ["tune", "--method", "fl-au", "--data", str(paired), "--preset", "demo", "--folds", "3", "--dry-run"]
+    done = CliRunner().invoke(cli, [*words, "--aggregator", "multi-krum", *options])
+    assert done.exit_code != 0
+    assert message in f"{done.output}{done.exception}"
+    done = CliRunner().invoke(cli, [*words, "--aggregator", "multi-krum", "--krum-kept", "4"])
+    assert done.exit_code == 0
+    assert "krum kept 4" in done.output
