@@ -233,6 +233,17 @@ def engine() -> Measured:
     return Measured(ratio=ratio, low=ratio, high=ratio, made_of=words)
 
 
+def secure_sums() -> Measured:
+    """Measure what secure sums add to a round of one fold, of 20 clients and 55 MB."""
+    command = [sys.executable, "-m", "benchmarks.secure_sums"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    pattern = r"^(.{6}) plain +([\d.]+) s  secure +([\d.]+) s  added +([\d.-]+) s  from ([\d.-]+) to ([\d.-]+)"
+    (large, small) = re.findall(pattern, done.stdout, flags=re.MULTILINE)
+    words = f"a round of {large[1]} s without; action units' {small[1]} and {small[3]} more; 3 warm rounds"
+    return Measured(ratio=float(large[3]), low=float(large[4]), high=float(large[5]), made_of=words)
+
+
 def bars() -> list[Bar]:
     """Return every bar, the quick ones first."""
 
@@ -244,6 +255,7 @@ def bars() -> list[Bar]:
     return [
         *found,
         Bar(what="engine alone, 45 MB x 4 clients, of bare Ray's time", bar=1.3, measure=engine, at_most=True),
+        Bar(what="s that secure sums add to a round, 55 MB x 20 clients", bar=4.0, measure=secure_sums, at_most=True),
         Bar(what="search of `make tune`, 2 cores", bar=1.3, measure=lambda: demo("au")),
         Bar(what="search of the demo of `fl-au`, 2 cores", bar=2.0, measure=lambda: demo("fl-au")),
         Bar(what="`tune` of its trainings' own time on 2 workers", bar=1.08, measure=own_seconds, at_most=True),

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.attackers import ATTACKS, LABEL_FLIP, NO_ATTACK
-from fed.client import Client, LocalPlan
+from fed.client import Client
 from fed.executor import Executor, Start
 from fed.executors.in_process import in_process
 from fed.executors.jobs import answer_of, settle
+from fed.local_plan import LocalPlan
 from fed.messages import Answer, Call, Failure, Floats, PartialSum, Update, Value
 from fed.options import Federation
 from fed.rounds import FederatedFolds
@@ -137,7 +138,7 @@ def _changed(answer: Answer, call: Call, layout: Layout, attack: str, bad: Seque
     if call.summed is None:
         return answer_of(answer.fold, done, [])
     total: PartialSum | None = None
-    site: Any = SimpleNamespace(layout=lambda _: layout)
+    site: Any = SimpleNamespace(network=lambda _: (None, layout))
     for job in jobs:
         done[job.client], total = settle(site, call, job, done[job.client], total)
     return answer_of(answer.fold, done, [] if total is None else [total])

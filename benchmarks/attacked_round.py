@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.attackers import ATTACKS, LABEL_FLIP, NO_ATTACK
 from fed.aggregators import ServerState
+from fed.choices import AGGREGATORS
 from fed.executors.jobs import answer_of, settle
 from fed.federated_round import Trained, fold_step
 from fed.messages import Call, Failure, Floats, Job, PartialSum, Update, Value
-from fed.options import AGGREGATORS, Federation
+from fed.options import Federation
 from fed.updates import Layout
 
 CLIENTS, ATTACKERS, SIZE = 20, 4, 40
@@ -95,7 +96,7 @@ def round_of(aggregator: str, origin: Floats, updates: dict[str, Update]) -> Tra
     done: dict[str, Value | Failure] = dict(updates)
     total: PartialSum | None = None
     if summed is not None:
-        site: Any = SimpleNamespace(layout=lambda _: LAYOUT)
+        site: Any = SimpleNamespace(network=lambda _: (None, LAYOUT))
         for job in jobs:
             done[job.client], total = settle(site, call, job, updates[job.client], total)
     answer = answer_of(0, done, [] if total is None else [total])

@@ -18,7 +18,8 @@ import torch
 from benchmarks.attacked_federation import scene, score
 from benchmarks.attacked_round import OPTIONS, moved, people, round_of, sent
 from benchmarks.attackers import ATTACKS, LABEL_FLIP, NO_ATTACK, PASSING
-from fed.options import AGGREGATORS, Federation
+from fed.choices import AGGREGATORS
+from fed.options import Federation
 from models.recipe import Recipe
 from models.training import TrainingDiverged
 

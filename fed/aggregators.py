@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fed.choices import AGGREGATORS
 from fed.exact_sums import ExactSum, mean_of
 from fed.messages import Floats, Integers, PartialSum, Update
-from fed.options import AGGREGATORS, Federation
+from fed.options import Federation
 from models.references import resolve
 
 # Elements sorted at a time; a block of all clients stays in the processor's cache.

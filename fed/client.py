@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from fed.local_plan import LocalPlan, part_of
 from fed.messages import ClientState, Floats, Integers, Job, Update
 from fed.options import Federation
+from fed.secure_sums.client import SumClient
 from fed.stacked_clients import StackedClients
 from fed.updates import Layout, copy_into, flatten
 from models.epochs import Evaluation, evaluate, new_adam, predict, train_one_epoch
@@ -88,7 +89,8 @@ class Site:
     def __init__(self, clients: Sequence[Client], plan: LocalPlan, device: str = "cpu") -> None:
         """Remember who lives here; nothing is read before it is needed."""
         self._clients = {client.name: client for client in clients}
-        self._plan = plan
+        self.plan = plan
+        self.sums: dict[tuple[int, str], SumClient] = {}  # of the running round, by fold and client
         self._device = device
         self._series: dict[str, tuple[Series | FrameSeries, ...]] = {}
         self._stacked: StackedClients | None = None
@@ -96,14 +98,10 @@ class Site:
         self._model: AffectNetwork | None = None
         self._layout: Layout | None = None
 
-    @property
-    def plan(self) -> LocalPlan:
-        """What all clients must know, of the configuration that is trained now."""
-        return self._plan
-
     def take(self, plan: LocalPlan) -> None:
         """Switch to another configuration of the same clients; their series stay in memory."""
-        self._plan = plan
+        self.plan = plan
+        self.sums = {}
         self._windows = {}
         self._model = self._layout = self._stacked = None
 
@@ -128,7 +126,7 @@ class Site:
         """Train one client in round `number` from the weights (N,) and integers (M,) it was sent."""
         windows, index_W = self._view(job)
         model, layout = self._resident(windows)
-        return train_locally(model, layout, windows, index_W, self._plan, job, number, weights, integers, state)
+        return train_locally(model, layout, windows, index_W, self.plan, job, number, weights, integers, state)
 
     def evaluate(self, job: Job, weights: Floats, integers: Integers, state: ClientState | None) -> Evaluation:
         """Score a network on a client's windows; loss, errors and moments leave, no frame."""
@@ -136,7 +134,7 @@ class Site:
         model, layout = self._resident(windows)
         copy_into(model, weights, integers, layout)
         _restore_own(model, state)
-        return evaluate(model, windows, index_W, self._plan.recipe)
+        return evaluate(model, windows, index_W, self.plan.recipe)
 
     def stacked(self, names: Sequence[str]) -> StackedClients:
         """Return these clients' stacks, with all that were read before; whatever a client cannot read is raised."""
@@ -145,25 +143,25 @@ class Site:
             every = [name for name in self._clients if name in names or name in self._series]
             layout = self._resident(self._windows_of(names[0]))[1]
             series = {name: self._features_of(name) for name in every}
-            self._stacked = StackedClients(series, self._plan, layout, self._device)
+            self._stacked = StackedClients(series, self.plan, layout, self._device)
         return self._stacked
 
     def score(self, job: Job, weights: Floats, integers: Integers) -> list[Scored]:
         """Predict traces of a client's series and compare them with its labels, which stay here."""
-        windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
+        windows = scaled(self._windows_of(job.client), job.fold, self.plan.splits[job.fold])
         model, layout = self._resident(windows)
         copy_into(model, weights, integers, layout)
         index_W = windows.of_series(job.series)
         traces = merge(predict(model, windows, index_W), windows, index_W, job.series)
-        own, length = self._series[job.client], self._plan.recipe.sequence_length
+        own, length = self._series[job.client], self.plan.recipe.sequence_length
         return [scored_trace(trace, own[place], length) for place, trace in zip(job.series, traces, strict=True)]
 
-    def layout(self, job: Job) -> Layout:
-        """Return where the entries of the network lie."""
-        return self._resident(self._windows_of(job.client))[1]
+    def network(self, name: str) -> tuple[AffectNetwork, Layout]:
+        """Return the resident network, whatever is in it, and where its entries lie."""
+        return self._resident(self._windows_of(name))
 
     def _view(self, job: Job) -> tuple[Windows, Tensor]:
-        windows = scaled(self._windows_of(job.client), job.fold, self._plan.splits[job.fold])
+        windows = scaled(self._windows_of(job.client), job.fold, self.plan.splits[job.fold])
         return windows, part_of(windows, windows.labelled(windows.of_series(job.series)), job.part)
 
     def read(self, name: str) -> tuple[Series | FrameSeries, ...]:
@@ -179,7 +177,7 @@ class Site:
 
     def _windows_of(self, name: str) -> Windows:
         if name not in self._windows:
-            recipe = self._plan.recipe
+            recipe = self.plan.recipe
             windows = cut(self.read(name), recipe.sequence_length, partial=recipe.partial_window)
             check_images(windows, recipe)
             self._windows[name] = windows.to(self._device)
@@ -187,7 +185,7 @@ class Site:
 
     def _resident(self, windows: Windows) -> tuple[AffectNetwork, Layout]:
         if self._model is None or self._layout is None:
-            self._model = self._plan.new_model(windows.num_features, fold=0).to(self._device)
+            self._model = self.plan.new_model(windows.num_features, fold=0).to(self._device)
             self._layout = Layout.of(self._model.state_dict())
         return self._model, self._layout
 

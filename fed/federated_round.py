@@ -6,16 +6,20 @@ Shapes: R rows of a broadcast, N weights of a network, M integers, P trained par
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fed.aggregators import ServerState, aggregate, needs_sums
-from fed.cohort import Cohort
+from fed.choices import AGGREGATORS, SERVER_OPTIMISERS
+from fed.cohort import Cohort, Descriptions
 from fed.executor import Executor
 from fed.fewest import are_enough
 from fed.messages import REFUSED, Answer, Call, ClientState, Failure, Floats, Integers, Job, Report, Update
-from fed.options import AGGREGATORS, SERVER_OPTIMISERS, Federation
+from fed.options import Federation
+from fed.round_records import SecureFold
+from fed.scores import weighted
+from fed.secure_vector import Summed
 from fed.server_optimisers import Optimise
 from fed.updates import Layout, admit
 from models.epochs import Evaluation
@@ -33,6 +37,10 @@ class Setting:
     federation: Federation
     layout: Layout
     trained: tuple[slice, ...]
+    # Of secure sums: sizes of the clients' data, a text of the run for its keys, and whether clients sign who is in.
+    descriptions: Descriptions = field(default_factory=dict)
+    run: bytes = b""
+    receipts: bool = False
 
     @property
     def folds(self) -> range:
@@ -67,12 +75,42 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
-    """One fold after training: its next state, the reports of those who are in it, and who is not."""
+    """One fold after training: its next state, the reports of those who are in it, and who is not.
+
+    Of secure sums there is no report, but who is in it (`survivors`), the sums, and the ledger.
+    """
 
     fold: int
     state: ServerState
     reports: tuple[Report, ...]
     failures: tuple[Failure, ...]
+    survivors: tuple[str, ...] = ()
+    summed: Summed | None = None
+    secure: SecureFold | None = None
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Those who are in it."""
+        return self.survivors or tuple(report.client for report in self.reports)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that they trained, summed."""
+        return sum(report.seconds for report in self.reports) if self.summed is None else self.summed.seconds
+
+    @property
+    def train_loss(self) -> float:
+        """Mean of their losses, weighted by windows."""
+        if self.summed is not None:
+            return self.summed.train_loss
+        return weighted([(report.train_loss, report.num_samples) for report in self.reports])
+
+    @property
+    def num_vectors(self) -> int:
+        """Networks that were sent up in the clear, also by those who were refused; 0 of secure sums."""
+        if self.secure is not None:
+            return 0
+        return len(self.reports) + sum(failure.kind == REFUSED for failure in self.failures)
 
 
 def train(

@@ -3,7 +3,8 @@
 Free of numpy until an aggregator that has such a condition is asked.
 """
 
-from fed.options import AGGREGATORS, Federation, FederationError
+from fed.choices import AGGREGATORS
+from fed.options import Federation, FederationError
 from models.references import resolve
 
 

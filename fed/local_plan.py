@@ -6,6 +6,7 @@ Shapes: W windows.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class LocalPlan:
     splits: tuple[FoldSplit, ...]
     seed: int
     backbone_weights: Mapping[str, Tensor] | None = None
+    identities: Path | None = None  # folder of the keys that clients of secure sums sign with
     learn: Learn | None = None
     backend: str = REFERENCE
 

@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fed.exact_sums import ExactSum
+from fed.secure_sums.exchange import Question, Stage
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 ClientState = Mapping[str, NDArray[np.generic]]  # what a client keeps from one round to the next
 
-Kind = Literal["describe", "train", "evaluate", "score"]
-Value = Any  # Update or Report; Evaluation; list of Scored; Description: by the kind of the call
+Kind = Literal["describe", "train", "evaluate", "score"] | Stage  # of a round of secure sums; clients train in "masked"
+# Update or Report; Evaluation; list of Scored; Description; what secure_sums/exchange.py has: by the kind of the call.
+Value = Any
 
 FAILED, LATE, REFUSED = "failed", "late", "refused"
+RESTARTED, UNRECOVERED = "restarted", "unrecovered"  # of secure sums only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Call:
     integers: Integers | None = None
     states: Mapping[tuple[int, str], ClientState] = field(default_factory=dict)  # by fold and client
     summed: str | None = None
+    questions: Mapping[tuple[int, str], Question] = field(default_factory=dict)  # of secure sums, by fold and client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +112,7 @@ class PartialSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a client gave nothing: `kind` is "failed", "late" or "refused"; the full traceback where there is one."""
+    """Why a client gave nothing: `kind` is "failed", "late", "refused" ...; the full traceback where there is one."""
 
     fold: int
     client: str

@@ -1,7 +1,7 @@
 """How a federation trains and which failures it tolerates; plain facts, for plans without torch (paper, section III.B).
 
-The choices (AGGREGATORS, SERVER_OPTIMISERS ...) and the fields of `Federation` with their `About` are read by the
-command line, the checks, the documents and the tests.
+The fields of `Federation` with their `About`, and the choices of fed/choices.py, are read by the command line, the
+checks, the documents and the tests.
 """
 
 import dataclasses
@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from fed.choices import AGGREGATORS, BATCH_NORMS, CLIENT_OPTIMISERS, FAILURE_POLICIES, SERVER_OPTIMISERS
 
 ABOUT = "about"  # metadata of a field: an `About`
 # Metadata as of hyper-parameters, read by whoever makes uids: a field that is newer than the first uids, and the value
@@ -25,95 +27,13 @@ SERVER_TAU = 1e-3
 # fedavgm without momentum is fedavg.
 ADAPTIVE_LEARNING_RATE = 1e-2
 MOMENTUM_LEARNING_RATE = 1.0
+# Ours, as Flower's default clipping range: Adam moves a weight by about its learning rate in a step, which is 0.001 at
+# most in the grids, so 8,000 steps in one direction fit.
+SECURE_BOUND = 8.0
 # Ours: the paper says nothing of clients that fail.
 QUORUM = 0.8
 # Ours: nothing waits for ever; a round of raw images on a slow machine takes hours, not a day.
 ROUND_DEADLINE_SECONDS = 86_400.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregator:
-    """One way from the clients' updates to their average; `function` is a `fed.aggregators.Aggregate`."""
-
-    function: str  # `module:name`, imported when a round needs it
-    help: str
-    # It needs only sums of updates, which are formed where the clients are; each counts 1 ("clients") or its number of
-    # labelled windows ("samples"). None: it sees every single update.
-    sums: str | None = None
-    personal: bool = False  # each client has a network of its own
-    # `module:name` of a function of the options and a number of updates, which raises FederationError if they are too
-    # few; None: one is enough.
-    check: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptimiser:
-    """One way from the average to the next global weights; `function` is a `fed.server_optimisers.Optimise`."""
-
-    function: str
-    help: str
-
-
-AGGREGATORS: dict[str, Aggregator] = {
-    "mean": Aggregator(
-        function="fed.aggregators:mean",
-        sums="clients",
-        help="the paper's: plain mean over clients, whatever their size",
-    ),
-    "weighted-mean": Aggregator(
-        function="fed.aggregators:mean",
-        sums="samples",
-        help="by numbers of labelled windows (FedAvg: McMahan et al. 2017)",
-    ),
-    "median": Aggregator(function="fed.aggregators:median", help="the middle value of every weight (Yin et al. 2018)"),
-    "trimmed-mean": Aggregator(
-        function="fed.aggregators:trimmed_mean",
-        help="mean of every weight without the smallest and largest values (Yin et al. 2018)",
-    ),
-    "geometric-median": Aggregator(
-        function="fed.robust:geometric_median",
-        help="the point with the least sum of distances to the clients' networks (Pillutla et al. 2022)",
-    ),
-    "multi-krum": Aggregator(
-        function="fed.robust:multi_krum",
-        check="fed.robust:check_krum",
-        help="mean of the networks that lie closest to most others (Blanchard et al. 2017)",
-    ),
-    "norm-clipped-mean": Aggregator(
-        function="fed.robust:norm_clipped_mean",
-        help="mean after every client's change is cut to one length (Sun et al. 2019)",
-    ),
-    "personalised": Aggregator(
-        function="fed.aggregators:personalised",
-        personal=True,
-        help="a network per client, the average of all by similarity; the paper's remark on n global models",
-    ),
-}
-
-SERVER_OPTIMISERS: dict[str, ServerOptimiser] = {
-    "fedavg": ServerOptimiser(
-        function="fed.server_optimisers:fedavg", help="the average is the next network: the paper's"
-    ),
-    "fedadam": ServerOptimiser(function="fed.server_optimisers:fedadam", help="Adam on the averaged change"),
-    "fedyogi": ServerOptimiser(
-        function="fed.server_optimisers:fedyogi", help="as fedadam, with a second moment that changes by less"
-    ),
-    "fedavgm": ServerOptimiser(
-        function="fed.server_optimisers:fedavgm", help="momentum on the averaged change (Hsu et al. 2019)"
-    ),
-}
-
-CLIENT_OPTIMISERS = {"fresh": "Adam begins anew in every round", "kept": "each client keeps its Adam's moments"}
-BATCH_NORMS = {
-    "mean": "averaged like all other layers",
-    "local": "each client keeps its own (FedBN: Li et al. 2021); people who are no clients get the mean",
-    "frozen": "the statistics stay what they began with",
-}
-FAILURE_POLICIES = {
-    "strict": "a round needs every client",
-    "quorum": "a round needs the share `quorum` of a fold's clients",
-    "resilient": "a round needs one client",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +50,7 @@ class About:
     # A parameter of some choices of another field, by name with the value it has there if none is given; None: what
     # the choice makes of it depends on the round.
     of: str = ""
-    defaults: Mapping[str, float | None] = field(default_factory=dict)
+    defaults: Mapping[Any, float | None] = field(default_factory=dict)
 
     @property
     def allowed(self) -> str:
@@ -256,8 +176,22 @@ class Federation:
         help="Longest change of a client; each round's median if left out.",
     )
 
+    secure_sum: bool = _about(
+        False, later=True, before=False, help="The server learns sums over clients only, of fixed-point numbers."
+    )
+    secure_bound: float | None = _about(
+        None,
+        later=True,
+        above=True,
+        of="secure_sum",
+        defaults={True: SECURE_BOUND},
+        help="How far a weight may move in a round.",
+    )
+
     def __post_init__(self) -> None:
         """Fill in the parameters of what was chosen; FederationError for unknown names and impossible numbers."""
+        if not isinstance(self.secure_sum, bool):
+            raise FederationError("secure_sum", f"{self.secure_sum!r}", "true or false")
         for name, about in abouts().items():
             if about.known is not None and getattr(self, name) not in about.known:
                 found, expected = repr(getattr(self, name)), f"one of {', '.join(about.known)}"
@@ -272,6 +206,21 @@ class Federation:
             # Each client's network would need an optimiser of its own, which the publication does not have.
             found = f"{self.server_optimiser} beside personal networks ({self.aggregator})"
             raise FederationError("server_optimiser", found, "fedavg")
+        self._check_secure_sum()
+
+    def _check_secure_sum(self) -> None:
+        """Refuse beside secure sums what needs a single client's update, or hands its state to the server."""
+        if not self.secure_sum:
+            return
+        if AGGREGATORS[self.aggregator].sums is None:
+            sums = " or ".join(name for name, one in AGGREGATORS.items() if one.sums)
+            raise FederationError(
+                "secure_sum", f"beside {option_of('aggregator')} {self.aggregator}, which needs single updates", sums
+            )
+        for name, chosen, instead in (("optimiser", "kept", "fresh"), ("batch_norm", "local", "mean or frozen")):
+            if getattr(self, name) == chosen:
+                found = f"beside {option_of(name)} {chosen}, whose state goes to the server"
+                raise FederationError("secure_sum", found, f"{option_of(name)} {instead}")
 
     def _parameter(self, name: str, about: About) -> Any:
         """Return a field's value, which for a parameter that was left out is the default of the choice."""
@@ -282,6 +231,8 @@ class Federation:
         if choice not in about.defaults:
             if value is None:
                 return None
+            if isinstance(choice, bool):
+                raise FederationError(name, f"{value} without {option_of(about.of)}", "both or neither")
             found = f"{value} beside {option_of(about.of)} {choice}"
             raise FederationError(name, found, f"it with {' or '.join(about.defaults)} only")
         if value is None:
@@ -291,8 +242,11 @@ class Federation:
 
     @property
     def stackable(self) -> bool:
-        """Whether several clients' networks can be trained as one stack: Adam begins anew, and nothing pulls back."""
-        return self.optimiser == "fresh" and not self.proximal
+        """Whether several clients' networks can be trained as one stack: Adam begins anew, nothing pulls back.
+
+        With secure sums each client is a process of its own.
+        """
+        return self.optimiser == "fresh" and not self.proximal and not self.secure_sum
 
     def needed(self, num_clients: int) -> int:
         """Clients of a fold without which a round does not count."""
@@ -321,6 +275,11 @@ def abouts() -> dict[str, About]:
 def option_of(name: str) -> str:
     """Return the command line's option of a field."""
     return abouts()[name].option or f"--{name.replace('_', '-')}"
+
+
+def is_flag(name: str) -> bool:
+    """Return whether a field is given by its option alone, without a value."""
+    return any(one.name == name and one.type in (bool, "bool") for one in dataclasses.fields(Federation))
 
 
 WHOLE = (int, "int", int | None)

@@ -1,7 +1,7 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
 """Averages that a minority of clients cannot move far, whatever they send through the gate.
 
-The geometric median, Multi-Krum, and the mean of changes that were cut to one length; by name in `fed.options`.
+The geometric median, Multi-Krum, and the mean of changes that were cut to one length; by name in `fed.choices`.
 Shapes: C clients, N weights of a network.
 """
 

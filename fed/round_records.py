@@ -8,13 +8,29 @@ from fed.messages import REFUSED, Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecureFold:
+    """The ledger of one fold's secure sum: how many are in it, who was lost in which stage, and bytes by stage.
+
+    `bits` are those of the rings, by part; bytes are the true sizes of what was sent, the model's among those down.
+    """
+
+    fold: int
+    survivors: int
+    bits: Mapping[str, int]
+    dropped: Mapping[str, tuple[str, ...]]
+    bytes_down: Mapping[str, int]
+    bytes_up: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One round (from 1) of all folds; tuples have one element a fold, `failures` one a client that gave nothing.
 
     A round that lost its quorum has no losses and no scores. Bytes are those that clients would receive and send
     over a network: weights down to everybody who trains or evaluates, updates up from those who trained.
     `client_seconds` sums the time that a fold's clients trained. `own_*` score each client's own network on the
-    last fifth of its own recordings, and are empty unless the aggregator is personal.
+    last fifth of its own recordings, and are empty unless the aggregator is personal. `secure` has what secure sums
+    took, by fold, and is empty without them.
     """
 
     number: int
@@ -30,6 +46,7 @@ class Round:
     ccc_arousal: tuple[float, ...] = ()
     own_ccc_valence: tuple[float, ...] = ()
     own_ccc_arousal: tuple[float, ...] = ()
+    secure: tuple["SecureFold", ...] = ()
 
     @property
     def refused(self) -> tuple[Failure, ...]:
@@ -47,6 +64,8 @@ def round_from(fields: Mapping[str, Any]) -> Round:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     values["trained"] = tuple(tuple(names) for names in values["trained"])
     values["failures"] = tuple(Failure(**one) for one in values["failures"])
+    secure = [{**one, "dropped": {k: tuple(v) for k, v in one["dropped"].items()}} for one in values.get("secure", ())]
+    values["secure"] = tuple(SecureFold(**one) for one in secure)
     return Round(**values)  # type: ignore[arg-type]  # the checksum vouches for the types
 
 

@@ -4,6 +4,7 @@ The same interface as `models.training.FoldsInTraining`: a round is an epoch.
 Shapes: K folds, T frames of a recording, 2 = valence and arousal.
 """
 
+import json
 import logging
 import math
 import time
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fed import secure_round
 from fed.aggregators import ServerState
 from fed.checkpoint import identity, load, save
 from fed.client import Client
@@ -23,10 +25,11 @@ from fed.executor import Start
 from fed.federated_round import Broadcast, Setting, Trained, evaluate, train
 from fed.fewest import check_clients, fewest_updates
 from fed.local_plan import LocalPlan
-from fed.messages import REFUSED, Call, ClientState, Failure
+from fed.messages import Call, ClientState, Failure
 from fed.options import Federation
 from fed.round_records import ClientFailed, QuorumLost, Round, paper_seconds
-from fed.scores import pooled, weighted
+from fed.scores import pooled
+from fed.secure_sums.graph import least_survivors
 from fed.updates import Layout, flatten, trained_places, unflatten
 from models.backends import REFERENCE
 from models.ccc import ccc
@@ -60,15 +63,16 @@ class FederatedFolds:
         checkpoint: Path | None = None,
         backbone_weights: Mapping[str, Tensor] | None = None,
         backend: str = REFERENCE,
+        identities: Path | None = None,
     ) -> None:
         """Start the executor and let every client read its data.
 
         `participants[i]` owns series i of the splits; a client's recipe gives its series in that order. `federation`:
         the choices beside the `recipe`, by default the paper's. `seed` and `backbone_weights` decide the first network.
-        `start` decides where the clients run: there are two in fed/executors/. `backend` as in `LocalPlan`. With
-        `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names, a participant
-        without a client, series that do not fit the recipe, a fold that has no labelled window to train or to validate
-        on, or too few clients for the aggregator. ClientFailed: a client cannot read its data.
+        `start` decides where the clients run: there are two in fed/executors/. `backend` and `identities` as in
+        `LocalPlan`. With `checkpoint`, a folder, the state is saved there after every round. ValueError: unknown names,
+        a participant without a client, series that do not fit the recipe, a fold that has no labelled window to train
+        or to validate on, or too few clients for the aggregator. ClientFailed: a client cannot read its data.
         """
         loss_of(recipe.loss), target_of(recipe.target)
         self.recipe = recipe
@@ -85,6 +89,7 @@ class FederatedFolds:
             seed=seed,
             backbone_weights=backbone_weights,
             backend=backend,
+            identities=identities,
         )
         self._cohort = Cohort.of(clients, participants, splits)
         for fold in range(self.num_folds):
@@ -94,13 +99,15 @@ class FederatedFolds:
             self._descriptions = described(self._executor, self._cohort, self.federation.round_deadline_seconds)
             self._cohort.check_folds(self._descriptions, recipe.sequence_length)
             self._states, self.layout, self._trained = self._first_states()
+            self._identity = identity(self._plan, self._cohort, self._descriptions, self.layout)
+            if self.federation.secure_sum:
+                secure_round.check(self._setting())
         except BaseException:
             self._executor.close()
             raise
         self._best = list(self._states) if recipe.keep != "last" else []
         self._client_states: dict[tuple[int, str], ClientState] = {}
         self._broadcast = Broadcast.of(self._states)
-        self._identity = identity(self._plan, self._cohort, self._descriptions, self.layout)
 
     @property
     def num_folds(self) -> int:
@@ -209,18 +216,21 @@ class FederatedFolds:
             federation=self.federation,
             layout=self.layout,
             trained=self._trained,
+            descriptions=self._descriptions,
+            run=json.dumps(self._identity, sort_keys=True).encode(),
+            receipts=self._plan.identities is not None,
         )
 
     def _round(self, number: int) -> Epoch:
         start = time.perf_counter()
         setting = self._setting()
         by_fold: dict[int, Trained] = {}
-        for one in train(setting, number, self._states, self._broadcast, self._client_states):
+        for one in self._trained_folds(setting, number):
             by_fold[one.fold] = one
             self._show_first(number, one.failures)
         trained = [by_fold[k] for k in range(self.num_folds)]
         record = self._record(number, trained)
-        self._demand([one.failures for one in trained], [len(one.reports) for one in trained], record, start)
+        self._demand([one.failures for one in trained], [len(one.clients) for one in trained], record, start)
         states = [one.state for one in trained]
         broadcast = Broadcast.of(states)
         found = evaluate(setting, number, broadcast, self._client_states)
@@ -244,6 +254,11 @@ class FederatedFolds:
         own = [pooled(one.own) for one in evaluated if one.own]
         self._append(record, validated, own, time.perf_counter() - start)
         return self.history[-1]
+
+    def _trained_folds(self, setting: Setting, number: int) -> Iterator[Trained]:
+        if not self.federation.secure_sum:
+            return train(setting, number, self._states, self._broadcast, self._client_states)
+        return secure_round.train(setting, number, self._states, self._broadcast)
 
     def _append(
         self, record: Round, validated: Sequence[Evaluation], own: Sequence[Evaluation], seconds: float
@@ -275,17 +290,21 @@ class FederatedFolds:
                 self._best[fold] = self._states[fold]
 
     def _record(self, number: int, trained: Sequence[Trained]) -> Round:
-        num_down = sum(len(self._cohort.training(k)) + len(self._cohort.validation(k)) for k in range(self.num_folds))
-        num_up = sum(len(one.reports) + sum(f.kind == REFUSED for f in one.failures) for one in trained)
+        secure = tuple(one.secure for one in trained if one.secure is not None)
+        asked = sum(len(self._cohort.validation(k)) for k in range(self.num_folds))
+        if not secure:
+            asked += sum(len(self._cohort.training(k)) for k in range(self.num_folds))
+        num_up = sum(one.num_vectors for one in trained)
         return Round(
             number=number,
             seconds=0.0,
-            client_seconds=tuple(sum(report.seconds for report in one.reports) for one in trained),
-            trained=tuple(tuple(report.client for report in one.reports) for one in trained),
+            client_seconds=tuple(one.seconds for one in trained),
+            trained=tuple(one.clients for one in trained),
             failures=sum((one.failures for one in trained), ()),
-            bytes_down=num_down * self.layout.num_bytes,
-            bytes_up=num_up * self.layout.num_bytes,
-            train_loss=tuple(weighted([(r.train_loss, r.num_samples) for r in one.reports]) for one in trained),
+            bytes_down=asked * self.layout.num_bytes + sum(sum(one.bytes_down.values()) for one in secure),
+            bytes_up=num_up * self.layout.num_bytes + sum(sum(one.bytes_up.values()) for one in secure),
+            train_loss=tuple(one.train_loss for one in trained),
+            secure=secure,
         )
 
     def _demand(
@@ -303,6 +322,8 @@ class FederatedFolds:
             needed = self.federation.needed(len(asked))
             if training:
                 needed = max(needed, fewest_updates(self.federation, len(asked)))
+            if training and self.federation.secure_sum:
+                needed = max(needed, least_survivors(len(asked)))
             if num_left < needed:
                 self.rounds.append(replace(record, seconds=time.perf_counter() - start, train_loss=()))
                 self._save_if_asked()

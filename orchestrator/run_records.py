@@ -70,6 +70,21 @@ class FoldScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecureRecord:
+    """The secure sums of a round, all folds together: how many are in each fold's sum, who was lost in which stage.
+
+    Bytes by stage are the true sizes of what was sent; `bits` are those of the rings, by part of the vector.
+    """
+
+    survivors: tuple[int, ...]
+    lost: tuple[str, ...]
+    bits: Mapping[str, int]
+    bytes_down: Mapping[str, int]
+    bytes_up: Mapping[str, int]
+    newer: Newer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """One round of a federation, all folds together; losses and scores by fold."""
 
@@ -86,6 +101,7 @@ class RoundRecord:
     ccc_arousal: tuple[float, ...]
     own_ccc_valence: tuple[float, ...] = ()
     own_ccc_arousal: tuple[float, ...] = ()
+    secure: SecureRecord | None = field(default=None, metadata={OPTIONAL: "secure"})
     newer: Newer = field(default_factory=dict)
 
 
@@ -106,6 +122,8 @@ class FederationRecord:
     own_ccc_valence: float | None = None
     own_ccc_arousal: float | None = None
     first_failure: str | None = field(default=None, metadata={OPTIONAL: "by_round"})
+    # Of secure sums: what the server learns of single people beside them; None: the sums are not secure.
+    left_apart: tuple[str, ...] | None = field(default=None, metadata={OPTIONAL: "left_apart"})
     by_round: tuple[RoundRecord, ...] | None = field(default=None, metadata={OPTIONAL: "by_round"})
     newer: Newer = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fed import secure_client
 from fed.aggregators import added
 from fed.client import Site
 from fed.local_plan import LocalPlan
@@ -80,7 +81,9 @@ def _failed(job: Job, error: Exception) -> Failure:
     return Failure.of(job, FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _work(site: Site, call: Call, job: Job) -> Value:
+def _work(site: Site, call: Call, job: Job) -> Value | Failure:
+    if call.questions:
+        return secure_client.answer(site, call, job)
     if call.kind == "describe":
         return site.describe(job.client)
     assert call.weights is not None, f"a call to {call.kind} without weights"
@@ -102,7 +105,7 @@ def settle(
         return done, total
     assert call.summed is not None, "a call for single updates"
     assert call.weights is not None, "a client trains from weights it was sent"
-    refused = admit(done, job, call.number, site.layout(job), call.weights[job.row])
+    refused = admit(done, job, call.number, site.network(job.client)[1], call.weights[job.row])
     if refused is not None:
         return Failure.of(job, REFUSED, refused), total
     return Report.of(done), added(total, done, call.summed)

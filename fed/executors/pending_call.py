@@ -52,7 +52,8 @@ class PendingCall:
         """Return the call as the jobs' clients get it, without the broadcast, which travels once for all."""
         places = [(job.fold, job.client) for job in jobs]
         states = {place: self.call.states[place] for place in places if place in self.call.states}
-        return replace(self.call, jobs=tuple(jobs), weights=None, integers=None, states=states)
+        asked = {place: self.call.questions[place] for place in places if place in self.call.questions}
+        return replace(self.call, jobs=tuple(jobs), weights=None, integers=None, states=states, questions=asked)
 
     def break_off(self) -> list[tuple[Slot, Job]]:
         """Drop all jobs that are not done, by name; return them with the slots that are still at work."""

@@ -1,11 +1,14 @@
 """How many processes to start, which clients each one holds, and the resources to reserve. Arithmetic only, no Ray."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 # Ours: a Python process with torch, before any network or data.
 PROCESS_MIB = 600.0
 # Ray counts resources in ten-thousandths: 20 times 0.05 is one, whatever binary fractions make of it.
 GRAIN = 1e-4
+# Ours: the smallest share of a CPU of a client that has a process of its own; they take turns then.
+LEAST_SHARE = 0.01
 
 Nodes = Sequence[Mapping[str, float]]  # each node's resources as Ray names them: CPU, GPU, memory (bytes)
 
@@ -69,6 +72,34 @@ def num_actors(  # noqa: PLR0913 - the terms of the arithmetic
             f"there is room for {room}: {_listed(nodes)}"
         )
     return wanted
+
+
+def separate_share(  # noqa: PLR0913 - the terms of the arithmetic
+    nodes: Nodes,
+    num_clients: int,
+    *,
+    most_cpus: float,
+    gpus_per_client: float = 0.0,
+    trial_cpus: float = 0.0,
+    memory_mib: float = PROCESS_MIB,
+) -> float:
+    """Return the largest share of CPUs with which each client has a process of its own: `most_cpus`, half of it, ...
+
+    ClusterTooSmall shows the arithmetic of the smallest share, LEAST_SHARE, if even that finds no room.
+    """
+    needs = {"gpus_per_client": gpus_per_client, "memory_mib": memory_mib}
+    parts = int(most_cpus / LEAST_SHARE) or 1
+    for cpus in [*(math.floor(most_cpus / part / GRAIN + 1e-6) * GRAIN for part in range(1, parts)), LEAST_SHARE]:
+        if _room(nodes, trial_cpus, cpus_per_client=cpus, **needs) >= num_clients:
+            return round(cpus, 4)
+    smallest = min(most_cpus, LEAST_SHARE)
+    try:
+        num_actors(
+            nodes, num_clients, client_actors=num_clients, cpus_per_client=smallest, trial_cpus=trial_cpus, **needs
+        )
+    except ClusterTooSmall as error:
+        raise ClusterTooSmall(f"with --secure-sum each client has its own process: {error}") from error
+    return smallest
 
 
 def _room(nodes: Nodes, trial_cpus: float, **needs: float) -> int:

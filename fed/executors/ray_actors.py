@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -20,7 +19,7 @@ from fed.executors.client_process import ClientProcess
 from fed.executors.jobs import in_turn, messages
 from fed.executors.pending_call import PendingCall, Reference, Slot
 from fed.executors.placement import ClusterTooSmall, num_actors, packed
-from fed.executors.ray_cluster import check_cluster, lacks_room
+from fed.executors.ray_cluster import assigned_device, check_cluster, lacks_room, share_of_each
 from fed.executors.workload import Workload
 from fed.local_plan import LocalPlan
 from fed.messages import FAILED, Answer, Call, Failure, Job, Value, of_fold
@@ -35,18 +34,6 @@ START_SECONDS = 300.0
 ROOM_LOOK_SECONDS = 2.0
 # After a deadline: for fetching sums from actors of which one client is still at work.
 GRACE_SECONDS = 10.0
-
-
-def assigned_device(gpus: float) -> str:
-    """Return the device Ray gave this process, its memory capped to the share.
-
-    Fractions of a GPU schedule but do not cap memory; and a process without a GPU may well see everybody's.
-    """
-    if gpus <= 0 or not ray.get_gpu_ids() or not torch.cuda.is_available():
-        return "cpu"
-    if gpus < 1:
-        torch.cuda.set_per_process_memory_fraction(gpus, 0)
-    return "cuda:0"
 
 
 def in_actors(
@@ -76,6 +63,11 @@ def _started(
     each = {"cpus_per_client": shares[0], "gpus_per_client": shares[1]}
     # The trial's own bundle comes first; the cluster's room was asked before the group was reserved.
     nodes = group.bundle_specs[1:] if group is not None else None
+    if plan.federation.secure_sum:
+        # Nobody else's process may hold a client's keys.
+        client_actors = len(clients)
+        share = nodes[0].get("CPU", 0.0) if nodes else share_of_each(len(clients), **each)
+        each["cpus_per_client"], shares = share, (share, shares[1])
     if nodes is not None:
         number = num_actors(nodes, len(clients), client_actors=client_actors, **each)
     else:

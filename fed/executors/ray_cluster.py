@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import ray
+import torch
 
-from fed.executors.placement import PROCESS_MIB, bundles, num_actors, shortfall
+from fed.executors.placement import PROCESS_MIB, bundles, num_actors, separate_share, shortfall
 
 
 def check_cluster(  # noqa: PLR0913 - the terms of the arithmetic
@@ -48,7 +49,29 @@ def bundles_for(
     return bundles(number, cpus_per_client=cpus_per_client, gpus_per_client=gpus_per_client, trial_cpus=trial_cpus)
 
 
+def share_of_each(
+    num_clients: int, *, cpus_per_client: float, gpus_per_client: float = 0.0, trial_cpus: float = 0.0
+) -> float:
+    """Return the share of CPUs with which each client has a process of its own on this cluster; ClusterTooSmall."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return separate_share(
+        nodes, num_clients, most_cpus=cpus_per_client, gpus_per_client=gpus_per_client, trial_cpus=trial_cpus
+    )
+
+
 def lacks_room(wanted: Sequence[Mapping[str, float]]) -> bool:
     """Return whether the living nodes cannot hold what is reserved: a node died, and others may come."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return bool(shortfall(wanted, nodes))
+
+
+def assigned_device(gpus: float) -> str:
+    """Return the device Ray gave this process, its memory capped to the share.
+
+    Fractions of a GPU schedule but do not cap memory; and a process without a GPU may well see everybody's.
+    """
+    if gpus <= 0 or not ray.get_gpu_ids() or not torch.cuda.is_available():
+        return "cpu"
+    if gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus, 0)
+    return "cuda:0"

@@ -1,5 +1,6 @@
 """Options that several commands share, and their way into a Request."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fed.options import About, abouts, is_whole, option_of
+from fed.options import About, abouts, is_flag, is_whole, option_of
 from models.backends import AUTO, BACKENDS
 from models.sizes import HEADS
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
@@ -265,6 +266,8 @@ image_options = _all(
 
 
 def _federation_option(name: str, about: About) -> Callable[[F], F]:
+    if is_flag(name):
+        return click.option(option_of(name), name, is_flag=True, default=None, help=about.help)
     kind: click.ParamType[Any] = Finite(
         about.least,
         None if math.isinf(about.most) else about.most,
@@ -284,6 +287,7 @@ federation_options = _all(
         "--client-actors", type=CountOrAuto(), default="auto", show_default=True, help="Processes of clients."
     ),
     click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
+    path_option("--identities", help="With --secure-sum: the folder of the clients' Ed25519 keys."),
     click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
 )
 
@@ -304,6 +308,9 @@ PROTOCOL_FIELDS = (
 )
 # Fields of SearchOptions that the preset decides if their option is not given: its name.
 PRESET_FIELDS = {"search": "search", "scheduler": "scheduler", "max_trials": "trials"}
+SEARCH_FIELDS = tuple(
+    one.name for one in dataclasses.fields(SearchOptions) if one.name not in (*PRESET_FIELDS, "hours", "identities")
+)
 
 
 force_option = click.option("--force", is_flag=True, help="Replace what is there; never what is read.")
@@ -328,23 +335,6 @@ def search_options(options: dict[str, Any]) -> SearchOptions:
     return SearchOptions(
         **{field: options[name] for field, name in PRESET_FIELDS.items() if options.get(name) is not None},
         hours=options.get("hours"),
-        **{
-            key: options[key]
-            for key in (
-                "cpus_per_trial",
-                "gpus_per_trial",
-                "num_cpus",
-                "address",
-                "storage",
-                "checkpoint_seconds",
-                "client_actors",
-                "cpus_per_client",
-                "gpus_per_client",
-                "log_model",
-                "wait_for_resources",
-                "repeats",
-                "backend",
-                "pack",
-            )
-        },
+        **{key: options[key] for key in SEARCH_FIELDS},
+        identities=None if options["identities"] is None else str(Path(options["identities"]).absolute()),
     )

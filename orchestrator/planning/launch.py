@@ -29,6 +29,7 @@ from orchestrator.planning.plan import CorpusReference, Packs, Plan, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
 from orchestrator.planning.provenance import git_commit, versions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
+from orchestrator.planning.secure_sums import check_secure_sums
 from orchestrator.planning.strategies import SEARCHES
 from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
 from orchestrator.tracking.address import hide_arguments
@@ -74,6 +75,7 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
         if loaded:
             gather.run(lambda: _check_clients(decided, loaded[1]))
+            gather.run(lambda: check_secure_sums(decided, loaded[1]))
         gather.settle()
         assert loaded is not None
         assert chosen is not None

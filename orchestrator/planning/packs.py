@@ -36,7 +36,7 @@ def check_backend(plan: Plan) -> None:
         return
     found = None
     if plan.federation is not None and not plan.federation.stackable:
-        found = "clients that keep their optimiser, or with a proximal term"
+        found = "secure sums, or clients that keep their optimiser or have a proximal term"
     if _has_trained_backbone(plan):
         found = "frames with a trained backbone"
     elif not is_stackable(make_recipe(plan.trials[0], plan.protocol)):  # they differ in no choice of the protocol

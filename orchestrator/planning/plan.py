@@ -84,6 +84,7 @@ class SearchOptions:
     # What trains, and how many configurations together at most; of an older plan: one at a time, by the reference.
     backend: str = REFERENCE
     pack: int | str = 1
+    identities: str | None = None  # folder of the keys that clients of secure sums sign with
     repeats: int = 1  # times that a reported configuration is trained in all, from the second on by other seeds
 
     def __post_init__(self) -> None:

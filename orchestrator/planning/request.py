@@ -230,19 +230,30 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
 def _federation(request: Request, method: Method) -> Federation | None:
     given = {name: value for name, value in request.federation_changes.items() if value is not None}
     if not method.federated:
-        if given:
+        options = [*map(option_of, given), *(["--identities"] if request.search.identities else [])]
+        if options:
             federated = [name for name in method_names() if find_method(name).federated]
             found = f"beside --method {method.name}, which is no federation"
             expected = f"--method {' or '.join(federated)}"
-            raise InputError.of(", ".join(map(option_of, given)), found=found, expected=expected)
+            raise InputError.of(", ".join(options), found=found, expected=expected)
         return None
     if not request.search.cpus_per_client and not request.search.gpus_per_client:
         expected = "above 0 where --gpus-per-client is 0: a process that takes nothing cannot be given room"
         raise InputError.of("--cpus-per-client", found="0", expected=expected)
     try:
-        return Federation(**given)
+        return _consistent(Federation(**given), request.search)
     except FederationError as error:
         raise InputError.of(option_of(error.name), found=error.found, expected=error.expected) from error
+
+
+def _consistent(federation: Federation, search: SearchOptions) -> Federation:
+    """Refuse processes of several clients beside secure sums, and identities without them."""
+    if federation.secure_sum and search.client_actors != "auto":
+        found = f"{search.client_actors} beside --secure-sum"
+        raise InputError.of("--client-actors", found=found, expected="auto: each client has its own process")
+    if search.identities is not None and not federation.secure_sum:
+        raise InputError.of("--identities", found="without --secure-sum", expected="both or neither")
+    return federation
 
 
 def _without_shared_statistics(protocol: Protocol, request: Request, method: Method, gather: Gather) -> Protocol:

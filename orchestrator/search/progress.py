@@ -72,10 +72,9 @@ class Observer:
             self._show()
             self.live.stop()
 
-    def placed(self, num_clients: int, num_processes: int) -> None:
+    def placed(self, num_clients: int, num_processes: int, cpus: float) -> None:
         """Return how many processes of a trial hold a federation's clients, all at work at one time."""
-        options = self.plan.search
-        each = f"{options.cpus_per_client:g} CPUs and {options.gpus_per_client:g} GPUs each"
+        each = f"{cpus:g} CPUs and {self.plan.search.gpus_per_client:g} GPUs each"
         self._say(f"{num_clients} clients in {num_processes} processes per trial, {each}")
 
     def spoilt(self, reasons: Mapping[str, str]) -> None:

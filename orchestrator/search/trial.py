@@ -43,6 +43,7 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
         checkpoint=checkpoint,
         backbone_weights=weights,
         backend=backend_of(trial, plan),
+        identities=None if plan.search.identities is None else Path(plan.search.identities),
     )
 
 

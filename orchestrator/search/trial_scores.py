@@ -5,7 +5,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,8 +45,16 @@ from orchestrator.run_records import (
     FederationRecord,
     FoldScore,
     RoundRecord,
+    SecureRecord,
     TrialResult,
     sums_of,
+)
+
+# What leaves single people beside secure sums (docs/federation.md).
+LEFT_APART = (
+    "once: numbers of features, frames and labelled windows, names of sessions",
+    "every round: loss, count, errors and moments of each person that a fold is validated on",
+    "at the end: predictions and moments of each held-out recording",
 )
 
 
@@ -198,6 +206,7 @@ def _federation(training: FederatedFolds) -> FederationRecord:
         own_ccc_valence=_own(rounds, "own_ccc_valence"),
         own_ccc_arousal=_own(rounds, "own_ccc_arousal"),
         first_failure=None if first is None else f"{first}\n{first.traceback}".rstrip(),
+        left_apart=LEFT_APART if training.federation.secure_sum else None,
         by_round=tuple(_round_record(one) for one in rounds),
     )
 
@@ -223,6 +232,26 @@ def _round_record(one: Round) -> RoundRecord:
         ccc_arousal=tuple(one.ccc_arousal),
         own_ccc_valence=tuple(one.own_ccc_valence),
         own_ccc_arousal=tuple(one.own_ccc_arousal),
+        secure=_secure_record(one) if one.secure else None,
+    )
+
+
+def _secure_record(one: Round) -> SecureRecord:
+    def by_stage(counts: list[Mapping[str, int]]) -> dict[str, int]:
+        stages = dict.fromkeys(stage for of_fold in counts for stage in of_fold)
+        return {stage: sum(of_fold.get(stage, 0) for of_fold in counts) for stage in stages}
+
+    return SecureRecord(
+        survivors=tuple(fold.survivors for fold in one.secure),
+        lost=tuple(
+            f"{name} (fold {fold.fold}, {stage})"
+            for fold in one.secure
+            for stage, names in fold.dropped.items()
+            for name in names
+        ),
+        bits=dict(one.secure[0].bits),
+        bytes_down=by_stage([fold.bytes_down for fold in one.secure]),
+        bytes_up=by_stage([fold.bytes_up for fold in one.secure]),
     )
 
 

@@ -21,7 +21,7 @@ import torch
 from ray import tune
 
 from fed.executors.placement import ClusterTooSmall
-from fed.executors.ray_cluster import bundles_for
+from fed.executors.ray_cluster import bundles_for, share_of_each
 from models.references import resolve
 from models.seeds import seed_for
 from orchestrator.data.dataset import Dataset
@@ -73,7 +73,7 @@ def search(  # noqa: PLR0913 - the parts of a search, each given once
         return False
     bundles = [resources] if plan.federation is None else list(resources.bundles)
     if plan.federation is not None:
-        observer.placed(len(dataset.clients), len(bundles) - 1)
+        observer.placed(len(dataset.clients), len(bundles) - 1, bundles[-1].get("CPU", 0.0))
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, dataset=dataset, plan=plan, trials_folder=str(trials_folder)),
         resources,
@@ -221,14 +221,12 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
     options = plan.search
     if plan.federation is None:
         return {"CPU": options.cpus_per_trial, "GPU": options.gpus_per_trial}
+    number, shares = len(dataset.clients), {"gpus_per_client": options.gpus_per_client, "trial_cpus": SERVER_CPUS}
+    cpus, actors = options.cpus_per_client, options.client_actors
     try:
-        bundles = bundles_for(
-            len(dataset.clients),
-            client_actors=options.client_actors,
-            cpus_per_client=options.cpus_per_client,
-            gpus_per_client=options.gpus_per_client,
-            trial_cpus=SERVER_CPUS,
-        )
+        if plan.federation.secure_sum:
+            cpus, actors = share_of_each(number, cpus_per_client=cpus, **shares), number
+        bundles = bundles_for(number, client_actors=actors, cpus_per_client=cpus, **shares)
     except ClusterTooSmall as error:
         raise InputError.of("--gpus-per-client, --cpus-per-client", found=str(error), expected="room for it") from error
     return tune.PlacementGroupFactory(bundles)

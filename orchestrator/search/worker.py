@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from ray import tune
 
-from fed.executors.ray_actors import assigned_device, in_actors
+from fed.executors.ray_actors import in_actors
+from fed.executors.ray_cluster import assigned_device
 from fed.executors.reuse import ReusedClients
 from models.allocator import keep_freed_memory
 from models.backends import REFERENCE

@@ -11,8 +11,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from fed.choices import AGGREGATORS, SERVER_OPTIMISERS, Aggregator
 from fed.executors.in_process import in_process
-from fed.options import AGGREGATORS, SERVER_OPTIMISERS, Aggregator, Federation, abouts
+from fed.options import Federation, abouts
 from models.exportable import ExportableNetwork
 from models.networks import build
 from models.sizes import NETWORKS, Network

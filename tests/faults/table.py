@@ -62,6 +62,16 @@ ROWS = (
         outcome=f"survived: {SAME_BYTES}",
     ),
     Row(
+        id="kills-secure-sum",
+        section=PROCESSES,
+        fault="clients of secure sums are killed in any stage of a round",
+        how="`kill -9` of two of six before they share, before they train, and before the masks come off",
+        tries=3,
+        outcome="survived: the exact sum of the others, and back in the next round; too few: exit 3, weights untouched",
+        elsewhere="tests/fed/test_secure_actors.py::"
+        "test_actors_give_the_bits_of_one_process_and_the_killed_leave_their_round",
+    ),
+    Row(
         id="worker-dies-each-time",
         section=PROCESSES,
         fault="a configuration whose worker dies each time it trains (out of memory)",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from fed.aggregators import BLOCK, ServerState, _similarities, added, aggregate, needs_sums
+from fed.choices import AGGREGATORS
 from fed.fewest import are_enough
 from fed.messages import PartialSum, Update
-from fed.options import AGGREGATORS, Federation
+from fed.options import Federation
 from models.references import resolve
 from tests.fed.toys import update
 

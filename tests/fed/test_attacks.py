@@ -24,9 +24,10 @@ from benchmarks.attacked_round import (
 )
 from benchmarks.attackers import ATTACKS, LABEL_FLIP, NO_ATTACK, PASSING, largest_deviation
 from benchmarks.attacks import COMPARED, RECIPE, SEEDS, one_round_rows
+from fed.choices import AGGREGATORS
 from fed.executors.in_process import in_process
 from fed.messages import REFUSED
-from fed.options import AGGREGATORS, Federation
+from fed.options import Federation
 from fed.updates import MAX_SAMPLES
 from models.recipe import Recipe
 from tests.conftest import ROOT

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from fed.executors.placement import ClusterTooSmall, bundles, in_words, num_actors, packed, shortfall, span
+from fed.executors.placement import (
+    ClusterTooSmall,
+    bundles,
+    in_words,
+    num_actors,
+    packed,
+    separate_share,
+    shortfall,
+    span,
+)
 
 GPU_NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 16.0 * 2**30}
 
@@ -87,3 +96,32 @@ def test_what_is_missing_is_what_no_node_can_hold_whole() -> None:
     assert shortfall([{"CPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}], [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}]) == {}
     assert shortfall([{"CPU": 0.05}] * 20, [{"CPU": 1.0}]) == {}, "twenty shares of a twentieth are one"
     assert in_words({"CPU": 0.5, "GPU": 1.0, "memory": 1e9}) == "0.5 CPUs, 1 GPUs"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "clients", "most", "share"),
+    [
+        ([{"CPU": 2.0}], 20, 0.9, 0.09),
+        ([{"CPU": 32.0}], 20, 0.9, 0.9),
+        ([{"CPU": 2.0}], 6, 1.0, 0.25),
+        ([{"CPU": 1.0}, {"CPU": 1.0}], 4, 1.0, 0.3333),
+    ],
+)
+def test_the_share_of_a_process_per_client_is_the_largest_that_fits(
+    nodes: list[dict[str, float]], clients: int, most: float, share: float
+) -> None:
+    found = separate_share(nodes, clients, most_cpus=most, trial_cpus=0.1)
+    assert num_actors(nodes, clients, client_actors=clients, cpus_per_client=found, trial_cpus=0.1) == clients
+    assert found == pytest.approx(share, abs=1e-3)
+    larger = [most / part for part in range(1, 100) if most / part > found + 1e-3]
+    for one in larger:
+        with pytest.raises(ClusterTooSmall):
+            num_actors(nodes, clients, client_actors=clients, cpus_per_client=one, trial_cpus=0.1)
+
+
+def test_a_process_per_client_that_finds_no_room_is_refused_with_the_arithmetic() -> None:
+    small = [{"CPU": 2.0, "memory": 3.0 * 2**30}]
+    with pytest.raises(ClusterTooSmall, match=r"with --secure-sum each client .*20 client processes x .* room for 5"):
+        separate_share(small, 20, most_cpus=0.9)
+    with pytest.raises(ClusterTooSmall, match="20 client processes"):
+        separate_share([GPU_NODE], 20, most_cpus=0.9, gpus_per_client=0.1)

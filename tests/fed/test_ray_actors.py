@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from fed.client import Client, Description
 from fed.executor import Executor, Start
 from fed.executors import ray_actors as actors
+from fed.executors import ray_cluster
 from fed.executors.placement import ClusterTooSmall
 from fed.executors.ray_actors import Pool, in_actors
 from fed.executors.ray_cluster import bundles_for, check_cluster
@@ -306,7 +307,7 @@ def test_a_process_takes_the_device_ray_gave_it_and_no_more_memory_than_its_shar
     monkeypatch.setattr(ray, "get_gpu_ids", lambda: assigned)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *share: caps.append(share))
-    assert actors.assigned_device(gpus) == expected
+    assert ray_cluster.assigned_device(gpus) == expected
     assert caps == capped
 
 

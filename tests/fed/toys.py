@@ -81,6 +81,7 @@ def federation(
     clients: Sequence[Client] | None = None,
     checkpoint: Path | None = None,
     backend: str = REFERENCE,
+    identities: Path | None = None,
     **options: Any,
 ) -> FederatedFolds:
     return FederatedFolds(
@@ -93,6 +94,7 @@ def federation(
         start=start,
         checkpoint=checkpoint,
         backend=backend,
+        identities=identities,
     )
 
 

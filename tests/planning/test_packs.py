@@ -71,7 +71,10 @@ def test_no_worker_waits_for_a_pack_that_another_could_have_shared() -> None:
         {"search": {"backend": "reference"}},
         {"search": {"cpus_per_trial": 2.0}},
         {"search": {"gpus_per_trial": 0.5}},
-        {"federation": Federation()},
+        {"federation": Federation(optimiser="kept")},
+        {"federation": Federation(proximal=0.1)},
+        {"federation": Federation(secure_sum=True)},
+        {"search": {"cpus_per_client": 2.0}, "federation": Federation()},
         {"images": ImageOptions(image_size=64, frame_stride=1, face_crop="none", backbone="trained", weights="none")},
         {"protocol": replace(DESCRIBED, loss="ccc-window")},
     ],
@@ -86,7 +89,7 @@ def test_what_the_reference_trains_is_alone(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"federation": Federation()}, "a federation"),
+        ({"federation": Federation(optimiser="kept")}, "secure sums, or clients that keep"),
         ({"protocol": replace(DESCRIBED, loss="ccc-window")}, "loss ccc-window, head "),
     ],
 )
@@ -95,6 +98,13 @@ def test_stacks_of_what_they_cannot_train_are_refused(changes: dict[str, Any], f
     check_backend(dataclasses.replace(plan(backend="auto"), **changes))
     with pytest.raises(InputError, match=f"--backend: found stacked with {found}"):
         check_backend(dataclasses.replace(plan(backend="stacked"), **changes))
+
+
+def test_each_configuration_of_a_federation_is_alone_and_its_clients_are_stacked() -> None:
+    one = dataclasses.replace(plan(), federation=Federation())
+    assert packs(one) == [*"abcdefgh"]
+    assert backend_of(TRIALS[0], one) == "stacked"
+    check_backend(dataclasses.replace(plan(backend="stacked"), federation=Federation()))
 
 
 def test_what_is_left_of_packs_and_outside_of_them() -> None:
