@@ -36,7 +36,8 @@ class StackedAdam:
 
     def step(self, grads: Sequence[Tensor], models: Sequence[int]) -> None:
         """Take one step of some models, with the gradients of all; the others keep weights, moments and steps."""
-        rows = [grad.unbind(0) for grad in grads]
+        # The kernel goes through memory and looks at no strides: a transposed gradient would meet the wrong weights.
+        rows = [grad.contiguous().unbind(0) for grad in grads]
         for rate in dict.fromkeys(self.learning_rates[model] for model in models):
             chosen = [model for model in models if self.learning_rates[model] == rate]
             weights, first, second, steps = zip(*(one[model] for one in self._rows for model in chosen), strict=True)

@@ -100,6 +100,9 @@ def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int, h
         {"network": "bilstm", "num_layers": 2, "keep": "best"},
         {"target": "window-mean", "order": "in-order", "windows_a_step": 3},
         {"partial_window": "drop", "hidden_size": 16},
+        {"network": "rnn", "hidden_size": 24},
+        {"network": "bilstm", "hidden_size": 16},
+        {"network": "bilstm", "hidden_size": 24, "num_layers": 2},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())) or "plain",
 )
