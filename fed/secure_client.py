@@ -21,12 +21,15 @@ def answer(site: Site, call: Call, job: Job) -> Value | Failure:
     terms = question.terms
     if (terms.number, terms.fold) != (call.number, job.fold):
         raise ProtocolError(f"terms of round {terms.number}, fold {terms.fold}: not those of the call")
+    client = site.sums.get(place)
     if call.kind == "keys":
+        if client is not None and client.terms.number >= terms.number:
+            # Trained again it sends the same update: the difference of two sums could be one client's.
+            raise ProtocolError(f"asked for keys of round {terms.number} after those of round {client.terms.number}")
         folder = site.plan.identities
         identities = None if folder is None else read_identities(folder, terms.roster, job.client)
         site.sums[place] = SumClient(terms, job.client, identities=identities)
         return site.sums[place].keys()
-    client = site.sums.get(place)
     if client is None:
         return Failure.of(job, RESTARTED, "restarted in mid-round: its keys are gone, it is back in the next round")
     if client.terms.address != terms.address:

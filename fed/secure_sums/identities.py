@@ -1,5 +1,12 @@
-"""Ed25519 identities in files that were exchanged before a federation: a server cannot invent clients."""
+"""Ed25519 identities in files that were exchanged before a federation: a server cannot invent clients.
 
+    python -m fed.secure_sums.identities DIR NAME ...
+
+writes a pair of files for each name that has none. Where a client runs, its private file and everybody's public ones
+are needed, elsewhere the public ones.
+"""
+
+import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,3 +92,16 @@ def _key(file: Path, name: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise IdentityError(str(file), f"{len(text)} characters", expected)
     return bytes.fromhex(text)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Write key files as the module's text says."""
+    parser = argparse.ArgumentParser(description="Write a pair of Ed25519 key files for each name that has none.")
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="of participants, as `data check` lists them")
+    given = parser.parse_args(words)
+    write_identities(given.folder, given.names)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ from fed.executors.ray_cluster import bundles_for, check_cluster
 from fed.executors.reuse import ReusedClients
 from fed.local_plan import LocalPlan
 from fed.messages import PartialSum, Report
+from fed.options import Federation
 from fed.round_records import QuorumLost
 from fed.rounds import FederatedFolds
 from models.backends import STACKED
@@ -274,7 +275,7 @@ def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkey
     monkeypatch.setattr(actors, "ClientProcess", StandIn)
     monkeypatch.setattr(actors, "assigned_device", print)
     people: Any = [SimpleNamespace(name=f"P{i}") for i in range(20)]
-    executor = in_actors(**shape)(people, SimpleNamespace())  # type: ignore[arg-type]
+    executor = in_actors(**shape)(people, SimpleNamespace(federation=Federation()))  # type: ignore[arg-type]
     pool = executor.run.__self__  # type: ignore[attr-defined]
     assert len(pool._slots) == expected
     assert sorted(name for slot in pool._slots for name in slot.names) == sorted(one.name for one in people)
@@ -282,6 +283,22 @@ def test_twenty_clients_share_a_pretended_gpu(gpus: float, expected: int, monkey
     assert len({ray.get(slot.actor.pid.remote()) for slot in pool._slots}) == expected
     assert ray.available_resources().get("GPU", 0.0) == pytest.approx(0.0, abs=1e-6)
     executor.close()
+
+
+def test_of_secure_sums_each_client_is_its_own_process_whatever_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two CPUs twenty clients get a tenth each; a GPU's share is what was asked for, or there is no room."""
+    monkeypatch.setattr(actors, "ClientProcess", StandIn)
+    monkeypatch.setattr(actors, "assigned_device", print)
+    people: Any = [SimpleNamespace(name=f"P{i}") for i in range(20)]
+    plan: Any = SimpleNamespace(federation=Federation(secure_sum=True))
+    executor = in_actors(client_actors=2, cpus_per_client=1.0)(people, plan)
+    pool = executor.run.__self__  # type: ignore[attr-defined]
+    assert [len(slot.names) for slot in pool._slots] == [1] * 20
+    assert pool._shares == (0.1, 0.0)
+    assert len({ray.get(slot.actor.pid.remote()) for slot in pool._slots}) == 20
+    executor.close()
+    with pytest.raises(ClusterTooSmall, match="with --secure-sum each client has its own process: 20 client processes"):
+        in_actors(gpus_per_client=0.2)(people, plan)
 
 
 @pytest.mark.parametrize(

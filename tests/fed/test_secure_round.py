@@ -169,6 +169,7 @@ def test_without_enough_the_round_does_not_count(stage: str, who: Sequence[str],
     healed = secure(**settings)
     healed.load(tmp_path)
     assert healed.rounds[1].secure[0].survivors == 0
+    assert healed.rounds[1].secure == folds.rounds[1].secure
     assert len(list(healed.epochs())) == 1
     assert_same(healed, done(secure(splits=SPLITS[:1])))
 
@@ -322,6 +323,18 @@ def test_terms_and_questions_of_another_sum_are_refused() -> None:
     )
     with pytest.raises(QuorumLost, match="terms of round 1, fold 0: not those of the call"):
         next(folds.epochs())
+
+
+def test_a_round_is_summed_once_by_a_process() -> None:
+    folds = secure(splits=SPLITS[:1])
+    run, seen = folds._executor.run, []
+    folds._executor = replace(folds._executor, run=lambda call: seen.append(call) or run(call))  # type: ignore[func-returns-value]
+    list(folds.epochs())
+    first, second = (call for call in seen if call.kind == "keys")
+    for again, message in ((first, "round 1 after those of round 2"), (second, "round 2 after those of round 2")):
+        (answer,) = run(again)
+        assert not answer.values
+        assert {one.reason for one in answer.failures} == {f"ProtocolError: asked for keys of {message}"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from fed.secure_sums.client import SumClient
 from fed.secure_sums.exchange import ProtocolError, Question
 from fed.secure_sums.graph import neighbours_of
-from fed.secure_sums.identities import IdentityError, file_of, read_identities, write_identities
+from fed.secure_sums.identities import IdentityError, file_of, main, read_identities, write_identities
 from fed.secure_sums.masks import digest
 from fed.secure_sums.ring import Ring
 from tests.fed.secure_sums.rehearsal import MODEL, Rehearsal, names, parts, plain_sum, seeded, terms, vector_of
@@ -293,7 +293,7 @@ def test_with_identities_a_server_can_neither_invent_keys_nor_show_two_lists(tmp
 
 
 def test_key_files(tmp_path: Path) -> None:
-    write_identities(tmp_path, ["P/1", "é"])
+    main([str(tmp_path), "P/1", "é"])
     assert {one.name for one in tmp_path.iterdir()} == {
         "P%2F1.public",
         "P%2F1.private",
