@@ -136,6 +136,8 @@ def ridge_weights(rows: Array, gold: Array) -> tuple[Array, float]:
     wide, penalties = rows.astype(np.float64), np.array(ALPHAS)
     mean, level = wide.mean(axis=0), float(gold.mean(dtype=np.float64))
     centred, residual = wide - mean, gold.astype(np.float64) - level
+    if len(wide) < wide.shape[1]:
+        return _wide_ridge_weights(centred, residual, mean, level)
     squared, axes = np.linalg.eigh(centred.T @ centred)
     turned = centred @ axes
     shrunk = 1.0 / (np.maximum(squared, 0.0)[:, None] + penalties)
@@ -143,6 +145,19 @@ def ridge_weights(rows: Array, gold: Array) -> tuple[Array, float]:
     kept = np.maximum(1.0 - 1.0 / len(wide) - turned**2 @ shrunk, LEAST_FREEDOM)
     errors = (((residual[:, None] - turned @ weights) / kept) ** 2).mean(axis=0)
     coefficients = axes @ weights[:, int(np.argmin(errors))]
+    return coefficients, float(level - mean @ coefficients)
+
+
+def _wide_ridge_weights(centred: Array, residual: Array, mean: Array, level: float) -> tuple[Array, float]:
+    """Return the same of fewer rows than columns, by the products of rows: N x N numbers instead of M x M."""
+    squared, left = np.linalg.eigh(centred @ centred.T)
+    shrunk = 1.0 / (np.maximum(squared, 0.0)[:, None] + np.array(ALPHAS))
+    # Of every axis of the rows its part of the prediction: what is shrunk, by its size.
+    share = np.maximum(squared, 0.0)[:, None] * shrunk
+    along = left.T @ residual
+    kept = np.maximum(1.0 - 1.0 / len(centred) - left**2 @ share, LEAST_FREEDOM)
+    errors = (((residual[:, None] - left @ (along[:, None] * share)) / kept) ** 2).mean(axis=0)
+    coefficients = centred.T @ (left @ (along * shrunk[:, int(np.argmin(errors))]))
     return coefficients, float(level - mean @ coefficients)
 
 

@@ -27,7 +27,7 @@ from orchestrator.run_records import FoldScore
 # Ours, for one core of 2020: what is left out would take longer than this, or hold more numbers than that.
 MOST_SECONDS = 60.0
 MOST_VALUES = 50_000_000  # 400 MB
-RIDGE_PER_SECOND = 5.0e9  # rows x columns^2, measured
+RIDGE_PER_SECOND = 5.0e9  # (rows x columns + n^2) n, n the smaller of both, measured
 TREES_PER_SECOND = 3.0e6  # rows x columns, measured
 
 
@@ -174,6 +174,7 @@ def _too_large(baseline: Baseline, series: Sequence[Series], *, folds: int) -> s
         return f"{size}: more than {MOST_VALUES:,} numbers"
     rows = min(frames, baselines.MAX_ROWS)
     trees = baseline.fit is baselines.fit_boosting
-    once = rows * columns / TREES_PER_SECOND if trees else rows * columns**2 / RIDGE_PER_SECOND
+    fewer = min(rows, columns)
+    once = rows * columns / TREES_PER_SECOND if trees else (rows * columns + fewer**2) * fewer / RIDGE_PER_SECOND
     seconds = once * len(DIMENSIONS) * folds
     return f"{size}: about {seconds:.0f} s, more than {MOST_SECONDS:.0f} s" if seconds > MOST_SECONDS else None
