@@ -1,12 +1,12 @@
-"""Privacy-preserving affect recognition: search, evaluate, compare. `tune`, `evaluate`, `load_run`, `open_corpus`."""
+"""Privacy-preserving affect recognition: `tune`, `evaluate`, `compare`, `load_run`, `open_corpus`."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.api import Corpus, Run, evaluate, load_run, open_corpus, tune
+    from orchestrator.api import Corpus, Run, compare, evaluate, load_run, open_corpus, tune
     from orchestrator.errors import InputError
 
-__all__ = ["Corpus", "InputError", "Run", "__version__", "evaluate", "load_run", "open_corpus", "tune"]
+__all__ = ["Corpus", "InputError", "Run", "__version__", "compare", "evaluate", "load_run", "open_corpus", "tune"]
 
 
 def __getattr__(name: str) -> Any:

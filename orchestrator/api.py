@@ -157,6 +157,22 @@ class Run:
         table.attrs["notes"] = said.getvalue().splitlines()[:-1]  # the last line names the temporary file
         return table
 
+    def score(self, data: Path | str, **options: Any) -> pd.DataFrame:
+        """Score the best configuration's models on labelled people, also of another corpus; nothing is trained.
+
+        A row per person: participant, seen (in training), frames and CCC of each dimension. `attrs["scores"]` is what
+        scores.json has: pooled CCC and mean of the people's own, with 95 % intervals. Options as of `score`.
+        """
+        from orchestrator.commands.scoring import score as command
+        from orchestrator.inference.score_output import PEOPLE_FILE
+
+        with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+            output = Path(options.pop("output", None) or Path(folder) / "score")
+            scores = _call(command, {"model": self.model, "data": str(data), "output": output, **options})
+            table = pd.read_csv(output / PEOPLE_FILE, dtype={"participant": str})
+        table.attrs["scores"] = scores
+        return table
+
     def _file(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
@@ -203,6 +219,21 @@ def evaluate(method: str, *, data: Path | str | None = None, **options: Any) -> 
     return _run("evaluate", method, data, options)
 
 
+def compare(*runs: Run | Path | str, tracking_uri: str | None = None) -> pd.DataFrame:
+    """Compare runs on the same recordings, each with each, paired over participants: a row per pair and dimension.
+
+    Columns as comparisons.csv (docs/statistics.md); `attrs["differing"]` says what differs between the runs.
+    """
+    from orchestrator.report.run_comparison import compare_runs
+    from orchestrator.report.run_comparison_output import as_csv
+
+    places = [one.model if isinstance(one, Run) else str(one) for one in runs]
+    found = compare_runs(places, tracking_uri=tracking_uri)
+    table = pd.read_csv(io.StringIO(as_csv(found)))
+    table.attrs["differing"] = list(found.differing)
+    return table
+
+
 def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
     """Open the folder of a run, or a run of an MLflow store by its id (or `runs:/ID`)."""
     folder = Path(place)
@@ -246,12 +277,12 @@ def _command(name: str) -> click.Command:
     return cli.commands[name]
 
 
-def _call(command: click.Command, options: Mapping[str, Any]) -> None:
-    """Run a command's function with its options checked."""
+def _call(command: click.Command, options: Mapping[str, Any]) -> Any:
+    """Run a command's function with its options checked, and return what it returns."""
     values = _values(command, options)
     assert command.callback is not None
     with click.Context(command):
-        command.callback(**values)
+        return command.callback(**values)
 
 
 def _values(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import data, models, search, tracking
+from orchestrator.commands import comparing, data, models, scoring, search, tracking
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import take_as_ctrl_c
@@ -68,9 +68,11 @@ for command in (
     tracking.ui,
     data.data,
     models.predict,
+    scoring.score,
     models.export,
     models.benchmark,
     models.fuse,
+    comparing.compare,
 ):
     cli.add_command(command)
 

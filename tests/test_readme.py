@@ -82,9 +82,11 @@ SHORTER = {
     "data convert mine --out mine.parquet": [],
     "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
     "predict --model runs/small --input /data/RECOLA --output predictions.csv --plot traces.svg": [],
+    "score --model runs/small --data /data/AVEC --output runs/new-people": ["--data", "RECOLA", "--include-seen"],
     "export --model runs/small --format onnx --output model.onnx": [],
     "benchmark inference --model runs/small": [],
     "fuse runs/small runs/long --output runs/fused": [],
+    "compare runs/small runs/long --output runs/compared": [],
     "track runs/small": [],
     "report --output runs/report": [],
 }

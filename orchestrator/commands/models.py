@@ -96,14 +96,14 @@ def _check_outputs(values: dict[str, Any]) -> None:
     from orchestrator.inference.output import check_names
 
     check_names(values["output"], values["plot"])
-    inputs = {"--model": _folder(values["place"]), "--input": values["source"]}
+    inputs = {"--model": folder_of(values["place"]), "--input": values["source"]}
     check_output("--output", values["output"], inputs=inputs, force=values["force"])
     if values["plot"]:
         inputs["--output"] = values["output"]
         check_output("--plot", values["plot"], inputs=inputs, force=values["force"])
 
 
-def _folder(place: str) -> Path | None:
+def folder_of(place: str) -> Path | None:
     """Return where a model lies, None for an MLflow run's id."""
     return Path(place) if os.path.lexists(place) else None
 
@@ -138,7 +138,7 @@ def export(  # noqa: PLR0913, PLR0917 - the command's options
     place: str, kind: str, output: Path, force: bool, fold: int | None, tracking_uri: str | None
 ) -> None:
     """Write a saved model as ONNX or as torch's exported program, once it gives the same numbers."""
-    check_output("--output", output, inputs={"--model": _folder(place)}, force=force)
+    check_output("--output", output, inputs={"--model": folder_of(place)}, force=force)
     from orchestrator.inference import export as exporting
     from orchestrator.inference.saved_model import open_model
 
@@ -168,7 +168,9 @@ def benchmark() -> None:
 def inference(**values: Any) -> None:
     """Time 100 and 500 frames from file to prediction, load time apart (Table III's columns)."""
     if values["output"]:
-        check_output("--output", values["output"], inputs={"--model": _folder(values["place"])}, force=values["force"])
+        check_output(
+            "--output", values["output"], inputs={"--model": folder_of(values["place"])}, force=values["force"]
+        )
     from orchestrator.inference import benchmark as timing
     from orchestrator.inference.devices import chosen_device
     from orchestrator.inference.saved_model import open_model

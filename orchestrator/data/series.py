@@ -74,7 +74,7 @@ def unscaled_series(
 def _feature_series(recording: Recording, protocol: Protocol) -> Series:
     # Interpolated gaps are fed to the network so that its state is not interrupted; they are not labelled or scored.
     known = np.asarray(np.isfinite(recording.features).all(axis=1))
-    gold = np.where(recording.valid[:, None], _gold(recording, protocol), np.nan).astype(np.float32)
+    gold = np.where(recording.valid[:, None], gold_of(recording, protocol), np.nan).astype(np.float32)
     return Series(
         participant=recording.participant,
         session=recording.session,
@@ -93,7 +93,7 @@ def _frame_series(recording: Recording, protocol: Protocol, images: ImageOptions
         session=recording.session,
         frames=frames.images,
         index_T=np.where(valid, index, -1).astype(np.int64),
-        gold_T2=_gold(recording, protocol),
+        gold_T2=gold_of(recording, protocol),
     )
 
 
@@ -102,7 +102,8 @@ def crop_of(images: ImageOptions) -> FaceCrop:
     return "haar" if images.face_crop == "haar" else "none"
 
 
-def _gold(recording: Recording, protocol: Protocol) -> Floats:
+def gold_of(recording: Recording, protocol: Protocol) -> Floats:
+    """Return the gold standard (T, 2) of the labels where the protocol's delay puts them; NaN where there is none."""
     return gold_standard(
         ratings_of(recording, protocol),
         protocol.gold,

@@ -1,0 +1,188 @@
+"""`compare`: any runs on the same recordings, paired over participants; what differs between them, in words."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from orchestrator.corpora.findings import shortened
+from orchestrator.corpora.names import listed
+from orchestrator.errors import InputError
+from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.paired import compare, holm, own_interval
+from orchestrator.estimators.permutation import sign_flip_p
+from orchestrator.evaluation.person_records import ScoredPeople
+from orchestrator.files import JsonObject, read_json
+from orchestrator.protocols import DIMENSIONS
+from orchestrator.report.blocks import protocol_fields
+from orchestrator.report.person_scores import People, of_reported
+from orchestrator.report.queries import number_in, summary_of
+from orchestrator.report.search_record import Search
+from orchestrator.run_folder import MOMENTS_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
+from orchestrator.run_records import Summary
+from orchestrator.tracking.location import is_run_id
+
+# What makes the labels that are scored; results by other labels are no pair.
+LABEL_FIELDS = ("gold", "label_decimals", "label_rounding", "label_delay_seconds")
+LABEL_OPTIONS = ("label_range", "raters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """A run: what it is called, what it says, its people."""
+
+    place: str
+    search: Search
+    people: People
+
+    def score(self, dimension: str) -> float | None:
+        """Return the CCC that the run reports, mean over its folds."""
+        return number_in(summary_of(self.search), f"ccc_{dimension}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """First minus second (their numbers from 1) in one dimension, over the people whom both scored."""
+
+    first: int
+    second: int
+    dimension: str
+    reported: Interval | None  # of the CCC that is reported; None where the sums by person are not there
+    own: Interval  # of the mean of the people's own CCC
+    p: float  # of `own`, by flips of signs
+    p_holm: float  # corrected for all pairs and dimensions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Comparison:
+    """The runs, what differs between them, and every pair."""
+
+    runs: tuple[Compared, ...]
+    differing: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+
+def compare_runs(places: Sequence[str], *, tracking_uri: str | None = None) -> Comparison:
+    """Compare finished runs (folders, or ids of MLflow), each with each.
+
+    InputError: fewer than two, a run twice, one without scores of people, and runs on different recordings or labels.
+    """
+    if len(places) < 2:
+        raise InputError.of("compare", found=f"{len(places)} run", expected="at least two")
+    twice = sorted({place for place in places if [_whole(one) for one in places].count(_whole(place)) > 1})
+    if twice:
+        raise InputError.of("compare", found=f"one run twice: {', '.join(twice)}", expected="different runs")
+    runs = [_read(place, tracking_uri) for place in places]
+    for first, second in combinations(runs, 2):
+        _check_same(first, second)
+    found = list(_pairs(runs))
+    corrected = holm([p for *_, p in found])
+    pairs = tuple(
+        Pair(first=i, second=j, dimension=d, reported=reported, own=own, p=p, p_holm=p_holm)
+        for (i, j, d, reported, own, p), p_holm in zip(found, corrected, strict=True)
+    )
+    return Comparison(runs=tuple(runs), differing=_differing(runs), pairs=pairs)
+
+
+def _whole(place: str) -> str:
+    return str(Path(place).resolve()) if Path(place).is_dir() else place.removeprefix("runs:/")
+
+
+def _read(place: str, tracking_uri: str | None) -> Compared:
+    folder, run_id = Path(place), place.removeprefix("runs:/")
+    if not (folder / PLAN_FILE).is_file() and is_run_id(run_id):
+        from orchestrator.tracking.models import download_run
+
+        names = (PLAN_FILE, SUMMARY_FILE, MOMENTS_FILE, PREDICTIONS_TABLE)
+        downloads = Path(tempfile.mkdtemp(prefix="affect-run-"))
+        atexit.register(shutil.rmtree, downloads, ignore_errors=True)
+        folder = download_run(run_id, downloads, names, tracking_uri)
+    for name in (PLAN_FILE, SUMMARY_FILE):
+        if not (folder / name).is_file():
+            raise InputError.of(place, found=f"no {name}", expected="the folder of a finished run, or a run's id")
+    moments, predictions = folder / MOMENTS_FILE, folder / PREDICTIONS_TABLE
+    search = Search(
+        plan=_plan(folder / PLAN_FILE),
+        summary=Summary.from_json(read_json(folder / SUMMARY_FILE), folder / SUMMARY_FILE),
+        trials=(),
+        predictions=predictions if predictions.is_file() else None,
+        people=ScoredPeople.from_json(read_json(moments), moments) if moments.is_file() else None,
+    )
+    people = None if summary_of(search).best is None else of_reported(search)
+    if people is None:
+        raise InputError.of(place, found="no scores of its participants", expected="a run in which something finished")
+    return Compared(place=place, search=search, people=people)
+
+
+def _plan(path: Path) -> JsonObject:
+    plan = read_json(path)
+    fine = all(isinstance(plan.get(key), dict) for key in ("corpus", "protocol"))
+    if not (fine and isinstance(plan["corpus"].get("sha256"), str) and "name" in plan["protocol"] and "method" in plan):
+        raise InputError.of(str(path), found="a plan without corpus, protocol or method", expected="a run's plan")
+    return plan
+
+
+def _check_same(first: Compared, second: Compared) -> None:
+    """Refuse runs on other recordings or other labels; the same files with other features are the same recordings."""
+    where = f"{first.place} and {second.place}"
+    one, other = first.search.plan["corpus"], second.search.plan["corpus"]
+    files = [(corpus.get("read") or {}).get("files") for corpus in (one, other)]
+    if one["sha256"] != other["sha256"] and (None in files or files[0] != files[1]):
+        people = [{name for own in run.people.own.values() for name in own} for run in (first, second)]
+        apart = sorted(people[0] ^ people[1])
+        hashes = f"contents with sha256 {one['sha256'][:12]} and {other['sha256'][:12]}"
+        found = f"different people: {shortened(apart)} in one of them only" if apart else hashes
+        raise InputError.of(where, found=found, expected="runs on the same recordings")
+    labels = [{k: protocol_fields(run.search).get(k) for k in LABEL_FIELDS} for run in (first, second)]
+    for made, corpus in zip(labels, (one, other), strict=True):
+        made |= {key: (corpus.get("options") or {}).get(key) or None for key in LABEL_OPTIONS}
+    differ = [key for key in labels[0] if labels[0][key] != labels[1][key]]
+    if differ:
+        raise InputError.of(where, found=f"labels made otherwise: {', '.join(differ)}", expected="runs on equal labels")
+
+
+def _pairs(runs: Sequence[Compared]) -> Iterator[tuple[int, int, str, Interval | None, Interval, float]]:
+    for (i, first), (j, second) in combinations(enumerate(runs, 1), 2):
+        for d in DIMENSIONS:
+            one, other = first.people.own[d], second.people.own[d]
+            own = own_interval(one, other)
+            if own is None:
+                shared = len(one.keys() & other.keys())
+                found = f"{shared} participants with a CCC of {d} in both"
+                raise InputError.of(f"{first.place} and {second.place}", found=found, expected="at least 2")
+            found_pair = (
+                compare(first.people.folds[d], second.people.folds[d])
+                if first.people.folds is not None and second.people.folds is not None
+                else None
+            )
+            p = sign_flip_p([one[person] - other[person] for person in one if person in other])
+            yield i, j, d, None if found_pair is None else found_pair.reported, own, p
+
+
+def _differing(runs: Sequence[Compared]) -> tuple[str, ...]:
+    """Return a line for each choice that is not the same in all runs, with what each has."""
+    facts = [_facts(run.search) for run in runs]
+    keys = dict.fromkeys(key for one in facts for key in one)
+    return tuple(
+        f"{key}: " + "; ".join(f"{number} {one.get(key, '-')}" for number, one in enumerate(facts, 1))
+        for key in keys
+        if len({one.get(key) for one in facts}) > 1
+    )
+
+
+def _facts(search: Search) -> Mapping[str, str]:
+    plan, best = search.plan, summary_of(search).best
+    names = plan["corpus"].get("feature_names") or ()
+    facts: dict[str, Any] = {"method": plan["method"], "features": listed(names) if names else "all"}
+    facts |= protocol_fields(search)
+    facts["protocol"] = facts.pop("name", "-")
+    for part in ("images", "federation"):
+        facts |= {f"{part} {key}": value for key, value in (plan.get(part) or {}).items()}
+    facts["seed"] = plan.get("seed")
+    if best is not None:
+        facts |= {"network": best.network, **asdict(best.hparams)}
+    return {key: str(value) for key, value in facts.items()}
