@@ -89,8 +89,8 @@ def _room(plan: Plan, dataset: Dataset, cores: int) -> tuple[int, int]:
         return 1, int(cores / options.cpus_per_trial)
     each = options.cpus_per_client or 1.0
     if plan.federation.secure_sum:  # every client has a process of its own, and they share what there is
-        fitting = max(1, min(len(dataset.clients), int(cores - SERVER_CPUS)))
-        return fitting, 1
+        number = len(dataset.clients)
+        return max(1, min(number, round(cores - SERVER_CPUS))), max(1, int(cores / (SERVER_CPUS + number * each)))
     fitting = max(1, int((cores - SERVER_CPUS) / each))
     processes = fitting if options.client_actors == "auto" else min(fitting, int(options.client_actors))
     processes = max(1, min(processes, len(dataset.clients)))

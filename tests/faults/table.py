@@ -72,6 +72,14 @@ ROWS = (
         "test_actors_give_the_bits_of_one_process_and_the_killed_leave_their_round",
     ),
     Row(
+        id="kills-secure-run",
+        section=PROCESSES,
+        fault="the driver, or a client of sums that need all, is killed in a run of secure sums",
+        how="`kill -9` in the middle of a run, then `--resume`",
+        tries=2,
+        outcome=f"survived, or exit 3 and resumed with fresh keys: {SAME_BYTES}",
+    ),
+    Row(
         id="worker-dies-each-time",
         section=PROCESSES,
         fault="a configuration whose worker dies each time it trains (out of memory)",
