@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fed.secure_sums import masks, ring
-from fed.secure_sums.graph import least_survivors, neighbours_of, share_threshold
+from fed.secure_sums.graph import least_survivors, neighbours_of, num_neighbours, share_threshold
 from fed.secure_sums.ring import OutOfBound, RingError, fits, mean, part, quantised, signed_sum, zeros
 from fed.secure_sums.shamir import PRIME, combined, split
 
@@ -132,11 +132,10 @@ def test_shares_that_cannot_be_are_refused() -> None:
         combined({1: (2**256).to_bytes(33, "big")}, 1)
 
 
-@pytest.mark.parametrize("number", [3, 9, 10, 20, 57])
-def test_graphs_are_regular_and_mutual(number: int) -> None:
+@pytest.mark.parametrize(("number", "degree"), [(3, 2), (9, 8), (10, 8), (12, 10), (20, 14), (23, 16), (57, 16)])
+def test_graphs_are_regular_and_mutual(number: int, degree: int) -> None:
     roster = [f"P{i}" for i in range(number)]
     graph = neighbours_of(roster, b"seed")
-    degree = min(number - 1, 8)
     assert {len({*near}) for near in graph.values()} == {degree}
     assert all(name in graph[other] for name, near in graph.items() for other in near if other != name)
     assert not any(name in near for name, near in graph.items())
@@ -149,6 +148,13 @@ def test_graphs_are_regular_and_mutual(number: int) -> None:
             reached.add(one)
             waiting += graph[one]
     assert reached == {*roster}
+
+
+def test_a_third_of_a_roster_up_to_23_may_be_lost_whoever_it_is() -> None:
+    for number in range(3, 24):
+        degree, lost = num_neighbours(number), number - least_survivors(number)
+        assert degree % 2 == 0 or degree == number - 1
+        assert degree - lost >= share_threshold(degree), number
 
 
 def test_thresholds() -> None:

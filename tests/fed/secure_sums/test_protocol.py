@@ -55,6 +55,14 @@ def test_three_of_twenty_are_lost_at_stages_of_chance(seed: int) -> None:
     assert_sum(found, [name for name in names(20) if name not in early], asked)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("seed", range(3))
+def test_any_six_of_twenty_may_be_lost(stage: str, seed: int) -> None:
+    lost = random.Random(seed).sample(names(20), 6)
+    asked = Rehearsal(terms(20), {stage: lost})
+    assert_sum(asked.run(), [name for name in names(20) if name not in lost or stage == "unmask"], asked)
+
+
 @pytest.mark.parametrize("stage", STAGES[:3])
 def test_below_two_thirds_of_the_roster_nothing_is_asked_or_answered(stage: str) -> None:
     asked = Rehearsal(terms(6), {stage: names(6)[:3]})
@@ -85,7 +93,7 @@ def test_what_the_server_receives_is_uniform_and_what_was_masked_is_not() -> Non
     vectors = [one for one in asked.received if len(one) == 16_000]
     shares = b"".join(one for one in asked.received if len(one) == 82)
     assert len(vectors) == 20
-    assert len(shares) == 20 * 8 * 82
+    assert len(shares) == 20 * 14 * 82
     for one in vectors:
         assert uniform(one)
     # A share is a number below 2^256 + 297 in 33 bytes: its first byte is sealed, too.
@@ -253,7 +261,7 @@ def test_the_graph_changes_with_every_key() -> None:
         one.run()
         graphs.append({name: {*one.server.shares[name].sealed} for name in names(20)})
     assert graphs[0] != graphs[1]
-    assert {len(near) for graph in graphs for near in graph.values()} == {8}
+    assert {len(near) for graph in graphs for near in graph.values()} == {14}
     assert neighbours_of(names(20), b"x") != neighbours_of(names(20), b"y")
 
 
