@@ -49,17 +49,20 @@ def is_stackable(recipe: Recipe) -> bool:
     return plain and recipe.loss in STACKED_LOSSES and recipe.keep in STACKED_KEEP
 
 
-def choose(backend: str, recipe: Recipe, *, models: int, threads: int = 1, device: str = "cpu") -> str:
+def choose(  # noqa: PLR0913 - what decides
+    backend: str, recipe: Recipe, *, models: int, threads: int = 1, device: str = "cpu", clients: bool = False
+) -> str:
     """Return `reference` or `stacked` for so many models of a shape; ValueError for an unknown `backend`.
 
-    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a backbone.
+    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a backbone. The
+    `clients` of a federation gain at every size, since a stack is one message instead of many.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if backend != AUTO:
         return backend
     measured = is_stackable(recipe) and threads == 1 and device == "cpu"
-    gains = models > 1 and recipe.hidden_size < NO_GAIN_FROM.get(recipe.network, recipe.hidden_size + 1)
+    gains = models > 1 and (clients or recipe.hidden_size < NO_GAIN_FROM.get(recipe.network, recipe.hidden_size + 1))
     return STACKED if measured and gains else REFERENCE
 
 

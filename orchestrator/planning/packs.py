@@ -27,7 +27,9 @@ def backend_of(trial: Trial, plan: Plan) -> str:
     if plan.federation is not None:
         cpus, gpus = options.cpus_per_client, options.gpus_per_client
     threads, device = max(1, int(cpus)), "cuda" if gpus else "cpu"
-    return choose(options.backend, recipe, models=plan.protocol.num_folds, threads=threads, device=device)
+    clients = plan.federation is not None
+    models = plan.protocol.num_folds
+    return choose(options.backend, recipe, models=models, threads=threads, device=device, clients=clients)
 
 
 def check_backend(plan: Plan) -> None:

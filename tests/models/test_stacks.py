@@ -87,6 +87,14 @@ def test_the_backend(backend: str, chosen: Recipe, models: int, threads: int, ex
     assert backends.choose(backend, chosen, models=models, threads=threads) == expected
 
 
+def test_clients_are_stacked_at_every_size() -> None:
+    """Measured with hidden 64: 0.8 and 0.85 of the reference's time, whose clients are a message each."""
+    large = recipe(network="bilstm", hidden_size=64)
+    assert backends.choose("auto", large, models=8, clients=True) == "stacked"
+    assert backends.choose("auto", large, models=8, threads=2, clients=True) == "reference"
+    assert backends.choose("auto", image_recipe(), models=8, clients=True) == "reference"
+
+
 def test_an_unknown_backend_is_answered_with_the_known() -> None:
     with pytest.raises(ValueError, match="unknown backend 'fast': expected one of auto, reference, stacked"):
         backends.choose("fast", RECIPE, models=8)
