@@ -15,6 +15,8 @@ import pytest
 
 from models.sizes import title_of
 from orchestrator.errors import InputError
+from orchestrator.evaluation.baselines import BASELINES
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import make, paper
 from orchestrator.report.figures import Figure
 from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
@@ -122,11 +124,16 @@ def test_what_is_read_is_the_value_rounded(synthetic: Page) -> None:
 
 def test_differences_are_ours_minus_the_papers(synthetic: Page) -> None:
     published = {(paper.METHOD_NAMES[row.method], row.network): row for row in paper.TABLE_2}
-    checked, method = 0, ""
+    checked, method, baselines = 0, "", set()
     for row in synthetic.tables["table-2"].rows:
         if not row:
             continue
         method = row["method"].text or method
+        if row["network"].text.startswith("baseline "):
+            baselines.add(row["network"].text.removeprefix("baseline "))
+            cells = [row[f"{dimension}_{part}"] for dimension in DIMENSIONS for part in ("ours", "paper", "difference")]
+            assert ["data-value" in cell.attributes for cell in cells] == [True, False, False] * 2
+            continue
         network = {title_of(name): name for name in paper.NETWORKS}[row["network"].text]
         for dimension in ("valence", "arousal"):
             theirs = row[f"{dimension}_paper"]
@@ -140,6 +147,7 @@ def test_differences_are_ours_minus_the_papers(synthetic: Page) -> None:
                 assert row[f"{dimension}_difference"].text == f"({expected:+.3f})".replace("-", "−")
                 checked += 1
     assert checked == 6  # au: two networks described, one strict
+    assert baselines == set(BASELINES)
 
 
 def test_a_nested_search_of_one_network_has_the_summarys_score_in_table_two(
