@@ -97,14 +97,14 @@ class PlainNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = resnet18()
-        self.backbone.fc = nn.Identity()
+        self.trunk = resnet18()  # the names of the state are those of our network
+        self.trunk.fc = nn.Identity()
         size, layers = RECIPE.hidden_size, RECIPE.num_layers
         self.recurrence = nn.LSTM(BACKBONE_FEATURES, size, layers, batch_first=True, bidirectional=True)
         self.head = nn.Sequential(nn.Linear(2 * size, HEAD_NEURONS), nn.ReLU(), nn.Linear(HEAD_NEURONS, NUM_DIMENSIONS))
 
     def forward(self, x_BLCSS: Tensor) -> Tensor:
-        features_NF = self.backbone(x_BLCSS.flatten(0, 1))
+        features_NF = self.trunk(x_BLCSS.flatten(0, 1))
         hidden_BLH, _ = self.recurrence(features_NF.unflatten(0, x_BLCSS.shape[:2]))
         prediction_BL2: Tensor = self.head(hidden_BLH)
         return prediction_BL2

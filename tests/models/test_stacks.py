@@ -78,8 +78,8 @@ def test_a_batch_fills_whole_vectors() -> None:
         ("stacked", RECIPE, 1, 2, "stacked"),
         ("auto", RECIPE, 8, 1, "stacked"),
         ("auto", RECIPE, 1, 1, "reference"),
-        ("auto", recipe(network="bilstm", hidden_size=16), 8, 1, "stacked"),
-        ("auto", recipe(network="bilstm", hidden_size=64), 8, 1, "reference"),  # measured: 0.95 of its speed
+        ("auto", recipe(network="bilstm", hidden_size=15), 8, 1, "stacked"),
+        ("auto", recipe(network="bilstm", hidden_size=16), 8, 1, "reference"),  # measured: 0.98 of its speed
         ("auto", image_recipe(), 8, 1, "reference"),
     ],
 )
