@@ -138,8 +138,7 @@ class Site:
 
     def stacked(self, names: Sequence[str]) -> StackedClients:
         """Return these clients' stacks, with all that were read before; whatever a client cannot read is raised."""
-        missing = [name for name in names if self._stacked is None or name not in self._stacked.names]
-        if missing or self._stacked is None:
+        if self._stacked is None or not set(names) <= set(self._stacked.names):
             every = [name for name in self._clients if name in names or name in self._series]
             layout = self._resident(self._windows_of(names[0]))[1]
             series = {name: self._features_of(name) for name in every}

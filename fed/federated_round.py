@@ -21,7 +21,7 @@ from fed.round_records import SecureFold
 from fed.scores import weighted
 from fed.secure_vector import Summed
 from fed.server_optimisers import Optimise
-from fed.updates import Layout, admit
+from fed.updates import Layout, admit, gathered
 from models.epochs import Evaluation
 from models.references import resolve
 
@@ -191,7 +191,7 @@ def server_step(
     Counters and statistics of batch normalisation are the average's.
     """
     optimise: Optimise = resolve(SERVER_OPTIMISERS[federation.server_optimiser].function)
-    before_P, average_P = _gathered(state.weights, trained), _gathered(average.weights, trained)
+    before_P, average_P = gathered(state.weights, trained), gathered(average.weights, trained)
     after_P, slots = optimise(before_P, average_P, state.slots, federation)
     if after_P is average_P:
         return replace(average, slots=slots)
@@ -200,12 +200,6 @@ def server_step(
         weights[place] = after_P[at : at + place.stop - place.start]
         at += place.stop - place.start
     return replace(average, weights=weights, slots=slots)
-
-
-def _gathered(weights: Floats, places: tuple[slice, ...]) -> Floats:
-    """Join the places of (N,) into (P,), without a copy if there is only one."""
-    parts = [weights[place] for place in places]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

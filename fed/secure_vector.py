@@ -24,6 +24,7 @@ from fed.secure_sums.ring import (
     part,
     quantised,
 )
+from fed.updates import gathered
 
 STATISTICS, LOSS, WINDOWS, SECONDS, WEIGHTS = "statistics", "loss", "windows", "seconds", "weights"
 # Steps of losses and seconds may be longer than those of weights; ours.
@@ -46,12 +47,6 @@ class Places:
                 rest.append(slice(at, place.start))
             at = place.stop
         return cls(trained=tuple(trained), rest=tuple(rest))
-
-
-def gathered(values: Floats, places: Sequence[slice]) -> Floats:
-    """Join places of (N,), without a copy if there is only one."""
-    parts = [values[place] for place in places]
-    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.float32)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,12 @@ def trained_places(model: nn.Module, layout: Layout) -> tuple[slice, ...]:
     return tuple(places)
 
 
+def gathered(values: Floats, places: Sequence[slice]) -> Floats:
+    """Join places of (N,), without a copy if there is only one."""
+    parts = [values[place] for place in places]
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.float32)])
+
+
 def admit(update: Update, job: Job, number: int, layout: Layout, weights: Floats) -> str | None:
     """Return why an update must not be added; None: it may.
 

@@ -10,10 +10,9 @@ from tune_spaces.images import (
     GRID,
     IMAGE_SIZE,
     NETWORKS,
-    STANDARD_FRAME_STRIDE,
-    STANDARD_GRID,
+    NIGHT,
 )
-from tune_spaces.method import HParams, Method, Preset, standard
+from tune_spaces.method import HParams, Method, Preset
 
 # Ours. A federation needs rounds, and with random weights end to end it hardly leaves chance in those that two cores
 # can afford (one fold, federated mean: CCC .00 / .05 after 6 rounds, two steps per client and round). So the demo
@@ -36,17 +35,7 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None, image_size=IMAGE_SIZE, weights="imagenet"),
-        "standard": standard(
-            Preset(
-                networks=NETWORKS,
-                grid=STANDARD_GRID,
-                epochs=None,
-                image_size=IMAGE_SIZE,
-                frame_stride=STANDARD_FRAME_STRIDE,
-                backbone="frozen",
-                weights="imagenet",
-            )
-        ),
+        "standard": NIGHT,
         "demo": Preset(
             networks=DEMO_NETWORKS,
             grid=DEMO_GRID,

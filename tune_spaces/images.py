@@ -43,6 +43,18 @@ DEMO_EPOCHS = 6
 DEMO_IMAGE_SIZE = 48
 DEMO_FRAME_STRIDE = 25
 
+NIGHT = standard(
+    Preset(
+        networks=NETWORKS,
+        grid=STANDARD_GRID,
+        epochs=None,
+        image_size=IMAGE_SIZE,
+        frame_stride=STANDARD_FRAME_STRIDE,
+        backbone="frozen",
+        weights="imagenet",
+    )
+)
+
 METHOD = Method(
     name="images",
     title="Raw images, trained centrally",
@@ -51,17 +63,7 @@ METHOD = Method(
     networks=NETWORKS,
     presets={
         "paper": Preset(networks=NETWORKS, grid=GRID, epochs=None, image_size=IMAGE_SIZE, weights="imagenet"),
-        "standard": standard(
-            Preset(
-                networks=NETWORKS,
-                grid=STANDARD_GRID,
-                epochs=None,
-                image_size=IMAGE_SIZE,
-                frame_stride=STANDARD_FRAME_STRIDE,
-                backbone="frozen",
-                weights="imagenet",
-            )
-        ),
+        "standard": NIGHT,
         "demo": Preset(
             networks=DEMO_NETWORKS,
             grid=DEMO_GRID,

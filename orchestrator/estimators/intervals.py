@@ -299,3 +299,13 @@ def _spread(
         method=method,
         skewness=skewness,
     )
+
+
+def with_ends(one: Interval | None) -> str:
+    """Return a CCC with the ends of its interval for a table; "-" if there is none."""
+    return "-" if one is None else f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]"
+
+
+def ccc_in_words(value: float | None) -> str:
+    """Return a CCC for a table; "-" if it is not defined."""
+    return "-" if value is None else f"{value:.3f}"

@@ -1,12 +1,11 @@
 """Predictions as a CSV file and as a plot."""
 
-import csv
-import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from orchestrator.csv_text import protected
+from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import InputError
 from orchestrator.files import atomic, write_text
 from orchestrator.inference.predict import Predicted, Trace
@@ -31,15 +30,13 @@ def write_csv(path: Path, predicted: Predicted) -> None:
 
     Names that a spreadsheet would take for formulas are protected; the table reader undoes it.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[Sequence[str]] = [COLUMNS]
     for trace in predicted.traces:
         who = (protected(trace.participant), protected(trace.session))
         for time, values in zip(trace.time, trace.prediction, strict=True):
-            writer.writerow([*who, seconds(time), *map(number, values)])
+            rows.append([*who, seconds(time), *map(number, values)])
     try:
-        write_text(path, text.getvalue())
+        write_text(path, as_text(rows))
     except OSError as error:
         found = f"{path}: {error.strerror or error}"
         raise InputError.of("--output", found=found, expected="a file that can be written") from error

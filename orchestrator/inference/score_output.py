@@ -1,16 +1,14 @@
 """What `score` prints and writes: a table of 80 columns, scores.json, people.csv and predictions.csv."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from orchestrator.corpora.recording import Corpus
-from orchestrator.csv_text import protected
+from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import cut, printable
-from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.intervals import Interval, ccc_in_words, with_ends
 from orchestrator.files import JsonObject, write_json, write_text
 from orchestrator.inference.output import number, seconds
 from orchestrator.inference.saved_model import SavedModel
@@ -29,11 +27,11 @@ def table(scored: Scored) -> str:
     lines = [f"{'CCC':32s}" + "".join(f"{d:>24s}" for d in DIMENSIONS)]
     for name, words in METHODS.items():
         intervals = getattr(scored, name)
-        lines.append(f"{words:32s}" + "".join(f"{_with_ends(intervals[d]):>24s}" for d in DIMENSIONS))
+        lines.append(f"{words:32s}" + "".join(f"{with_ends(intervals[d]):>24s}" for d in DIMENSIONS))
     for one in scored.people:
         mark = " (seen)" if one.seen else ""
         name = cut(printable(one.participant), LONGEST_NAME - len(mark)) + mark
-        lines.append(f"{name:32s}" + "".join(f"{_short(one.ccc[d]):>24s}" for d in DIMENSIONS))
+        lines.append(f"{name:32s}" + "".join(f"{ccc_in_words(one.ccc[d]):>24s}" for d in DIMENSIONS))
     few = min((one.num_people for one in scored.pooled.values() if one is not None), default=0)
     lines.append(f"In brackets: 95 % intervals over people, of {few or 'too few'}; the models are taken as given.")
     return "\n".join(lines)
@@ -69,19 +67,13 @@ def write(folder: Path, content: JsonObject, scored: Scored) -> None:
     for one in scored.people:
         values = [*(one.frames[d] for d in DIMENSIONS), *(_cell(one.ccc[d]) for d in DIMENSIONS)]
         rows.append([protected(one.participant), str(one.seen).lower(), *values])
-    write_text(folder / PEOPLE_FILE, _csv(rows))
+    write_text(folder / PEOPLE_FILE, as_text(rows))
     rows = [["participant", "session", "time", *DIMENSIONS, *(f"{d}_gold" for d in DIMENSIONS)]]
     for trace, gold in zip(scored.predicted.traces, scored.gold, strict=True):
         who = (protected(trace.participant), protected(trace.session))
         for time, values, labels in zip(trace.time, trace.prediction, gold, strict=True):
             rows.append([*who, seconds(time), *map(number, values), *map(number, np.asarray(labels, np.float32))])
-    write_text(folder / PREDICTIONS_FILE, _csv(rows))
-
-
-def _csv(rows: list[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    write_text(folder / PREDICTIONS_FILE, as_text(rows))
 
 
 def _interval(one: Interval | None) -> JsonObject:
@@ -89,14 +81,6 @@ def _interval(one: Interval | None) -> JsonObject:
         return {"value": None, "low": None, "high": None, "participants": None, "method": None}
     ends = {"value": one.estimate, "low": one.low, "high": one.high}
     return {**ends, "participants": one.num_people, "method": one.method}
-
-
-def _with_ends(one: Interval | None) -> str:
-    return "-" if one is None else f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _cell(value: float | None) -> str:

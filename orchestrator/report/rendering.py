@@ -4,14 +4,12 @@ The HTML fetches nothing: its policy allows its own style, by hash, and pictures
 """
 
 import base64
-import csv
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from orchestrator.csv_text import protected
+from orchestrator.csv_text import as_text, protected
 from orchestrator.report import paper
 from orchestrator.report.figures import Figure
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
@@ -159,17 +157,15 @@ def as_csv(table: Table) -> str:
     header: list[str] = []
     for index, column in enumerate(table.columns):
         header += [column.key, f"{column.key}_sd"] if index in spread else [column.key]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*header, "corpus"])
+    rows = [[*header, "corpus"]]
     for row in table.rows:
         values: list[str] = []
         for index, cell in enumerate(row.cells):
             values.append(protected(cell.text) if cell.value is None else repr(cell.value))
             if index in spread:
                 values.append("" if cell.spread is None else repr(cell.spread))
-        writer.writerow([*values, SYNTHETIC_ROW if row.synthetic else ""])
-    return text.getvalue()
+        rows.append([*values, SYNTHETIC_ROW if row.synthetic else ""])
+    return as_text(rows)
 
 
 def by_file(report: Report) -> Mapping[str, str]:

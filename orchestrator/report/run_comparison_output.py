@@ -1,12 +1,10 @@
 """What `compare` prints and writes: a table of 80 columns, and comparisons.csv."""
 
-import csv
-import io
 from typing import Any
 
-from orchestrator.csv_text import protected
+from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import cut, printable
-from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.intervals import Interval, ccc_in_words, with_ends
 from orchestrator.estimators.paired import CAVEAT
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.run_comparison import Comparison
@@ -25,12 +23,12 @@ def text(found: Comparison) -> str:
     lines = [f"{'run':48s}" + "".join(f"{f'CCC {d}':>16s}" for d in DIMENSIONS)]
     for number, run in enumerate(found.runs, 1):
         place = f"{number} {cut(printable(run.place), LONGEST_PLACE)}"
-        lines.append(f"{place:48s}" + "".join(f"{_short(run.score(d)):>16s}" for d in DIMENSIONS))
+        lines.append(f"{place:48s}" + "".join(f"{ccc_in_words(run.score(d)):>16s}" for d in DIMENSIONS))
     lines += [printable(f"differs   {line}") for line in found.differing] or ["differs   nothing in the plans"]
     lines.append(f"{'first - second':15s}{'CCC as reported':>24s}{OWN:>24s}{'p':>8s}{'Holm':>9s}")
     for one in found.pairs:
         name = f"{one.first} - {one.second} {one.dimension}"
-        intervals = f"{_with_ends(one.reported):>24s}{_with_ends(one.own):>24s}"
+        intervals = f"{with_ends(one.reported):>24s}{with_ends(one.own):>24s}"
         lines.append(f"{name:15s}{intervals}{one.p:8.4f}{one.p_holm:9.4f}")
     lines += [
         "In brackets: 95 % intervals over people. p: of the people's own CCC, by flips of",
@@ -57,18 +55,8 @@ def as_csv(found: Comparison) -> str:
                 *(one.p, one.p_holm),
             ]
         )
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue()
+    return as_text(rows)
 
 
 def _numbers(one: Interval | None) -> list[Any]:
     return [""] * 3 if one is None else [one.estimate, one.low, one.high]
-
-
-def _with_ends(one: Interval | None) -> str:
-    return "-" if one is None else f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
