@@ -255,7 +255,7 @@ def test_a_person_is_described_over_all_recordings() -> None:
     assert made[2].tolist() == [[0.0, 0.0, 0.0, 0.0]]
 
 
-@pytest.mark.parametrize("shape", [(60, 3), (30, 40), (12, 20)])
+@pytest.mark.parametrize("shape", [(60, 3), (45, 40), (22, 20), (30, 40), (12, 20)])
 @pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
 def test_ridge_is_that_of_scikit_learn(shape: tuple[int, int], noise: float) -> None:
     """Coefficients, intercept and the chosen penalty; one column twice, and more columns than rows."""
