@@ -94,7 +94,7 @@ class StackedClients:
         found = []
         for prediction_WL2, index_W in zip(predictions, indices, strict=True):
             at_W = index_W.to(self._device)
-            gold_WL2, mask_WL2 = self._windows.gold_WL2[at_W], self._windows.mask_WL2[at_W]
+            gold_WL2, mask_WL2 = self._windows.gold_WL2[at_W].cpu(), self._windows.mask_WL2[at_W].cpu()
             found.append(evaluation_of(prediction_WL2, gold_WL2, mask_WL2, self._plan.recipe))
         return found
 

@@ -1,6 +1,8 @@
-"""Which code trains: `reference`, one model after another, or `stacked`, several as one; measured on CPUs.
+"""Which code trains: one model after another, or several as one stack, on a CPU or on a GPU; as it was measured.
 
-Figures: `benchmarks/packs.py`, docs/benchmarks.md.
+`reference`: torch.nn's modules. `stacked`: a stack on a CPU. `stacked-cuda`: a stack on a GPU, a step as a CUDA graph.
+`triton`: the same, with recurrences in one launch each where they fit on the chip. Figures: `benchmarks/packs.py`,
+`benchmarks/gpu.py`, docs/benchmarks.md.
 """
 
 import math
@@ -9,7 +11,10 @@ from models.recipe import Recipe
 from models.sizes import DEFAULT_HEAD, network_of
 
 REFERENCE, STACKED, AUTO = "reference", "stacked", "auto"
-BACKENDS = (AUTO, REFERENCE, STACKED)
+STACKED_CUDA, TRITON = "stacked-cuda", "triton"
+BACKENDS = (AUTO, REFERENCE, STACKED, STACKED_CUDA, TRITON)
+ON_GPU = (STACKED_CUDA, TRITON)
+STACKS = (STACKED, *ON_GPU)
 # What stacks can do of a recipe: losses that have a form by model in models.losses, rules for the epoch that scores.
 STACKED_LOSSES = ("mse", "ccc")
 STACKED_KEEP = ("last", "best")
@@ -21,6 +26,10 @@ STACK_WEIGHT_BYTES = 1 << 20
 STACK_MEMORY_BYTES = 256 << 20
 # Measured: beyond, a stack gains nothing.
 MOST_MODELS = 24
+# Ours, of a GPU: 132 cells of a bidirectional network fill an H100's 132 multiprocessors.
+MOST_MODELS_ON_GPU = 66
+# Ours: the share of a GPU's free memory that a stack's training step may take, and what one call of a prediction may.
+STEP_SHARE, CALL_BYTES = 0.5, 2 << 30
 # Measured on one thread: from this hidden size on a stack gains nothing; networks that are not here gain at all sizes.
 NO_GAIN_FROM = {"bilstm": 16}
 
@@ -33,14 +42,33 @@ SPEED = {
 
 
 def models_per_stack(recipe: Recipe) -> int:
-    """Return how many models of this shape pay in one stack; it changes no bit of any."""
+    """Return how many models of this shape pay in one stack on a CPU; it changes no bit of any."""
     cell = network_of(recipe.network)
     weights = 4 * cell.directions * cell.gates * recipe.hidden_size**2
-    # Every layer's inputs, gates and states, and what one backward pass needs (`models.stacks.cells`).
-    kept = recipe.num_layers * (3 * cell.gates + 5) + cell.gates + 2
-    frames = recipe.windows_a_step * recipe.sequence_length
-    memory = 4 * cell.directions * recipe.hidden_size * frames * kept
+    memory = _bytes_of_step(recipe)
     return max(1, min(MOST_MODELS, STACK_WEIGHT_BYTES // weights, STACK_MEMORY_BYTES // memory))
+
+
+def models_per_device_stack(recipe: Recipe, *, free_bytes: int) -> int:
+    """Return how many models of this shape one stack takes on a GPU with so much free memory."""
+    cell = network_of(recipe.network)
+    width = cell.directions * recipe.hidden_size
+    weights = 4 * recipe.num_layers * cell.gates * width * (width + recipe.hidden_size)
+    # With gradients, both moments of Adam and a copy of what is recorded.
+    return max(1, min(MOST_MODELS_ON_GPU, int(STEP_SHARE * free_bytes) // (_bytes_of_step(recipe) + 5 * weights)))
+
+
+def frames_per_device_call(recipe: Recipe, *, models: int) -> int:
+    """Return how many frames per model one call of a prediction takes on a GPU."""
+    cell = network_of(recipe.network)
+    return max(1, CALL_BYTES // (4 * models * cell.directions * recipe.hidden_size * (2 * cell.gates + 3)))
+
+
+def _bytes_of_step(recipe: Recipe) -> int:
+    """Return what one model's training step holds: every layer's inputs, gates and states, and one backward pass."""
+    cell = network_of(recipe.network)
+    kept = recipe.num_layers * (3 * cell.gates + 5) + cell.gates + 2
+    return 4 * cell.directions * recipe.hidden_size * recipe.windows_a_step * recipe.sequence_length * kept
 
 
 def is_stackable(recipe: Recipe) -> bool:
@@ -52,16 +80,19 @@ def is_stackable(recipe: Recipe) -> bool:
 def choose(  # noqa: PLR0913 - what decides
     backend: str, recipe: Recipe, *, models: int, threads: int = 1, device: str = "cpu", clients: bool = False
 ) -> str:
-    """Return `reference` or `stacked` for so many models of a shape; ValueError for an unknown `backend`.
+    """Return what trains so many models of a shape, none of which is `auto`; ValueError for an unknown `backend`.
 
-    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, without a backbone. The
-    `clients` of a federation gain at every size, since a stack is one message instead of many.
+    `auto` takes stacks only where they were measured to be faster: on one thread of a CPU, or on a GPU, without a
+    backbone. The `clients` of a federation gain at every size on a CPU, since a stack is one message instead of many;
+    on a GPU they share its fractions and are trained one by one.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if backend != AUTO:
         return backend
-    measured = is_stackable(recipe) and threads == 1 and device == "cpu"
+    if device != "cpu":
+        return TRITON if is_stackable(recipe) and not clients else REFERENCE
+    measured = is_stackable(recipe) and threads == 1
     gains = models > 1 and (clients or recipe.hidden_size < NO_GAIN_FROM.get(recipe.network, recipe.hidden_size + 1))
     return STACKED if measured and gains else REFERENCE
 
@@ -69,7 +100,7 @@ def choose(  # noqa: PLR0913 - what decides
 def speed_of(backend: str, recipe: Recipe) -> float:
     """Return how many times as fast as the reference a back end trains a recipe, about: between what was measured."""
     measured = SPEED.get(recipe.network)
-    if backend != STACKED or measured is None:
+    if backend not in STACKS or measured is None:
         return 1.0
     sizes = sorted(measured)
     size = min(max(recipe.hidden_size, sizes[0]), sizes[-1])

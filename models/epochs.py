@@ -85,7 +85,7 @@ def predict(model: AffectNetwork, windows: Windows, index_W: Tensor) -> Tensor:
         frames = FRAMES_PER_BATCH if windows.rows is None else FRAMES_PER_PASS
         for rows_B in torch.split(order_W, max(1, frames // windows.length)):
             batch = windows.batch(index_W[rows_B])
-            prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B, batch.valid_BL)
+            prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B, batch.valid_BL).float()
     return prediction_WL2
 
 

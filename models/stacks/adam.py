@@ -1,6 +1,7 @@
 """Adam for many models at once, each with its own learning rate and its own number of steps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,17 @@ class StackedAdam:
             )
             for kind, (name, weight) in enumerate(weights.items())
         ]  # fmt: skip
+
+    def steps_of(self, model: int) -> int:
+        """Return the steps that a model has taken."""
+        return int(self.steps_KM[0, model])
+
+    def take_up(self, model: int, member: Any) -> None:
+        """Continue a model from the moments and steps of a `models.stacks.epochs.Member`."""
+        self.steps_KM[:, model] = member.steps
+        for name in self.first if member.steps else ():  # at step 0 there are zeros
+            self.first[name][model] = member.first[name]
+            self.second[name][model] = member.second[name]
 
     def step(self, grads: Sequence[Tensor], models: Sequence[int]) -> None:
         """Take one step of some models, with the gradients of all; the others keep weights, moments and steps."""

@@ -8,12 +8,16 @@ depend on no other's.
 Shapes: C cells (a model's direction), L window length, T = L + 1, B windows, F features, H hidden, G gates, N = L B.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from models.precision import baddbmm, bmm
 
 # Elements that torch's loops take at a time with AVX-512 (two vectors of 16); a rest is calculated by other code.
 VECTOR = 32
@@ -37,6 +41,7 @@ class Layer:
     """
 
     gates: int
+    half = False  # on a GPU: products of operands rounded to bfloat16 (models.precision)
 
     def __init__(  # noqa: PLR0913 - a shape
         self,
@@ -59,22 +64,13 @@ class Layer:
         width = self.gates * hidden
         self.input_CNG = like.new_empty(cells, length * batch, width)
         self.input_CLBG = self.input_CNG.view(cells, length, batch, width)
-        self.gate_LCBG = like.new_empty(length, cells, batch, width)
         self.h_CTBH = like.new_zeros(cells, length + 1, batch, hidden)
         self.before_CNH = self.h_CTBH[:, :-1].flatten(1, 2)
         self.hidden_CNH = self.h_CTBH[:, 1:].flatten(1, 2)
         if training:
-            self.dh_LCBH = self._shared("dh_LCBH")
             self.grad_CNG: Tensor = torch.empty_like(self.input_CNG) if beside is None else beside.grad_CNG
             self.grad_CLBG = self.grad_CNG.view(cells, length, batch, width)
         self._prepare()
-
-    def _shared(self, name: str) -> Tensor:
-        """Return (L, C, B, H) for a backward pass, the neighbour's if there is one."""
-        if self._beside is not None:
-            shared: Tensor = getattr(self._beside, name)
-            return shared
-        return self.h_CTBH.new_empty(self.length, self.cells, self.batch, self.hidden)
 
     def run(
         self, x_CNF: Tensor, into_CFG: Tensor, back_CHG: Tensor, into_bias_CG: Tensor, back_bias_CG: Tensor
@@ -84,13 +80,14 @@ class Layer:
         return hidden_CNH
 
     def _prepare(self) -> None:
+        """Allocate what only this kind of layer needs."""
         raise NotImplementedError
 
-    def run_over_time(self, back_CHG: Tensor) -> None:
-        """Run from `gate_LCBG`, which holds the inputs and all biases, to `h_CTBH`."""
+    def run_over_time(self, back_CHG: Tensor, back_bias_CG: Tensor) -> None:
+        """Run from `input_CNG`, which holds the inputs with their bias, to `h_CTBH`."""
         raise NotImplementedError
 
-    def run_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
+    def run_back(self, grad_CLBH: Tensor, back_CHG: Tensor) -> None:
         """Leave in `grad_CLBG` the gradients of what the recurrent weights put out."""
         raise NotImplementedError
 
@@ -116,9 +113,8 @@ class _OverTime(Function):
         `layer` has the buffers; `into_CFG` and `into_bias_CG` lead from the input to the gates, `back_CHG` and
         `back_bias_CG` from the hidden state.
         """
-        torch.baddbmm(into_bias_CG[:, None], x_CNF, into_CFG, out=layer.input_CNG)
-        torch.add(layer.input_CLBG.transpose(0, 1), back_bias_CG[:, None], out=layer.gate_LCBG)
-        layer.run_over_time(back_CHG)
+        baddbmm(into_bias_CG[:, None], x_CNF, into_CFG, half=layer.half, out=layer.input_CNG)
+        layer.run_over_time(back_CHG, back_bias_CG)
         ctx.layer = layer
         ctx.save_for_backward(x_CNF, into_CFG, back_CHG)
         return layer.hidden_CNH.view_as(layer.hidden_CNH)
@@ -129,46 +125,96 @@ class _OverTime(Function):
         x_CNF, into_CFG, back_CHG = ctx.saved_tensors
         layer: Layer = ctx.layer
         grad_CLBH = grad_CNH.view(layer.cells, layer.length, layer.batch, layer.hidden)
-        layer.run_back(grad_CLBH, back_CHG.transpose(1, 2).contiguous())
-        back_grad_CHG = torch.bmm(layer.before_CNH.transpose(1, 2), layer.grad_CNG)
+        layer.run_back(grad_CLBH, back_CHG)
+        back_grad_CHG = bmm(layer.before_CNH.transpose(1, 2), layer.grad_CNG, half=layer.half)
         back_bias_grad_CG = into_bias_grad_CG = layer.grad_CNG.sum(1)
         if layer.towards_input():
             into_bias_grad_CG = layer.grad_CNG.sum(1)
-        into_grad_CFG = torch.bmm(x_CNF.transpose(1, 2), layer.grad_CNG)
-        x_grad_CNF = torch.bmm(layer.grad_CNG, into_CFG.transpose(1, 2)) if ctx.needs_input_grad[1] else None
+        into_grad_CFG = bmm(x_CNF.transpose(1, 2), layer.grad_CNG, half=layer.half)
+        x_grad_CNF = None
+        if ctx.needs_input_grad[1]:
+            x_grad_CNF = bmm(layer.grad_CNG, into_CFG.transpose(1, 2), half=layer.half)
         return None, x_grad_CNF, into_grad_CFG, back_grad_CHG, into_bias_grad_CG, back_bias_grad_CG
 
 
-class Tanh(Layer):
+class Stepwise(Layer):
+    """A layer that takes one step after the other, each some calls of the library for all cells at once."""
+
+    def _prepare(self) -> None:
+        self.gate_LCBG = self.h_CTBH.new_empty(self.length, self.cells, self.batch, self.gates * self.hidden)
+        if self.training:
+            self.dh_LCBH = self._shared("dh_LCBH")
+        self._prepare_steps()
+
+    def _shared(self, name: str) -> Tensor:
+        """Return (L, C, B, H) for a backward pass, the neighbour's if there is one."""
+        if self._beside is not None:
+            shared: Tensor = getattr(self._beside, name)
+            return shared
+        return self.h_CTBH.new_empty(self.length, self.cells, self.batch, self.hidden)
+
+    def _prepare_steps(self) -> None:
+        """Cut all tensors into steps once: indexing the time axis inside the loop costs as much as the arithmetic."""
+        raise NotImplementedError
+
+    def run_over_time(self, back_CHG: Tensor, back_bias_CG: Tensor) -> None:
+        """As in the base class."""
+        torch.add(self.input_CLBG.transpose(0, 1), back_bias_CG[:, None], out=self.gate_LCBG)
+        self.run_steps(self._operand(back_CHG))
+
+    def run_back(self, grad_CLBH: Tensor, back_CHG: Tensor) -> None:
+        """As in the base class."""
+        self.run_steps_back(grad_CLBH, self._operand(back_CHG.transpose(1, 2).contiguous()))
+
+    def _operand(self, weight: Tensor) -> Tensor:
+        """Return recurrent weights as `times` takes them, rounded once and not at every step."""
+        return weight.to(torch.bfloat16) if self.half else weight
+
+    @property
+    def times(self) -> Callable[..., Tensor]:
+        """What multiplies at every step: torch.baddbmm, or the same from operands rounded to bfloat16."""
+        return partial(baddbmm, half=True) if self.half else torch.baddbmm
+
+    def run_steps(self, back_CHG: Tensor) -> None:
+        """Run from `gate_LCBG`, which holds the inputs and all biases, to `h_CTBH`."""
+        raise NotImplementedError
+
+    def run_steps_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
+        """As `run_back`, from the recurrent weights transposed."""
+        raise NotImplementedError
+
+
+class Tanh(Stepwise):
     """h' = tanh(input + W h + b)."""
 
     gates = 1
 
-    def _prepare(self) -> None:
+    def _prepare_steps(self) -> None:
         h = self.h_CTBH.unbind(1)
         self._steps = list(zip(h[:-1], h[1:], self.gate_LCBG.unbind(0), strict=True))
         if self.training:
             self._back = list(zip(h[1:], self.dh_LCBH.unbind(0), self.grad_CLBG.unbind(1), strict=True))
 
-    def run_over_time(self, back_CHG: Tensor) -> None:
+    def run_steps(self, back_CHG: Tensor) -> None:
         """As in the base class."""
+        times = self.times
         for before, after, gate in self._steps:
-            gate.baddbmm_(before, back_CHG)
+            times(gate, before, back_CHG, out=gate)
             torch.tanh(gate, out=after)
 
-    def run_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
+    def run_steps_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
         """As in the base class."""
-        following = None
+        times, following = self.times, None
         for (h, dh, gate_grad), grad in zip(reversed(self._back), reversed(grad_CLBH.unbind(1)), strict=True):
             if following is None:
                 dh.copy_(grad)
             else:
-                torch.baddbmm(grad, following, back_CGH, out=dh)
+                times(grad, following, back_CGH, out=dh)
             tanh_slope(dh, h, grad_input=gate_grad)
             following = gate_grad
 
 
-class Gru(Layer):
+class Gru(Stepwise):
     """h' = (1 - z) n + z h; r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b)).
 
     The third gate holds i + W h + b, too: n = tanh(i + r (that - i)) needs one call.
@@ -176,7 +222,7 @@ class Gru(Layer):
 
     gates = 3
 
-    def _prepare(self) -> None:
+    def _prepare_steps(self) -> None:
         hidden, both = self.hidden, 2 * self.hidden
         self.n_LCBH = self.h_CTBH.new_empty(self.length, self.cells, self.batch, hidden)
         # Rows of r and z that are no whole vectors take longer than the third gate beside them.
@@ -215,18 +261,19 @@ class Gru(Layer):
                 )
             )
 
-    def run_over_time(self, back_CHG: Tensor) -> None:
+    def run_steps(self, back_CHG: Tensor) -> None:
         """As in the base class."""
+        times = self.times
         for before, after, gate, into, out, r, z, third, input_n, n in self._steps:
-            gate.baddbmm_(before, back_CHG)
+            times(gate, before, back_CHG, out=gate)
             torch.sigmoid(into, out=out)
             torch.lerp(input_n, third, r, out=n).tanh_()
             torch.lerp(n, before, z, out=after)
 
-    def run_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
+    def run_steps_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
         """As in the base class."""
         self._factors()
-        following = None
+        times, following = self.times, None
         for (dh, dh_B1H, keep, gate_grad, by_gate), grad in zip(
             reversed(self._back), reversed(grad_CLBH.unbind(1)), strict=True
         ):
@@ -235,7 +282,7 @@ class Gru(Layer):
             else:
                 dh_next, keep_next, grad_next = following
                 torch.addcmul(grad, dh_next, keep_next, out=dh)
-                dh.baddbmm_(grad_next, back_CGH)
+                times(dh, grad_next, back_CGH, out=dh)
             by_gate.mul_(dh_B1H)
             following = dh, keep, gate_grad
 

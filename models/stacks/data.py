@@ -50,6 +50,10 @@ class StackedData:
             self._mean_KF = torch.stack([f.scaling.mean_F if f.scaling else zeros for f in folds]).to(dtype)
             self._sd_KF = torch.stack([f.scaling.sd_F if f.scaling else ones for f in folds]).to(dtype)
 
+    def gold_of(self, windows_MW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gold standard and mask (M, W, L, 2) of each model's windows."""
+        return self._gold_WL2[windows_MW], self._mask_WL2[windows_MW]
+
     def batch(self, windows_MB: Tensor, fold_M: Tensor) -> StackedBatch:
         """Gather each model's own windows, scaled as its fold scales."""
         models, batch = windows_MB.shape

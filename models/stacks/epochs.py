@@ -9,6 +9,7 @@ arousal.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from models.recipe import Recipe
 from models.stacks.adam import StackedAdam
 from models.stacks.cells import padded_batch
 from models.stacks.data import StackedBatch, StackedData
-from models.stacks.network import StackedNetwork, State
+from models.stacks.network import Kind, StackedNetwork, State, kind_on_cpu
 
 # Ours: frames per model and call of a prediction; more gain nothing on a CPU.
 MOST_FRAMES = 3_200
@@ -51,9 +52,11 @@ def one_thread() -> Iterator[None]:
 class Networks:
     """The memory that the stacks of a pack share, kept by the number of models and of windows."""
 
-    def __init__(self, recipe: Recipe, length: int, like: Tensor) -> None:
-        """Allocate nothing yet."""
+    def __init__(self, recipe: Recipe, length: int, like: Tensor, kind: Kind | None = None) -> None:
+        """Allocate nothing yet; `kind` makes a layer, by default what is fastest on a CPU."""
         self._recipe, self._length, self._like = recipe, length, like
+        self._kind = kind_on_cpu(recipe) if kind is None else kind
+        self.pool: Any = None  # of the CUDA graphs of all stacks, which run one after the other
         self._kept: dict[tuple[int, int, bool], StackedNetwork] = {}
 
     def of(self, models: int, *, batch: int, training: bool) -> StackedNetwork:
@@ -61,7 +64,13 @@ class Networks:
         key = (models, batch, training)
         if key not in self._kept:
             self._kept[key] = StackedNetwork(
-                self._recipe, models, length=self._length, batch=batch, training=training, like=self._like
+                self._recipe,
+                models,
+                kind=self._kind,
+                length=self._length,
+                batch=batch,
+                training=training,
+                like=self._like,
             )
         return self._kept[key]
 
@@ -76,15 +85,15 @@ class Stack:
         self.weights: State = {
             name: torch.stack([one.weights[name] for one in members]).requires_grad_() for name in members[0].weights
         }
-        self.adam = StackedAdam(self.weights, [one.learning_rate for one in members])
+        self.adam = self._new_adam(self.weights, [one.learning_rate for one in members])
         for model, one in enumerate(members):
-            self.adam.steps_KM[:, model] = one.steps
-            for name in self.weights if one.steps else ():  # at step 0 there are zeros
-                self.adam.first[name][model] = one.first[name]
-                self.adam.second[name][model] = one.second[name]
+            self.adam.take_up(model, one)
         device = next(iter(self.weights.values())).device
         self.fold_M = torch.tensor([one.fold for one in members], device=device)
         self._batch = padded_batch(recipe.windows_a_step, recipe.hidden_size)
+
+    def _new_adam(self, weights: State, learning_rates: Sequence[float]) -> Any:
+        return StackedAdam(weights, learning_rates)
 
     def member(self, model: int) -> Member:
         """Copy one model out, with its optimiser's state."""
@@ -96,14 +105,11 @@ class Stack:
             weights={name: value[model].detach().clone() for name, value in self.weights.items()},
             first={name: value[model].clone() for name, value in self.adam.first.items()},
             second={name: value[model].clone() for name, value in self.adam.second.items()},
-            steps=int(self.adam.steps_KM[0, model]),
+            steps=self.adam.steps_of(model),
         )
 
-    def train(self, orders: Sequence[Tensor]) -> list[tuple[float, int]]:
-        """Train one epoch, each model on its own windows in its own order; sum of the loss and count, per model.
-
-        A model with fewer steps than others rests at the end.
-        """
+    def schedule(self, orders: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
+        """Return the windows (M, S, B) of each model's steps, filled up with the empty one; and each model's steps."""
         size = self.recipe.windows_a_step
         steps = [-(-len(order) // size) for order in orders]
         windows_MSB = torch.full((len(orders), max(steps), self._batch), self.data.empty)
@@ -111,6 +117,14 @@ class Stack:
             filled = torch.full((steps[model] * size,), self.data.empty)
             filled[: len(order)] = order
             windows_MSB[model, : steps[model], :size] = filled.view(-1, size)
+        return windows_MSB, steps
+
+    def train(self, orders: Sequence[Tensor]) -> list[tuple[float, int]]:
+        """Train one epoch, each model on its own windows in its own order; sum of the loss and count, per model.
+
+        A model with fewer steps than others rests at the end.
+        """
+        windows_MSB, steps = self.schedule(orders)
         windows_MSB = windows_MSB.to(self.fold_M.device)
         network = self._networks.of(len(orders), batch=self._batch, training=True)
         losses, counts = [], []
@@ -136,21 +150,30 @@ class Stack:
         return prediction_MN2.view(models, self.data.length, -1, 2).transpose(1, 2).flatten(0, 1)
 
     def predict(self, windows: Sequence[Tensor], per_call: int) -> list[Tensor]:
-        """Predict (W, L, 2) for each model's own windows, so many per call.
+        """Predict (W, L, 2), on the CPU, for each model's own windows, so many per call.
 
         `per_call` must follow from nothing that differs between stacks: a call's size may decide the last bits of rows.
         """
+        prediction_MWL2 = self.predict_filled(self.filled(windows, per_call), per_call).cpu()
+        return [prediction_MWL2[model, : len(index_W)] for model, index_W in enumerate(windows)]
+
+    def filled(self, windows: Sequence[Tensor], per_call: int) -> Tensor:
+        """Return each model's windows (M, W), on the device, filled up with the empty one to whole calls."""
         batch = padded_batch(per_call, self.recipe.hidden_size)
         calls = max(1, -(-max(map(len, windows)) // batch))
-        network = self._networks.of(len(windows), batch=batch, training=False)
         windows_MW = torch.full((len(windows), batch * calls), self.data.empty)
         for model, index_W in enumerate(windows):
             windows_MW[model, : len(index_W)] = index_W
+        return windows_MW.to(self.fold_M.device)
+
+    def predict_filled(self, windows_MW: Tensor, per_call: int) -> Tensor:
+        """Predict (M, W, L, 2) for windows of `filled`."""
+        models, batch = len(windows_MW), padded_batch(per_call, self.recipe.hidden_size)
+        network = self._networks.of(models, batch=batch, training=False)
         parts = []
         with torch.no_grad():
-            for windows_MB in torch.split(windows_MW.to(self.fold_M.device), batch, dim=1):
+            for windows_MB in torch.split(windows_MW, batch, dim=1):
                 one = self.data.batch(windows_MB, self.fold_M)
                 prediction_VL2 = self._by_window(network(self.weights, one.x_CNF, one.turned_R))
-                parts.append(prediction_VL2.view(len(windows), batch, -1, 2))
-        prediction_MWL2 = torch.cat(parts, dim=1)
-        return [prediction_MWL2[model, : len(index_W)] for model, index_W in enumerate(windows)]
+                parts.append(prediction_VL2.view(models, batch, -1, 2))
+        return torch.cat(parts, dim=1)

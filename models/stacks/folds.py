@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import torch
 from torch import Tensor
 
 from models import checkpoints
-from models.backends import models_per_stack
+from models.backends import ON_GPU, STACKED, frames_per_device_call, models_per_device_stack, models_per_stack
 from models.ccc import ccc
 from models.epochs import Evaluation, evaluation_of
 from models.losses import loss_of, target_of
 from models.networks import build_for
+from models.precision import DEFAULT, on, products_in
 from models.recipe import Recipe
 from models.seeds import seed_for
 from models.shapes import state_shapes
@@ -30,7 +32,9 @@ from models.sizes import network_of
 from models.splits import FoldSplit, labelled_windows, scaled
 from models.stacks.configuration import StackedConfiguration
 from models.stacks.data import StackedData
+from models.stacks.device import DeviceStack, free_bytes
 from models.stacks.epochs import MOST_FRAMES, Member, Networks, Stack, one_thread
+from models.stacks.layers import layers_for
 from models.stacks.network import State, stack, unstack
 from models.training import Epoch, TrainingDiverged, epoch_from, identity_of
 from models.windows import Series, cut
@@ -53,15 +57,21 @@ class StackedFolds:
         seeds: Sequence[int],
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        backend: str = STACKED,
+        precision: str = DEFAULT,
     ) -> None:
         """Cut the windows once for all models and initialise them.
 
-        ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate, or have a backbone.
+        `backend` is one of `models.backends.STACKS`, those for a GPU on one only (on a CPU they are tests of it);
+        `precision` is of a GPU. ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate,
+        or have a backbone.
         """
         recipe = shared_recipe(recipes)
         assert len(seeds) == len(recipes), "one seed for each configuration"
         self.recipe = recipe
         self._splits, self._device, self._dtype = splits, device, dtype
+        self.precision = on(device, precision)
+        self.layers = layers_for(recipe, backend, precision=self.precision, device=device)
         self._windows = cut(series, recipe.sequence_length, partial=recipe.partial_window).to(device)
         folds = range(len(splits))
         self._train = [labelled_windows(self._windows, k, "train", splits[k].train) for k in folds]
@@ -69,8 +79,8 @@ class StackedFolds:
         self._scaled = [scaled(self._windows, k, splits[k]) for k in folds]
         self._data = StackedData(self._windows, self._scaled, network_of(recipe.network).directions, dtype)
         # Gathered once: they are the same at every epoch.
-        self._gold = [self._windows.gold_WL2[index_W.to(device)].to(dtype) for index_W in self._validation]
-        self._mask = [self._windows.mask_WL2[index_W.to(device)] for index_W in self._validation]
+        self._gold = [self._windows.gold_WL2[index_W.to(device)].to(dtype).cpu() for index_W in self._validation]
+        self._mask = [self._windows.mask_WL2[index_W.to(device)].cpu() for index_W in self._validation]
         self.configurations = tuple(
             StackedConfiguration(self, place, one, seed, series, self._scaled)
             for place, (one, seed) in enumerate(zip(recipes, seeds, strict=True))
@@ -208,12 +218,18 @@ class StackedFolds:
         )
 
     def _form(self, members: Sequence[Member]) -> None:
-        size = models_per_stack(self.recipe)
+        self._stacks: list[Stack] = []  # those before go first, with the memory they share
         like = torch.empty(0, dtype=self._dtype, device=self._device)
-        networks = Networks(self.recipe, self.recipe.sequence_length, like)
+        networks = Networks(self.recipe, self.recipe.sequence_length, like, self.layers.kind)
+        size, make = models_per_stack(self.recipe), Stack
+        if self.layers.backend in ON_GPU:
+            size = models_per_device_stack(self.recipe, free_bytes=free_bytes(self._device))
+            # As equal as may be: a smaller last stack takes as long.
+            size = -(-len(members) // max(1, -(-len(members) // size)))
+            make = partial(DeviceStack, kernels=self.layers.kernels)
         self._stacks = [
-            Stack(members[first : first + size], self.recipe, self._data, networks)
-            for first in range(0, len(members), size)
+            make(members[first : first + size], self.recipe, self._data, networks)
+            for first in range(0, len(members), max(1, size))
         ]
 
     def _members(self) -> list[Member]:
@@ -224,7 +240,7 @@ class StackedFolds:
         self._mid_epoch = True
         trained: dict[tuple[int, int], tuple[float, int]] = {}
         validated: dict[tuple[int, int], Evaluation] = {}
-        with one_thread():
+        with one_thread(), products_in(self.precision):
             for one in self._stacks:
                 orders = [self._order(member, number) for member in one.members]
                 places = [(member.configuration, member.fold) for member in one.members]
@@ -251,14 +267,18 @@ class StackedFolds:
         return index_W[torch.randperm(len(index_W), generator=torch.Generator().manual_seed(seed))]
 
     def _validate(self, one: Stack) -> dict[tuple[int, int], Evaluation]:
+        windows = [self._validation[member.fold] for member in one.members]
+        places = [(member.configuration, member.fold) for member in one.members]
         most = max(len(index_W) for index_W in self._validation)
-        calls = max(1, -(-most * self._windows.length // MOST_FRAMES))
-        predictions = one.predict([self._validation[member.fold] for member in one.members], -(-most // calls))
+        frames = MOST_FRAMES
+        if isinstance(one, DeviceStack):
+            frames = frames_per_device_call(self.recipe, models=len(one.members))
+        per_call = -(-most // max(1, -(-most * self._windows.length // frames)))
+        if isinstance(one, DeviceStack):
+            return dict(zip(places, one.evaluate(windows, per_call), strict=True))
         return {
-            (member.configuration, member.fold): evaluation_of(
-                prediction_WL2, self._gold[member.fold], self._mask[member.fold], self.recipe
-            )
-            for member, prediction_WL2 in zip(one.members, predictions, strict=True)
+            (place, fold): evaluation_of(prediction_WL2, self._gold[fold], self._mask[fold], self.recipe)
+            for (place, fold), prediction_WL2 in zip(places, one.predict(windows, per_call), strict=True)
         }
 
     def _told(

@@ -6,18 +6,18 @@ Shapes: as in `models.stacks.cells`.
 import torch
 from torch import Tensor
 
-from models.stacks.cells import Layer, sigmoid_slope, tanh_slope
+from models.stacks.cells import Stepwise, sigmoid_slope, tanh_slope
 
 # Measured on one CPU thread: from here on oneDNN's LSTM, which takes one cell at a time, is the faster one.
 ONEDNN_HIDDEN = 16
 
 
-class SmallLstm(Layer):
+class SmallLstm(Stepwise):
     """c' = f c + i g, h' = o tanh(c'); i, f, o = sigmoid(input + W h + b), g = tanh(input + W h + b)."""
 
     gates = 4
 
-    def _prepare(self) -> None:
+    def _prepare_steps(self) -> None:
         hidden = self.hidden
         self.sig_LCBG = torch.empty_like(self.gate_LCBG)
         self.c_TCBH = self.h_CTBH.new_zeros(self.length + 1, self.cells, self.batch, hidden)
@@ -55,17 +55,18 @@ class SmallLstm(Layer):
                 )
             )
 
-    def run_over_time(self, back_CHG: Tensor) -> None:
+    def run_steps(self, back_CHG: Tensor) -> None:
         """As in the base class."""
+        times = self.times
         for before, after, c, c_after, gate, gate_g, sig, i, f, g, o, tanh_c in self._steps:
-            gate.baddbmm_(before, back_CHG)
+            times(gate, before, back_CHG, out=gate)
             torch.sigmoid(gate, out=sig)
             torch.tanh(gate_g, out=g)
             torch.mul(f, c, out=c_after).addcmul_(i, g)
             torch.tanh(c_after, out=tanh_c)
             torch.mul(o, tanh_c, out=after)
 
-    def run_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
+    def run_steps_back(self, grad_CLBH: Tensor, back_CGH: Tensor) -> None:
         """As in the base class."""
         i, f, g, o, tanh_c = (one.transpose(0, 1) for one in (self.i, self.f, self.g, self.o, self.tanh_c_LCBH))
         to_i, to_f, to_g, to_o = torch.split(self.grad_CLBG, self.hidden, dim=-1)
@@ -74,7 +75,7 @@ class SmallLstm(Layer):
         tanh_slope(i, g, grad_input=to_g)
         sigmoid_slope(tanh_c, o, grad_input=to_o)
         tanh_slope(self.o, self.tanh_c_LCBH, grad_input=self.to_c_LCBH)
-        following = None
+        times, following = self.times, None
         for (dh, dc, dc_B1H, to_c, forget, gate_grad, on_c, on_h), grad in zip(
             reversed(self._back), reversed(grad_CLBH.unbind(1)), strict=True
         ):
@@ -83,7 +84,7 @@ class SmallLstm(Layer):
                 torch.mul(dh, to_c, out=dc)
             else:
                 dc_next, forget_next, grad_next = following
-                torch.baddbmm(grad, grad_next, back_CGH, out=dh)
+                times(grad, grad_next, back_CGH, out=dh)
                 torch.mul(dh, to_c, out=dc).addcmul_(dc_next, forget_next)
             on_c.mul_(dc_B1H)
             on_h.mul_(dh)

@@ -23,6 +23,7 @@ RECURRENT = (("into", "weight_ih"), ("back", "weight_hh"), ("into_bias", "bias_i
 HEAD = (("head.into", "head.0.weight"), ("head.into_bias", "head.0.bias"), ("head.out", "head.2.weight"),
         ("head.out_bias", "head.2.bias"))  # fmt: skip
 State = dict[str, Tensor]
+Kind = Callable[..., Layer | OneByOneLstm]
 
 
 def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
@@ -66,12 +67,11 @@ class StackedNetwork:
     """
 
     def __init__(  # noqa: PLR0913 - a shape
-        self, recipe: Recipe, models: int, *, length: int, batch: int, training: bool, like: Tensor
+        self, recipe: Recipe, models: int, *, kind: Kind, length: int, batch: int, training: bool, like: Tensor
     ) -> None:
-        """Allocate on the device and with the type of `like`; without `training` there are no gradients."""
+        """Allocate layers of a `kind` on the device and with the type of `like`; without `training` no gradients."""
         self.models, self.directions = models, network_of(recipe.network).directions
         self.length, self.batch = length, batch
-        kind = _kind(recipe)
         shape = (models * self.directions, length, batch, recipe.hidden_size)
         first = kind(*shape, like=like, training=training)
         # Only a backward pass needs what a layer left once the next one has run.
@@ -107,7 +107,8 @@ class StackedNetwork:
         return torch.stack((both_MNF, _turned(both_MNF, turned_R)), dim=1).flatten(0, 1)
 
 
-def _kind(recipe: Recipe) -> Callable[..., Layer | OneByOneLstm]:
+def kind_on_cpu(recipe: Recipe) -> Kind:
+    """Return what makes the recurrent layers of a stack on a CPU."""
     return {"rnn": Tanh, "bigru": Gru, "bilstm": lstm_for(recipe.hidden_size)}[recipe.network]
 
 

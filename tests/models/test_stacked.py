@@ -18,7 +18,7 @@ from models.stacks.cells import padded_batch
 from models.stacks.data import StackedData
 from models.stacks.epochs import Stack
 from models.stacks.folds import StackedFolds
-from models.stacks.network import StackedNetwork, stack, unstack
+from models.stacks.network import StackedNetwork, kind_on_cpu, stack, unstack
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from models.windows import cut
 from tests.models.toys import NUM_FEATURES, RECIPE, image_recipe, recipe, toy_series, toy_splits
@@ -68,7 +68,9 @@ def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int, h
     index[:, :4] = torch.tensor([[0, padded[0], 2, 9], [padded[1], 4, 5, padded[2]], [7, 8, 1, 3]])
     weights = {name: value.requires_grad_() for name, value in stack([m.state_dict() for m in models], chosen).items()}
     like = torch.empty(0, dtype=torch.float64)
-    network_of_all = StackedNetwork(chosen, 3, length=windows.length, batch=batch, training=True, like=like)
+    network_of_all = StackedNetwork(
+        chosen, 3, kind=kind_on_cpu(chosen), length=windows.length, batch=batch, training=True, like=like
+    )
     generator = torch.Generator().manual_seed(0)
     for _ in range(2):  # the second call overwrites what the first left
         gathered = data.batch(index, torch.zeros(3, dtype=torch.int64))
