@@ -6,7 +6,9 @@ paper's corpus: 23 people, 40 features; a pack is 24 models, 8 folds of 3 learni
 """
 
 import argparse
+import gc
 import json
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -17,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.backends import REFERENCE, STACKED, STACKED_CUDA, TRITON
+from models.backends import AUTO, REFERENCE, STACKED, STACKED_CUDA, TRITON, choose
 from models.frames import FrameSeries
-from models.precision import BF16, FLOAT32, PRECISIONS, TF32, modules_in
+from models.precision import BF16, PRECISIONS, TF32, modules_in
 from models.recipe import Recipe
 from models.splits import FoldSplit
 from models.stacks.folds import StackedFolds
@@ -30,24 +32,26 @@ from models.windows import Series
 PEOPLE, FEATURES, FOLDS, RATES = 23, 40, 8, (1e-3, 1e-4, 1e-5)
 # Network, hidden size, window length, layers, frames per person: the points that were measured before there were packs.
 POINTS = (
-    ("bigru", 8, 50, 1, 7500),
-    ("bigru", 8, 600, 1, 7500),
-    ("bilstm", 8, 50, 1, 7500),
-    ("rnn", 8, 50, 1, 7500),
-    ("bigru", 64, 200, 2, 7500),
-    ("bilstm", 64, 200, 2, 7500),
-    ("bigru", 128, 600, 2, 7500),
-    ("bilstm", 128, 600, 6, 7500),
-    ("rnn", 128, 2000, 2, 7500),
-    ("bigru", 256, 50, 4, 1500),
-    ("bigru", 512, 50, 8, 1500),
+    ("bigru", 8, 50, 1, 3000),
+    ("bigru", 8, 600, 1, 6000),
+    ("bilstm", 8, 50, 1, 3000),
+    ("rnn", 8, 50, 1, 3000),
+    ("bigru", 64, 200, 2, 3000),
+    ("bilstm", 64, 200, 2, 3000),
+    ("bigru", 128, 600, 2, 6000),
+    ("bilstm", 128, 600, 6, 3000),
+    ("rnn", 128, 2000, 2, 6000),
+    ("bigru", 256, 50, 4, 1000),
+    ("bigru", 512, 50, 8, 400),
 )
 SIZES = (8, 16, 64, 128, 256, 512)
 LENGTHS = (50, 100, 200, 400, 600, 800, 1000, 2000)
 LAYERS = (1, 2, 4, 6, 8)
 EPOCHS = 100
+DEMO_FRAMES = 1500  # of a person of the embedded corpus
+TRIED_SIZES = (8, 64, 128)
 # Window length, layers and frames per person of what the grid is estimated from.
-CORNERS = ((50, 1, 1500), (400, 1, 4000), (50, 4, 1500))
+CORNERS = ((50, 1, 800), (400, 1, 1600), (50, 4, 400))
 
 
 def recipe(network: str, hidden: int, length: int, layers: int, **others: Any) -> Recipe:
@@ -128,8 +132,8 @@ def pack(point: tuple[str, int, int, int, int], backend: str, **others: Any) -> 
 def kernels(found: dict[str, Any]) -> None:
     """Try the kernels of every network, size and precision."""
     for network in ("rnn", "bigru", "bilstm"):
-        for size in SIZES[:5]:
-            for precision in PRECISIONS:
+        for size in TRIED_SIZES:
+            for precision in PRECISIONS if size == TRIED_SIZES[0] else (TF32, BF16):
                 start = time.perf_counter()
                 trial = tried(network, size, precision, "cuda")
                 found[f"{network} {size} {precision}"] = {
@@ -141,12 +145,12 @@ def kernels(found: dict[str, Any]) -> None:
 
 def agreement(found: dict[str, Any]) -> None:
     """Train the same configurations on the CPU and on the GPU, by every back end and precision."""
-    series, folds = people(6, 1500), splits(6, 3)
+    series, folds = people(6, 800), splits(6, 3)
     for network in ("rnn", "bigru", "bilstm"):
-        one = recipe(network, 16, 100, 2, epochs=6)
+        one = recipe(network, 16, 50, 2, epochs=3)
         expected = list(StackedFolds(series, folds, [one], seeds=[0], backend=STACKED).epochs())[-1][0]
         for backend in (REFERENCE, STACKED_CUDA, TRITON):
-            for precision in (FLOAT32, TF32, BF16):
+            for precision in PRECISIONS if backend == TRITON else (TF32, BF16):
                 if backend == REFERENCE:
                     training = FoldsInTraining(series, folds, one, seed=0, device="cuda")
                     with modules_in(precision):
@@ -192,9 +196,9 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
         )
         row: dict[str, Any] = {"frames": frames, "reference_s": seconds_of(alone.epochs())[-1]}
         del alone
-        for backend, precision in ((TRITON, TF32), (TRITON, BF16), (STACKED_CUDA, TF32)):
-            if backend == STACKED_CUDA and row[f"{TRITON} {TF32}"]["backend"] == STACKED_CUDA:
-                continue
+        tried_out = [(TRITON, TF32)]
+        tried_out += [(TRITON, BF16)] if shape[1] >= 128 else [(STACKED_CUDA, TF32)]
+        for backend, precision in tried_out:
             torch.cuda.reset_peak_memory_stats()
             start = time.perf_counter()
             stack = pack(point, backend, precision=precision)
@@ -208,6 +212,7 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
                 "peak_MiB": torch.cuda.max_memory_allocated() >> 20,
             }
             del stack
+            gc.collect()
         found[name] = row
         report(
             name,
@@ -279,6 +284,7 @@ def grid(found: dict[str, Any], left: Callable[[], float]) -> None:
                 windows = (PEOPLE - PEOPLE // FOLDS) * -(-frames // length)
                 per_step.append(taken / -(-windows // 8))
                 del stack
+                gc.collect()
             short, long, deep = per_step
             slope = max(0.0, (long - short) / (CORNERS[1][0] - CORNERS[0][0]))
             layer = max(0.0, (deep - short) / (CORNERS[2][1] - CORNERS[0][1]))
@@ -298,6 +304,34 @@ def hours_of(rule: dict[str, Any]) -> float:
             first = max(rule["short"] - rule["layer"], 0.0)
             total += EPOCHS * steps * (first + layers * per_layer)
     return total / 3600
+
+
+def demo(found: dict[str, Any]) -> None:
+    """Train the configurations of the demo preset, without Ray: packs on the GPU, and two processes on a core each."""
+    shapes = [
+        (network, size, length) for network in ("rnn", "bigru", "bilstm") for size in (8, 64) for length in (50, 200)
+    ]
+    start = time.perf_counter()
+    for shape in shapes:
+        train_demo(shape, "cuda")
+    found["gpu_s"] = time.perf_counter() - start
+    with multiprocessing.get_context("spawn").Pool(2, torch.set_num_threads, (1,)) as pool:
+        pool.map(abs, (-1, -2), chunksize=1)  # both have started
+        start = time.perf_counter()
+        pool.starmap(train_demo, [(shape, "cpu") for shape in shapes], chunksize=1)
+        found["two_cores_s"] = time.perf_counter() - start
+    found["ratio"] = found["two_cores_s"] / found["gpu_s"]
+
+
+def train_demo(shape: tuple[str, int, int], device: str) -> None:
+    """Train a configuration of the demo: 8 folds, 10 epochs."""
+    one = recipe(*shape, 1, epochs=10)
+    backend = choose(AUTO, one, models=FOLDS, device=device)
+    series, folds = people(PEOPLE, DEMO_FRAMES), splits(PEOPLE, FOLDS)
+    if backend == REFERENCE:
+        list(FoldsInTraining(series, folds, one, seed=0, device=device).epochs())
+    else:
+        list(StackedFolds(series, folds, [one], seeds=[0], device=device, backend=backend).epochs())
 
 
 def report(part: str, found: object) -> None:

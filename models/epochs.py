@@ -58,8 +58,7 @@ def train_one_epoch(  # noqa: PLR0913, PLR0917 - everything an epoch depends on,
         index_W = index_W[torch.randperm(len(index_W), generator=generator)]
     model.train()
     losses, counts = [], []
-    for index_B in torch.split(index_W, recipe.windows_a_step):
-        batch = windows.batch(index_B)
+    for batch in windows.batches(torch.split(index_W, recipe.windows_a_step)):
         compared = target(model(batch.x_BLF, batch.length_B, batch.valid_BL), batch.gold_BL2, batch.mask_BL2)
         loss = loss_of_batch(*compared)
         optimiser.zero_grad()
@@ -83,8 +82,8 @@ def predict(model: AffectNetwork, windows: Windows, index_W: Tensor) -> Tensor:
     order_W = torch.argsort(windows.length_W[index_W], descending=True, stable=True)
     with torch.inference_mode():
         frames = FRAMES_PER_BATCH if windows.rows is None else FRAMES_PER_PASS
-        for rows_B in torch.split(order_W, max(1, frames // windows.length)):
-            batch = windows.batch(index_W[rows_B])
+        rows = torch.split(order_W, max(1, frames // windows.length))
+        for rows_B, batch in zip(rows, windows.batches([index_W[rows_B] for rows_B in rows]), strict=True):
             prediction_WL2[rows_B] = model(batch.x_BLF, batch.length_B, batch.valid_BL).float()
     return prediction_WL2
 

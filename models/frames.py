@@ -7,7 +7,7 @@ Shapes: N stored frames, S pixels of a side, T time steps, W windows, B windows 
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MISSING = -1  # a time step without a frame
+# Ours: what of a GPU's free memory the frames of a corpus may take, and how many travel at a time.
+RESIDENT_SHARE, FRAMES_PER_COPY = 0.4, 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,29 +95,61 @@ def _restored(values: dict[str, object]) -> FrameSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameRows:
-    """Where the frames of all windows lie; `row_WL` is MISSING for padding and where there is no frame."""
+    """Where the frames of all windows lie; `row_WL` is MISSING for padding and where there is no frame.
+
+    `resident`: the frames of all series one after the other and a blank one, on a device; None: they stay where they
+    are and are read window by window.
+    """
 
     frames: tuple[NDArray[np.uint8], ...]  # of every series
     row_WL: NDArray[np.int64]
+    resident: Tensor | None = None
 
     @property
     def image_size(self) -> int:
         """S."""
         return int(self.frames[0].shape[1])
 
+    def to(self, device: str | torch.device) -> "FrameRows":
+        """Bring all frames to a GPU if they take no more than a share of its free memory; else nothing moves."""
+        device = torch.device(device)
+        needed = sum(one.nbytes for one in self.frames)
+        if device.type != "cuda" or needed > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+            return self
+        return self.resident_on(device)
+
+    def resident_on(self, device: str | torch.device) -> "FrameRows":
+        """Copy all frames to a device, part by part."""
+        size, total = self.image_size, sum(map(len, self.frames))
+        resident = torch.zeros((total + 1, size, size, 3), dtype=torch.uint8, device=device)
+        place = 0
+        for frames in self.frames:
+            for first in range(0, len(frames), FRAMES_PER_COPY):
+                part = np.array(frames[first : first + FRAMES_PER_COPY])
+                resident[place : place + len(part)] = torch.from_numpy(part).to(device)
+                place += len(part)
+        return replace(self, resident=resident)
+
     def read(self, index_B: Tensor, series_B: Tensor) -> tuple[Tensor, Tensor]:
         """Copy the frames of some windows, uint8 (B, L, S, S, 3), 0 where there is none; and True if there is one.
 
-        Both lie on the CPU. Nothing but these windows is read from the store.
+        The latter lies on the CPU, frames do unless they are `resident`. Nothing but these windows is read from the
+        store.
         """
         row_BL = self.row_WL[index_B.numpy()]
         size = self.image_size
-        x_BLSSC = np.zeros((*row_BL.shape, size, size, 3), dtype=np.uint8)
         valid_BL = row_BL != MISSING
+        if self.resident is not None:
+            first = np.concatenate(([0], np.cumsum([len(one) for one in self.frames])))
+            place_BL = np.where(valid_BL, row_BL + first[series_B.numpy()][:, None], len(self.resident) - 1)
+            place_N = torch.from_numpy(place_BL.ravel()).to(self.resident.device)
+            x_BLSSC = self.resident.index_select(0, place_N).view(*row_BL.shape, size, size, 3)
+            return x_BLSSC, torch.from_numpy(valid_BL)
+        x = np.zeros((*row_BL.shape, size, size, 3), dtype=np.uint8)
         for window, series in enumerate(series_B.tolist()):
             present_L = valid_BL[window]
-            x_BLSSC[window, present_L] = self.frames[series][row_BL[window, present_L]]
-        return torch.from_numpy(x_BLSSC), torch.from_numpy(valid_BL)
+            x[window, present_L] = self.frames[series][row_BL[window, present_L]]
+        return torch.from_numpy(x), torch.from_numpy(valid_BL)
 
 
 def rows_of(series: Sequence[FrameSeries], places: Sequence[tuple[int, int, int]], length: int) -> FrameRows:

@@ -48,8 +48,12 @@ def products_in(precision: str) -> Iterator[None]:
 
 @contextmanager
 def modules_in(precision: str) -> Iterator[None]:
-    """As `products_in` for torch's own modules, which take bfloat16 by autocast."""
-    with products_in(precision), torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == BF16):
+    """As `products_in` for torch's own modules, which take bfloat16 by autocast.
+
+    Without its cache, which would keep the rounded weights of the first step for all others.
+    """
+    half = precision == BF16
+    with products_in(precision), torch.autocast("cuda", dtype=torch.bfloat16, enabled=half, cache_enabled=False):
         yield
 
 

@@ -5,7 +5,8 @@ Shapes: T frames of a recording, W windows, B windows of a batch, L window lengt
 image's side, 2 = valence and arousal.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -125,17 +126,51 @@ class Windows:
             gold_WL2=self.gold_WL2.to(device),
             mask_WL2=self.mask_WL2.to(device),
             valid_WL=self.valid_WL.to(device),
+            rows=None if self.rows is None else self.rows.to(device),
         )
+
+    def batches(self, indices: Sequence[Tensor]) -> Iterator[Batch]:
+        """Gather one batch after the other; images that are not on their GPU are read one batch ahead."""
+        if self.rows is None or self.rows.resident is not None or self.features_WLF.device.type == "cpu":
+            return map(self.batch, indices)
+        return self.batches_ahead(indices)
+
+    def batches_ahead(self, indices: Sequence[Tensor]) -> Iterator[Batch]:
+        """Read the next batch of images in another thread, and copy it on a stream of its own, while one is used."""
+        device = self.features_WLF.device
+        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+        def fetch(index_B: Tensor) -> tuple[Batch, torch.cuda.Event | None]:
+            assert self.rows is not None
+            x_BLSSC, valid_BL = self.rows.read(index_B, self.series_W[index_B])
+            if stream is None:
+                return self._batch(index_B, x_BLSSC, valid_BL), None
+            with torch.cuda.stream(stream):
+                batch = self._batch(index_B, x_BLSSC.pin_memory().to(device, non_blocking=True), valid_BL)
+                return batch, stream.record_event()
+
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            following = [reader.submit(fetch, index_B) for index_B in indices[:1]]
+            for number in range(len(indices)):
+                batch, ready = following.pop().result()
+                following += [reader.submit(fetch, index_B) for index_B in indices[number + 1 : number + 2]]
+                if ready is not None:
+                    current = torch.cuda.current_stream(device)
+                    current.wait_event(ready)
+                    for value in (batch.x_BLF, batch.gold_BL2, batch.mask_BL2):
+                        value.record_stream(current)
+                yield batch
 
     def batch(self, index_B: Tensor) -> Batch:
         """Gather some windows, features scaled; images travel to the device as bytes."""
-        at_B = index_B.to(self.features_WLF.device)
-        valid_BL = None
         if self.rows is None:
-            x_BLF = self.features_WLF.index_select(0, at_B)
-        else:
-            x_BLF, valid_BL = self.rows.read(index_B, self.series_W[index_B])
-            x_BLF = x_BLF.to(self.features_WLF.device)
+            x_BLF = self.features_WLF.index_select(0, index_B.to(self.features_WLF.device))
+            return self._batch(index_B, x_BLF, None)
+        x_BLF, valid_BL = self.rows.read(index_B, self.series_W[index_B])
+        return self._batch(index_B, x_BLF.to(self.features_WLF.device), valid_BL)
+
+    def _batch(self, index_B: Tensor, x_BLF: Tensor, valid_BL: Tensor | None) -> Batch:
+        at_B = index_B.to(self.features_WLF.device)
         if self.scaling is not None:
             valid_BL1 = self.valid_WL.index_select(0, at_B)[:, :, None]
             x_BLF = ((x_BLF - self.scaling.mean_F) / self.scaling.sd_F).masked_fill(~valid_BL1, 0.0)

@@ -34,7 +34,8 @@ def padded(hidden: int) -> int:
 
 def warps_for(hidden: int) -> tuple[int, int]:
     """Return the warps (32 threads each) of a program forward and back, by a fixed table; measured on an H100."""
-    return (2, 1) if padded(hidden) <= 32 else (8, 8)
+    size = padded(hidden)
+    return (2, 2) if size <= 32 else (8, 4) if size <= 64 else (8, 8)
 
 
 @functools.cache
@@ -181,6 +182,11 @@ def tried(network: str, hidden: int, precision: str, device: str) -> Trial:
     if reason is not None:
         return Trial(refusal=reason)
     kind = FUSED[network]
+    if torch.device(device).type == "cuda":
+        room = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+        needed = kind.gates * padded(hidden) ** 2 * (2 if precision == BF16 else 4)
+        if needed > room:  # what fits may still be refused below: a product needs some room beside them
+            return Trial(refusal=f"its weights take {needed >> 10} KiB on the chip, which has {room >> 10} KiB")
     repeats = REPEATS if torch.device(device).type == "cuda" else 1  # Triton's interpreter knows no races
     try:
         with products_in(FLOAT32):  # only what the kernels do is tried
@@ -216,7 +222,12 @@ def _once(kind: Callable[..., Layer], hidden: int, device: str) -> tuple[Tensor,
     width = layer.gates * hidden
     size = 0.5 / hidden**0.5  # small enough that no cell amplifies rounding
     x_CNF = draw(cells, TRIED_LENGTH * batch, ROWS)
-    weights = (size * draw(cells, ROWS, width), size * draw(cells, hidden, width), draw(cells, width), draw(cells, width))
+    weights = (
+        size * draw(cells, ROWS, width),
+        size * draw(cells, hidden, width),
+        draw(cells, width),
+        draw(cells, width),
+    )
     inputs = [one.requires_grad_() for one in (x_CNF, *weights)]
     hidden_CNH = layer.run(inputs[0], *inputs[1:])
     grad_CNH = draw(*hidden_CNH.shape)
