@@ -7,9 +7,8 @@
 Options have the command line's names (`--batch-size` is `batch_size`) and its checks: InputError lists all faults.
 """
 
-import difflib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,10 @@ import click
 import numpy as np
 import pandas as pd
 
+from orchestrator.commands.from_python import call, values_of
 from orchestrator.corpora.manifest import manifest
 from orchestrator.corpora.recording import Corpus as CorpusData
-from orchestrator.errors import InputError, Problem
+from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import (
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from orchestrator.report.search_record import Search
-
-NOT_HERE = ("help", "resume", "dry_run")  # options of the command line that are functions here
-CLOSE_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,7 +149,7 @@ class Run:
 
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()) as said:
             output = Path(folder) / "predictions.csv"
-            _call(command, {"model": self.model, "input": str(source), "output": output, **options})
+            call(command, {"model": self.model, "input": str(source), "output": output, **options})
             table = pd.read_csv(output, dtype=dict.fromkeys(COLUMNS[:2], str)).fillna({"session": ""})
         table.attrs["notes"] = said.getvalue().splitlines()[:-1]  # the last line names the temporary file
         return table
@@ -168,9 +165,24 @@ class Run:
 
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
             output = Path(options.pop("output", None) or Path(folder) / "score")
-            scores = _call(command, {"model": self.model, "data": str(data), "output": output, **options})
+            scores = call(command, {"model": self.model, "data": str(data), "output": output, **options})
             table = pd.read_csv(output / PEOPLE_FILE, dtype={"participant": str})
         table.attrs["scores"] = scores
+        return table
+
+    def audit(self, **options: Any) -> pd.DataFrame:
+        """Measure what privacy the run leaves its people (docs/privacy.md); what an earlier audit has is kept.
+
+        A row per attack and statistic: attack, source, variant, statistic, unit, value, lower and upper (95 % over
+        people), chance, main, verdict, people. `attrs["folder"]` has audit.json and people.csv. Options as of `audit`.
+        """
+        from orchestrator.audit.output import rows
+        from orchestrator.commands.auditing import audit as command
+
+        with redirect_stdout(io.StringIO()):
+            ((folder, found),) = call(command, options, runs=(self.folder,))
+        table = pd.DataFrame(rows(found))
+        table.attrs["folder"] = str(folder)
         return table
 
     def _file(self, name: str) -> Path:
@@ -202,7 +214,7 @@ def open_corpus(path: Path | str, **options: Any) -> Corpus:
     from orchestrator.commands.requests import data_options
     from orchestrator.planning.launch import load_corpus
 
-    values = _values(_command("tune"), {"method": "au", "data": path, **options})
+    values = values_of(_command("tune"), {"method": "au", "data": path, **options})
     return Corpus(data=load_corpus(data_options(values))[0])
 
 
@@ -258,7 +270,7 @@ def _run(command: str, method: str, data: Path | str | None, options: Mapping[st
     from orchestrator.search.run import execute
 
     given = {"method": method, **({} if data is None else {"data": data}), **options}
-    values = _values(_command(command), given)
+    values = values_of(_command(command), given)
     phases = Phases(lines=False)
     ready = launch.prepare(request(command, values), claim=True, show=phases)
     assert ready.claim is not None
@@ -275,76 +287,3 @@ def _command(name: str) -> click.Command:
     from orchestrator.cli import cli
 
     return cli.commands[name]
-
-
-def _call(command: click.Command, options: Mapping[str, Any]) -> Any:
-    """Run a command's function with its options checked, and return what it returns."""
-    values = _values(command, options)
-    assert command.callback is not None
-    with click.Context(command):
-        return command.callback(**values)
-
-
-def _values(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options of a command as it would have them; InputError lists every unknown or bad one."""
-    context = click.Context(command)
-    by_name = dict(_options(command))
-    problems = [
-        Problem(where=name, found="an unknown option", expected=_near(name, by_name))
-        for name in given
-        if name not in by_name
-    ]
-    words: list[str] = []
-    for name, value in given.items():
-        option = by_name.get(name)
-        if option is None:
-            continue
-        try:
-            option.process_value(context, _as_typed(option, value))
-        except click.ClickException as error:
-            problems.append(Problem(where=name, found=repr(value), expected=error.format_message()))
-        else:
-            words += _words(option, value)
-    if problems:
-        raise InputError(problems)
-    try:
-        with command.make_context(str(command.name), words) as parsed:
-            return dict(parsed.params)
-    except click.ClickException as error:
-        raise InputError.of(
-            str(command.name), found="options that do not fit", expected=error.format_message()
-        ) from error
-
-
-def _words(option: click.Option, value: Any) -> list[str]:
-    """Return an option and its value as typed; nothing for None, which is what it is without the option."""
-    flag, typed = max(option.opts, key=len), _as_typed(option, value)
-    if typed is None:
-        return []
-    if option.is_flag:
-        off = max(option.secondary_opts, key=len, default=None)
-        return [flag] if typed else [off] if off else []
-    return [f"{flag}={one}" for one in (typed if option.multiple else [typed])]
-
-
-def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            for flag in parameter.opts:  # a renamed option has its earlier name, too
-                name = flag.lstrip("-").replace("-", "_")
-                if name not in NOT_HERE:
-                    yield name, parameter
-
-
-def _near(name: str, known: Mapping[str, click.Option]) -> str:
-    close = difflib.get_close_matches(name, known, CLOSE_NAMES)
-    return f"one of {', '.join(close or sorted(known))}"
-
-
-def _as_typed(option: click.Option, value: Any) -> Any:
-    """Return a Python value as it would be typed: texts, several of them for an option that may be repeated."""
-    if option.multiple:
-        if isinstance(value, Mapping):
-            return [f"{key}={','.join(map(str, np.atleast_1d(one).tolist()))}" for key, one in value.items()]
-        return [str(one) for one in ([value] if isinstance(value, str) else value)]
-    return value if isinstance(value, bool) or value is None else str(value)

@@ -16,6 +16,7 @@ from filelock import FileLock
 from orchestrator.errors import InputError
 from orchestrator.files import acquire
 
+RUNS_FOLDER = "runs"  # of runs whose command names no other, in the current folder
 # Every file name of a run, and of a trial's folder in it; nobody else spells one.
 PLAN_FILE = "plan.json"
 SUMMARY_FILE = "summary.json"
@@ -29,6 +30,7 @@ LOG_FILE = "run.log"  # tracebacks, and what libraries say beside the display
 LOCK_FILE = ".lock"
 SCRATCH_FOLDER = "ray"  # what Tune itself writes; nothing of it is needed to resume
 MODEL_FOLDER = "model"
+AUDIT_FOLDER = "audit"  # of attacks on the run's recordings and models
 CARD_FILE = "card.json"  # in it, beside MODEL_FILE
 EXPORTED_MODEL = "model.pt2"  # the best model, exported for MLflow when the search has ended
 EXPORT_RECORD = "model_export.json"  # what its input is, or why there is none

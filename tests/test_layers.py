@@ -31,6 +31,7 @@ WINGS = (
     "planning",
     "evaluation",
     "inference",
+    "audit",
     "report",
     "search",
     "commands",
@@ -51,6 +52,7 @@ ONLY_IN = {
         "models/",
         "fed/",
         "orchestrator/inference/",
+        "orchestrator/audit/",
         "orchestrator/data/backbone_features.py",
         "orchestrator/tracking/models.py",
         "orchestrator/data/backbone.py",
@@ -61,6 +63,7 @@ ONLY_IN = {
 # Start at once: these, and all that they import at module level, never reach torch, ray or mlflow.
 QUICK = (
     "orchestrator.cli",
+    "orchestrator.audit.folder",
     "orchestrator.corpora.readers",
     "orchestrator.estimators.agreement",
     "orchestrator.evaluation.baselines",

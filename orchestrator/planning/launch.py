@@ -31,7 +31,7 @@ from orchestrator.planning.provenance import git_commit, versions
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
 from orchestrator.planning.secure_sums import check_secure_sums
 from orchestrator.planning.strategies import SEARCHES
-from orchestrator.run_folder import Claim, claim_new, claim_next, claim_run
+from orchestrator.run_folder import RUNS_FOLDER, Claim, claim_new, claim_next, claim_run
 from orchestrator.tracking.address import hide_arguments
 from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.secrets import keep, move_out
@@ -44,7 +44,6 @@ DEMO_CORPUS_SEED = 0  # of its own: another --seed trains otherwise on the same 
 
 Trials = tuple[tuple[Trial, ...], tuple[dict[str, str], ...]]
 
-RUNS_FOLDER = "runs"
 ROUNDING = ("torch", "numpy")  # of these another version may sum in another order
 
 
@@ -225,6 +224,21 @@ def _packs(plan: Plan) -> Packs:
 
 def reopen(plan: Plan, show: Show | None = None) -> Dataset:
     """Read the plan's corpus again for a resumed run; InputError if its contents have changed."""
+    corpus = reread(plan, show)
+    with doing("preparing the recordings", show):
+        return make_dataset(
+            corpus,
+            plan.protocol,
+            seed=plan.seed,
+            images=plan.images,
+            federated=plan.federation is not None,
+            groups=plan.groups,
+            show=show,
+        )
+
+
+def reread(plan: Plan, show: Show | None = None) -> Corpus:
+    """Read the recordings of a plan as its run did; InputError if their contents have changed."""
     embedded = plan.corpus.embedded  # is made anew where the cache was cleared
     path = _embedded(embedded) if embedded else Path(plan.corpus.path)
     with doing("reading the recordings", show):
@@ -241,17 +255,7 @@ def reopen(plan: Plan, show: Show | None = None) -> Dataset:
         raise _other_contents(plan, corpus)
     if plan.images is not None and plan.corpus.options.rules < RULES:
         check_seen_as_before(corpus.recordings)
-    federated = plan.federation is not None
-    with doing("preparing the recordings", show):
-        return make_dataset(
-            corpus,
-            plan.protocol,
-            seed=plan.seed,
-            images=plan.images,
-            federated=federated,
-            groups=plan.groups,
-            show=show,
-        )
+    return corpus
 
 
 def _other_contents(plan: Plan, corpus: Corpus) -> InputError:

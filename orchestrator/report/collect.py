@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import measures
+from orchestrator.audit.records import Audit
 from orchestrator.errors import InputError, printable
 from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.evaluation.results import best_of_networks
 from orchestrator.files import JsonObject, read_json
 from orchestrator.json_records import newer_keys, number
 from orchestrator.report import selection
+from orchestrator.report.audits import audits_of
 from orchestrator.report.corpora import (
     OPTION,
     SHOWN,
@@ -49,6 +51,7 @@ class Collection:
     listed: Sequence[Listed]
     corpus: RecordedCorpus | None = None
     others: Sequence[RecordedCorpus] = ()  # corpora of the store that the report is not about
+    audits: Sequence[Audit] = ()  # of the corpus, the latest first
 
     @property
     def runs(self) -> dict[str, RecordedRun]:
@@ -92,7 +95,8 @@ def collect(
         raise InputError.of("--run", found="; ".join(refused), expected="finished searches with their artifacts")
     listed = [_listed(one, chosen, notes, about) for one in parents]
     others = [one for one in corpora if one is not about]
-    return Collection(searches=_ordered(chosen.values()), listed=listed, corpus=about, others=others)
+    audits = audits_of(reader, known, about.sha256)
+    return Collection(searches=_ordered(chosen.values()), listed=listed, corpus=about, others=others, audits=audits)
 
 
 def _is_finished(run: RecordedRun) -> bool:

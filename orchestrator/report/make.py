@@ -16,7 +16,7 @@ from orchestrator.report.figures import draw_all
 from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.report.search_record import Search
-from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, repeats
+from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, privacy, repeats
 from orchestrator.report.tables import searches as beyond_tables
 from orchestrator.run_folder import new_folder
 from orchestrator.tracking.address import public_address
@@ -24,7 +24,7 @@ from orchestrator.tracking.location import ARTIFACTS_NAME, database_path
 from orchestrator.tracking.reader import StoreReader
 
 TITLE = "Affect recognition: our searches beside the paper"
-NOT_ALWAYS = ("repeats", "failures")  # tables that some reports do not have
+NOT_ALWAYS = ("privacy", "repeats", "failures")  # tables that some reports do not have
 TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
 FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, *NOT_ALWAYS))}
 
@@ -59,14 +59,14 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
     tables = [
         paper_tables.table_1(searches),
         paper_tables.table_2(searches),
-        efficiency.table_3(searches, collection.runs),
+        efficiency.table_3(searches, collection.runs, collection.audits),
         paper_tables.table_4(searches),
         optimism.optimism(searches),
         beyond_tables.measures(searches),
         method_comparison.comparisons(searches),
         beyond_tables.listing(collection.listed),
     ]
-    others = [repeats.repeats(searches), beyond_tables.failures(searches)]
+    others = [privacy.privacy(collection.audits), repeats.repeats(searches), beyond_tables.failures(searches)]
     facts = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("MLflow store", public_address(tracking_uri)),

@@ -17,7 +17,7 @@ from orchestrator.errors import InputError, printable
 from orchestrator.tracking.address import hide_password, public_address
 from orchestrator.tracking.limits import Limit, bounded
 from orchestrator.tracking.location import ARTIFACTS_NAME, database_path, is_run_id
-from orchestrator.tracking.records import KIND_TAG, PARENT_TAG, REPEAT
+from orchestrator.tracking.records import AUDIT, KIND_TAG, PARENT_TAG, REPEAT
 
 EXPERIMENT_PREFIX = "affect-"
 RUNS_PER_PAGE = 1000
@@ -84,7 +84,12 @@ class StoreReader:
         """Return the child runs of a search but those that repeat one of them."""
         own = {key: name for key, name in experiments.items() if name == search.experiment}
         found = self._runs(own, f"tags.`{PARENT_TAG}` = '{search.run_id}'")
-        return [run for run in found if run.tags.get(KIND_TAG) != REPEAT]
+        return [run for run in found if run.tags.get(KIND_TAG) not in (REPEAT, AUDIT)]
+
+    def audits(self, experiments: Mapping[str, str]) -> list[RecordedRun]:
+        """Return the finished audits of the experiments, the latest first."""
+        found = self._runs(experiments, f"tags.{KIND_TAG} = '{AUDIT}'")
+        return [run for run in found if run.status == "FINISHED"]
 
     def curve(self, run_id: str, key: str) -> list[float]:
         """Return the values of a metric, one per epoch, in their order."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from models.sizes import title_of
+from orchestrator.audit.level import LEVEL_RULE
+from orchestrator.audit.records import Audit
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import paper
 from orchestrator.report.blocks import headline
@@ -21,6 +23,7 @@ from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
 from orchestrator.report.tables.paper_tables import DIFFERENCE, OURS, THEIRS, WHICH_CCC, triple
+from orchestrator.report.tables.privacy import level_rows
 from orchestrator.tracking.reader import RecordedRun
 from tune_spaces.catalogue import find_method
 
@@ -32,17 +35,15 @@ SMALL = 1.0  # minutes or MiB
 Line = tuple[str, Cell, Cell, int]  # quantity, ours, the paper's, decimals of the difference
 
 
-def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun]) -> Table:
-    """Return Table III, a block of rows for each method; `runs` are the searches' runs by id."""
+def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], audits: Sequence[Audit] = ()) -> Table:
+    """Return Table III, a block of rows for each method; `runs` are the searches' by id, `audits` the corpus's."""
     published = {row.method: row for row in paper.TABLE_3}
     rows: list[Row] = []
     for method in methods():
         search, theirs = headline(searches, method), published.get(method)
         name = cells.plain(method_name(method))
         rows.append(Row(cells=[name, *_model(method, searches, search, theirs)], first=True, synthetic=_fake(search)))
-        privacy = cells.plain(cells.DASH if theirs is None else theirs.privacy)
-        words = [cells.plain("Data privacy level"), cells.missing(cells.NOT_MEASURED), privacy, cells.missing()]
-        rows.append(Row(cells=[name, *words], synthetic=_fake(search)))
+        rows += level_rows(method, name, audits)
         lines = [*_scores(search, theirs), *_training(method, search, theirs)]
         lines += [_size(search, theirs), *_inference(_run_of(search, runs), theirs)]
         for quantity, own, value, digits in lines:
@@ -53,8 +54,7 @@ def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun]) -> Tabl
         title="Table III: efficiency",
         caption="The best configuration of each method, in the protocol named; training of all folds. The paper's "
         "formula divides the clients' training times by their number (section IV.D). MiB of one model with float32 "
-        "numbers. Privacy is a word in the paper; here it is measured or not. "
-        f"{WHICH_CCC}",
+        f"numbers. {WHICH_CCC} Privacy is a word in the paper; here it is measured by attacks, or not. {LEVEL_RULE}",
         columns=[
             Column(key="method", heading="Method", numeric=False),
             Column(key="quantity", heading="Quantity", numeric=False),

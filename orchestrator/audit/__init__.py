@@ -1,0 +1,1 @@
+"""What privacy costs, measured: attacks on a data set, a run's model or its federation, each with an interval."""

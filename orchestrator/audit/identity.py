@@ -1,0 +1,160 @@
+# ruff: noqa: N803, N806 - shape suffixes, by the legend below
+"""Who is this? Re-identification of people from a stream of their recordings (docs/privacy.md).
+
+Shapes: W windows, P people.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.audit.attackers import Answers, recognise
+from orchestrator.audit.records import IDENTITY, Attack, Statistic
+from orchestrator.audit.verdict import UNDERPOWERED, advantage, verdict
+from orchestrator.audit.windows import ACROSS, Stream, make_task
+from orchestrator.estimators.bootstrap import Ends, over_people, share_of_people
+from orchestrator.estimators.sums import Array
+
+RANK1 = "rank-1"
+PROBE_RANK1 = "rank-1 of the whole probe"
+EQUAL_ERROR_RATE = "equal error rate"
+BITS = "bits leaked"
+ADVANTAGE = "identity advantage"
+
+
+def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
+    streams: Sequence[Stream],
+    *,
+    source: str,
+    variant: str = "",
+    threat: str,
+    seed: int,
+    statistics: str = "all",
+    own_scale: bool = False,
+    notes: Sequence[str] = (),
+) -> Attack:
+    """Enrol people, recognise them later, and return the record; its main statistic is rank-1 by window.
+
+    `streams` are the recordings as the attacker has them, `source`, `variant` and `threat` what the record says of
+    them, and `notes` further lines of it. `statistics` is one of windows.STATISTICS, `own_scale` as in make_task;
+    `seed` decides forests and bootstrap. InputError if fewer than two people can be enrolled and recognised.
+    """
+    where = f"the audit of {source}"
+    task = make_task(streams, statistics=statistics, own_scale=own_scale, where=where)
+    count = len(task.people)
+    answers = recognise(task.enrolled, task.probe, num_people=count, seed=seed)
+    scores = _scores(answers, task.probe.person_W, count, seed=seed)
+    main = scores[RANK1]
+    said = verdict(main)
+    own = _own(answers.log_probability_WP, task.probe.person_W, count)
+    lines = list(notes)
+    if task.parted != ACROSS:
+        lines.append("enrolment and probe are of one recording: what lasts minutes, such as light or mood, helps too")
+    if said == UNDERPOWERED:
+        lines.append(f"{count} people: the interval allows both a leak and none")
+    return Attack(
+        attack=IDENTITY,
+        source=source,
+        variant=variant,
+        threat=threat,
+        main=main,
+        others=tuple(one for name, one in scores.items() if name != RANK1),
+        people=count,
+        verdict=said,
+        notes=tuple(lines),
+        settings={
+            "attacker": answers.attacker,
+            "temperature": answers.temperature,
+            "window_seconds": task.window_seconds,
+            "enrolment_windows": len(task.enrolled.person_W),
+            "probe_windows": len(task.probe.person_W),
+            "parted": task.parted,
+            "statistics": statistics,
+            **{f"enrolment rank-1 of {name}": value for name, value in answers.enrolment_rank1.items()},
+        },
+        per_person={person: {RANK1: float(own[0][p]), BITS: float(own[1][p])} for p, person in enumerate(task.people)},
+    )
+
+
+def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: int) -> dict[str, Statistic]:
+    log_WP = answers.log_probability_WP
+    hit_P, bits_P, whole_P = _own(log_WP, truth_W, count)
+    rank1 = share_of_people(hit_P, seed=seed)
+    chance = 1.0 / count
+    error = over_people(lambda drawn_P: equal_error_rate(log_WP, truth_W, drawn_P), count, seed=seed)
+    found = {
+        RANK1: (rank1, "", chance),
+        PROBE_RANK1: (share_of_people(whole_P, seed=seed), "", chance),
+        EQUAL_ERROR_RATE: (error, "", 0.5),
+        BITS: (over_people(lambda drawn_P: float(bits_P[drawn_P].mean()), count, seed=seed), "bit", 0.0),
+        ADVANTAGE: (_advantage(rank1, chance), "", 0.0),
+    }
+    return {
+        name: Statistic(name=name, unit=unit, value=ends.value, lower=ends.lower, upper=ends.upper, chance=level)
+        for name, (ends, unit, level) in found.items()
+    }
+
+
+def _advantage(rank1: Ends, chance: float) -> Ends:
+    value, *ends = (None if x is None else advantage(x, chance) for x in (rank1.value, rank1.lower, rank1.upper))
+    assert value is not None
+    return Ends(value=value, lower=ends[0], upper=ends[1])
+
+
+def _own(log_WP: Array, truth_W: NDArray[np.int64], count: int) -> tuple[Array, Array, Array]:
+    """Return by person the share of windows recognised, the mean bits, and whether all windows together are.
+
+    Bits: log2 of the people's number, minus the cross-entropy of the calibrated answers.
+    """
+    rows = np.arange(len(truth_W))
+    # Where several people are equally likely, a hit counts by how many: an attacker who knows nothing gets chance.
+    hit_W = _hits(log_WP, truth_W)
+    bits_W = (log_WP[rows, truth_W] + math.log(count)) / math.log(2)
+    together_PP = np.stack([log_WP[truth_W == p].sum(axis=0) for p in range(count)])
+    whole_P = _hits(together_PP, np.arange(count))
+    of_person = [truth_W == p for p in range(count)]
+    return (
+        np.array([hit_W[own].mean() for own in of_person]),
+        np.array([bits_W[own].mean() for own in of_person]),
+        whole_P,
+    )
+
+
+def _hits(score_WP: Array, truth_W: NDArray[np.int64]) -> Array:
+    most_W = score_WP.max(axis=1, keepdims=True)
+    among_WP = score_WP >= most_W - 1e-12
+    return np.asarray(among_WP[np.arange(len(truth_W)), truth_W] / among_WP.sum(axis=1))
+
+
+def equal_error_rate(log_WP: Array, truth_W: NDArray[np.int64], drawn_P: NDArray[np.int64]) -> float:
+    """Return the rate at which as many true claims are refused as false ones accepted, of drawn people's windows.
+
+    Every window claims to be each person in turn; its score is that person's log-odds. A person drawn twice counts
+    twice; every person weighs the same.
+    """
+    count = log_WP.shape[1]
+    odds_WP = log_WP - np.log(np.maximum(-np.expm1(np.minimum(log_WP, 0.0)), 1e-300))
+    times_P = np.bincount(drawn_P, minlength=count)
+    windows_P = np.bincount(truth_W, minlength=count)
+    weight_W = (times_P / np.maximum(windows_P, 1))[truth_W]
+    own_WP = truth_W[:, None] == np.arange(count)
+    weight_WP = np.broadcast_to(weight_W[:, None], odds_WP.shape)
+    return _crossing(odds_WP[own_WP], weight_WP[own_WP], odds_WP[~own_WP], weight_WP[~own_WP])
+
+
+def _crossing(genuine: Array, genuine_weight: Array, impostor: Array, impostor_weight: Array) -> float:
+    score = np.concatenate([genuine, impostor])
+    order = np.argsort(score, kind="stable")
+    is_own = np.concatenate([genuine_weight, np.zeros(len(impostor))])[order]
+    is_other = np.concatenate([np.zeros(len(genuine)), impostor_weight])[order]
+    last = np.append(np.diff(score[order]) > 0, True)  # equal scores are refused together
+    refused = np.concatenate([[0.0], np.cumsum(is_own)[last] / is_own.sum()])
+    accepted = np.concatenate([[1.0], 1.0 - np.cumsum(is_other)[last] / is_other.sum()])
+    at = int(np.argmax(refused >= accepted))
+    if at == 0:
+        return float(refused[0])
+    low, high = refused[at - 1] - accepted[at - 1], refused[at] - accepted[at]
+    share = -low / (high - low)
+    return float(refused[at - 1] + share * (refused[at] - refused[at - 1]))

@@ -1,0 +1,227 @@
+"""Which attacks on identity can be made of a subject, and which cannot, with the reason."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.audit import records
+from orchestrator.audit.records import IDENTITY, Attack
+from orchestrator.audit.subject import Subject
+from orchestrator.audit.tasks import Show, Task
+from orchestrator.audit.windows import Stream
+from orchestrator.corpora.tables.column_kinds import is_unit
+from orchestrator.data.image_options import ImageOptions
+from orchestrator.files import JsonObject
+
+VERSION = 1  # of these attacks: another number, and earlier records are not kept
+
+# Variants of action units.
+ALL, UNITS, DYNAMICS, Z_SCORES, WHOLE_SCALE = "all", "units", "dynamics", "z-scores", "z-scores-whole"
+VARIANTS = (ALL, UNITS, DYNAMICS, Z_SCORES, WHOLE_SCALE)
+# Of embeddings.
+UNTRAINED, TRAINED, FROZEN = "untrained", "trained", "frozen"
+
+DEFAULT_IMAGE_SIZE = 64  # ours, of a subject whose method looks at no frames
+THREATS = {
+    records.ACTION_UNITS: "Somebody has the action units of known people and meets a later stretch without a name.",
+    records.PIXELS: "Somebody has pictures of known people and meets a later stretch of video without a name.",
+    records.EMBEDDINGS: "Somebody has a network's features of known people's pictures and meets later ones.",
+    records.HIDDEN_STATES: "Somebody has the trained model's inner state for known people, and meets a later one.",
+    records.TRACES: "Somebody has the model's valence and arousal of known people and meets a later trace.",
+}
+NO_VIDEO = "the data have no videos"
+NO_MODEL = "needs a run's model"
+
+Tasks = tuple[list[Task], dict[str, str]]  # and by name why an attack cannot be made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One stream to be attacked: how its records are called, and the streams when they are asked for."""
+
+    source: str
+    variant: str
+    streams: Callable[[], Sequence[Stream]]
+    statistics: str = "all"
+    own_scale: bool = False
+    notes: tuple[str, ...] = ()
+    inputs: JsonObject = field(default_factory=dict)
+
+
+def identity_tasks(subject: Subject) -> Tasks:
+    """Return a task for each stream that the subject has, and why others are not there."""
+    tasks = [_task(subject, one) for one in _of_units(subject)]
+    skipped: dict[str, str] = {}
+    names = {one.names[0] for one in tasks}
+    for variant in VARIANTS:
+        name = f"{IDENTITY} {records.ACTION_UNITS} {variant}"
+        if name not in names:
+            skipped[name] = "the data have no columns beside the action units" if names else "the data have no features"
+    for source, variant in ((records.PIXELS, ""), (records.EMBEDDINGS, UNTRAINED)):
+        if not _videos(subject):
+            skipped[" ".join(filter(None, (IDENTITY, source, variant)))] = NO_VIDEO
+    if _videos(subject):
+        tasks += [_task(subject, one) for one in _of_frames(subject)]
+    inside = [f"{IDENTITY} {source}" for source in (records.HIDDEN_STATES, records.TRACES)]
+    if subject.model is None:
+        skipped |= dict.fromkeys(inside, NO_MODEL)
+    else:
+        tasks.append(_inside_task(subject, tuple(inside)))
+    return tasks, skipped
+
+
+def _of_units(subject: Subject) -> list[_Look]:
+    from orchestrator.audit.streams import feature_streams
+
+    corpus = subject.corpus if subject.every_column is None else subject.every_column
+    names = corpus.feature_names
+    units = [place for place, name in enumerate(names) if is_unit(name)] or list(range(len(names)))
+    if not names:
+        return []
+
+    def look(variant: str, places: Sequence[int], **how: Any) -> _Look:
+        shared = variant == WHOLE_SCALE
+        return _Look(
+            source=records.ACTION_UNITS,
+            variant=variant,
+            streams=lambda: feature_streams(corpus.recordings, places, own_scale=shared),
+            inputs={"columns": [names[place] for place in places], "sha256": corpus.sha256},
+            **how,
+        )
+
+    looks = [look(ALL, range(len(names)), notes=(f"{len(names)} columns",))] if len(units) < len(names) else []
+    scaled = "enrolment and probe are each scaled by the person's own mean and deviation in it, as two files would be"
+    shared = (
+        "enrolment and probe are parts of one scaled file, as training has it: an intensity of 0 becomes the same"
+        " number in both, which tells the file, not the person"
+    )
+    return [
+        *looks,
+        look(UNITS, units, notes=(f"{len(units)} columns",)),
+        look(DYNAMICS, units, statistics="dynamics", notes=("what a resting face decides is left out",)),
+        look(Z_SCORES, units, own_scale=True, notes=(scaled,)),
+        look(WHOLE_SCALE, units, notes=(shared,)),
+    ]
+
+
+def _of_frames(subject: Subject) -> list[_Look]:
+    from orchestrator.audit.streams import embedding_streams, pixel_streams
+
+    recordings, images = subject.corpus.recordings, image_options(subject)
+    looks = [
+        _Look(source=records.PIXELS, variant="", streams=lambda: pixel_streams(recordings, images)),
+        _Look(
+            source=records.EMBEDDINGS,
+            variant=UNTRAINED,
+            streams=lambda: embedding_streams(recordings, images, None),
+            notes=("features of a ResNet18 with random weights",),
+        ),
+    ]
+    model = subject.model
+    if model is None or model.images is None:
+        return looks
+    if model.images.backbone == "trained":
+        looks.append(
+            _Look(
+                source=records.EMBEDDINGS,
+                variant=TRAINED,
+                streams=lambda: embedding_streams(
+                    recordings, images, model.network(0).backbone, normalisation=model.recipe.normalisation
+                ),
+                notes=("features of the backbone that fold 0 trained",),
+            )
+        )
+    elif model.images.weights != "none":
+        looks.append(
+            _Look(
+                source=records.EMBEDDINGS,
+                variant=FROZEN,
+                streams=lambda: _frozen(subject, images),
+                notes=(f"features of the backbone that the run starts from ({model.images.weights})",),
+            )
+        )
+    return looks
+
+
+def _frozen(subject: Subject, images: ImageOptions) -> Sequence[Stream]:
+    from models.backbones import new_backbone
+    from orchestrator.audit.streams import embedding_streams
+    from orchestrator.data.backbone import BACKBONE
+    from orchestrator.data.backbone_features import FROZEN_SEED
+
+    assert subject.model is not None
+    backbone = subject.model.frozen_backbone()
+    assert backbone is not None
+    network = new_backbone(BACKBONE, seed=FROZEN_SEED, weights=backbone.weights)
+    return embedding_streams(subject.corpus.recordings, images, network, normalisation=backbone.normalisation)
+
+
+def image_options(subject: Subject) -> ImageOptions:
+    """Return how the subject's method sees pictures; of a method without, pictures of DEFAULT_IMAGE_SIZE."""
+    return subject.images or ImageOptions(
+        image_size=DEFAULT_IMAGE_SIZE, frame_stride=1, face_crop="none", backbone="frozen", weights="none"
+    )
+
+
+def _videos(subject: Subject) -> bool:
+    recordings = subject.corpus.recordings
+    return bool(recordings) and all(one.video is not None for one in recordings)
+
+
+def _task(subject: Subject, one: _Look) -> Task:
+    def run(show: Show, _: Path) -> Sequence[Attack]:
+        show(f"audit     {IDENTITY} {one.source} {one.variant} ...".replace("  ...", " ..."))
+        return [_attack(subject, one, one.streams())]
+
+    name = " ".join(part for part in (IDENTITY, one.source, one.variant) if part)
+    how = {"statistics": one.statistics, "own_scale": one.own_scale, "notes": list(one.notes)}
+    inputs = _inputs(subject, one.source) | one.inputs | how
+    return Task(names=(name,), inputs=inputs, run=run)
+
+
+def _inside_task(subject: Subject, names: tuple[str, ...]) -> Task:
+    """One pass through the model serves both: what it has inside, and what it answers."""
+
+    def run(show: Show, _: Path) -> Sequence[Attack]:
+        from orchestrator.audit.streams import model_streams
+
+        assert subject.model is not None
+        show(f"audit     {' and '.join(names)} ...")
+        hidden, traces = model_streams(subject.model, subject.corpus.recordings)
+        note = ("one fold's model, which trained on most of these people, looks at everybody",)
+        looks = (
+            _Look(source=records.HIDDEN_STATES, variant="", streams=lambda: hidden, notes=note),
+            _Look(source=records.TRACES, variant="", streams=lambda: traces, notes=note),
+        )
+        return [_attack(subject, look, look.streams()) for look in looks]
+
+    return Task(names=names, inputs=_inputs(subject, "inside"), run=run)
+
+
+def _inputs(subject: Subject, source: str) -> JsonObject:
+    """Return what decides a stream's attack: not all of a subject, so that what runs share is attacked once."""
+    known: Mapping[str, Any] = subject.identity
+    of_data = {name: known[name] for name in ("corpus", "features", "seed")}
+    if source == records.ACTION_UNITS:
+        return {"version": VERSION, **of_data}
+    return (
+        {"version": VERSION, **known}
+        if source != records.PIXELS
+        else {"version": VERSION, **of_data, "images": known["images"]}
+    )
+
+
+def _attack(subject: Subject, one: _Look, streams: Sequence[Stream]) -> Attack:
+    from orchestrator.audit.identity import identity_attack
+
+    return identity_attack(
+        streams,
+        source=one.source,
+        variant=one.variant,
+        threat=THREATS[one.source],
+        seed=subject.seed,
+        statistics=one.statistics,
+        own_scale=one.own_scale,
+        notes=one.notes,
+    )

@@ -1,0 +1,124 @@
+"""The privacy of a configuration in one word: which attacks count for it, and the rule (report: Table III).
+
+A configuration is a method, with or without secure sums. What counts is what leaves a participant in it: the data, the
+updates or their sums, and always the released model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.audit import records
+from orchestrator.audit.records import Attack, Audit
+from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, PRIVACY, RULE, UNDERPOWERED
+
+Counted = tuple[str, str, str | None]  # attack, source, variant; None: every variant
+WORST_FIRST = (EXPOSED, PARTLY, UNDERPOWERED, NOT_SHOWN)
+
+_MODEL: Counted = (records.MEMBERSHIP, records.MODEL, None)
+_UPDATES: tuple[Counted, ...] = tuple(
+    (attack, records.UPDATE, None) for attack in (records.LINKABILITY, records.UPDATE_MATCH, records.ROW_SPACE)
+)
+_SUMS: tuple[Counted, ...] = ((records.SUM_MEMBERSHIP, records.SUM, None),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A method with or without secure sums: what leaves a participant, in words and as the attacks that count."""
+
+    method: str
+    secure: bool
+    title: str
+    leaves: str
+    counted: tuple[Counted, ...]
+    always: bool = True  # in a table, also where nobody has measured it
+
+    def of(self, audit: Audit) -> bool:
+        """Return whether an audit is of this configuration."""
+        return audit.subject.get("method") == self.method and bool(audit.subject.get("secure_sum")) == self.secure
+
+
+CONFIGURATIONS = (
+    Configuration(
+        method="images",
+        secure=False,
+        title="Images",
+        leaves="videos; the model",
+        counted=((records.IDENTITY, records.PIXELS, None), _MODEL),
+    ),
+    Configuration(
+        method="au",
+        secure=False,
+        title="Action units",
+        leaves="action units; the model",
+        counted=((records.IDENTITY, records.ACTION_UNITS, "units"), _MODEL),
+    ),
+    Configuration(
+        method="fl",
+        secure=False,
+        title="Federated images",
+        leaves="updates; the model",
+        counted=(*_UPDATES, _MODEL),
+    ),
+    Configuration(
+        method="fl",
+        secure=True,
+        title="Federated images, secure sums",
+        leaves="sums of updates; the model",
+        counted=(*_SUMS, _MODEL),
+    ),
+    Configuration(
+        method="fl-au",
+        secure=False,
+        title="Both levels",
+        leaves="updates; the model",
+        counted=(*_UPDATES, _MODEL),
+    ),
+    Configuration(
+        method="fl-au",
+        secure=True,
+        title="Both levels, secure sums",
+        leaves="sums of updates; the model",
+        counted=(*_SUMS, _MODEL),
+        always=False,
+    ),
+)
+LEVEL_RULE = (
+    f"Of the attacks on what leaves a participant the worst verdict decides: {EXPOSED} is {PRIVACY[EXPOSED]},"
+    f" {PARTLY} is {PRIVACY[PARTLY]}, {NOT_SHOWN} is {PRIVACY[NOT_SHOWN]}. {RULE[0].upper()}{RULE[1:]}."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A configuration's word, None if nothing was measured; the attack that decides; the attacks that are missing."""
+
+    word: str | None
+    decisive: Attack | None
+    attacks: tuple[Attack, ...]
+    missing: tuple[str, ...]
+
+
+def level(configuration: Configuration, audits: Sequence[Audit]) -> Level:
+    """Return the level from audits, the latest first: of each attack the latest record counts."""
+    latest: dict[str, Attack] = {}
+    for audit in audits:
+        if configuration.of(audit):
+            for one in audit.attacks:
+                latest.setdefault(one.name, one)
+    found: list[Attack] = []
+    missing = []
+    for attack, source, variant in configuration.counted:
+        own = [
+            one
+            for one in latest.values()
+            if (one.attack, one.source) == (attack, source)
+            and variant in (None, one.variant)
+            and one.verdict in PRIVACY
+        ]
+        found += own
+        if not own:
+            missing.append(" ".join(part for part in (attack, source, variant) if part))
+    if not found:
+        return Level(word=None, decisive=None, attacks=(), missing=tuple(missing))
+    decisive = min(found, key=lambda one: WORST_FIRST.index(one.verdict))
+    return Level(word=PRIVACY[decisive.verdict], decisive=decisive, attacks=tuple(found), missing=tuple(missing))

@@ -1,0 +1,85 @@
+"""What `audit` prints: a table of at most 80 columns, the notes, and the rule of its words."""
+
+import textwrap
+from collections import Counter
+
+from orchestrator.audit.records import TITLES, Attack, Audit, Statistic
+from orchestrator.audit.verdict import RULE
+from orchestrator.errors import cut
+from orchestrator.files import JsonObject
+
+WIDTH = 80
+NAME_WIDTH = 30
+
+
+def table(audit: Audit) -> str:
+    """Return the attacks: the main statistic with its interval, chance, the word; then what was not run, and why."""
+    times = Counter(note for one in audit.attacks for note in one.notes)
+    shared = [note for note, count in times.items() if count > 1]
+    lines = []
+    for attack in dict.fromkeys(one.attack for one in audit.attacks):
+        own = [one for one in audit.attacks if one.attack == attack]
+        lines.append(TITLES.get(attack, attack))
+        measured = cut(", ".join(dict.fromkeys(one.main.name for one in own)), NAME_WIDTH - 2)
+        lines.append(f"  {measured:{NAME_WIDTH - 2}s}{'value':>6s}  {'95 %':13s}{'chance':>6s}  verdict")
+        for one in own:
+            lines += [_row(one), *(f"    {statistic_line(other)}" for other in one.others)]
+            lines += [line for note in one.notes if note not in shared for line in _indented(note, 4)]
+            lines += _indented(f"* {one.footnote}", 4) if one.footnote else []
+    if audit.skipped:
+        lines.append("Not measured")
+    for name, why in audit.skipped.items():
+        lines += _indented(f"{name}: {why}", 2)
+    for note in shared:
+        lines += _indented(f"Of {times[note]} of these: {note}.", 0)
+    return "\n".join([*lines, *_indented(f"Verdicts: {RULE}.", 0)])
+
+
+def _indented(text: str, by: int) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * by, subsequent_indent=" " * (by + 2 if by else 0))
+
+
+def rows(audit: Audit) -> list[JsonObject]:
+    """Return a row per attack and statistic, as a table has them."""
+    return [
+        {
+            "attack": one.attack,
+            "source": one.source,
+            "variant": one.variant,
+            "statistic": statistic.name,
+            "unit": statistic.unit,
+            "value": statistic.value,
+            "lower": statistic.lower,
+            "upper": statistic.upper,
+            "chance": statistic.chance,
+            "main": statistic is one.main,
+            "verdict": one.verdict if statistic is one.main else None,
+            "people": one.people,
+        }
+        for one in audit.attacks
+        for statistic in (one.main, *one.others)
+    ]
+
+
+def statistic_line(one: Statistic) -> str:
+    """Return a statistic with its unit, its interval and its chance level."""
+    chance = "" if one.chance is None else f", chance {one.chance:.3g}"
+    unit = f" {one.unit}" if one.unit else ""
+    return f"{one.name} {with_ends(one)}{unit}{chance}"
+
+
+def with_ends(one: Statistic) -> str:
+    """Return a value with the ends of its interval; "-" for what is not defined."""
+    if one.value is None:
+        return "-"
+    ends = "" if one.lower is None or one.upper is None else f" [{one.lower:.3f}, {one.upper:.3f}]"
+    return f"{one.value:.3f}{ends}"
+
+
+def _row(one: Attack) -> str:
+    main = one.main
+    name = cut(f"{one.source} {one.variant}".rstrip(), NAME_WIDTH - 3)
+    value = "-" if main.value is None else f"{main.value:.3f}"
+    ends = "" if main.lower is None or main.upper is None else f"{main.lower:.3f}-{main.upper:.3f}"
+    chance = "" if main.chance is None else f"{main.chance:.3f}"
+    return f"  {name:{NAME_WIDTH - 2}s}{value:>6s}  {ends:13s}{chance:>6s}  {one.verdict}"

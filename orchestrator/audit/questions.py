@@ -1,0 +1,23 @@
+"""The questions that an audit asks; each names the function that makes its tasks. A new one is one entry."""
+
+from collections.abc import Mapping, Sequence
+
+from models.references import resolve
+from orchestrator.audit.subject import Subject
+from orchestrator.audit.tasks import Task
+
+# Name -> function of a subject that returns tasks, and by name why other attacks cannot be made of it.
+QUESTIONS: Mapping[str, str] = {
+    "identity": "orchestrator.audit.identity_tasks:identity_tasks",
+}
+
+
+def ask(subject: Subject, names: Sequence[str] = ()) -> tuple[list[Task], dict[str, str]]:
+    """Return the tasks of some questions, or of all, and why further attacks cannot be made of this subject."""
+    tasks: list[Task] = []
+    skipped: dict[str, str] = {}
+    for name in names or QUESTIONS:
+        made, left_out = resolve(QUESTIONS[name])(subject)
+        tasks += made
+        skipped |= left_out
+    return tasks, skipped

@@ -1,0 +1,86 @@
+"""A command's function called from Python: its options by name, with the command line's checks and defaults."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+import numpy as np
+
+from orchestrator.errors import InputError, Problem
+
+NOT_HERE = ("help", "resume", "dry_run")  # options of the command line that are functions here
+CLOSE_NAMES = 3
+
+
+def call(command: click.Command, options: Mapping[str, Any], **arguments: Any) -> Any:
+    """Run a command's function with its options checked and its `arguments` as they are; return what it returns."""
+    values = {**values_of(command, options), **arguments}
+    assert command.callback is not None
+    with click.Context(command):
+        return command.callback(**values)
+
+
+def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options of a command as it would have them; InputError lists every unknown or bad one."""
+    context = click.Context(command)
+    by_name = dict(_options(command))
+    problems = [
+        Problem(where=name, found="an unknown option", expected=_near(name, by_name))
+        for name in given
+        if name not in by_name
+    ]
+    words: list[str] = []
+    for name, value in given.items():
+        option = by_name.get(name)
+        if option is None:
+            continue
+        try:
+            option.process_value(context, _as_typed(option, value))
+        except click.ClickException as error:
+            problems.append(Problem(where=name, found=repr(value), expected=error.format_message()))
+        else:
+            words += _words(option, value)
+    if problems:
+        raise InputError(problems)
+    try:
+        with command.make_context(str(command.name), words) as parsed:
+            return dict(parsed.params)
+    except click.ClickException as error:
+        raise InputError.of(
+            str(command.name), found="options that do not fit", expected=error.format_message()
+        ) from error
+
+
+def _words(option: click.Option, value: Any) -> list[str]:
+    """Return an option and its value as typed; nothing for None, which is what it is without the option."""
+    flag, typed = max(option.opts, key=len), _as_typed(option, value)
+    if typed is None:
+        return []
+    if option.is_flag:
+        off = max(option.secondary_opts, key=len, default=None)
+        return [flag] if typed else [off] if off else []
+    return [f"{flag}={one}" for one in (typed if option.multiple else [typed])]
+
+
+def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            for flag in parameter.opts:  # a renamed option has its earlier name, too
+                name = flag.lstrip("-").replace("-", "_")
+                if name not in NOT_HERE:
+                    yield name, parameter
+
+
+def _near(name: str, known: Mapping[str, click.Option]) -> str:
+    close = difflib.get_close_matches(name, known, CLOSE_NAMES)
+    return f"one of {', '.join(close or sorted(known))}"
+
+
+def _as_typed(option: click.Option, value: Any) -> Any:
+    """Return a Python value as it would be typed: texts, several of them for an option that may be repeated."""
+    if option.multiple:
+        if isinstance(value, Mapping):
+            return [f"{key}={','.join(map(str, np.atleast_1d(one).tolist()))}" for key, one in value.items()]
+        return [str(one) for one in ([value] if isinstance(value, str) else value)]
+    return value if isinstance(value, bool) or value is None else str(value)

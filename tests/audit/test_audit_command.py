@@ -1,0 +1,182 @@
+"""The command `audit` on a run of an earlier version and on recordings: files, MLflow, refusals."""
+
+import csv
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import orchestrator
+from orchestrator.cli import cli
+from orchestrator.files import locked
+from tests.old_runs import unpacked
+
+SOURCES = {
+    "action-units all",
+    "action-units units",
+    "action-units dynamics",
+    "action-units z-scores",
+    "action-units z-scores-whole",
+}
+INSIDE = {"hidden-states ", "traces "}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(tmp_path_factory.mktemp("old"))
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's is touched, and forests are small."""
+    monkeypatch.setattr("orchestrator.audit.attackers.TREES", 5)
+    monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+
+
+@pytest.fixture
+def run(once: Path, tmp_path: Path) -> Path:
+    """A finished run of four people of 12 s."""
+    shutil.copytree(once / "finished", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def audit(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["audit", "--question", "identity", *map(str, arguments)])
+
+
+def without_store(folder: Path) -> None:
+    """A store that is a folder cannot be opened."""
+    state = json.loads((folder / "tracking.json").read_text())
+    (folder.parent / "no.db").mkdir()
+    state["tracking_uri"] = f"sqlite:///{folder.parent / 'no.db'}"
+    (folder / "tracking.json").write_text(json.dumps(state))
+
+
+def test_a_run_is_audited_once_and_its_numbers_are_written(run: Path) -> None:
+    without_store(run)
+    done = audit(run)
+    assert done.exit_code == 0, done.output
+    assert "SYNTHETIC" in done.stderr
+    assert "not in MLflow: " in done.stderr
+    found = json.loads((run / "audit" / "audit.json").read_text())
+    assert {f"{one['source']} {one['variant']}" for one in found["attacks"]} == SOURCES | INSIDE
+    assert found["finished"]
+    assert found["subject"]["run"] == str(run.resolve())
+    assert found["skipped"]["identity pixels"] == "the data have no videos"
+    assert all(one["main"]["chance"] == 0.25 for one in found["attacks"])
+    with (run / "audit" / "people.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["participant"] for row in rows} == {"P16", "P17", "P19", "P21"}
+    assert len(rows) == 4 * 2 * len(found["attacks"])
+    again = audit(run)
+    assert again.stderr.count(": kept") == 6
+    assert json.loads((run / "audit" / "audit.json").read_text()) == found
+    said = [line for line in done.stdout.splitlines() if "written to" not in line]
+    assert max(map(len, said)) <= 80
+
+
+def test_the_record_is_a_child_of_the_run_in_its_store(run: Path, once: Path) -> None:
+    database = run.parent / "store.db"
+    shutil.copyfile(once / "store" / "mlflow.db", database)
+    connection = sqlite3.connect(database)
+    with connection:  # artifacts go beside the copy, too
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            connection.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                (str(once / "store"), str(run.parent / "artifacts")),
+            )
+    state = json.loads((run / "tracking.json").read_text()) | {"tracking_uri": f"sqlite:///{database}"}
+    (run / "tracking.json").write_text(json.dumps(state))
+    for _ in range(2):
+        done = audit(run)
+        assert done.exit_code == 0, done.output
+        assert f"tracked in sqlite:///{database}" in done.stdout, done.stderr
+    query = """SELECT tags.run_uuid FROM tags JOIN tags AS kind ON kind.run_uuid = tags.run_uuid
+        WHERE tags.key = 'mlflow.parentRunId' AND tags.value = ? AND kind.key = 'kind' AND kind.value = 'audit'"""
+    children = connection.execute(query, (state["run_id"],)).fetchall()
+    metrics = dict(
+        connection.execute("SELECT key, value FROM latest_metrics WHERE run_uuid = ?", children[0]).fetchall()
+    )
+    connection.close()
+    assert len(children) == 1
+    found = json.loads((run / "audit" / "audit.json").read_text())
+    for one in found["attacks"]:
+        name = "_".join(filter(None, ["audit", one["attack"], one["source"], one["variant"]]))
+        assert metrics[name] == pytest.approx(one["main"]["value"])
+    assert len(metrics) == 3 * len(found["attacks"])
+
+
+def test_from_python_the_same_numbers_are_a_table(run: Path) -> None:
+    without_store(run)
+    table = orchestrator.load_run(run).audit(question=["identity"], seed=3)
+    found = json.loads((run / "audit" / "audit.json").read_text())
+    assert table.attrs["folder"] == str(run / "audit")
+    assert found["seed"] == 3
+    main = table[table["main"]]
+    assert list(main["value"]) == [one["main"]["value"] for one in found["attacks"]]
+    assert set(table["statistic"]) > {"rank-1", "bits leaked", "identity advantage"}
+
+
+def test_pseudonyms_are_the_same_by_the_same_key_and_hide_every_id(run: Path, tmp_path: Path) -> None:
+    without_store(run)
+    people = []
+    for name in ("one", "two"):
+        done = audit(run, "--pseudonymise", "--key", tmp_path / "key", "--output", tmp_path / name)
+        assert done.exit_code == 0, done.output
+        texts = [(tmp_path / name / file).read_text() for file in ("audit.json", "people.csv")]
+        assert not any(person in text for person in ("P16", "P17", "P19", "P21") for text in texts)
+        people.append(sorted(json.loads(texts[0])["attacks"][0]["per_person"]))
+    assert people[0] == people[1]
+    assert len(people[0]) == 4
+    assert (tmp_path / "key").stat().st_mode & 0o077 == 0
+
+
+def test_recordings_are_audited_without_a_run(once: Path, tmp_path: Path) -> None:
+    done = audit("--data", once / "corpus.parquet", "--out", tmp_path / "made")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "made" / "audit.json").read_text())
+    assert {f"{one['source']} {one['variant']}" for one in found["attacks"]} == SOURCES
+    assert found["skipped"]["identity traces"] == "needs a run's model"
+    assert "tracked in" in done.stdout, done.stderr
+
+
+def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
+    (run / "audit").mkdir()
+    with locked(run / "audit" / ".lock"):
+        done = audit(run)
+    assert done.exit_code == 2
+    assert f"error: --output: found {run / 'audit'}, where another audit is at work" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{run}", "--data", "{corpus}"], "--data: found beside 1 runs, which have their own recordings"),
+        (["{run}", "--identity", "0.5"], "--identity: found beside 1 runs"),
+        (["nowhere"], "RUN: found nowhere, without plan.json; expected the folder of a finished run"),
+        (["{broken}"], "broken-au, without model/card.json; expected a finished run; go on with tune --resume"),
+        (["{run}", "--key", "k"], "--key: found without --pseudonymise; expected both or neither"),
+        (["{run}", "--pseudonymise", "--key", "{corpus}/k"], "--key: found {corpus}/k: File exists"),
+        (["{run}", "--pseudonymise", "--key", "{short}"], "--key: found {short} of 3 bytes; expected at least 32"),
+        (["{run}", "{run}", "--output", "x"], "--output: found two runs of the name run"),
+        (["--data", "{corpus}", "--output", "{corpus}"], "--output: found "),
+        (["{run}", "--output", "{corpus}/x"], "--output: found "),
+    ],
+)
+def test_what_cannot_be_is_one_line(run: Path, once: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "short").write_text("abc")
+    names = {
+        "run": run,
+        "corpus": once / "corpus.parquet",
+        "broken": once / "broken-au",
+        "short": tmp_path / "short",
+    }
+    done = audit(*(one.format(**names) for one in arguments))
+    assert done.exit_code == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert said.format(**names) in errors[0]
