@@ -19,11 +19,12 @@ import click
 import numpy as np
 import pandas as pd
 
-from orchestrator.commands.from_python import call, values_of
+from orchestrator.commands.given import call, names_of, values_of
 from orchestrator.corpora.manifest import manifest
 from orchestrator.corpora.recording import Corpus as CorpusData
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
+from orchestrator.planning.past_runs import latest_run, means_latest
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import (
     CURVES_FILE,
@@ -39,7 +40,10 @@ from tune_spaces.method import hyper_parameters
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from orchestrator.planning.launch import Launch
+    from orchestrator.planning.plan import Plan
     from orchestrator.report.search_record import Search
+    from orchestrator.search.display import Phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +104,12 @@ class Run:
         """What the run found (docs/outputs.md); `summary.scores["ccc_valence"]`."""
         path = self.folder / SUMMARY_FILE
         return Summary.from_json(read_json(path), path)
+
+    def answer(self) -> str:
+        """Return in words what was found: the best configuration, its intervals, and the best baseline beside it."""
+        from orchestrator.evaluation.answer import answer
+
+        return "\n".join(f"{word}: {text}" for word, text in answer(self.summary))
 
     def leaderboard(self) -> pd.DataFrame:
         """Return every configuration, the best first, then the baselines, which have no rank."""
@@ -185,6 +195,27 @@ class Run:
         table.attrs["folder"] = str(folder)
         return table
 
+    def extend(self, **options: Any) -> "Run":
+        """Add values or trials to this search and train what is new: `set`, `network`, `trials`, `hours`, `yes`.
+
+        What is done is kept, in the same folder. InputError for additions that the command would refuse.
+        """
+        from orchestrator.commands.search import ADDITIONS
+        from orchestrator.planning import extension
+
+        values = values_of(_command("tune"), options)
+        other = [
+            name for name, option in names_of(_command("tune")) if name in options and option.name not in ADDITIONS
+        ]
+        if other:
+            expected = "set, network, trials, hours, yes: the plan has the rest"
+            raise InputError.of("extend", found=", ".join(other), expected=expected)
+        if self.model != str(self.folder):
+            raise InputError.of("extend", found=f"run {self.model} of an MLflow store", expected="the run's folder")
+        additions = extension.Additions(**{name: values[name] for name in ("networks", "overrides", "trials", "hours")})
+        found = extension.extend(self.folder, additions)
+        return _executed(found.launch, yes=values["yes"], estimated=found.added, save=True)
+
     def _file(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
@@ -239,16 +270,20 @@ def compare(*runs: Run | Path | str, tracking_uri: str | None = None) -> pd.Data
     from orchestrator.report.run_comparison import compare_runs
     from orchestrator.report.run_comparison_output import as_csv
 
-    places = [one.model if isinstance(one, Run) else str(one) for one in runs]
+    places = [one.model if isinstance(one, Run) else _named(str(one)) for one in runs]
     found = compare_runs(places, tracking_uri=tracking_uri)
     table = pd.read_csv(io.StringIO(as_csv(found)))
     table.attrs["differing"] = list(found.differing)
     return table
 
 
+def _named(place: str) -> str:
+    return str(latest_run()) if means_latest(place) else place
+
+
 def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
-    """Open the folder of a run, or a run of an MLflow store by its id (or `runs:/ID`)."""
-    folder = Path(place)
+    """Open the folder of a run, the `latest` one below runs/, or a run of an MLflow store by its id (or `runs:/ID`)."""
+    folder = Path(_named(str(place)))
     if (folder / PLAN_FILE).is_file():
         return Run(folder=folder.absolute(), model=str(folder.absolute()))
     from orchestrator.tracking.location import is_run_id
@@ -263,20 +298,32 @@ def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
 
 
 def _run(command: str, method: str, data: Path | str | None, options: Mapping[str, Any]) -> Run:
-    from orchestrator.commands.consent import agreed
     from orchestrator.commands.requests import request
     from orchestrator.planning import launch
     from orchestrator.search.display import Phases
-    from orchestrator.search.run import execute
 
     given = {"method": method, **({} if data is None else {"data": data}), **options}
     values = values_of(_command(command), given)
     phases = Phases(lines=False)
     ready = launch.prepare(request(command, values), claim=True, show=phases)
+    estimated = ready.plan if command == "tune" else None
+    return _executed(ready, phases, yes=values.get("yes", False), estimated=estimated)
+
+
+def _executed(
+    ready: "Launch", phases: "Phases | None" = None, *, yes: bool, estimated: "Plan | None", save: bool = False
+) -> Run:
+    """Run what is prepared; `estimated` is the plan that may take no more than a day, `save` writes the whole one."""
+    from orchestrator.commands.consent import agreed
+    from orchestrator.planning.plan_file import save_plan
+    from orchestrator.search.run import execute
+
     assert ready.claim is not None
     with ready.claim:
-        if command == "tune":
-            agreed(ready.plan, ready.dataset, yes=values["yes"], ask=None)
+        if estimated is not None:
+            agreed(estimated, ready.dataset, yes=yes, ask=None)
+        if save:
+            save_plan(ready.plan, ready.output)
         outcome = execute(ready, phases)
     if outcome.ended is not None:
         raise outcome.ended

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import auditing, comparing, data, models, scoring, search, tracking
+from orchestrator.commands import auditing, comparing, data, models, runs, scoring, search, tracking
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import take_as_ctrl_c
@@ -74,6 +74,7 @@ for command in (
     models.fuse,
     comparing.compare,
     auditing.audit,
+    runs.runs,
 ):
     cli.add_command(command)
 

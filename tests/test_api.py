@@ -51,6 +51,7 @@ def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, 
     best = board.iloc[0]
     assert run.summary.best.uid == best["uid"]
     assert best["ccc_valence"] == pytest.approx(run.summary.scores["ccc_valence"])
+    assert run.answer().splitlines()[0].startswith(f"best: {best['network']} (learning rate 0.01")
     assert len(run.folds()) == 3
     assert sorted(run.participants()["participant"]) == list(corpus.participants)
     curves = run.curves()

@@ -65,9 +65,11 @@ SHORTER = {
     ],
     "tune --method au --data /data/RECOLA --search optuna --trials 40 --scheduler asha --hours 8 --output runs/long": [
         *TINY,
-        *["--set", "num_layers=1,2", "--trials", "2"],
+        *["--set", "num_layers=1,2,4", "--trials", "2"],
     ],
     "tune --resume runs/long": [],
+    "tune --extend runs/small --set hidden_size=16 --trials 60": [],
+    "tune --extend runs/long --trials 60": ["--trials", "3"],
     "tune --method images": FACES,
     "tune --method fl": FACES,
     "tune --method fl-au": [*TINY, "--data", "FACES"],
@@ -75,6 +77,7 @@ SHORTER = {
     " --on-client-failure quorum": [*FACES, "--cpus-per-client", "0.2", "--gpus-per-client", "0"],
     "tune --method au --data /data/RECOLA --protocol strict": [*TINY, "--folds", "3"],  # of three people
     "tune --method au --data mine.parquet --preset demo --gold ewe --label-delay 2": TINY,
+    "tune --method au --preset demo --scaling train --data trials.csv": [*ONE_EPOCH, "--network", "rnn"],
     "evaluate --method au --network bilstm --learning-rate 0.001 --hidden-size 16 --sequence-length 42 --num-layers 1"
     " --scaling train --data trials.csv": ONE_EPOCH,
     "data check /data/RECOLA": [],
@@ -87,6 +90,7 @@ SHORTER = {
     "benchmark inference --model runs/small": [],
     "fuse runs/small runs/long --output runs/fused": [],
     "compare runs/small runs/long --output runs/compared": [],
+    "runs list": [],
     "track runs/small": [],
     "report --output runs/report": [],
 }
@@ -132,13 +136,13 @@ def test_commands_in_the_order_of_the_readme(workplace: Path, run_inside: Run) -
         short = command.removeprefix(OURS)
         words = short.replace("/data/RECOLA", str(workplace / "RECOLA")).split() + SHORTER[short]
         words = [str(workplace / "faces") if word == "FACES" else word for word in words]
-        if "--output" not in words and words[0] in ("tune", "evaluate") and "--resume" not in words:
+        if "--output" not in words and words[0] in ("tune", "evaluate") and not {"--resume", "--extend"} & set(words):
             words += ["--output", f"runs/{ran}"]
         done = run_inside(*words, cwd=workplace)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran += 1
     assert ran == len(SHORTER)
-    assert read_summary(workplace / "runs" / "long")["trials"]["planned"] == 2
+    assert read_summary(workplace / "runs" / "long")["trials"]["planned"] == 3
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.commands.models import store_option
+from orchestrator.commands.option_types import RunName
 from orchestrator.errors import InputError
 
 TABLE_FILE = "comparisons.csv"
@@ -13,7 +14,7 @@ FIGURE_FILE = "comparisons.svg"
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN1 RUN2 ...")
+@click.argument("runs", nargs=-1, type=RunName(), required=True, metavar="RUN1 RUN2 ...")
 @opt.path_option("--output", help=f"A new folder for {TABLE_FILE} and {FIGURE_FILE}.")
 @store_option
 def compare(runs: tuple[str, ...], output: Path | None, tracking_uri: str | None) -> None:

@@ -1,23 +1,24 @@
 """What a search's command prints at its end: leaderboard, score, failures, how to go on; and its exit code."""
 
+import shlex
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import measures
 from orchestrator.estimators.facts import RepeatedEstimate
-from orchestrator.estimators.paired import CAVEAT
 from orchestrator.evaluation import results
+from orchestrator.evaluation.answer import Line, answer
 from orchestrator.evaluation.baselines import BASELINES
-from orchestrator.evaluation.results import Outcome, selected_on_reported
-from orchestrator.measures import Value
+from orchestrator.evaluation.results import Outcome
 from orchestrator.planning.duration import in_words
 from orchestrator.planning.plan import Plan
 from orchestrator.process import exit_codes
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_records import Failure, Summary
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome
+from orchestrator.tracking.location import resolve_tracking_uri
 from tune_spaces.method import describe
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LEADERBOARD_ROWS = 20
-PLAIN_WIDTH = 120  # columns of the printed tables if there is no terminal
+PLAIN_WIDTH = 80  # columns of what is printed if there is no terminal
+LABEL = 9  # columns of the word before a line
 CLIENTS_LOST = ("QuorumLost", "ClientFailed")  # fed.round_records: in a round, or before the first
 
 
@@ -35,7 +37,7 @@ def present(outcome: RunOutcome) -> int:
     print("\n".join(outcome.remarks))
     if outcome.ended is not None:
         print(f"error: {outcome.ended}", file=sys.stderr)
-    _print_end(outcome.output, outcome.summary.status)
+    _print_end(outcome)
     if outcome.ended is not None:
         return outcome.ended.exit_code
     return _exit_code(outcome.summary.status, outcome.trials)
@@ -49,55 +51,114 @@ def _exit_code(status: str, outcome: Outcome) -> int:
     return exit_codes.SOME_FAILED if outcome.failures or outcome.failed_repeats else exit_codes.FINISHED
 
 
-def _print_end(output: Path, status: str) -> None:
-    if status in (INTERRUPTED, OUT_OF_TIME):
-        print(f"{status}: continue with  python -m orchestrator tune --resume {output}", file=sys.stderr)
+def _print_end(outcome: RunOutcome) -> None:
+    """Print where everything is, the answer in words, and what can be done next."""
+    output, status = outcome.output, outcome.summary.status
     print(f"written to {output}")
+    print()
+    for word, text in answer(outcome.summary):
+        _say(_console(), word, text)
+    for word, command in _next(outcome):
+        print(f"{word:{LABEL}}{command}")
+    if status in (INTERRUPTED, OUT_OF_TIME):
+        sys.stdout.flush()
+        print(f"{status}: continue with  python -m orchestrator tune --resume {output}", file=sys.stderr)
+
+
+def _next(outcome: RunOutcome) -> list[tuple[str, str]]:
+    """Return commands that go on from a run with results, one a line so that it can be copied."""
+    if outcome.summary.best is None:
+        return []
+    output, uri = shlex.quote(str(outcome.output)), str(outcome.plan.tracking["tracking_uri"])
+    store = "" if uri == resolve_tracking_uri(None) else f" --tracking-uri {shlex.quote(uri)}"
+    return [
+        ("next", f"python -m orchestrator predict --model {output} --input FILE --output predictions.csv"),
+        ("", f"python -m orchestrator report{store}"),
+        ("", f"python -m orchestrator ui{store}"),
+    ]
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+
+def _say(console: "Console", word: str, text: str) -> None:
+    """Print a word and what it says, however long, in lines of the console's width."""
+    for line in hanging(word, text, console.width):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def hanging(word: str, text: str, width: int) -> list[str]:
+    """Return a word and what it says in lines of at most `width` columns; the later ones begin below the first."""
+    return textwrap.wrap(
+        f"{word:{LABEL}}{text}",
+        max(width, 2 * LABEL),
+        subsequent_indent=" " * LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_report(plan: Plan, summary: Summary, outcome: Outcome) -> None:
     """Print leaderboard, score and failures."""
-    from rich.console import Console
+    from rich.box import HORIZONTALS
     from rich.table import Table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console = _console()
     note = " (SYNTHETIC corpus)" if plan.corpus.synthetic else ""
     note += f", protocol {plan.protocol.name}" + (
         " - OPTIMISTIC: the reported fold chose the epoch" if plan.protocol.optimistic else ""
     )
-    table = Table(title=f"{plan.title}{note}", title_justify="left")
+    table = Table(
+        title=f"{plan.title}{note}",
+        title_justify="left",
+        box=HORIZONTALS,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    # Two lines of a heading: a configuration with its network has to find room in 80 columns.
     shown = {
-        f"{measure.title} {dimension}": f"{measure.key}_{dimension}"
+        f"{measure.title}\n{dimension}": f"{measure.key}_{dimension}"
         for measure in measures.headlines()
         for dimension in DIMENSIONS
     }
-    for heading in ("", "network", "configuration", "val. loss", *shown, "minutes", "MiB"):
-        table.add_column(heading, justify="left" if heading in ("network", "configuration") else "right")
+    for heading in ("", "configuration", "val.\nloss", *shown, "minutes", "MiB"):
+        table.add_column(heading, justify="left" if heading == "configuration" else "right", overflow="fold")
     for rank, result in enumerate(results.ranking(outcome.results)[:LEADERBOARD_ROWS], start=1):
         table.add_row(
             str(rank),
-            result.network,
-            describe(result.hparams),
+            f"{result.network} {describe(result.hparams)}",
             f"{result.selection_loss:.4f}",
-            *(_with_spread(result.scores, key) for key in shown.values()),
+            *(f"{result.scores[key]:.3f}" for key in shown.values()),
             f"{(result.training_seconds or 0.0) / 60:.1f}",
-            f"{result.model_size_mib:.2f}",
+            _size(result.model_size_mib),
         )
     if outcome.results:
         _add_baselines(table, summary, list(shown.values()))
     console.print(table)
+    console.print()
     if summary.head is not None:
-        console.print(f"head     {summary.head}")
+        _say(console, "head", summary.head)
     if summary.best:
         _print_score(console, summary)
     if summary.wall_seconds is not None:
         trained = in_words(summary.search_seconds or 0.0)
-        console.print(f"time     {in_words(summary.wall_seconds)} by the clock, {trained} of training added up")
-    for line in repeat_lines(summary):
-        console.print(line, markup=False)
+        _say(console, "time", f"{in_words(summary.wall_seconds)} by the clock, {trained} of training added up")
+    for word, text in repeat_lines(summary):
+        _say(console, word, text)
     failures = [*outcome.failures, *outcome.failed_repeats]
     if failures:
         _print_failures(console, failures)
+
+
+def _size(mib: float | None) -> str:
+    """Return a model's size, nothing of an old result without one; of a small one a digit more: it is not 0.00."""
+    if mib is None:
+        return ""
+    return f"{mib:.2f}" if mib >= 0.1 else f"{mib:.3f}"
 
 
 def _add_baselines(table: "Table", summary: Summary, keys: Sequence[str]) -> None:
@@ -106,12 +167,7 @@ def _add_baselines(table: "Table", summary: Summary, keys: Sequence[str]) -> Non
     if there:
         table.add_section()
     for name, scores in there.items():
-        table.add_row("", name, "baseline", "", *(_with_spread(scores, key) for key in keys), "", "")
-
-
-def _with_spread(scores: Mapping[str, Value], key: str) -> str:
-    spread = scores.get(f"{key}_{measures.SPREAD}")
-    return f"{scores[key]:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+        table.add_row("", f"{name} (baseline)", "", *(f"{scores[key]:.3f}" for key in keys), "", "")
 
 
 def _print_score(console: "Console", summary: Summary) -> None:
@@ -121,37 +177,39 @@ def _print_score(console: "Console", summary: Summary) -> None:
         spread = scores.get(f"{key}_{measures.SPREAD}")
         over = "" if spread is None else f" (± {spread:.3f} over folds)"
         parts = [
-            f"{dimension:8} CCC {scores[key]:.3f}{over}, {_interval(summary, key)}",
+            f"CCC {scores[key]:.3f}{over}, {_interval(summary, key)}",
             f"of window means {scores[f'ccc_window_{dimension}']:.3f}",
-            _corrected(summary, f"ccc_corrected_{dimension}"),
+            _corrected(summary, dimension),
         ]
-        console.print(", ".join(parts))
+        _say(console, dimension, ", ".join(parts))
     federation = summary.federation
     if federation and federation.own_ccc_valence is not None:
-        console.print(
-            f"own      CCC valence {federation.own_ccc_valence:.3f}, arousal {federation.own_ccc_arousal:.3f}"
+        text = (
+            f"CCC valence {federation.own_ccc_valence:.3f}, arousal {federation.own_ccc_arousal:.3f}"
             " of the clients' own networks, on the last fifth of their recordings, which they did not train on"
         )
-    for line in baseline_lines(summary):
-        console.print(line)
+        _say(console, "own", text)
+    for word, text in baseline_lines(summary):
+        _say(console, word, text)
 
 
-def repeat_lines(summary: Summary) -> list[str]:
+def repeat_lines(summary: Summary) -> list[Line]:
     """Return for each repeated configuration what its repeats say together, and how many of what it is made of."""
     lines = []
     for one in summary.repeats or ():
         left = f", {one.failed} failed" if one.failed else ""
-        lines.append(
-            f"repeats  {one.network} {describe(one.hparams)}: {len(one.seeds)} of {one.planned} repeats{left},"
+        text = (
+            f"{one.network} {describe(one.hparams)}: {len(one.seeds)} of {one.planned} repeats{left},"
             f" {one.folds} folds each, seeds {', '.join(map(str, one.seeds))}, {one.people} participants"
         )
+        lines.append(("repeats", text))
         for dimension in DIMENSIONS:
             for key, words in (("ccc", "CCC"), ("ccc_window", "of window means")):
                 found = one.estimates.get(f"{key}_{dimension}")
                 if found is not None:
-                    lines.append(f"         {dimension if key == 'ccc' else '':8} {words} {_repeated(found)}")
+                    lines.append((dimension if key == "ccc" else "", f"{words} {_repeated(found)}"))
     if len(summary.repeats or ()) and summary.trials and summary.trials.finished > 1:
-        lines.append("         the choice of the configuration is not repeated")
+        lines.append(("", "the choice of the configuration is not repeated"))
     return lines
 
 
@@ -166,21 +224,20 @@ def _repeated(one: RepeatedEstimate) -> str:
     return f"{one.value:.3f} ({'; '.join(parts)})"
 
 
-def baseline_lines(summary: Summary) -> list[str]:
-    """Return a line for each baseline: what it scores; the best of each dimension compared; reasons for others."""
+def baseline_lines(summary: Summary) -> list[Line]:
+    """Return a line for each baseline: what it is and scores; what they see; why others were left out."""
     lines = []
     for name, scores in summary.baseline.items():
         if scores:
-            title = BASELINES[name].title if name in BASELINES else name
+            title = f" ({BASELINES[name].title})" if name in BASELINES else ""
             words = "; ".join(f"{dimension} {_baseline(scores, dimension)}" for dimension in DIMENSIONS)
-            lines.append(f"{name:15} CCC {words}: {title}")
+            lines.append(("baseline", f"{name}{title}: CCC {words}"))
     if summary.baseline_columns is not None:
-        lines.append(f"baselines see   {summary.baseline_columns}")
-    lines += comparison_lines(summary)
+        lines.append(("inputs", f"of the baselines: {summary.baseline_columns}"))
     left_out = summary.baseline_left_out or {}
     for why in dict.fromkeys(left_out.values()):
         names = ", ".join(name for name, own in left_out.items() if own == why)
-        lines.append(f"left out        {names}: {why}")
+        lines.append(("left out", f"{names}: {why}"))
     return lines
 
 
@@ -194,30 +251,6 @@ def _baseline(scores: Mapping[str, float], dimension: str) -> str:
     return words if window is None else f"{words}, of window means {window:.3f}"
 
 
-def comparison_lines(summary: Summary) -> list[str]:
-    """Return for each dimension what is reported minus the best baseline, with interval and p over participants."""
-    lines = []
-    compared = summary.against_baselines or {}
-    for dimension in DIMENSIONS:
-        scores = {name: summary.baseline[name][f"ccc_{dimension}"] for name in compared if dimension in compared[name]}
-        if not scores:
-            continue
-        best = max(scores, key=lambda name: scores[name])
-        one = compared[best][dimension]
-        lines.append(
-            f"{dimension:8} CCC minus that of {best}, the best baseline: {one.value:+.3f}, 95 % interval"
-            f" over {one.people} participants {one.low:+.3f} to {one.high:+.3f}, {_p(one.p_holm)} (Holm, all baselines)"
-        )
-    finished = summary.trials.finished if summary.trials else 0
-    if lines and selected_on_reported(finished, summary.protocol_fields.get("epoch_choice")):
-        lines.append(f"         {CAVEAT}")
-    return lines
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
 def _interval(summary: Summary, key: str) -> str:
     """Return the 95 % interval over participants in words, or that there is none."""
     low, high = (summary.scores.get(f"{key}_{end}") for end in (measures.LOW, measures.HIGH))
@@ -228,11 +261,14 @@ def _interval(summary: Summary, key: str) -> str:
     return f"95 % interval over participants {low:.3f} to {high:.3f}{word}"
 
 
-def _corrected(summary: Summary, key: str) -> str:
+def _corrected(summary: Summary, dimension: str) -> str:
     """Return the score corrected for the choice of the configuration, or why there is none."""
+    key = f"ccc_corrected_{dimension}"
     value = summary.scores.get(key)
     if value is not None:
-        return f"corrected for selection {value:.3f} ({_interval(summary, key)})"
+        equal = f"{value:.3f}" == f"{summary.scores[f'ccc_{dimension}']:.3f}"
+        word = ", the same because the choice gained nothing" if equal else ""
+        return f"corrected for selection {value:.3f}{word} ({_interval(summary, key)})"
     finished = summary.trials.finished if summary.trials else 0
     if finished < 2:
         return "nothing was selected"

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.errors import InputError
 from orchestrator.process import exit_codes
@@ -18,7 +19,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--corpus", type=opt.OneOf(CORPORA))
+@click.option("--corpus", type=OneOf(CORPORA))
 @opt.reading_options
 @opt.corpus_options
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
@@ -36,7 +37,7 @@ def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--corpus", type=opt.OneOf(CORPORA))
+@click.option("--corpus", type=OneOf(CORPORA))
 @opt.reading_options
 @opt.corpus_options
 @opt.path_option("--out", required=True, help="The Parquet file to write.")

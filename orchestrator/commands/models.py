@@ -7,14 +7,21 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.commands.option_types import Finite, RunFolder, RunName
 from orchestrator.corpora.read_options import checked_pattern
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
 from orchestrator.output_checks import check_output, check_output_folder
+from orchestrator.run_folder import CARD_FILE, MODEL_FOLDER
 
 model_option = click.option(
-    "--model", "place", required=True, metavar="DIR_OR_RUN", help="A model's or run's folder, or an MLflow run id."
+    "--model",
+    "place",
+    type=RunName(with_file=f"{MODEL_FOLDER}/{CARD_FILE}"),
+    required=True,
+    metavar="DIR_OR_RUN",
+    help="A model's or run's folder, latest, or an MLflow run id.",
 )
 store_option = click.option("--tracking-uri", help="MLflow store of a run id; else MLFLOW_TRACKING_URI, else ours.")
 fold_option = click.option("--fold", type=click.IntRange(min=0), help="The model of one fold only.")
@@ -29,7 +36,7 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
 @opt.force_option
-@click.option("--overlap", type=opt.Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
+@click.option("--overlap", type=Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
 @click.option("--smooth", type=opt.ABOVE_ZERO, help="Average over so many seconds.")
 @click.option("--centre", is_flag=True, help="Move each trace to the mean of the training labels.")
 @click.option("--follow", is_flag=True, help="Read a growing table and print predictions as its rows come.")
@@ -197,7 +204,7 @@ def _write_figures(output: Path, figures: JsonObject) -> None:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), required=True, metavar="RUN1 RUN2 ...")
+@click.argument("runs", nargs=-1, type=RunFolder(), required=True, metavar="RUN1 RUN2 ...")
 @opt.path_option("--output", required=True, help="A new folder for the fused predictions.")
 def fuse(runs: tuple[Path, ...], output: Path) -> None:
     """Combine the predictions of several runs by a ridge regression fitted on training folds only."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,9 +11,10 @@ import click
 from fed.options import About, abouts, is_flag, is_whole, option_of
 from models.backends import AUTO, BACKENDS
 from models.sizes import HEADS
+from orchestrator.commands.option_types import CountOrAuto, Finite, OneOf, Renamed, TimeUnits
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
-from orchestrator.corpora.reading import SIDES, UNIT_OPTION, UNITS, Limits, Reading
+from orchestrator.corpora.reading import UNIT_OPTION, Limits, Reading
 from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS, SCALINGS
 from tune_spaces.catalogue import method_names
@@ -25,62 +26,8 @@ LOSSES = ("mse", "ccc", "ccc-window")
 POSITIVE = click.IntRange(min=1)
 
 
-class Finite(click.FloatRange):
-    """A number in a range; click's own lets NaN and infinity pass."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number", param, ctx)
-        return float(number)
-
-
 ABOVE_ZERO = Finite(min=0, min_open=True)
 FROM_ZERO = Finite(min=0)
-
-
-class CountOrAuto(click.ParamType[int | str]):
-    """A number, or `auto`."""
-
-    name = "number or auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        """Return the number, or `auto`."""
-        if value != "auto" and not (str(value).isdigit() and int(value) > 0):
-            self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
-        return "auto" if value == "auto" else int(value)
-
-
-class OneOf(click.Choice[str]):
-    """One of the names in a dictionary, as it is when a value is given."""
-
-    def __init__(self, known: Iterable[str]) -> None:
-        """Remember the dictionary."""
-        self.known = known
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The names now."""
-        return tuple(self.known)
-
-    @choices.setter
-    def choices(self, _: object) -> None:
-        """Take none: click sets those that it was made with."""
-
-
-class Renamed(click.Option):
-    """An option with a new name; its earlier ones still work and are not shown."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the line of the help, with the first name only."""
-        names = self.opts
-        self.opts = names[:1]
-        try:
-            return super().get_help_record(ctx)
-        finally:
-            self.opts = names
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -110,24 +57,6 @@ def hyper_parameter_options(command: F) -> F:
 def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
     """Make an option that takes a path; whether it exists is for the command to say, together with all else."""
     return click.option(*names, type=click.Path(path_type=Path), **settings)
-
-
-class TimeUnits(click.ParamType[dict[str, str]]):
-    """A unit of time for all files, or for those of features or annotations: `ms`, `annotations=ms`."""
-
-    name = "UNIT or SIDE=UNIT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
-        """Return units by side."""
-        units: dict[str, str] = {}
-        for one in str(value).split(","):
-            side, _, unit = one.strip().rpartition("=")
-            sides = SIDES if not side else [known for known in SIDES if known == side]
-            if unit not in UNITS or not sides or (units.keys() & set(sides)):
-                names = f"{', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
-                self.fail(f"{value!r} is none of {names}", param, ctx)
-            units |= dict.fromkeys(sides, unit)
-        return units
 
 
 reading_options = _all(

@@ -10,12 +10,13 @@ from models.backends import STACKED
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
-from orchestrator.planning import duration
+from orchestrator.planning import duration, windows
 from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.protocols import head_in_words
+from tune_spaces.catalogue import find_method
 from tune_spaces.method import HyperParameter, describe, hyper_parameters
 
 BYTES_PER_MIB = 2**20
@@ -79,9 +80,24 @@ def announce(plan: Plan, dataset: Dataset) -> str:
             f"repeats   {plan.search.repeats} of each network's best configuration, seeds {plan.seed} to {last},"
             " from the second on by other draws of the folds"
         )
+    lines += _windows(plan, dataset)
     if plan.refused:
         lines += refusals(plan)
     return "\n".join(lines)
+
+
+def _windows(plan: Plan, dataset: Dataset) -> list[str]:
+    """Return a line if the recordings are shorter than the preset's windows and others stand in their place."""
+    if plan.preset not in windows.ADAPTED:
+        return []
+    wanted = windows.of_preset(find_method(plan.method), plan.preset)
+    found = sorted({trial.hparams.sequence_length for trial in plan.trials})
+    if min(wanted) <= dataset.longest or not set(found) <= set(windows.fitting_lengths(dataset.longest, len(wanted))):
+        return []
+    return [
+        f"windows   of {', '.join(map(str, found))} in the place of the preset's {', '.join(map(str, wanted))}: the"
+        f" longest recording has {dataset.longest} rows (--set sequence_length=... takes others)"
+    ]
 
 
 def _images(plan: Plan) -> list[str]:

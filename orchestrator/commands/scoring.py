@@ -6,6 +6,7 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.commands.models import device_option, folder_of, model_option, store_option
+from orchestrator.commands.option_types import Finite, OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
@@ -17,12 +18,12 @@ FIGURE_FILE = "people.svg"
 @click.command()
 @model_option
 @opt.path_option("--data", required=True, help="People with labels, of any corpus that has the model's features.")
-@click.option("--corpus", type=opt.OneOf(CORPORA), help="Their format; found by looking if not given.")
+@click.option("--corpus", type=OneOf(CORPORA), help="Their format; found by looking if not given.")
 @opt.reading_options
 @opt.corpus_options
 @click.option("--include-seen", is_flag=True, help="Score people of the training, too, by the fold without them.")
 @opt.path_option("--output", help="A new folder for scores.json, people.csv, predictions.csv, people.svg.")
-@click.option("--overlap", type=opt.Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
+@click.option("--overlap", type=Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
 @device_option
 @store_option
 def score(**values: Any) -> JsonObject:

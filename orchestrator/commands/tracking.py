@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.commands.option_types import RunFolder
 from orchestrator.errors import printable
 from orchestrator.process import exit_codes
+from orchestrator.run_folder import RUNS_FOLDER
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=RunFolder())
 @click.option("--tracking-uri", help="Another MLflow store than the run's own.")
 @click.pass_context
 def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None:
@@ -44,7 +46,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     from orchestrator.report.make import make_report
     from orchestrator.tracking.location import resolve_tracking_uri
 
-    output = output or Path("runs") / f"report-{datetime.now():%Y%m%d-%H%M%S}"
+    output = output or Path(RUNS_FOLDER) / f"report-{datetime.now():%Y%m%d-%H%M%S}"
     made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, corpus=corpus, force=force)
     for one in made.listed:
         if one.note and not one.reported:

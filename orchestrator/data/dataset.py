@@ -87,11 +87,15 @@ class Dataset:
         assert len(here) == len(self.series), "a federation's series stay with their participants"
         return here
 
+    @property
+    def longest(self) -> int:
+        """Time steps of the longest recording."""
+        return max(len(series.valid_T) for series in self.series)
+
     def refusal(self, length: int, *, partial_window: str) -> str | None:
         """Return why windows of `length` time steps cannot be used here, or None."""
-        longest = max(len(series.valid_T) for series in self.series)
-        if length > longest:
-            return f"sequence_length {length} is longer than any recording ({longest} frames)"
+        if length > self.longest:
+            return f"sequence_length {length} is longer than any recording ({self.longest} frames)"
         usable = [
             bool(one.mask_T2[: len(one.mask_T2) // length * length if partial_window == "drop" else None].any())
             for one in self.series

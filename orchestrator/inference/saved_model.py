@@ -160,7 +160,9 @@ def open_model(place: str, *, tracking_uri: str | None = None) -> SavedModel:
             return dataclasses.replace(
                 _read(candidate), run_id=state.get("run_id"), tracking_uri=state.get("tracking_uri")
             )
-    expected = f"a folder with {CARD_FILE} and {MODEL_FILE}, a run's folder with {MODEL_FOLDER}/, or an MLflow run id"
+    expected = (
+        f"a folder with {CARD_FILE} and {MODEL_FILE}, a run's folder with {MODEL_FOLDER}/, latest, or an MLflow run id"
+    )
     raise InputError.of("--model", found=place, expected=expected)
 
 

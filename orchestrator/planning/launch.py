@@ -23,6 +23,7 @@ from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
+from orchestrator.planning import windows
 from orchestrator.planning.grid import decisive, decisive_of, make_trials
 from orchestrator.planning.packs import check_backend, form_packs
 from orchestrator.planning.plan import CorpusReference, Packs, Plan, Trial
@@ -149,8 +150,10 @@ def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset
 
 def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
     request = decided.request
+    of_preset = windows.lengths_of_preset(decided)
+    fit = of_preset is not None and min(of_preset) > dataset.longest and decided.preset_name in windows.ADAPTED
     trials, refused = make_trials(
-        decided.points,
+        windows.adapted(decided.points, of_preset, dataset.longest) if of_preset and fit else decided.points,
         method=request.method,
         corpus=reference,
         decisive=decisive(
@@ -165,7 +168,10 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     )
     if not trials and refused:
         where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
-        raise InputError.of(where, found=refused[0]["why"], expected="at least one point that can be trained")
+        expected = "at least one point that can be trained"
+        if of_preset:
+            where, expected = f"--preset {decided.preset_name}", f"{expected}: --set sequence_length=..."
+        raise InputError.of(where, found=refused[0]["why"], expected=expected)
     order = SEARCHES[decided.search.search].order
     if order is not None:
         trials = resolve(order)(trials, decided.search.max_trials, request.seed)

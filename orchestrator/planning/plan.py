@@ -135,6 +135,7 @@ class Plan:
     features: tuple[str, ...] = ()  # patterns of the columns to learn from; all without one
     groups: tuple[tuple[str, ...], ...] = ()  # people who are in one fold together, as participants.csv had them
     packs: Packs = ()  # trials that are trained together, by uid; what is in none is trained alone
+    extensions: tuple[str, ...] = ()  # of `--extend`, each when and by what
     decisive: JsonObject = field(default_factory=dict)  # what the uids were made of, for comparison; {}: older
 
     @property

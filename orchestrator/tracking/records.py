@@ -282,6 +282,7 @@ def _note(plan: JsonObject) -> str:
         *([] if head is None else [f"- head: {head}"]),
         f"- corpus `{corpus.get('kind')}`{people}",
         f"- {len(plan.get('trials', ()))} configurations, one child run each; epoch curves are fold means",
+        *[f"- extended {one}; parameters are those of when it began" for one in plan.get("extensions", ())],
     ]
     return "\n".join(lines)
 

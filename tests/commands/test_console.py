@@ -1,13 +1,17 @@
 """What is printed at the end of a search: the numbers of its results, in the units of their columns."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from orchestrator import measures
 from orchestrator.commands import console
+from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import Outcome
-from orchestrator.run_records import Best, Summary
-from tests.records import make_plan, make_result
+from orchestrator.run_records import Best, Summary, TrialCounts
+from orchestrator.search.conclude import RunOutcome
+from tests.records import SMALL_GRID, make_plan, make_result
 
 
 def test_the_table_has_rank_loss_scores_minutes_and_size(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,22 +24,56 @@ def test_the_table_has_rank_loss_scores_minutes_and_size(capsys: pytest.CaptureF
             training_seconds=seconds,
             model_size_mib=size,
         )
-        for uid, loss, valence, seconds, size in ((first, 0.5, 0.31, 90.0, 1.236), (second, 0.25, 0.42, 600.0, 0.5))
+        for uid, loss, valence, seconds, size in ((first, 0.5, 0.31, 90.0, 0.0062), (second, 0.25, 0.42, 600.0, 0.5))
     ]
     console.print_report(plan, Summary(status="finished", best=None), Outcome(results=results, failures=()))
     printed = capsys.readouterr().out
-    rows = [
-        [cell.strip() for cell in line.strip("\u2502").split("\u2502")]
-        for line in printed.splitlines()
-        if "\u2502" in line
+    rows = [line.split() for line in printed.splitlines() if " lr=" in line]
+    assert [[*row[:2], *row[-5:]] for row in rows] == [
+        ["1", "rnn", "0.2500", "0.420", "0.250", "10.0", "0.50"],
+        ["2", "rnn", "0.5000", "0.310", "0.250", "1.5", "0.006"],
     ]
-    assert [[row[0], row[1], *row[3:]] for row in rows] == [
-        ["1", "rnn", "0.2500", "0.420 ± 0.125", "0.250", "10.0", "0.50"],
-        ["2", "rnn", "0.5000", "0.310 ± 0.125", "0.250", "1.5", "1.24"],
-    ]
-    (heads,) = [line for line in printed.splitlines() if "network" in line]
-    order = [heads.index(word) for word in ("network", "val. loss", "CCC valence", "CCC arousal", "minutes", "MiB")]
+    top, below = printed.splitlines()[1:3]
+    assert [word for word in top.split() if word in ("val.", "CCC")] == ["val.", "CCC", "CCC"]
+    order = [below.index(word) for word in ("configuration", "loss", "valence", "arousal", "minutes", "MiB")]
     assert order == sorted(order)
+
+
+def test_all_that_is_printed_fits_80_columns_without_a_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Twenty rows of the longest names; a file's name may be longer."""
+    plan = make_plan(grid={**SMALL_GRID, "learning_rate": (0.00025,), "sequence_length": (2500,)})
+    trials = plan.trials[:1] * 20
+    results = [
+        dataclasses.replace(make_result(trial.uid, [0.5], [0.3]), hparams=trial.hparams, network="bilstm")
+        for trial in trials
+    ]
+    best = Best(network="bilstm", hparams=trials[0].hparams, uid=trials[0].uid, loss=0.5)
+    baseline = {name: {"ccc_valence": 0.1, "ccc_arousal": 0.2} for name in BASELINES}
+    scores = dict.fromkeys(measures.score_keys(), 0.25)
+    summary = Summary(
+        status="finished",
+        best=best,
+        scores=scores,
+        baseline=baseline,
+        wall_seconds=1000.0,
+        trials=TrialCounts(planned=20, finished=20, failed=0),
+    )
+    outcome = Outcome(results=results, failures=())
+    shown = RunOutcome(plan=plan, output=tmp_path, summary=summary, trials=outcome, remarks=("written",))
+    assert console.present(shown) == 0
+    lines = capsys.readouterr().out.splitlines()
+    long = [line for line in lines if len(line) > 80]
+    assert all(str(tmp_path) in line or "sqlite:" in line for line in long)
+    assert sum("lr=0.00025 h=8 L=2500 x1" in line for line in lines) == 20
+    words = [line.split()[0] for line in lines[lines.index(f"written to {tmp_path}") + 1 :] if line[:1].strip()]
+    assert words == ["best", "valence", "arousal", "next"]
+    assert [line.split()[3] for line in lines if "python -m orchestrator" in line and line[0] == " "] == [
+        "report",
+        "ui",
+    ]
+    assert f"next     python -m orchestrator predict --model {tmp_path} --input FILE --output predictions.csv" in lines
 
 
 def test_the_score_of_the_best_stands_with_its_spread(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +88,16 @@ def test_the_score_of_the_best_stands_with_its_spread(capsys: pytest.CaptureFixt
     best = Best(network=trial.network, hparams=trial.hparams, uid=trial.uid, loss=0.5)
     summary = Summary(status="finished", best=best, scores=scores)
     console.print_report(plan, summary, Outcome(results=[make_result(trial.uid, [0.5], [0.3])], failures=()))
-    lines = {
-        line.split()[0]: " ".join(line.split()) for line in capsys.readouterr().out.splitlines() if " CCC 0." in line
-    }
+    # What is said in several lines goes on below its first, behind blanks.
+    text = capsys.readouterr().out.replace("\n" + " " * console.LABEL, " ")
+    lines = {line.split()[0]: " ".join(line.split()) for line in text.splitlines() if " CCC 0." in line}
     assert lines["valence"].startswith("valence CCC 0.300 (± 0.030 over folds), ")
     assert "0.200 to 0.400" in lines["valence"]
     assert "of window means 0.500" in lines["valence"]
     assert lines["arousal"].startswith("arousal CCC 0.400 (± 0.030 over folds), ")
+    assert "corrected for selection 0.200 (95 % interval" in lines["valence"]
+    same = dataclasses.replace(summary, scores={**scores, "ccc_corrected_valence": 0.3})
+    console.print_report(plan, same, Outcome(results=[], failures=()))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "corrected for selection 0.300, the same because the choice gained nothing (95 %" in printed
+    assert "corrected for selection 0.300 (95 %" in printed  # of arousal, whose CCC is 0.4

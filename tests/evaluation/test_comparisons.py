@@ -13,8 +13,8 @@ import pytest
 from fed.options import Federation
 from models.ccc import Moments, ccc
 from orchestrator import measures
-from orchestrator.commands.console import comparison_lines, print_report
-from orchestrator.estimators.paired import CAVEAT, compare, holm
+from orchestrator.commands.console import print_report
+from orchestrator.estimators.paired import compare, holm
 from orchestrator.evaluation.comparisons import against_baselines
 from orchestrator.evaluation.fold_scores import over_folds
 from orchestrator.evaluation.leaderboard import columns, leaderboard_csv
@@ -25,7 +25,7 @@ from orchestrator.evaluation.search_baselines import BaselineScore
 from orchestrator.files import json_text, parse_json
 from orchestrator.measures import FoldMoments
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, PUBLISHED, STRICT
-from orchestrator.run_records import Summary, TrialCounts, TrialResult, sums_of
+from orchestrator.run_records import Summary, TrialResult, sums_of
 from tests.records import make_plan, make_result
 
 PEOPLE = (("A", "B", "C"), ("D", "E"), ("F", "G"))
@@ -170,25 +170,15 @@ def test_the_leaderboard_ends_with_the_baselines_which_are_never_best() -> None:
     assert "None" not in leaderboard_csv(make_plan(), [result("a", 1)], SCORES)
 
 
-def test_the_console_marks_baselines_and_tests_against_the_best_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_marks_baselines(capsys: pytest.CaptureFixture[str]) -> None:
     found = [result("a", 1), result("b", 2)]
-    differences = against_baselines(found, BASELINES, DESCRIBED)
-    shown = {
-        name: {"ccc_valence": value, "ccc_arousal": 1 - value}
-        for name, value in (("ridge", 0.3), ("boosting-person", 0.4))
-    }
-    trials = TrialCounts(planned=2, finished=2, failed=0)
-    summary = Summary(status="finished", best=None, baseline=shown, against_baselines=differences, trials=trials)
-    lines = comparison_lines(summary)
-    one = differences["boosting-person"]["valence"]
-    assert lines[0].startswith(f"valence  CCC minus that of boosting-person, the best baseline: {one.value:+.3f},")
-    assert f"over 7 participants {one.low:+.3f} to {one.high:+.3f}, p " in lines[0]
-    assert "minus that of ridge," in lines[1]
-    assert lines[2].strip() == CAVEAT
-    alone = dataclasses.replace(summary, trials=TrialCounts(planned=1, finished=1, failed=0))
-    assert len(comparison_lines(alone)) == 2
-    print_report(make_plan(), summary, Outcome(results=found, failures=()))
-    printed = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
-    cells = [[cell.strip() for cell in line[1:5]] for line in printed]
-    assert cells[2:] == [["", "ridge", "baseline", ""], ["", "boosting-person", "baseline", ""]]
-    assert [line[0] for line in cells[:2]] == ["1", "2"]
+    shown = {name: {"ccc_valence": 0.25, "ccc_arousal": 0.75} for name in ("ridge", "boosting-person")}
+    print_report(
+        make_plan(), Summary(status="finished", best=None, baseline=shown), Outcome(results=found, failures=())
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if "(baseline)" in line] == [
+        ["ridge", "(baseline)", "0.250", "0.750"],
+        ["boosting-person", "(baseline)", "0.250", "0.750"],
+    ]
+    assert [line[0] for line in lines if "lr=0.001" in line] == ["1", "2"]

@@ -135,10 +135,10 @@ def test_each_baseline_has_a_line_and_so_has_each_reason() -> None:
     scores = {"mean": {"ccc_valence": 0.0, "ccc_arousal": 0.25}, "ridge": {}, "ridge-windows": {}, "ridge-person": {}}
     reasons = {"ridge": "too large", "ridge-windows": "too long", "ridge-person": "too large"}
     summary = Summary(status="finished", best=None, baseline=scores, baseline_left_out=reasons)
-    assert [" ".join(line.split()) for line in baseline_lines(summary)] == [
-        "mean CCC valence 0.000; arousal 0.250: mean of the training people",
-        "left out ridge, ridge-person: too large",
-        "left out ridge-windows: too long",
+    assert baseline_lines(summary) == [
+        ("baseline", "mean (mean of the training people): CCC valence 0.000; arousal 0.250"),
+        ("left out", "ridge, ridge-person: too large"),
+        ("left out", "ridge-windows: too long"),
     ]
 
 

@@ -72,6 +72,16 @@ ROWS = (
         "test_actors_give_the_bits_of_one_process_and_the_killed_leave_their_round",
     ),
     Row(
+        id="kills-secure-twenty",
+        section=PROCESSES,
+        fault="three of twenty clients of secure sums are killed in one round, each at a moment of chance",
+        how="`kill -9` before keys, before shares, before training, in training, before the masks come off",
+        tries=10,
+        outcome="survived: the sum of those who sent their update, to the last bit; all are back in the next round",
+        elsewhere="tests/fed/test_secure_kills.py::"
+        "test_three_of_twenty_processes_are_killed_and_the_plain_sum_of_the_others_is_found",
+    ),
+    Row(
         id="kills-secure-run",
         section=PROCESSES,
         fault="the driver, or a client of sums that need all, is killed in a run of secure sums",

@@ -67,8 +67,10 @@ def test_one_seed_gives_equal_bits_whatever_the_keys() -> None:
     assert_same(done(secure()), done(secure()))
 
 
-def plain_sum(folds: FederatedFolds, fold: int, who: Sequence[str]) -> np.ndarray[Any, Any]:
-    """The first round's weights of the plain sum of the quantised updates of `who`."""
+def plain_sum(
+    folds: FederatedFolds, fold: int, who: Sequence[str], *, number: int = 1, alone: FederatedFolds | None = None
+) -> np.ndarray[Any, Any]:
+    """The next round's weights of the plain sum of the quantised updates of `who`; of clients of `alone`, if given."""
     state, jobs = folds._states[fold], folds._cohort.training(fold)
     form = Form.of(
         Places.of(folds._trained, folds.layout.num_floats),
@@ -78,13 +80,13 @@ def plain_sum(folds: FederatedFolds, fold: int, who: Sequence[str]) -> np.ndarra
     )
     call = Call(
         kind="train",
-        number=1,
+        number=number,
         jobs=tuple(job for job in jobs if job.client in who),
         deadline_seconds=100.0,
         weights=folds._broadcast.weights,
         integers=folds._broadcast.integers,
     )
-    (answer,) = folds._executor.run(call)
+    (answer,) = (alone or folds)._executor.run(call)
     total = zeros(form.parts)
     for update in answer.values.values():
         for one, other in zip(total, encoded(update, state.weights, form), strict=True):

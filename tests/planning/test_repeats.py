@@ -163,11 +163,12 @@ def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> 
     one = found.estimates["ccc_arousal"]
     trials = TrialCounts(planned=2, finished=2, failed=0)
     lines = repeat_lines(Summary(status="", best=None, repeats=(found,), trials=trials))
-    assert "3 of 4 repeats, 1 failed, 3 folds each, seeds 0, 1, 2, 9 participants" in lines[0]
-    assert (
-        f"arousal  CCC {one.value:.3f} (corrected resampled t {one.low:.3f} to {one.high:.3f}; participants" in lines[3]
-    )
-    assert lines[-1].strip() == "the choice of the configuration is not repeated"
+    assert lines[0][0] == "repeats"
+    assert "3 of 4 repeats, 1 failed, 3 folds each, seeds 0, 1, 2, 9 participants" in lines[0][1]
+    word, text = lines[3]
+    assert word == "arousal"
+    assert f"CCC {one.value:.3f} (corrected resampled t {one.low:.3f} to {one.high:.3f}; participants" in text
+    assert lines[-1] == ("", "the choice of the configuration is not repeated")
     alone = Summary(status="", best=None, repeats=(found,), trials=TrialCounts(planned=1, finished=1, failed=0))
     assert len(repeat_lines(alone)) == len(lines) - 1
 

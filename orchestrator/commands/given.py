@@ -1,15 +1,14 @@
-"""A command's function called from Python: its options by name, with the command line's checks and defaults."""
+"""Options of a command given as values, from Python or from a file, instead of as words that were typed."""
 
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-import numpy as np
 
 from orchestrator.errors import InputError, Problem
 
-NOT_HERE = ("help", "resume", "dry_run")  # options of the command line that are functions here
+NOT_HERE = ("help", "resume", "extend", "dry_run", "print_config")  # of the command line: what is no option of a run
 CLOSE_NAMES = 3
 
 
@@ -24,9 +23,9 @@ def call(command: click.Command, options: Mapping[str, Any], **arguments: Any) -
 def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options of a command as it would have them; InputError lists every unknown or bad one."""
     context = click.Context(command)
-    by_name = dict(_options(command))
+    by_name = dict(names_of(command))
     problems = [
-        Problem(where=name, found="an unknown option", expected=_near(name, by_name))
+        Problem(where=name, found="an unknown option", expected=near(name, by_name))
         for name in given
         if name not in by_name
     ]
@@ -36,7 +35,7 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
         if option is None:
             continue
         try:
-            option.process_value(context, _as_typed(option, value))
+            option.process_value(context, as_typed(option, value))
         except click.ClickException as error:
             problems.append(Problem(where=name, found=repr(value), expected=error.format_message()))
         else:
@@ -54,7 +53,7 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
 
 def _words(option: click.Option, value: Any) -> list[str]:
     """Return an option and its value as typed; nothing for None, which is what it is without the option."""
-    flag, typed = max(option.opts, key=len), _as_typed(option, value)
+    flag, typed = max(option.opts, key=len), as_typed(option, value)
     if typed is None:
         return []
     if option.is_flag:
@@ -63,7 +62,8 @@ def _words(option: click.Option, value: Any) -> list[str]:
     return [f"{flag}={one}" for one in (typed if option.multiple else [typed])]
 
 
-def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+def names_of(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """Give the options of a command by their names in Python; a renamed one comes under each of its names."""
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             for flag in parameter.opts:  # a renamed option has its earlier name, too
@@ -72,15 +72,23 @@ def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
                     yield name, parameter
 
 
-def _near(name: str, known: Mapping[str, click.Option]) -> str:
+def near(name: str, known: Mapping[str, click.Option]) -> str:
+    """Return the known names that are nearest to an unknown one, all of them if none is near."""
     close = difflib.get_close_matches(name, known, CLOSE_NAMES)
     return f"one of {', '.join(close or sorted(known))}"
 
 
-def _as_typed(option: click.Option, value: Any) -> Any:
+def as_typed(option: click.Option, value: Any) -> Any:
     """Return a Python value as it would be typed: texts, several of them for an option that may be repeated."""
     if option.multiple:
         if isinstance(value, Mapping):
-            return [f"{key}={','.join(map(str, np.atleast_1d(one).tolist()))}" for key, one in value.items()]
+            return [f"{key}={_joined(one)}" for key, one in value.items()]
         return [str(one) for one in ([value] if isinstance(value, str) else value)]
     return value if isinstance(value, bool) or value is None else str(value)
+
+
+def _joined(value: Any) -> str:
+    """Return one value, or several of a list or an array, as they are typed."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return ",".join(map(str, value if isinstance(value, list | tuple) else [value]))

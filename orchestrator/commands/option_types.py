@@ -1,0 +1,109 @@
+"""Types of options and arguments that click does not have."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.corpora.reading import SIDES, UNITS
+from orchestrator.planning.past_runs import latest_run, means_latest
+
+
+class Finite(click.FloatRange):
+    """A number in a range; click's own lets NaN and infinity pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return float(number)
+
+
+class CountOrAuto(click.ParamType[int | str]):
+    """A number, or `auto`."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or `auto`."""
+        if value != "auto" and not (str(value).isdigit() and int(value) > 0):
+            self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
+        return "auto" if value == "auto" else int(value)
+
+
+class RunName(click.ParamType[str]):
+    """A run's folder or an id of MLflow as it was typed; the word `latest` becomes the folder of the latest run."""
+
+    name = "run"
+
+    def __init__(self, *, with_file: str | None = None) -> None:
+        """`with_file` is what a run must have in its folder to be meant."""
+        self._with_file = with_file
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the place; InputError for `latest` if there is no run."""
+        return str(latest_run(with_file=self._with_file)) if means_latest(str(value)) else str(value)
+
+
+class RunFolder(click.Path):
+    """A run's folder; the word `latest` becomes that of the latest run. Whether it exists is for the command to say."""
+
+    def __init__(self) -> None:
+        """Give the command a path."""
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the folder; InputError for `latest` if there is no run."""
+        return super().convert(latest_run() if means_latest(str(value)) else value, param, ctx)
+
+
+class OneOf(click.Choice[str]):
+    """One of the names in a dictionary, as it is when a value is given."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        """Remember the dictionary."""
+        self.known = known
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names now."""
+        return tuple(self.known)
+
+    @choices.setter
+    def choices(self, _: object) -> None:
+        """Take none: click sets those that it was made with."""
+
+
+class Renamed(click.Option):
+    """An option with a new name; its earlier ones still work and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the line of the help, with the first name only."""
+        names = self.opts
+        self.opts = names[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+class TimeUnits(click.ParamType[dict[str, str]]):
+    """A unit of time for all files, or for those of features or annotations: `ms`, `annotations=ms`."""
+
+    name = "UNIT or SIDE=UNIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Return units by side."""
+        units: dict[str, str] = {}
+        for one in str(value).split(","):
+            side, _, unit = one.strip().rpartition("=")
+            sides = SIDES if not side else [known for known in SIDES if known == side]
+            if unit not in UNITS or not sides or (units.keys() & set(sides)):
+                names = f"{', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
+                self.fail(f"{value!r} is none of {names}", param, ctx)
+            units |= dict.fromkeys(sides, unit)
+        return units
