@@ -16,7 +16,7 @@ from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 KEY_BYTES = 32
 KEY_NAME = "pseudonym.key"
 SYNTHETIC_LINE = "SYNTHETIC: the recordings are generated; these numbers say nothing about people"
-QUESTIONS = ("identity",)
+QUESTIONS = ("identity", "membership", "server")
 
 
 @click.command()

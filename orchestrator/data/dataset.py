@@ -167,7 +167,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         feature_names=() if images else corpus.feature_names,
         synthetic=corpus.synthetic,
         folds=folds,
-        splits=tuple(_split(fold, series, protocol.scaling) for fold in folds),
+        splits=tuple(split_of(fold, series, protocol.scaling) for fold in folds),
         num_features=BACKBONE_FEATURES if images else num_inputs(protocol.scaling, len(corpus.feature_names)),
         backbone=backbone,
         joined=shares(corpus),
@@ -190,7 +190,7 @@ def redrawn(dataset: Dataset, protocol: Protocol, *, seed: int) -> Dataset:
     folds = _folds(in_order, protocol, dataset.groups, seed=seed)
     series = dataset.series
     return dataclasses.replace(
-        dataset, folds=folds, splits=tuple(_split(fold, series, protocol.scaling) for fold in folds)
+        dataset, folds=folds, splits=tuple(split_of(fold, series, protocol.scaling) for fold in folds)
     )
 
 
@@ -207,7 +207,7 @@ def as_columns(dataset: Dataset, protocol: Protocol, show: Show | None = None) -
     features = frozen_series(frames, dataset.backbone, show)
     scales = own_scales(features, protocol)
     series = scaled_series(features, protocol, scales)
-    splits = tuple(_split(fold, series, protocol.scaling) for fold in dataset.folds)
+    splits = tuple(split_of(fold, series, protocol.scaling) for fold in dataset.folds)
     return dataclasses.replace(dataset, series=series, own_scales=scales, splits=splits)
 
 
@@ -238,7 +238,9 @@ def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None
             show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")
 
 
-def _split(fold: Fold, series: Sequence[AnySeries | Outline], scaled_by: str) -> FoldSplit:
+def split_of(fold: Fold, series: Sequence[AnySeries | Outline], scaled_by: str) -> FoldSplit:
+    """Return a fold as indices into `series`, with its training people's statistics if they scale (`scaled_by`)."""
+
     def indices(people: Sequence[str]) -> tuple[int, ...]:
         return tuple(index for index, one in enumerate(series) if one.participant in people)
 
