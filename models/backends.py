@@ -15,6 +15,12 @@ STACKED_CUDA, TRITON = "stacked-cuda", "triton"
 BACKENDS = (AUTO, REFERENCE, STACKED, STACKED_CUDA, TRITON)
 ON_GPU = (STACKED_CUDA, TRITON)
 STACKS = (STACKED, *ON_GPU)
+
+# What a GPU multiplies in (`models.precision`); by default what cuDNN takes, since the paper says nothing.
+FLOAT32, TF32, BF16 = "float32", "tf32", "bf16"
+PRECISIONS = (TF32, FLOAT32, BF16)
+DEFAULT_PRECISION = TF32
+
 # What stacks can do of a recipe: losses that have a form by model in models.losses, rules for the epoch that scores.
 STACKED_LOSSES = ("mse", "ccc")
 STACKED_KEEP = ("last", "best")

@@ -10,10 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FLOAT32, TF32, BF16 = "float32", "tf32", "bf16"
-PRECISIONS = (TF32, FLOAT32, BF16)
-# What cuDNN's recurrent networks and convolutions take by default; the paper says nothing.
-DEFAULT = TF32
+from models.backends import BF16, FLOAT32, PRECISIONS
 
 
 def on(device: str, precision: str) -> str:
@@ -26,14 +23,18 @@ def on(device: str, precision: str) -> str:
 def _switches() -> tuple[tuple[Any, str], ...]:
     """Where torch keeps what it may do to float32: by its new names (2.9 and later), since it refuses a mix of both."""
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    if hasattr(cudnn, "rnn") and hasattr(cudnn, "conv"):
-        return (cuda, "fp32_precision"), (cudnn.rnn, "fp32_precision"), (cudnn.conv, "fp32_precision")
+    kinds = [getattr(cudnn, name, None) for name in ("rnn", "conv")]
+    if None not in kinds:
+        return (cuda, "fp32_precision"), *((one, "fp32_precision") for one in kinds)
     return (cuda, "allow_tf32"), (cudnn, "allow_tf32")
 
 
 @contextmanager
 def products_in(precision: str) -> Iterator[None]:
-    """Multiply float32 matrices on a GPU as `precision` says, and as before afterwards; a CPU does not notice."""
+    """Multiply float32 matrices on a GPU as `precision` says, and as before afterwards; without a GPU do nothing."""
+    if not torch.cuda.is_available():
+        yield
+        return
     switches = _switches()
     before = [getattr(where, name) for where, name in switches]
     plain = precision == FLOAT32
@@ -53,6 +54,9 @@ def modules_in(precision: str) -> Iterator[None]:
     Without its cache, which would keep the rounded weights of the first step for all others.
     """
     half = precision == BF16
+    if not torch.cuda.is_available():
+        yield
+        return
     with products_in(precision), torch.autocast("cuda", dtype=torch.bfloat16, enabled=half, cache_enabled=False):
         yield
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models import checkpoints
 from models.backbone_weights import digest_of
+from models.backends import DEFAULT_PRECISION
 from models.ccc import ccc
 from models.epochs import (
     Evaluation,
@@ -28,6 +29,7 @@ from models.epochs import (
 from models.frames import FrameSeries
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork, build_for
+from models.precision import modules_in, on
 from models.recipe import ON_DISK, WEIGHTS_NONE, Recipe
 from models.seeds import seed_for
 from models.splits import FoldSplit, check_images, labelled_windows, scaled, split_identity
@@ -102,9 +104,11 @@ class FoldsInTraining:
         seed: int,
         device: str = "cpu",
         backbone_weights: Mapping[str, Tensor] | None = None,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         """Cut the windows once for all folds; initialise the models, their backbones from `backbone_weights` if given.
 
+        `device` trains; `precision` is how a GPU multiplies (`models.precision`).
         ValueError: unknown names in the recipe, an unusable scaling, a fold that has no labelled window to train
         or to validate on, or series that are not what the recipe says: images of its size, or features.
         """
@@ -115,6 +119,7 @@ class FoldsInTraining:
         self.recipe = recipe
         self.seed = seed
         self.device = device
+        self.precision = on(device, precision)
         self._backbone_weights = backbone_weights
         self.history: list[Epoch] = []
         self._series = tuple(series)
@@ -147,8 +152,9 @@ class FoldsInTraining:
             number = len(self.history) + 1
             start = time.perf_counter()
             self._mid_epoch = True
-            train_loss = tuple(self._train_fold(k, number) for k in range(self.num_folds))
-            validated = [self._validate_fold(k, number) for k in range(self.num_folds)]
+            with modules_in(self.precision):
+                train_loss = tuple(self._train_fold(k, number) for k in range(self.num_folds))
+                validated = [self._validate_fold(k, number) for k in range(self.num_folds)]
             self.history.append(
                 Epoch(
                     number=number,
@@ -182,7 +188,8 @@ class FoldsInTraining:
             model = self._new_model(fold)
             model.load_state_dict(self._best[fold])
         index_W = self._windows.of_series(indices)
-        prediction_WL2 = predict(model, self._scaled[fold], index_W)
+        with modules_in(self.precision):
+            prediction_WL2 = predict(model, self._scaled[fold], index_W)
         return merge(prediction_WL2, self._windows, index_W, indices)
 
     def score(self, fold: int, indices: Sequence[int]) -> list[Scored]:

@@ -138,7 +138,7 @@ class Windows:
     def batches_ahead(self, indices: Sequence[Tensor]) -> Iterator[Batch]:
         """Read the next batch of images in another thread, and copy it on a stream of its own, while one is used."""
         device = self.features_WLF.device
-        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
         def fetch(index_B: Tensor) -> tuple[Batch, torch.cuda.Event | None]:
             assert self.rows is not None

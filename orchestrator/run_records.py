@@ -154,6 +154,7 @@ class TrialResult:
     repeat: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
     seed: int | None = field(default=None, metadata={OPTIONAL: "repeat"})
     backend: str | None = field(default=None, metadata={OPTIONAL: "backend"})  # of models.backends; None: older
+    precision: str | None = field(default=None, metadata={OPTIONAL: "precision"})  # of a GPU; None: a CPU, or older
     newer: Newer = field(default_factory=dict)
 
     def score(self, key: str) -> float:

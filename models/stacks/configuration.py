@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.epochs import predict
 from models.networks import build_for
+from models.precision import modules_in
 from models.recipe import Recipe
 from models.trace_scores import Scored
 from models.trace_scores import scored as scored_trace
@@ -80,7 +81,9 @@ class StackedConfiguration:
         model.load_state_dict(self.fold_state(fold))
         model.to(windows.features_WLF.device)
         index_W = windows.of_series(indices)
-        return merge(predict(model, windows, index_W), windows, index_W, indices)
+        with modules_in(self._pack.precision):
+            prediction_WL2 = predict(model, windows, index_W)
+        return merge(prediction_WL2, windows, index_W, indices)
 
     def score(self, fold: int, indices: Sequence[int]) -> list[Scored]:
         """Predict as `predict` does, and compare with the gold standard."""

@@ -173,7 +173,7 @@ class DeviceStack(Stack):
         """Record a step, after some in which every model rests and nothing is changed."""
         active_SM = self._active_SM.clone()
         self._active_SM.zero_()
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_STEPS):

@@ -9,7 +9,7 @@ Shapes: K folds, W windows, L window length, T frames of a recording, F features
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,19 @@ import torch
 from torch import Tensor
 
 from models import checkpoints
-from models.backends import ON_GPU, STACKED, frames_per_device_call, models_per_device_stack, models_per_stack
+from models.backends import (
+    DEFAULT_PRECISION,
+    ON_GPU,
+    STACKED,
+    frames_per_device_call,
+    models_per_device_stack,
+    models_per_stack,
+)
 from models.ccc import ccc
 from models.epochs import Evaluation, evaluation_of
 from models.losses import loss_of, target_of
 from models.networks import build_for
-from models.precision import DEFAULT, on, products_in
+from models.precision import on, products_in
 from models.recipe import Recipe
 from models.seeds import seed_for
 from models.shapes import state_shapes
@@ -58,7 +65,7 @@ class StackedFolds:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         backend: str = STACKED,
-        precision: str = DEFAULT,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         """Cut the windows once for all models and initialise them.
 
@@ -221,7 +228,8 @@ class StackedFolds:
         self._stacks: list[Stack] = []  # those before go first, with the memory they share
         like = torch.empty(0, dtype=self._dtype, device=self._device)
         networks = Networks(self.recipe, self.recipe.sequence_length, like, self.layers.kind)
-        size, make = models_per_stack(self.recipe), Stack
+        size = models_per_stack(self.recipe)
+        make: Callable[..., Stack] = Stack
         if self.layers.backend in ON_GPU:
             size = models_per_device_stack(self.recipe, free_bytes=free_bytes(self._device))
             # As equal as may be: a smaller last stack takes as long.

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.precision import BF16, FLOAT32, TF32, products_in
+from models.backends import BF16, FLOAT32, TF32
+from models.precision import products_in
 from models.stacks.cells import Gru, Layer, Tanh
 from models.stacks.lstm import SmallLstm
 
@@ -192,7 +193,7 @@ def tried(network: str, hidden: int, precision: str, device: str) -> Trial:
         with products_in(FLOAT32):  # only what the kernels do is tried
             results = [_once(fused(network, precision), hidden, device) for _ in range(repeats)]
             expected = _once(kind.stepwise, hidden, device)
-    except Exception as failure:  # noqa: BLE001 - no compiler, too few resources, a fault of Triton: the next back end
+    except Exception as failure:
         return Trial(refusal=f"{type(failure).__name__}: {' '.join(str(failure).split())[:200]}")
     if any(not torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True)):
         return Trial(refusal=f"{REPEATS} runs gave different bits")

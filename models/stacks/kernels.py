@@ -7,7 +7,8 @@ sequence. The backward kernels store the gates' gradients only; weight gradients
 loops have one stage and plain pointers, since pipelined loops of several products have met faults of the compiler.
 
 Shapes: C cells (a model's direction), L window length, T = L + 1, B windows, H hidden, G gates; HP and BP are H and
-B rounded up to what a product takes, and everything beyond H and B is 0. Sequences are (C, L, B, ...), weights (C, H, G H).
+B rounded up to what a product takes, and everything beyond H and B is 0. Sequences are (C, L, B, ...), weights
+(C, H, G H).
 """
 
 import triton
@@ -99,7 +100,8 @@ def rnn_backward(
 @triton.jit(do_not_specialize=["length", "batch"])
 def gru_forward(
     input_p, weight_p, bias_p, h_p, kept_p, length, batch,
-    H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
+    H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr,
+    PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
 ):  # fmt: skip
     """h' = n + z (h - n); r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b)); KEEP stores r, z, W h + b of n, n."""
     cell = tl.program_id(0).to(tl.int64)
@@ -195,7 +197,8 @@ def gru_backward(
 @triton.jit(do_not_specialize=["length", "batch"])
 def lstm_forward(
     input_p, weight_p, bias_p, h_p, c_p, kept_p, length, batch,
-    H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
+    H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr,
+    PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
 ):  # fmt: skip
     """c' = f c + i g, h' = o tanh(c'); KEEP stores i, f, g, o, and c' in (C, T, B, H), whose first step is 0."""
     cell = tl.program_id(0).to(tl.int64)

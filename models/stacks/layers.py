@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.backends import STACKED, STACKED_CUDA, TRITON
-from models.precision import BF16
+from models.backends import BF16, STACKED, STACKED_CUDA, TRITON
 from models.recipe import Recipe
 from models.stacks.cells import Gru, Tanh
 from models.stacks.fused import fused, tried, why_not

@@ -34,6 +34,16 @@ class CountOrAuto(click.ParamType[int | str]):
         return "auto" if value == "auto" else int(value)
 
 
+class ShareOrAuto(click.ParamType[float | str]):
+    """A number from 0, fractions too, or `auto`."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the number, or `auto`."""
+        return "auto" if value == "auto" else Finite(min=0).convert(value, param, ctx)
+
+
 class RunName(click.ParamType[str]):
     """A run's folder or an id of MLflow as it was typed; the word `latest` becomes the folder of the latest run."""
 

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from fed.options import About, abouts, is_flag, is_whole, option_of
-from models.backends import AUTO, BACKENDS
+from models.backends import AUTO, BACKENDS, DEFAULT_PRECISION, PRECISIONS
 from models.sizes import HEADS
-from orchestrator.commands.option_types import CountOrAuto, Finite, OneOf, Renamed, TimeUnits
+from orchestrator.commands.option_types import CountOrAuto, Finite, OneOf, Renamed, ShareOrAuto, TimeUnits
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import UNIT_OPTION, Limits, Reading
+from orchestrator.planning.gpus import with_gpus
 from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS, SCALINGS
 from tune_spaces.catalogue import method_names
@@ -168,7 +169,20 @@ run_options = _all(
         help="Configurations of one shape that are trained as stacks together; auto: as many as pay.",
     ),
     click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
-    click.option("--gpus-per-trial", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
+    click.option(
+        "--gpus-per-trial",
+        type=ShareOrAuto(),
+        default=AUTO,
+        show_default=True,
+        help="Fractions are allowed; auto: 1 if this machine has a GPU that torch can use, on a cluster 0.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=DEFAULT_PRECISION,
+        show_default=True,
+        help="What a GPU multiplies in; a CPU takes float32.",
+    ),
     click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
     click.option("--address", help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto."),
     click.option("--storage", help="Folder for the trials that all nodes of a cluster share."),
@@ -238,7 +252,9 @@ PROTOCOL_FIELDS = (
 # Fields of SearchOptions that the preset decides if their option is not given: its name.
 PRESET_FIELDS = {"search": "search", "scheduler": "scheduler", "max_trials": "trials"}
 SEARCH_FIELDS = tuple(
-    one.name for one in dataclasses.fields(SearchOptions) if one.name not in (*PRESET_FIELDS, "hours", "identities")
+    one.name
+    for one in dataclasses.fields(SearchOptions)
+    if one.name not in (*PRESET_FIELDS, "hours", "identities", "gpus_per_trial")
 )
 
 
@@ -261,9 +277,12 @@ def read_options(options: dict[str, Any]) -> ReadOptions:
 
 def search_options(options: dict[str, Any]) -> SearchOptions:
     """Collect how the search runs from a command's parsed options."""
-    return SearchOptions(
+    found = SearchOptions(
         **{field: options[name] for field, name in PRESET_FIELDS.items() if options.get(name) is not None},
         hours=options.get("hours"),
         **{key: options[key] for key in SEARCH_FIELDS},
         identities=None if options["identities"] is None else str(Path(options["identities"]).absolute()),
     )
+    from tune_spaces.catalogue import find_method
+
+    return with_gpus(found, options["gpus_per_trial"], federated=find_method(options["method"]).federated)

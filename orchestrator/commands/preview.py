@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fed.options import Federation, abouts, option_of
-from models.backends import STACKED
+from models.backends import STACKS
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
 from orchestrator.evaluation import label_levels
-from orchestrator.planning import duration, windows
+from orchestrator.planning import duration, gpu_duration, gpus, windows
 from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.packs import backend_of
@@ -52,7 +52,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
         lines.append(f"head      {head}")
     if protocol.scaling == "both":
         lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")
-    lines += _images(plan) + _federation(plan)
+    lines += _images(plan) + _federation(plan) + gpus.in_words(plan.search, federated=plan.federation is not None)
     if protocol.optimistic:
         lines.append("          OPTIMISTIC: the best epoch is chosen on the fold that is reported")
     if protocol.group_by is not None:
@@ -67,7 +67,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     trials = {trial.uid: trial for trial in plan.trials}
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
     lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
-    stacked = [pack for pack in plan.packs if backend_of(trials[pack[0]], plan) == STACKED]
+    stacked = [pack for pack in plan.packs if backend_of(trials[pack[0]], plan) in STACKS]
     if stacked and plan.federation is not None:
         lines.append(f"packs     {len(stacked)} configurations, the clients of a process as one model (--backend)")
     elif stacked:
@@ -188,10 +188,18 @@ def dry_run(launch: Launch) -> str:
             f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
             f" about {duration.in_words(found.by_trial[longest])}",
             f"estimate        {duration.in_words(found.seconds)} on a machine like this ({found.cores} cores,"
-            f" {found.at_once} trials at once); from a calibration of a few steps, no GPU considered",
+            f" {found.at_once} trials at once); from {_source(plan)}",
+            *gpu_duration.in_words(plan, dataset, trials),
             "nothing was trained or written",
         ]
     )
+
+
+def _source(plan: Plan) -> str:
+    """Return what the estimate is from."""
+    if plan.search.gpus_per_trial and plan.images is None and plan.federation is None:
+        return "packs measured on another GPU"
+    return "a calibration of a few steps, no GPU considered"
 
 
 def configurations(trials: Sequence[Trial], seconds: Sequence[float]) -> list[str]:

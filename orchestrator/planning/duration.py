@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from models.backends import speed_of
 from models.references import resolve
 from orchestrator.data.dataset import Dataset
+from orchestrator.planning import gpu_duration
 from orchestrator.planning.cost import planned_size
+from orchestrator.planning.gpus import num_gpus
 from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import SERVER_CPUS, Plan, Trial
 from orchestrator.planning.recipe import make_recipe
@@ -44,7 +46,10 @@ class Duration:
 
 
 def estimate(plan: Plan, dataset: Dataset) -> Duration:
-    """Estimate a plan's search by a calibration of at most a few seconds; no GPU and no cluster are considered."""
+    """Estimate a plan's search by a calibration of at most a few seconds; no cluster is considered.
+
+    On GPUs by what packs took on another one; what was not measured there is calibrated as on processors.
+    """
     trials = plan.trials[: plan.num_planned]
     seconds = seconds_by_trial(plan, dataset, trials)
     cores = num_cores(plan)
@@ -53,7 +58,7 @@ def estimate(plan: Plan, dataset: Dataset) -> Duration:
     at_once = max(1, min(most_at_once, len(trials)))
     share = share_of_epochs(plan)
     again = seconds_of_repeats(plan, trials, seconds)
-    training = _side_by_side([one * share for one in seconds], at_once) + _side_by_side(again, at_once)
+    training = side_by_side([one * share for one in seconds], at_once) + side_by_side(again, at_once)
     return Duration(
         seconds=AROUND_SECONDS + WORKER_SECONDS + training,
         by_trial=tuple(seconds),
@@ -68,6 +73,10 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
     """Return the seconds of each trial on one worker, all folds and epochs: the one place where back ends differ."""
     from models.calibration import estimate_seconds
 
+    if plan.search.gpus_per_trial:
+        on_gpu = gpu_duration.seconds_by_trial(plan, dataset, trials)
+        if on_gpu is not None:
+            return on_gpu
     recipes = [make_recipe(trial, plan.protocol, dataset.backbone) for trial in trials]
     rounds = plan.federation.local_epochs if plan.federation is not None else 1
     threads = max(1, int(plan.search.cpus_per_trial))  # as the workers have
@@ -86,7 +95,10 @@ def _room(plan: Plan, dataset: Dataset, cores: int) -> tuple[int, int]:
     """Return how many processes train one trial side by side, and how many trials there is room for."""
     options = plan.search
     if plan.federation is None:
-        return 1, int(cores / options.cpus_per_trial)
+        places = int(cores / options.cpus_per_trial)
+        if options.gpus_per_trial and num_gpus():
+            places = min(places, int(num_gpus() / options.gpus_per_trial))
+        return 1, places
     each = options.cpus_per_client or 1.0
     if plan.federation.secure_sum:  # every client has a process of its own, and they share what there is
         number = len(dataset.clients)
@@ -112,7 +124,7 @@ def seconds_of_repeats(plan: Plan, trials: Sequence[Trial], seconds: Sequence[fl
     return [*longest.values()] * (plan.search.repeats - 1)
 
 
-def _side_by_side(seconds: Sequence[float], at_once: int) -> float:
+def side_by_side(seconds: Sequence[float], at_once: int) -> float:
     """Return when the last is done if the longest begin first and each process takes the next."""
     free = [0.0] * at_once
     for one in sorted(seconds, reverse=True):

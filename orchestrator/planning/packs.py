@@ -8,15 +8,24 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from models.backends import REFERENCE, STACKED, choose, is_stackable, models_per_stack
+from models.backends import (
+    MOST_MODELS_ON_GPU,
+    ON_GPU,
+    REFERENCE,
+    STACKED,
+    STACKS,
+    choose,
+    is_stackable,
+    models_per_stack,
+)
 from orchestrator.errors import InputError
+from orchestrator.planning.gpus import num_gpus
 from orchestrator.planning.plan import Packs, Plan, SearchOptions, Trial
 from orchestrator.planning.recipe import make_recipe
-from orchestrator.protocols import Protocol
 
 
 def backend_of(trial: Trial, plan: Plan) -> str:
-    """Return which code trains the folds of a trial, or the clients of a federation: `reference` or `stacked`.
+    """Return which code trains the folds of a trial, or the clients of a federation; none of them is `auto`.
 
     It depends neither on the trial's pack nor on the machine, so that a configuration has the same bits in every run.
     """
@@ -33,9 +42,18 @@ def backend_of(trial: Trial, plan: Plan) -> str:
 
 
 def check_backend(plan: Plan) -> None:
-    """Refuse stacks of what they cannot train; InputError naming it."""
-    if plan.search.backend != STACKED:
+    """Refuse stacks of what they cannot train, or without the device they are for; InputError naming it."""
+    backend = plan.search.backend
+    if backend not in STACKS:
         return
+    if backend in ON_GPU and not plan.search.gpus_per_trial:
+        expected = f"{STACKED} without a GPU, or --gpus-per-trial above 0"
+        if plan.federation is not None:
+            expected = f"{STACKED} or {REFERENCE} for the clients of a federation"
+        raise InputError.of("--backend", found=f"{backend} without a GPU", expected=expected)
+    if backend == STACKED and plan.search.gpus_per_trial and plan.federation is None:
+        expected = f"{' or '.join(ON_GPU)} on a GPU, or --gpus-per-trial 0"
+        raise InputError.of("--backend", found=f"{STACKED} with --gpus-per-trial", expected=expected)
     found = None
     if plan.federation is not None and not plan.federation.stackable:
         found = "secure sums, or clients that keep their optimiser or have a proximal term"
@@ -45,7 +63,7 @@ def check_backend(plan: Plan) -> None:
         protocol = plan.protocol
         found = f"loss {protocol.loss}, head {protocol.head}, the best epoch by {protocol.best_by}"
     if found is not None:
-        raise InputError.of("--backend", found=f"stacked with {found}", expected="auto or reference, which train it")
+        raise InputError.of("--backend", found=f"{backend} with {found}", expected="auto or reference, which train it")
 
 
 def _has_trained_backbone(plan: Plan) -> bool:
@@ -69,7 +87,7 @@ def form_packs(plan: Plan, trials: Sequence[Trial]) -> Packs:
     packs: list[tuple[str, ...]] = []
     for alike in shapes.values():
         pack = plan.search.pack
-        size = pack if isinstance(pack, int) else max(1, min(most, _that_pay(alike[0], plan.protocol)))
+        size = pack if isinstance(pack, int) else max(1, min(most, _that_pay(alike[0], plan)))
         uids = [trial.uid for trial in alike]
         packs += [tuple(uids[at : at + size]) for at in range(0, len(uids), size)]
     return tuple(sorted(packs, key=lambda pack: first[pack[0]]))
@@ -87,9 +105,13 @@ def _workers(options: SearchOptions) -> int:
     """Return how many trials this machine trains at once; of a cluster nothing is known when the plan is made: 1."""
     if options.address is not None:
         return 1
+    if options.gpus_per_trial:
+        return max(1, int(num_gpus() / options.gpus_per_trial))
     return max(1, int((options.num_cpus or os.cpu_count() or 1) / options.cpus_per_trial))
 
 
-def _that_pay(trial: Trial, protocol: Protocol) -> int:
+def _that_pay(trial: Trial, plan: Plan) -> int:
     """Return how many trials of this shape, with all their folds, fill one stack."""
-    return models_per_stack(make_recipe(trial, protocol)) // protocol.num_folds
+    recipe = make_recipe(trial, plan.protocol)
+    models = MOST_MODELS_ON_GPU if backend_of(trial, plan) in ON_GPU else models_per_stack(recipe)
+    return models // plan.protocol.num_folds

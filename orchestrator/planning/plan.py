@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fed.options import Federation
-from models.backends import BACKENDS, REFERENCE
+from models.backends import BACKENDS, DEFAULT_PRECISION, PRECISIONS, REFERENCE
 from orchestrator.corpora.read_options import BEFORE, ReadOptions
 from orchestrator.corpora.reading import UNBOUNDED, Limits, Reading
 from orchestrator.data.image_options import ImageOptions
@@ -84,6 +84,7 @@ class SearchOptions:
     # What trains, and how many configurations together at most; of an older plan: one at a time, by the reference.
     backend: str = REFERENCE
     pack: int | str = 1
+    precision: str = DEFAULT_PRECISION  # of products on a GPU (models.precision)
     identities: str | None = None  # folder of the keys that clients of secure sums sign with
     repeats: int = 1  # times that a reported configuration is trained in all, from the second on by other seeds
 
@@ -94,6 +95,8 @@ class SearchOptions:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
         if self.backend not in BACKENDS:
             raise ValueError(f"unknown backend {self.backend!r}: expected one of {', '.join(BACKENDS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         for name in ("cpus_per_trial", "hours", "max_trials", "num_cpus", "client_actors", "pack", "repeats"):
             value = getattr(self, name)
             if value not in (None, "auto") and not (not isinstance(value, str) and 0 < value < math.inf):

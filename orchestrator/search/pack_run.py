@@ -15,6 +15,7 @@ from models.stacks.folds import StackedFolds
 from models.windows import Series
 from orchestrator.corpora.cache import remove
 from orchestrator.data.dataset import Dataset
+from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.search.checkpoint_pace import CheckpointPace
@@ -43,13 +44,23 @@ class PackRun:
         """
         self.trials, self.dataset, self.plan, self.checkpoint = tuple(trials), dataset, plan, checkpoint
         self.device = device
+        asked = backend_of(trials[0], plan)
+        # Without a GPU that torch can use, as where Ray has counted one, what is for it is left.
+        self.backend = STACKED if device == "cpu" else asked
         for trial in trials:
             (trials_folder / trial.uid).mkdir(parents=True, exist_ok=True)
         self.training = self._taken_up([checkpoint, *earlier])
         self.taken_up = self.training.epochs_done
+        precision = None if device == "cpu" else self.training.precision
         self.scores = {
             trial.uid: TrialScores(
-                trial, dataset, plan, folder=trials_folder / trial.uid, training=configuration, backend=STACKED
+                trial,
+                dataset,
+                plan,
+                folder=trials_folder / trial.uid,
+                training=configuration,
+                backend=self.training.layers.backend,
+                precision=precision,
             )
             for trial, configuration in zip(trials, self.training.configurations, strict=True)
         }
@@ -58,7 +69,15 @@ class PackRun:
         recipes = [make_recipe(trial, self.plan.protocol, self.dataset.backbone) for trial in self.trials]
         seeds = [self.plan.seed] * len(recipes)
         series = [one for one in self.dataset.local_series() if isinstance(one, Series)]  # a pack is of features
-        return StackedFolds(series, self.dataset.splits, recipes, seeds=seeds, device=self.device)
+        return StackedFolds(
+            series,
+            self.dataset.splits,
+            recipes,
+            seeds=seeds,
+            device=self.device,
+            backend=self.backend,
+            precision=self.plan.search.precision,
+        )
 
     def _taken_up(self, folders: Sequence[Path]) -> StackedFolds:
         """Return the training, from the first checkpoint that can be read: from the beginning the result is the same.

@@ -30,7 +30,13 @@ def start_training(  # noqa: PLR0913 - the parts of a trial, each given once
     weights = dataset.backbone.weights if dataset.backbone and not dataset.backbone.frozen else None
     if plan.federation is None:
         return FoldsInTraining(
-            dataset.local_series(), dataset.splits, recipe, seed=plan.seed, device=device, backbone_weights=weights
+            dataset.local_series(),
+            dataset.splits,
+            recipe,
+            seed=plan.seed,
+            device=device,
+            backbone_weights=weights,
+            precision=plan.search.precision,
         )
     return FederatedFolds(
         dataset.clients,
@@ -75,7 +81,11 @@ class TrialRun:
                 self.training = start_training(trial, dataset, plan, checkpoint=checkpoint, device=device, start=start)
         self.taken_up = len(self.training.history)  # epochs that an earlier run had trained
         backend = backend_of(trial, plan)
-        scores = TrialScores(trial, dataset, plan, folder=folder, training=self.training, backend=backend)
+        on_gpu = isinstance(self.training, FoldsInTraining) and device != "cpu"
+        precision = plan.search.precision if on_gpu else None
+        scores = TrialScores(
+            trial, dataset, plan, folder=folder, training=self.training, backend=backend, precision=precision
+        )
         self.scores = {trial.uid: scores}
 
     def close(self) -> None:

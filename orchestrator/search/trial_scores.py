@@ -85,10 +85,11 @@ class TrialScores:
         folder: Path,
         training: Trained,
         backend: str = REFERENCE,
+        precision: str | None = None,
     ) -> None:
-        """Begin now; `backend` is what trains, for the record."""
+        """Begin now; for the record: `backend` is what trains, `precision` what a GPU multiplies in, None of a CPU."""
         self.trial, self.dataset, self.plan, self.folder = trial, dataset, plan, folder
-        self.training, self.backend, self.started = training, backend, _now()
+        self.training, self.backend, self.precision, self.started = training, backend, precision, _now()
 
     def finish(self) -> TrialResult:
         """Score the held-out folds, write result, predictions and weights, drop the checkpoint."""
@@ -150,6 +151,7 @@ class TrialScores:
             repeat=self.plan.protocol.fold_draw or None,
             seed=self.plan.seed if self.plan.protocol.fold_draw else None,
             backend=self.backend,
+            precision=self.precision,
         )
         return result, predictions
 

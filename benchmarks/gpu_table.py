@@ -1,0 +1,121 @@
+"""The GPU's part of docs/benchmarks.md, from what `benchmarks/gpu.py` has measured."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.gpu_speed import seconds_by_rule
+from tune_spaces.au import GRID
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+HEAD = "## On a GPU\n"
+# Hidden size: the bar and what to reach for, times as fast per model as one after the other.
+BARS = {8: (30, 100), 64: (30, 100), 128: (15, 25), 256: (15, 25), 512: (8, 20)}
+GRID_BARS = (48, 24)
+IMAGE_BARS = (1.15, 1.05)
+EPOCHS, PEOPLE, FRAMES, FOLDS, WINDOWS = 100, 23, 7500, 8, 8
+
+
+def hours(ms_per_step: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return by network and size the hours of the paper's grid: a pack of 24 per length and number of layers."""
+    total: dict[str, float] = {}
+    for name, corners in ms_per_step.items():
+        short, long, deep = corners
+        seconds = 0.0
+        for length in GRID["sequence_length"]:
+            steps = -(-(PEOPLE - PEOPLE // FOLDS) * -(-FRAMES // int(length)) // WINDOWS)
+            for layers in GRID["num_layers"]:
+                seconds += EPOCHS * steps * seconds_by_rule((short, long, deep), int(length), int(layers))
+        total[name] = seconds / 3600
+    return total
+
+
+def write(results: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the part on GPUs by what some runs on one device have measured; a later run's figure goes first."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before = text.split(HEAD)[0].rstrip() + "\n\n"
+    DOCUMENT.write_text(before + HEAD + "\n" + section(results), encoding="utf-8")
+
+
+def section(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the part's text."""
+    parts: dict[str, dict[str, Any]] = {}
+    for one in results:
+        for name, found in one["parts"].items():
+            parts.setdefault(name, {}).update({key: value for key, value in found.items() if value is not None})
+    last = results[-1]
+    lines = [
+        f"Written by `python -m benchmarks.gpu`: {last['date']}, one {last['device']}, torch {last['torch']}.",
+        "",
+        "A ratio is the time of 24 models one after the other by the reference (cuDNN in TF32; one fold is timed)",
+        "over that of one pack of 24, an epoch with its validation, both in the same run. Recordings of 7,500 frames",
+        "leave a partial last window at most lengths, which the reference packs (cuDNN takes such batches several",
+        "times as slowly) and a stack masks; where the frames fill whole windows the ratio is smaller, as the rows say.",
+        "",
+        "| network, hidden, length, layers, frames per person | bar (to reach for) | TF32 | other | verdict |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in parts.get("packs", {}).items():
+        if isinstance(row, dict):
+            lines.append(_pack_row(name, row))
+    lines += ["", *_others(parts)]
+    return "\n".join(lines) + "\n"
+
+
+def _pack_row(name: str, row: Mapping[str, Any]) -> str:
+    bar, reach = BARS[int(name.split()[1].rstrip(","))]
+    cells = {key: one for key, one in row.items() if isinstance(one, dict)}
+    first = cells.pop("triton tf32")
+    told = f"**{first['ratio_per_model']:.1f}x**, {first['epoch_s']:.3f} s per epoch, {first['backend']}"
+    more = "; ".join(f"{key} {one['ratio_per_model']:.1f}x" for key, one in cells.items())
+    verdict = "holds" if first["ratio_per_model"] >= bar else "falls short"
+    return f"| {name} | {bar}x ({reach}x) | {told} | {more} | {verdict} |"
+
+
+def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = ["| what | bar (to reach for) | measured | verdict |", "|---|---|---|---|"]
+    grid = parts.get("grid", {}).get("hours")
+    if grid:
+        total, (bar, reach) = sum(grid.values()), GRID_BARS
+        told = ", ".join(f"{name} {value:.1f}" for name, value in grid.items() if value > total / 20)
+        verdict = "holds" if total <= bar else "falls short"
+        lines.append(
+            f"| the paper's 2,160 configurations, 100 epochs, one GPU, by packs at the corners of the grid | {bar} h"
+            f" ({reach} h) | **{total:.0f} h** ({told} h) | {verdict} |"
+        )
+    for precision in ("tf32", "bf16"):
+        one = parts.get("images", {}).get(precision)
+        if one:
+            most, ideal = IMAGE_BARS
+            verdict = "holds" if one["ratio"] <= most else "falls short"
+            lines.append(
+                f"| images of 224 pixels, {precision}: an epoch over the same steps on frames already there | {most:g}"
+                f" ({ideal:g}) | **{one['ratio']:.2f}**, {one['frames_per_s']:.0f} frames/s | {verdict} |"
+            )
+    demo = parts.get("demo", {})
+    ratio = f"**{demo['ratio']:.1f}x**" if "ratio" in demo else "not measured"
+    lines.append(f"| trainings of the demo of `au`, without Ray, against two cores | 3x (6x) | {ratio} | |")
+    agreement = {k: v for k, v in parts.get("agreement", {}).items() if isinstance(v, float) and k != "seconds"}
+    if agreement:
+        for precision in ("float32", "tf32", "bf16"):
+            worst = {
+                backend: max(v for k, v in agreement.items() if k.split()[1:] == [backend, precision])
+                for backend in ("reference", "stacked-cuda", "triton")
+                if any(k.split()[1:] == [backend, precision] for k in agreement)
+            }
+            told = ", ".join(f"{backend} {value:.1e}" for backend, value in worst.items())
+            lines.append(f"| largest difference of CCC to the CPU, 3 networks, {precision} | 1e-3 | {told} | |")
+    if "ccc_max_diff" in parts.get("resume", {}):
+        lines.append(
+            f"| a pack resumed from its checkpoint, difference of CCC | | {parts['resume']['ccc_max_diff']:g} | |"
+        )
+    tried = {k: v for k, v in parts.get("kernels", {}).items() if isinstance(v, dict)}
+    if tried:
+        refused = [k for k, v in tried.items() if v["refusal"]]
+        worst_error = max(v["worst_error"] for v in tried.values() if v["worst_error"] is not None and not v["refusal"])
+        lines.append(
+            f"| kernels tried, 20 times each with equal bits, largest error against float32 | |"
+            f" {len(tried) - len(refused)} of {len(tried)}, {worst_error:.1e};"
+            f" refused: {', '.join(refused) or 'none'} | |"
+        )
+    return lines
