@@ -53,7 +53,7 @@ def seconds_by_rule(corners: tuple[float, float, float], length: int, layers: in
     (short, _), (long, _), (_, deep) = CORNERS
     slope = max(0.0, corners[1] - corners[0]) / (long - short)
     layer = max(0.0, corners[2] - corners[0]) / (deep - 1)
-    once = max(0.0, corners[0] - layer)
+    once = corners[0] - layer
     return max(corners[0] * 1e-3, (once + layers * (layer + slope * (length - short))) * 1e-3)
 
 

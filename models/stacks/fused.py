@@ -172,6 +172,11 @@ class Trial:
     refusal: str | None = None
 
 
+def repeats_on(device: str) -> int:
+    """Return how often a kernel is run on a device: Triton's interpreter knows no races."""
+    return REPEATS if torch.device(device).type == "cuda" else 1
+
+
 @functools.cache
 def tried(network: str, hidden: int, precision: str, device: str) -> Trial:
     """Run the kernels of a shape some times on random numbers, and compare bits with bits and values with float32.
@@ -188,7 +193,7 @@ def tried(network: str, hidden: int, precision: str, device: str) -> Trial:
         needed = kind.gates * padded(hidden) ** 2 * (2 if precision == BF16 else 4)
         if needed > room:  # what fits may still be refused below: a product needs some room beside them
             return Trial(refusal=f"its weights take {needed >> 10} KiB on the chip, which has {room >> 10} KiB")
-    repeats = REPEATS if torch.device(device).type == "cuda" else 1  # Triton's interpreter knows no races
+    repeats = repeats_on(device)
     try:
         with products_in(FLOAT32):  # only what the kernels do is tried
             results = [_once(fused(network, precision), hidden, device) for _ in range(repeats)]

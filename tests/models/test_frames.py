@@ -221,3 +221,34 @@ def test_recipes_for_images_that_cannot_be_trained_are_refused(changes: dict[str
 def test_recipes_say_of_images_only_what_concerns_them() -> None:
     assert list(recipe().to_dict())[-1] == "keep"
     assert {"trunk": "resnet18", "image_size": 36, "normalisation": "half"}.items() <= image_recipe().to_dict().items()
+
+
+def test_frames_on_a_device_and_read_ahead_are_those_read_window_by_window() -> None:
+    windows = cut(SERIES, 8)
+    assert windows.rows is not None
+    indices = torch.split(torch.randperm(len(windows.length_W), generator=torch.Generator().manual_seed(0)), 3)
+    expected = [windows.batch(index_B) for index_B in indices]
+    assert any(not bool(batch.valid_BL.all()) for batch in expected if batch.valid_BL is not None), "some are missing"
+    resident = replace(windows, rows=windows.rows.resident_on("cpu"))
+    series = [one.frames.copy() for one in SERIES]
+    for found in ([resident.batch(index_B) for index_B in indices], list(windows.batches_ahead(indices))):
+        for own, other in zip(found, expected, strict=True):
+            for name in ("x_BLF", "length_B", "gold_BL2", "mask_BL2", "valid_BL"):
+                assert torch.equal(getattr(own, name), getattr(other, name)), name
+    assert all(np.array_equal(before, one.frames) for before, one in zip(series, SERIES, strict=True))
+    assert list(windows.batches_ahead([])) == []
+
+
+def test_one_batch_at_most_is_read_ahead_and_what_fails_there_is_raised_here() -> None:
+    frames = Spy.on(SERIES[0].frames)
+    windows = cut([replace(SERIES[0], frames=frames)], 4)
+    going = windows.batches_ahead(torch.arange(4).split(1))
+    next(going)
+    going.close()
+    assert len(frames.asked) <= 2
+    broken = replace(SERIES[0], frames=SERIES[0].frames)
+    windows = cut([broken], 4)
+    assert windows.rows is not None
+    windows = replace(windows, rows=replace(windows.rows, frames=(SERIES[0].frames[:1],)))
+    with pytest.raises(IndexError):
+        list(windows.batches_ahead(torch.arange(4).split(1)))

@@ -70,7 +70,7 @@ def test_no_worker_waits_for_a_pack_that_another_could_have_shared() -> None:
     [
         {"search": {"backend": "reference"}},
         {"search": {"cpus_per_trial": 2.0}},
-        {"search": {"gpus_per_trial": 0.5}},
+        {"search": {"gpus_per_client": 0.5}, "federation": Federation()},
         {"federation": Federation(optimiser="kept")},
         {"federation": Federation(proximal=0.1)},
         {"federation": Federation(secure_sum=True)},
