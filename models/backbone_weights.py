@@ -47,13 +47,22 @@ class WeightsUnavailable(WeightsError):  # noqa: N818 - it names what happened
         self.path = path
         self.reason = reason
 
-    def __str__(self) -> str:
-        """Return what to do."""
+    @property
+    def found(self) -> str:
+        """What is the matter."""
+        return f"imagenet, whose weights of ResNet18 are not at {self.path} and could not be fetched ({self.reason})"
+
+    @property
+    def expected(self) -> str:
+        """What to do."""
         return (
-            f"ImageNet weights of ResNet18 are not at {self.path} and could not be fetched ({self.reason}). On a "
-            f"connected machine download {IMAGENET_URL} and put it there, or name it: --weights FILE/{IMAGENET_FILE}; "
-            f"or start from random weights: --weights none"
+            f"the file there or by name (--weights FOLDER/{IMAGENET_FILE}), downloaded from {IMAGENET_URL} on a"
+            " connected machine; or --weights none, which starts from random weights"
         )
+
+    def __str__(self) -> str:
+        """Return both."""
+        return f"found {self.found}; expected {self.expected}"
 
 
 def load_backbone_weights(kind_or_path: str | Path, *, backbone: str = "resnet18") -> dict[str, Tensor] | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import auditing, comparing, data, models, runs, scoring, search, tracking
+from orchestrator.commands import auditing, cache, comparing, data, models, runs, scoring, search, tracking
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import take_as_ctrl_c
@@ -75,6 +75,7 @@ for command in (
     comparing.compare,
     auditing.audit,
     runs.runs,
+    cache.cache,
 ):
     cli.add_command(command)
 

@@ -116,6 +116,8 @@ def test_what_cannot_be_had_is_refused_before_anything_trains(
     nowhere = {"TORCH_HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
     done = run_inside("tune", "--method", "images", *common, "--weights", "imagenet", env=nowhere)
     assert done.returncode == 2
+    assert "error: --weights: found imagenet, whose weights of ResNet18 are not at" in done.stderr
+    assert "; expected the file there or by name" in done.stderr
     assert "--weights none" in done.stderr
     done = run_inside("tune", "--method", "images", *SMALL, *SHORT_WINDOWS, "--data", small_corpus, "--output", output)
     assert done.returncode == 2

@@ -282,14 +282,9 @@ def _corrected(summary: Summary, dimension: str) -> str:
 
 
 def _print_failures(console: "Console", failures: Sequence[Failure]) -> None:
-    from rich.table import Table
-
-    table = Table(title="Failed trials", title_justify="left")
-    for heading in ("uid", "network", "configuration", "reason"):
-        table.add_column(heading)
+    console.print("Failed trials:")
     for failure in failures:
         repeat = "" if failure.repeat is None else f" (repeat {failure.repeat})"
-        table.add_row(failure.uid, failure.network, describe(failure.hparams) + repeat, failure.message)
-    console.print(table, markup=False)
+        _say(console, "", f"{failure.uid} {failure.network} {describe(failure.hparams)}{repeat}: {failure.message}")
     console.print("The first failure in full:")
-    console.print(failures[0].traceback, markup=False)
+    console.print(failures[0].traceback, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.backbone_weights import WeightsError, label_of, load_backbone_weights
+from models.backbone_weights import WeightsError, WeightsUnavailable, label_of, load_backbone_weights
 from models.recipe import normalisation_of
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
@@ -28,8 +28,13 @@ def load_backbone(images: ImageOptions) -> Backbone:
     """Load what `--weights` asks for; InputError says what to do where it cannot be had."""
     try:
         weights = load_backbone_weights(images.weights)
+    except WeightsUnavailable as error:
+        raise InputError.of("--weights", found=error.found, expected=error.expected) from error
     except WeightsError as error:
-        raise InputError.of("--weights", found=images.weights, expected=str(error)) from error
+        expected = "weights of a ResNet18, imagenet, or none"
+        raise InputError.of(
+            "--weights", found=f"{images.weights}, which cannot be used ({error})", expected=expected
+        ) from error
     return Backbone(
         weights=weights,
         label=label_of(images.weights, weights),

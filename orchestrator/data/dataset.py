@@ -148,6 +148,8 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
         groups = groups_of(corpus, protocol.group_by)
     hint = "; ".join(corpus.questions)
     folds = _folds(corpus.participants, protocol, groups, seed=seed, hint=hint)
+    if images:
+        _check_videos(corpus)  # before anything is fetched for them
     backbone = load_backbone(images) if images else None
     recordings = corpus.recordings
     if images:
@@ -226,13 +228,16 @@ def _outline(one: AnySeries) -> Outline:
     return Outline(participant=one.participant, session=one.session, valid_T=one.valid_T, mask_T2=one.mask_T2)
 
 
-def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None:
+def _check_videos(corpus: Corpus) -> None:
     lacking = [one.name for one in corpus.recordings if one.video is None]
     if lacking:
         raise InputError(
             Problem(where=f"{corpus.path}: {name}", found="no video", expected="a video of every recording")
             for name in lacking
         )
+
+
+def _decode_all(corpus: Corpus, images: ImageOptions, show: Show | None) -> None:
     for ready in prepare_all(corpus.recordings, image_size=images.image_size, face_crop=crop_of(images)):
         if show:
             show(f"frames    {ready.done}/{ready.total} {ready.recording}: {len(ready.frames.time)} frames")

@@ -21,7 +21,7 @@ Line = tuple[str, str]  # a word to stand before it, and what it says
 def answer(summary: Summary) -> list[Line]:
     """Return the answer of a run, a line per question; of one in which nothing finished, that alone."""
     if summary.best is None:
-        return [("answer", "none yet: no configuration has finished")]
+        return [("answer", "none: no configuration has finished")]
     lines = [("best", _best(summary, summary.best))]
     lines += [(dimension, _dimension(summary, dimension)) for dimension in DIMENSIONS]
     if summary.against_baselines and selected_on_reported(_finished(summary), _epoch_choice(summary)):

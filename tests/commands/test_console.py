@@ -9,7 +9,7 @@ from orchestrator import measures
 from orchestrator.commands import console
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import Outcome
-from orchestrator.run_records import Best, Summary, TrialCounts
+from orchestrator.run_records import Best, Failure, Summary, TrialCounts
 from orchestrator.search.conclude import RunOutcome
 from tests.records import SMALL_GRID, make_plan, make_result
 
@@ -101,3 +101,21 @@ def test_the_score_of_the_best_stands_with_its_spread(capsys: pytest.CaptureFixt
     printed = " ".join(capsys.readouterr().out.split())
     assert "corrected for selection 0.300, the same because the choice gained nothing (95 %" in printed
     assert "corrected for selection 0.300 (95 %" in printed  # of arousal, whose CCC is 0.4
+
+
+def test_failures_are_named_and_the_first_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    trial = make_plan().trials[0]
+    traceback = "Traceback (most recent call last):\n  " + "x" * 200 + "\nValueError: [loss] is NaN"
+    first, second = (
+        Failure(uid=uid, network="rnn", hparams=trial.hparams, message=message, traceback=traceback, repeat=repeat)
+        for uid, message, repeat in (("aa", "[loss] is NaN", None), ("bb", "word " * 40, 2))
+    )
+    outcome = Outcome(results=[], failures=[first], failed_repeats=[second])
+    console.print_report(make_plan(), Summary(status="some trials failed", best=None), outcome)
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    start = lines.index("Failed trials:")
+    assert lines[start + 1].strip() == "aa rnn lr=0.001 h=8 L=50 x1: [loss] is NaN"
+    assert lines[start + 2].strip().startswith("bb rnn lr=0.001 h=8 L=50 x1 (repeat 2): word word")
+    assert max(map(len, lines[start : lines.index("The first failure in full:")])) <= 80
+    assert printed.endswith(f"The first failure in full:\n{traceback}\n")

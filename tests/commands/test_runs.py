@@ -98,6 +98,14 @@ def test_a_folder_of_that_name_is_meant_itself(place: Path) -> None:
     assert RunFolder().convert("latest", None, None) == Path("latest")
 
 
+def test_python_takes_latest_too(place: Path) -> None:
+    from orchestrator import api
+
+    assert api.load_run("latest").folder == place / "b"
+    with pytest.raises(InputError, match="one run twice"):
+        api.compare("latest", place / "b")
+
+
 def test_without_runs_latest_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["tune", "--resume", "latest"])

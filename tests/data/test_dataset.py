@@ -8,6 +8,7 @@ import pytest
 from models.windows import Series
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.data.dataset import Dataset, make_dataset
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.evaluation.search_baselines import measure, scored
 from orchestrator.protocols import DESCRIBED, STRICT
@@ -198,3 +199,10 @@ def test_folds_without_a_dimensions_labels_are_told() -> None:
     dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(lacking)), THREE_FOLDS, seed=0)
     assert dataset.unlabelled() == ["fold 0    has no valence label to score"]
     assert make_dataset(corpus, THREE_FOLDS, seed=0).unlabelled() == []
+
+
+def test_missing_videos_are_named_before_weights_are_looked_for() -> None:
+    images = ImageOptions(image_size=48, frame_stride=1, face_crop="none", backbone="frozen", weights="nowhere.pth")
+    with pytest.raises(InputError) as caught:
+        make_dataset(make_corpus(), THREE_FOLDS, seed=0, images=images)
+    assert [one.found for one in caught.value.problems] == ["no video"] * 6

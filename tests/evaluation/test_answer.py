@@ -93,4 +93,4 @@ def test_without_baselines_and_without_results_there_is_an_answer_too() -> None:
     left_out = dict.fromkeys(("ridge", "mean"), "no two people's frames meet")
     _, valence, _ = answer(made(baseline={"ridge": {}}, against_baselines={}, baseline_left_out=left_out))
     assert valence[1].endswith("over 7 people. No baseline is compared: no two people's frames meet")
-    assert answer(made(best=None)) == [("answer", "none yet: no configuration has finished")]
+    assert answer(made(best=None)) == [("answer", "none: no configuration has finished")]
