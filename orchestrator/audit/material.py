@@ -31,6 +31,8 @@ from orchestrator.planning.recipe import make_recipe
 
 Show = Callable[[str], object]
 
+FEWEST_PEOPLE = 4  # ours: halves of fewer are single people, and sums of fewer are no sums
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
@@ -44,6 +46,12 @@ class Material:
     federation: Federation | None = None
     backbone_weights: Mapping[str, Tensor] | None = None
     device: str = "cpu"
+    left_out: tuple[str, ...] = ()  # people without a labelled window, of whom nothing can be said
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a record says of who is not in it; without names, which may have to be hidden."""
+        return (f"left out, without a labelled window: {len(self.left_out)} people",) if self.left_out else ()
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -64,7 +72,7 @@ class Material:
 
 
 def material_of(subject: Subject, show: Show) -> Material:
-    """Read a subject as its method trains on it; InputError as `make_dataset`, and for people without a label."""
+    """Read a subject as its method trains on it; InputError as `make_dataset`, and if too few people have labels."""
     dataset = make_dataset(
         subject.corpus,
         subject.protocol,
@@ -76,8 +84,14 @@ def material_of(subject: Subject, show: Show) -> Material:
     trial = Trial(uid="", network=subject.network, hparams=subject.hparams)
     recipe = make_recipe(trial, subject.protocol, dataset.backbone)
     weights = dataset.backbone.weights if dataset.backbone and not dataset.backbone.frozen else None
+    series = dataset.local_series()
+    there = with_windows(series, recipe)
+    people = tuple(dict.fromkeys(one.participant for one in there))
+    if len(people) < FEWEST_PEOPLE:
+        found = f"{len(people)} people with a labelled window of {recipe.sequence_length} frames"
+        raise InputError.of(str(subject.corpus.path), found=found, expected=f"at least {FEWEST_PEOPLE}")
     return Material(
-        series=tuple(dataset.local_series()),
+        series=tuple(there),
         recipe=recipe,
         folds=dataset.folds,
         scaling=subject.protocol.scaling,
@@ -85,24 +99,30 @@ def material_of(subject: Subject, show: Show) -> Material:
         federation=subject.federation,
         backbone_weights=weights,
         device="cuda:0" if recipe.backbone is not None and torch.cuda.is_available() else "cpu",
+        left_out=tuple(dict.fromkeys(one.participant for one in series if one.participant not in people)),
     )
 
 
-def labelled_windows(material: Material) -> tuple[Windows, Tensor, People]:
-    """Cut all series; return the windows, which of them have a label, and whose those are.
+def with_windows(series: Sequence[AnySeries], recipe: Recipe) -> list[AnySeries]:
+    """Return the series of everybody who has a labelled window."""
+    length = recipe.sequence_length
+    people = set()
+    for one in series:
+        end = len(one.mask_T2) // length * length if recipe.partial_window == "drop" else len(one.mask_T2)
+        if one.mask_T2[:end].any():
+            people.add(one.participant)
+    return [one for one in series if one.participant in people]
 
-    InputError if somebody has none: nothing can be said of them.
-    """
+
+def labelled_windows(material: Material) -> tuple[Windows, Tensor, People]:
+    """Cut all series; return the windows, which of them have a label, and whose those are: everybody has one."""
     recipe = material.recipe
     windows = cut(material.series, recipe.sequence_length, partial=recipe.partial_window).to(material.device)
     index_W = windows.labelled(windows.of_series(range(len(material.series))))
     place = {person: number for number, person in enumerate(material.people)}
     of_series = np.array([place[one.participant] for one in material.series])
     person_W = of_series[windows.series_W[index_W].numpy()]
-    without = [person for person, number in place.items() if number not in set(person_W.tolist())]
-    if without:
-        expected = f"a labelled window of {recipe.sequence_length} frames of everybody who is audited"
-        raise InputError.of(f"participant {without[0]}", found="no labelled window", expected=expected)
+    assert len(set(person_W.tolist())) == len(place), "people without a labelled window were left out"
     zero_WL2 = windows.gold_WL2.new_zeros(len(index_W), windows.length, 2)
     _, count_W = _squares(zero_WL2, windows, index_W, recipe)
     return windows, index_W, People(person_W=person_W, count_W=count_W, num_people=len(place))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from models.seeds import seed_for
-from orchestrator.audit.material import Material, Show, labelled_windows, material_of, window_errors
+from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, labelled_windows, material_of, window_errors
 from orchestrator.audit.membership_models import reference_errors
 from orchestrator.audit.membership_rates import (
     InTurn,
@@ -31,7 +31,6 @@ from orchestrator.inference.saved_model import SavedModel
 
 # Ours: as many as two cores train within minutes; with 32 each person's rate has 32 answers.
 REFERENCES, REFERENCES_OF_IMAGES = 32, 8
-FEWEST_PEOPLE = 4  # ours: halves of fewer are single people
 RULES = 1  # of this file's arithmetic: an audit of other rules is made again
 
 SUCCESS, TRUE_POSITIVES, RELEASED = "success rate", "true positive rate", "released models in order"
@@ -42,9 +41,10 @@ THREAT = (
 
 
 def num_references(subject: Subject) -> int:
-    """Return how many reference models are trained: fewer where a backbone is trained on images."""
-    trained = subject.images is not None and subject.images.backbone != "frozen"
-    return REFERENCES_OF_IMAGES if trained else REFERENCES
+    """Return how many reference models are trained: fewer of images, unless their features are computed once."""
+    if subject.images is None or (subject.images.backbone == "frozen" and subject.federation is None):
+        return REFERENCES
+    return REFERENCES_OF_IMAGES
 
 
 def membership_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
@@ -102,7 +102,7 @@ def attack(material: Material, name: str, known: Known, released: tuple[Array, M
             f"{SUCCESS}, upper": high,
             TRUE_POSITIVES: float(true_P[place]),
         }
-    notes = [_exposed(of_person), *_of_references(material, num_models)]
+    notes = [_exposed(of_person), *_of_references(material, num_models), *material.notes]
     if released is not None:
         error_KW, member_KP = released
         order_P = released_success(SCORES[name](error_KW, known), member_KP)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fed.options import Federation
-from orchestrator.audit.material import Material, Show, material_of
+from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, material_of
 from orchestrator.audit.membership_scores import Array, Mask
 from orchestrator.audit.records import (
     LINKABILITY,
@@ -44,7 +44,6 @@ from orchestrator.audit.verdict import verdict
 from orchestrator.estimators.bootstrap import share_of_people
 
 RULES = 1  # of the arithmetic of these attacks: an audit of other rules is made again
-FEWEST_CLIENTS = 4  # ours: a sum of fewer than three survivors is refused by the protocol as well
 RANK_1, FIRST_LAST_RANK, PAIRS = "rank-1", "rank-1, first round to last", "right of two candidates"
 _EACH = "The server, which follows the protocol, has each client's update of every round"
 THREATS = {
@@ -78,8 +77,8 @@ def server_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
 
 def _refused(subject: Subject, federation: Federation) -> dict[str, str]:
     people = len(subject.corpus.participants)
-    if people < FEWEST_CLIENTS:
-        why = f"{people} participants, at least {FEWEST_CLIENTS} are needed"
+    if people < FEWEST_PEOPLE:
+        why = f"{people} participants, at least {FEWEST_PEOPLE} are needed"
         return dict.fromkeys((*_update_names(), *_sum_names(subject)), why)
     found = {}
     if subject.protocol.epochs < 2:
@@ -152,7 +151,12 @@ def _update_attack(
         others=others,
         people=len(right_C),
         verdict=verdict(main),
-        notes=(f"one federation of all {len(right_C)} people, {material.recipe.epochs} rounds", *notes),
+        notes=(
+            f"one federation of all {len(right_C)} people, {material.recipe.epochs} rounds; the server gets each"
+            " person's update, as it does if every person has a machine of their own",
+            *notes,
+            *material.notes,
+        ),
         settings={"rounds": material.recipe.epochs, "clients": len(right_C)},
         per_person={person: {RANK_1: float(value)} for person, value in zip(material.people, right_C, strict=True)},
     )
@@ -190,6 +194,7 @@ def sum_attacks(material: Material, amount_ZKP: Array, member_KP: Mask) -> list[
                     " own, and set beside those of the other folds' federations",
                     "the other federations share most of their people with the attacked one: more than an attacker"
                     " from outside has",
+                    *material.notes,
                 ),
                 settings={"rounds": last, "secure": federation.secure_sum},
                 per_person={

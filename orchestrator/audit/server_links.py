@@ -30,7 +30,7 @@ def sketched(step_N: NDArray[np.floating], *, size: int = SKETCH, seed: int = 0)
     generator = np.random.default_rng(seed_for(seed, "sketch", len(step_N)))
     place_N = generator.integers(0, size, len(step_N))
     sign_N = generator.integers(0, 2, len(step_N)) * 2.0 - 1.0
-    return np.bincount(place_N, weights=step_N * sign_N, minlength=size)
+    return np.asarray(np.bincount(place_N, weights=step_N * sign_N, minlength=size), dtype=np.float64)
 
 
 def similarities(step_CN: Array, candidate_QN: Array) -> Array:

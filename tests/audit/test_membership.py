@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fed.options import Federation
 from models.networks import build_for
 from orchestrator.audit.folder import AuditFolder
 from orchestrator.audit.membership import (
@@ -105,9 +106,11 @@ def test_a_task_leaves_a_record_for_each_score(subject, tmp_path):
     assert any("models 1 to 16 of 32, epoch 1/1" in line for line in lines)
 
 
-def test_a_trained_backbone_has_fewer_references(subject):
+def test_images_have_fewer_references(subject):
     images = ImageOptions(backbone="frozen", image_size=36, frame_stride=5, weights="none", face_crop="none")
+    assert num_references(subject) == 32
     assert num_references(dataclasses.replace(subject, images=images)) == 32
+    assert num_references(dataclasses.replace(subject, images=images, federation=Federation())) == 8
     assert num_references(dataclasses.replace(subject, images=dataclasses.replace(images, backbone="train"))) == 8
 
 

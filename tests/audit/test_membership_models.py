@@ -9,7 +9,6 @@ import pytest
 from fed.options import Federation
 from models.training import FoldsInTraining
 from orchestrator.audit import membership_models
-from orchestrator.audit.material import labelled_windows
 from orchestrator.audit.membership_models import begin, reference_errors
 from orchestrator.audit.membership_rates import in_turn
 from orchestrator.audit.membership_scores import halves
@@ -89,13 +88,6 @@ def test_a_configuration_that_diverges_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(FoldsInTraining, "epochs", diverge)
     with pytest.raises(InputError, match="a reference model that diverged"):
         reference_errors(material(people(4), loss="ccc-window"), halves(4, 6, seed=0), tmp_path, lambda _: None)
-
-
-def test_somebody_without_a_label_is_named():
-    made = material(people(4))
-    first = dataclasses.replace(made.series[0], gold_T2=np.full_like(made.series[0].gold_T2, np.nan))
-    with pytest.raises(InputError, match="participant P0: found no labelled window"):
-        labelled_windows(dataclasses.replace(made, series=(first, *made.series[1:])))
 
 
 def test_a_reference_is_scaled_by_its_own_people_and_chooses_nothing():

@@ -154,6 +154,16 @@ def test_a_moment_has_the_rounds_up_to_it(tmp_path):
     assert (found[1] != found[0]).all()
 
 
+def test_secure_sums_tell_as_much_as_plain_ones(tmp_path):
+    plain, _ = sums_seen(federated(6, epochs=1), tmp_path / "plain", lambda _: None)
+    made = federated(6, epochs=1, federation={"secure_sum": True})
+    secure, member_KP = sums_seen(made, tmp_path / "secure", lambda _: None)
+    assert secure == pytest.approx(plain, rel=1e-3)
+    (one,) = sum_attacks(made, secure, member_KP)
+    assert one.main.value > 0.8
+    assert "masks of secure sums have cancelled" in one.notes[0]
+
+
 def test_whose_recordings_the_attacker_has_decides(tmp_path):
     # Everybody's other session is the next person's: nobody's update is matched with their own name.
     there = people(6, sessions=2)
