@@ -50,7 +50,7 @@ def section(results: Sequence[Mapping[str, Any]]) -> str:
         "A ratio is the time of 24 models one after the other by the reference (cuDNN in TF32; one fold is timed)",
         "over that of one pack of 24, an epoch with its validation, both in the same run. Recordings of 7,500 frames",
         "leave a partial last window at most lengths, which the reference packs (cuDNN takes such batches several",
-        "times as slowly) and a stack masks; where the frames fill whole windows the ratio is smaller, as the rows say.",
+        "times as slowly) and a stack masks; the ratio is smaller for frames that fill whole windows: see the rows.",
         "",
         "| network, hidden, length, layers, frames per person | bar (to reach for) | TF32 | other | verdict |",
         "|---|---|---|---|---|",

@@ -5,7 +5,7 @@ Shapes: T frames of a recording, W windows, B windows of a batch, L window lengt
 image's side, 2 = valence and arousal.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -135,7 +135,7 @@ class Windows:
             return map(self.batch, indices)
         return self.batches_ahead(indices)
 
-    def batches_ahead(self, indices: Sequence[Tensor]) -> Iterator[Batch]:
+    def batches_ahead(self, indices: Sequence[Tensor]) -> Generator[Batch, None, None]:
         """Read the next batch of images in another thread, and copy it on a stream of its own, while one is used."""
         device = self.features_WLF.device
         stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]

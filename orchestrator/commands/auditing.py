@@ -10,6 +10,7 @@ import click
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
 from orchestrator.audit.records import Audit
 from orchestrator.commands import options as opt
+from orchestrator.commands.option_types import OneOf, Renamed
 from orchestrator.errors import InputError
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
@@ -27,7 +28,7 @@ QUESTIONS = ("identity", "membership", "server")
     "--question",
     "questions",
     multiple=True,
-    type=opt.OneOf(QUESTIONS),
+    type=OneOf(QUESTIONS),
     help="Only this one; repeatable. All if not given.",
 )
 @click.option("--tracking-uri", help="MLflow store of recordings without a run; a run's own has the run's.")
@@ -37,7 +38,7 @@ QUESTIONS = ("identity", "membership", "server")
 @opt.path_option(
     "--output",
     "--out",
-    cls=opt.Renamed,
+    cls=Renamed,
     help=f"Folder; RUN/{AUDIT_FOLDER} if not given, of --data below {RUNS_FOLDER}/.",
 )
 def audit(**values: Any) -> list[tuple[Path, Audit]]:

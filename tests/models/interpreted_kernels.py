@@ -40,7 +40,9 @@ def adam_errors() -> tuple[float, float]:
     generator = torch.Generator().manual_seed(0)
     start = {"a": torch.randn(2, 3, 5, generator=generator), "b": torch.randn(2, 1100, generator=generator)}
     both = [{name: value.clone() for name, value in start.items()} for _ in range(2)]
-    optimisers = [DeviceAdam(one, (1e-2, 1e-3), kernels=kernels) for one, kernels in zip(both, (True, False))]
+    optimisers = [
+        DeviceAdam(one, (1e-2, 1e-3), kernels=kernels) for one, kernels in zip(both, (True, False), strict=True)
+    ]
     for _ in range(2):
         grads = [torch.randn(value.shape, generator=generator) for value in start.values()]
         for optimiser in optimisers:
