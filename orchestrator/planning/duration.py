@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.backends import speed_of
+from models.gpus import num_gpus
 from models.references import resolve
 from orchestrator.data.dataset import Dataset
 from orchestrator.planning import gpu_duration
 from orchestrator.planning.cost import planned_size
-from orchestrator.planning.gpus import num_gpus
 from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import SERVER_CPUS, Plan, Trial
 from orchestrator.planning.recipe import make_recipe

@@ -1,22 +1,14 @@
 """GPUs of this machine: how many a search takes if nobody says, and how that is said."""
 
 from dataclasses import replace
-from functools import cache
 
 from models.backends import BF16, FLOAT32
+from models.gpus import num_gpus
 from orchestrator.planning.plan import SearchOptions
 
 AUTO = "auto"
 # Ours: processes take turns on a GPU, so that one that has it alone is faster than several with fractions.
 GPUS_PER_TRIAL = 1.0
-
-
-@cache
-def num_gpus() -> int:
-    """Count the GPUs of this machine that torch can use."""
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def with_gpus(options: SearchOptions, asked: float | str, *, federated: bool) -> SearchOptions:

@@ -18,8 +18,8 @@ from models.backends import (
     is_stackable,
     models_per_stack,
 )
+from models.gpus import num_gpus
 from orchestrator.errors import InputError
-from orchestrator.planning.gpus import num_gpus
 from orchestrator.planning.plan import Packs, Plan, SearchOptions, Trial
 from orchestrator.planning.recipe import make_recipe
 
