@@ -24,7 +24,7 @@ from benchmarks import gpu_parts
 from benchmarks.gpu_made import FOLDS, PEOPLE, RATES, pack, people, recipe, seconds_of, splits
 from benchmarks.gpu_table import hours, write
 from models.backends import BF16, STACKED_CUDA, TF32, TRITON
-from models.gpu_speed import CORNERS
+from models.gpus import CORNERS
 from models.training import FoldsInTraining
 
 PARTS = ("kernels", "agreement", "resume", "packs", "images", "grid")
@@ -81,7 +81,7 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
 
 
 def grid(found: dict[str, Any], left: Callable[[], float]) -> None:
-    """Measure packs at the corners of the paper's grid: milliseconds per step, as `models.gpu_speed` has them."""
+    """Measure packs at the corners of the paper's grid: milliseconds per step, as `models.gpus` has them."""
     found["ms_per_step"] = {}
     for network in ("rnn", "bigru", "bilstm"):
         for size in SIZES:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.gpu_speed import seconds_by_rule
+from models.gpus import seconds_by_rule
 from tune_spaces.au import GRID
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"

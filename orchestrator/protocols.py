@@ -47,6 +47,7 @@ class Protocol:
     best_by: str = field(default="loss", metadata={"later": True})  # one of BEST_BY
     head: str = field(default="frame", metadata={"later": True})  # one of models.sizes.HEADS
     group_by: str | None = field(default=None, metadata={"later": True})  # column whose groups are in one fold each
+    defence: str | None = field(default=None, metadata={"later": True})  # of features, as data.defences writes it
 
 
 DESCRIBED = Protocol(

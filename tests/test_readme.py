@@ -91,6 +91,7 @@ SHORTER = {
     "fuse runs/small runs/long --output runs/fused": [],
     "compare runs/small runs/long --output runs/compared": [],
     "runs list": [],
+    "audit runs/small": ["--question", "identity"],
     "track runs/small": [],
     "report --output runs/report": [],
 }

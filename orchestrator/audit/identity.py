@@ -83,7 +83,7 @@ def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: i
     hit_P, bits_P, whole_P = _own(log_WP, truth_W, count)
     rank1 = share_of_people(hit_P, seed=seed)
     chance = 1.0 / count
-    error = over_people(lambda drawn_P: equal_error_rate(log_WP, truth_W, drawn_P), count, seed=seed)
+    error = over_people(ErrorRate(log_WP, truth_W), count, seed=seed)
     found = {
         RANK1: (rank1, "", chance),
         PROBE_RANK1: (share_of_people(whole_P, seed=seed), "", chance),
@@ -128,33 +128,33 @@ def _hits(score_WP: Array, truth_W: NDArray[np.int64]) -> Array:
     return np.asarray(among_WP[np.arange(len(truth_W)), truth_W] / among_WP.sum(axis=1))
 
 
-def equal_error_rate(log_WP: Array, truth_W: NDArray[np.int64], drawn_P: NDArray[np.int64]) -> float:
-    """Return the rate at which as many true claims are refused as false ones accepted, of drawn people's windows.
+class ErrorRate:
+    """The equal error rate of drawn people's windows: as many true claims are refused as false ones accepted.
 
     Every window claims to be each person in turn; its score is that person's log-odds. A person drawn twice counts
-    twice; every person weighs the same.
+    twice; every person weighs the same. Scores are sorted once, for all draws.
     """
-    count = log_WP.shape[1]
-    odds_WP = log_WP - np.log(np.maximum(-np.expm1(np.minimum(log_WP, 0.0)), 1e-300))
-    times_P = np.bincount(drawn_P, minlength=count)
-    windows_P = np.bincount(truth_W, minlength=count)
-    weight_W = (times_P / np.maximum(windows_P, 1))[truth_W]
-    own_WP = truth_W[:, None] == np.arange(count)
-    weight_WP = np.broadcast_to(weight_W[:, None], odds_WP.shape)
-    return _crossing(odds_WP[own_WP], weight_WP[own_WP], odds_WP[~own_WP], weight_WP[~own_WP])
 
+    def __init__(self, log_WP: Array, truth_W: NDArray[np.int64]) -> None:
+        """Sort the claims by their scores; `log_WP` (W, P) are log-probabilities, `truth_W` whose windows they are."""
+        count = log_WP.shape[1]
+        odds_WP = log_WP - np.log(np.maximum(-np.expm1(np.minimum(log_WP, 0.0)), 1e-300))
+        order = np.argsort(odds_WP, axis=None, kind="stable")
+        score = odds_WP.ravel()[order]
+        window = order // count
+        self._count = count
+        self._person = truth_W[window]
+        self._own = order % count == self._person
+        self._weight = 1.0 / np.maximum(np.bincount(truth_W, minlength=count), 1)
+        self._last = np.append(np.diff(score) > 0, True)  # equal scores are refused together
 
-def _crossing(genuine: Array, genuine_weight: Array, impostor: Array, impostor_weight: Array) -> float:
-    score = np.concatenate([genuine, impostor])
-    order = np.argsort(score, kind="stable")
-    is_own = np.concatenate([genuine_weight, np.zeros(len(impostor))])[order]
-    is_other = np.concatenate([np.zeros(len(genuine)), impostor_weight])[order]
-    last = np.append(np.diff(score[order]) > 0, True)  # equal scores are refused together
-    refused = np.concatenate([[0.0], np.cumsum(is_own)[last] / is_own.sum()])
-    accepted = np.concatenate([[1.0], 1.0 - np.cumsum(is_other)[last] / is_other.sum()])
-    at = int(np.argmax(refused >= accepted))
-    if at == 0:
-        return float(refused[0])
-    low, high = refused[at - 1] - accepted[at - 1], refused[at] - accepted[at]
-    share = -low / (high - low)
-    return float(refused[at - 1] + share * (refused[at] - refused[at - 1]))
+    def __call__(self, drawn_P: NDArray[np.int64]) -> float:
+        """Return the rate for people drawn, as places among all."""
+        weight = (np.bincount(drawn_P, minlength=self._count) * self._weight)[self._person]
+        own, other = np.where(self._own, weight, 0.0), np.where(self._own, 0.0, weight)
+        refused = np.concatenate([[0.0], np.cumsum(own)[self._last] / own.sum()])
+        accepted = np.concatenate([[1.0], 1.0 - np.cumsum(other)[self._last] / other.sum()])
+        at = int(np.argmax(refused >= accepted))
+        low, high = refused[at - 1] - accepted[at - 1], refused[at] - accepted[at]
+        share = -low / (high - low)
+        return float(refused[at - 1] + share * (refused[at] - refused[at - 1]))

@@ -10,6 +10,7 @@ from orchestrator.audit.records import IDENTITY, Attack
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Show, Task
 from orchestrator.audit.windows import Stream
+from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.column_kinds import is_unit
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.files import JsonObject
@@ -17,8 +18,13 @@ from orchestrator.files import JsonObject
 VERSION = 1  # of these attacks: another number, and earlier records are not kept
 
 # Variants of action units.
+SHARED = "shared"  # the columns that the method learns from, as they are shared with whoever trains
 ALL, UNITS, DYNAMICS, Z_SCORES, WHOLE_SCALE = "all", "units", "dynamics", "z-scores", "z-scores-whole"
-VARIANTS = (ALL, UNITS, DYNAMICS, Z_SCORES, WHOLE_SCALE)
+WHY_NOT = {
+    ALL: "no columns beside those that are learnt from",
+    UNITS: "action units are all that is learnt from",
+    **dict.fromkeys((SHARED, DYNAMICS, Z_SCORES, WHOLE_SCALE), ""),
+}
 # Of embeddings.
 UNTRAINED, TRAINED, FROZEN = "untrained", "trained", "frozen"
 
@@ -54,10 +60,10 @@ def identity_tasks(subject: Subject) -> Tasks:
     tasks = [_task(subject, one) for one in _of_units(subject)]
     skipped: dict[str, str] = {}
     names = {one.names[0] for one in tasks}
-    for variant in VARIANTS:
+    for variant, why in WHY_NOT.items():
         name = f"{IDENTITY} {records.ACTION_UNITS} {variant}"
         if name not in names:
-            skipped[name] = "the data have no columns beside the action units" if names else "the data have no features"
+            skipped[name] = why if names else "the data have no features"
     for source, variant in ((records.PIXELS, ""), (records.EMBEDDINGS, UNTRAINED)):
         if not _videos(subject):
             skipped[" ".join(filter(None, (IDENTITY, source, variant)))] = NO_VIDEO
@@ -73,24 +79,34 @@ def identity_tasks(subject: Subject) -> Tasks:
 
 def _of_units(subject: Subject) -> list[_Look]:
     from orchestrator.audit.streams import feature_streams
+    from orchestrator.data.defences import defended_corpus
 
-    corpus = subject.corpus if subject.every_column is None else subject.every_column
-    names = corpus.feature_names
-    units = [place for place, name in enumerate(names) if is_unit(name)] or list(range(len(names)))
-    if not names:
+    defence = subject.protocol.defence
+    learnt = defended_corpus(subject.corpus, defence)  # what is shared
+    wide = learnt if subject.every_column is None else defended_corpus(subject.every_column, defence)
+    units = tuple(name for name in learnt.feature_names if is_unit(name)) or learnt.feature_names
+    if not learnt.feature_names:
         return []
 
-    def look(variant: str, places: Sequence[int], **how: Any) -> _Look:
-        shared = variant == WHOLE_SCALE
+    def look(variant: str, corpus: Corpus, names: Sequence[str], note: str = "", **how: Any) -> _Look:
+        places = [corpus.feature_names.index(name) for name in names]
+        whole = variant == WHOLE_SCALE
         return _Look(
             source=records.ACTION_UNITS,
             variant=variant,
-            streams=lambda: feature_streams(corpus.recordings, places, own_scale=shared),
-            inputs={"columns": [names[place] for place in places], "sha256": corpus.sha256},
+            streams=lambda: feature_streams(corpus.recordings, places, own_scale=whole),
+            inputs={"columns": list(names), "sha256": corpus.sha256},
+            notes=(note or f"{len(names)} columns",),
             **how,
         )
 
-    looks = [look(ALL, range(len(names)), notes=(f"{len(names)} columns",))] if len(units) < len(names) else []
+    looks = [
+        look(SHARED, learnt, learnt.feature_names, f"the {len(learnt.feature_names)} columns that are learnt from")
+    ]
+    if len(wide.feature_names) > len(learnt.feature_names):
+        looks.append(look(ALL, wide, wide.feature_names))
+    if units != learnt.feature_names:
+        looks.append(look(UNITS, learnt, units))
     scaled = "enrolment and probe are each scaled by the person's own mean and deviation in it, as two files would be"
     shared = (
         "enrolment and probe are parts of one scaled file, as training has it: an intensity of 0 becomes the same"
@@ -98,10 +114,9 @@ def _of_units(subject: Subject) -> list[_Look]:
     )
     return [
         *looks,
-        look(UNITS, units, notes=(f"{len(units)} columns",)),
-        look(DYNAMICS, units, statistics="dynamics", notes=("what a resting face decides is left out",)),
-        look(Z_SCORES, units, own_scale=True, notes=(scaled,)),
-        look(WHOLE_SCALE, units, notes=(shared,)),
+        look(DYNAMICS, learnt, units, "what a resting face decides is left out", statistics="dynamics"),
+        look(Z_SCORES, learnt, units, scaled, own_scale=True),
+        look(WHOLE_SCALE, learnt, units, shared),
     ]
 
 

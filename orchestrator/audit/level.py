@@ -50,7 +50,7 @@ CONFIGURATIONS = (
         secure=False,
         title="Action units",
         leaves="action units; the model",
-        counted=((records.IDENTITY, records.ACTION_UNITS, "units"), _MODEL),
+        counted=((records.IDENTITY, records.ACTION_UNITS, "shared"), _MODEL),
     ),
     Configuration(
         method="fl",

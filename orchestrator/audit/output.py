@@ -20,10 +20,12 @@ def table(audit: Audit) -> str:
     for attack in dict.fromkeys(one.attack for one in audit.attacks):
         own = [one for one in audit.attacks if one.attack == attack]
         lines.append(TITLES.get(attack, attack))
-        measured = cut(", ".join(dict.fromkeys(one.main.name for one in own)), NAME_WIDTH - 2)
+        sources = dict.fromkeys(one.source for one in own)
+        measured = ", ".join(dict.fromkeys(one.main.name for one in own))
+        measured = cut(f"{measured} of {own[0].source}" if len(sources) == 1 else measured, NAME_WIDTH - 3)
         lines.append(f"  {measured:{NAME_WIDTH - 2}s}{'value':>6s}  {'95 %':13s}{'chance':>6s}  verdict")
         for one in own:
-            lines += [_row(one), *(f"    {statistic_line(other)}" for other in one.others)]
+            lines += [_row(one, beside=len(sources) > 1), *(f"    {statistic_line(other)}" for other in one.others)]
             lines += [line for note in one.notes if note not in shared for line in _indented(note, 4)]
             lines += _indented(f"* {one.footnote}", 4) if one.footnote else []
     if audit.skipped:
@@ -76,9 +78,10 @@ def with_ends(one: Statistic) -> str:
     return f"{one.value:.3f}{ends}"
 
 
-def _row(one: Attack) -> str:
+def _row(one: Attack, *, beside: bool) -> str:
     main = one.main
-    name = cut(f"{one.source} {one.variant}".rstrip(), NAME_WIDTH - 3)
+    name = one.variant if one.variant and not beside else f"{one.source} {one.variant}".rstrip()
+    name = cut(name, NAME_WIDTH - 3)
     value = "-" if main.value is None else f"{main.value:.3f}"
     ends = "" if main.lower is None or main.upper is None else f"{main.lower:.3f}-{main.upper:.3f}"
     chance = "" if main.chance is None else f"{main.chance:.3f}"

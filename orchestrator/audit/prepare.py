@@ -1,5 +1,6 @@
 """From a run's folder, or from people's recordings and a method, to the subject of an audit."""
 
+import dataclasses
 from pathlib import Path
 
 from orchestrator.audit.subject import Subject
@@ -59,10 +60,12 @@ def subject_of_data(decided: Decided, *, show: Show | None = None) -> Subject:
     with doing("reading the recordings", show):
         corpus, _ = load_corpus(request.data, faces=decided.images is not None)
     network, hparams = reference_point(decided)
+    people = max(2, len(corpus.participants))
+    protocol = dataclasses.replace(decided.protocol, num_folds=min(decided.protocol.num_folds, people))
     return Subject(
         corpus=corpus,
         method=decided.method.name,
-        protocol=decided.protocol,
+        protocol=protocol,
         network=network,
         hparams=hparams,
         seed=request.seed,

@@ -11,6 +11,7 @@ QUESTIONS: Mapping[str, str] = {
     "identity": "orchestrator.audit.identity_tasks:identity_tasks",
     "membership": "orchestrator.audit.membership:membership_tasks",
     "server": "orchestrator.audit.server:server_tasks",
+    "defence": "orchestrator.audit.defence_tasks:defence_tasks",
 }
 
 

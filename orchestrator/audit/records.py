@@ -20,6 +20,7 @@ LINKABILITY = "linkability"  # are two updates one client's?
 UPDATE_MATCH = "update-match"  # whose recordings fit a client's update?
 ROW_SPACE = "row-space"  # were these frames in a client's update?
 SUM_MEMBERSHIP = "sum-membership"  # which of two candidates is in the sum?
+DEFENCE = "defence"  # who is this, after a defence, and what does it cost?
 TITLES = {
     IDENTITY: "Who is this?",
     MEMBERSHIP: "Was this person in the training data?",
@@ -27,6 +28,7 @@ TITLES = {
     UPDATE_MATCH: "What does the server see? Whose recordings fit an update",
     ROW_SPACE: "What does the server see? Which frames are in an update",
     SUM_MEMBERSHIP: "What does the server see? Who is in the sum",
+    DEFENCE: "What can be done about it?",
 }
 ATTACKS = tuple(TITLES)
 

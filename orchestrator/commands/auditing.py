@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
-from orchestrator.audit.records import Audit
+from orchestrator.audit.records import DEFENCE, Audit
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import OneOf, Renamed
 from orchestrator.errors import InputError
@@ -17,7 +17,8 @@ from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 KEY_BYTES = 32
 KEY_NAME = "pseudonym.key"
 SYNTHETIC_LINE = "SYNTHETIC: the recordings are generated; these numbers say nothing about people"
-QUESTIONS = ("identity", "membership", "server")
+QUESTIONS = ("identity", "membership", "server", "defence")
+DEFENCE_FIGURE = "defence.svg"
 
 
 @click.command()
@@ -99,8 +100,22 @@ def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
     found = _attacked(values, subject, folder, begun, key)
     click.echo(table(found))
     click.echo(f"written to {folder}: {AUDIT_FILE}, {PEOPLE_FILE}, {found.participants} people")
+    _draw(folder, found)
     _track(values, run, folder, found)
     return found
+
+
+def _draw(folder: Path, found: Audit) -> None:
+    """Draw the defences, where some were measured."""
+    if not any(one.attack == DEFENCE for one in found.attacks):
+        return
+    from orchestrator.files import write_text
+    from orchestrator.report.figures.defence import draw
+
+    figure = draw(found)
+    if figure is not None:
+        write_text(folder / DEFENCE_FIGURE, figure.svg)
+        click.echo(f"drawn to {folder / DEFENCE_FIGURE}: {figure.caption}")
 
 
 def _attacked(values: dict[str, Any], subject: Any, folder: Path, begun: Audit, key: bytes | None) -> Audit:

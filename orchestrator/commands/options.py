@@ -15,6 +15,7 @@ from orchestrator.commands.option_types import CountOrAuto, Finite, OneOf, Renam
 from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import UNIT_OPTION, Limits, Reading
+from orchestrator.data.defence_names import HELP, canonical
 from orchestrator.planning.gpus import with_gpus
 from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS, SCALINGS
@@ -134,6 +135,13 @@ protocol_options = _all(
         type=click.Choice(HEADS),
         help="What follows the recurrence; authors: on whole windows, as in their code. With --protocol published.",
     ),
+    click.option(
+        "--defence",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=lambda _context, _option, given: canonical(given),
+        help=f"Done to features against recognition of people; repeatable. {HELP}.",
+    ),
     click.option("--loss", type=click.Choice(LOSSES), help="Training loss; the paper's is mse."),
     click.option(
         "--batch-size",
@@ -248,6 +256,7 @@ PROTOCOL_FIELDS = (
     "windows_a_step",
     "head",
     "group_by",
+    "defence",
 )
 # Fields of SearchOptions that the preset decides if their option is not given: its name.
 PRESET_FIELDS = {"search": "search", "scheduler": "scheduler", "max_trials": "trials"}

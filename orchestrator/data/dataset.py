@@ -23,6 +23,7 @@ from orchestrator.corpora.video.frame_store import prepare_all
 from orchestrator.data.backbone import Backbone, load_backbone
 from orchestrator.data.backbone_features import Show, frozen_series
 from orchestrator.data.clients import make_clients
+from orchestrator.data.defences import without_dropped
 from orchestrator.data.folds import Fold, in_drawn_order, make_folds
 from orchestrator.data.groups import Groups, alone, groups_of
 from orchestrator.data.image_options import ImageOptions
@@ -146,6 +147,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     """
     if protocol.group_by is not None and not groups:
         groups = groups_of(corpus, protocol.group_by)
+    corpus = without_dropped(corpus, protocol.defence)
     hint = "; ".join(corpus.questions)
     folds = _folds(corpus.participants, protocol, groups, seed=seed, hint=hint)
     if images:

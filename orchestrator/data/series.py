@@ -17,6 +17,7 @@ from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.video.frame_store import FaceCrop, open_frames
 from orchestrator.data.backbone import Backbone
 from orchestrator.data.backbone_features import Show, frozen_series
+from orchestrator.data.defences import defended
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.protocols import Protocol
 
@@ -73,12 +74,13 @@ def unscaled_series(
 
 def _feature_series(recording: Recording, protocol: Protocol) -> Series:
     # Interpolated gaps are fed to the network so that its state is not interrupted; they are not labelled or scored.
-    known = np.asarray(np.isfinite(recording.features).all(axis=1))
+    features = defended(recording, protocol.defence) if protocol.defence else recording.features
+    known = np.asarray(np.isfinite(features).all(axis=1))
     gold = np.where(recording.valid[:, None], gold_of(recording, protocol), np.nan).astype(np.float32)
     return Series(
         participant=recording.participant,
         session=recording.session,
-        features_TF=np.where(known[:, None], recording.features, 0.0).astype(np.float32),
+        features_TF=np.where(known[:, None], features, 0.0).astype(np.float32),
         valid_T=known,
         gold_T2=gold,
     )

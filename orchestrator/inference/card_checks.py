@@ -17,6 +17,7 @@ from models.sizes import BACKBONE_FEATURES, HEADS, NETWORKS
 from models.windows import JOININGS
 from orchestrator.corpora.read_options import options_of_card
 from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from orchestrator.data.defence_names import parts
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
@@ -67,6 +68,7 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
     for name, known in (("label_rounding", LABEL_ROUNDINGS), ("best_by", BEST_BY), ("head", HEADS)):
         value = getattr(protocol, name)
         _check(value in list(known), f"protocol's {name} {_shown(value)}, expected one of {', '.join(known)}")
+    parts(protocol.defence)
     groups = protocol.group_by
     _check(groups is None or isinstance(groups, str), f"protocol's group_by {_shown(groups)}, expected a word")
     scaling = protocol.scaling

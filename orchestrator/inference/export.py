@@ -116,12 +116,16 @@ def _spec(model: SavedModel, folds: tuple[int, ...]) -> Exported:
             "train": "as measured; scaled inside by the training people",
             "none": "as measured",
         }
-        text = f"float32 (windows, frames, {width}), features {kinds[model.protocol.scaling]}"
+        text = f"float32 (windows, frames, {width}), features {kinds[model.protocol.scaling]}{_defended(model)}"
         shape, dtype = (None, None, width), "float32"
     metadata = {"card": dict(model.card), "folds": list(folds), "input": text, "output": "valence, arousal in [-1, 1]"}
     return Exported(
         difference=0.0, dtype=dtype, shape=shape, input_text=text, models_text=models_text, metadata=metadata
     )
+
+
+def _defended(model: SavedModel) -> str:
+    return f", after the defence {model.protocol.defence}" if model.protocol.defence else ""
 
 
 def _input(model: SavedModel, network: ExportableNetwork, windows: int, frames: int, seed: int = 0) -> Tensor:

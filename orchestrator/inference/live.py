@@ -22,6 +22,7 @@ from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.formats.unlabelled import person_of_file, read_feature_files
 from orchestrator.corpora.live_table import GrowingTable
 from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.data.defence_names import changes_values
 from orchestrator.data.series import own_statistics
 from orchestrator.errors import InputError
 from orchestrator.inference.defaults import SYNTHETIC_LINE
@@ -64,6 +65,9 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     """
     model.check_fold(wanted.fold)
     model.refuse_whole_windows("--follow")
+    if changes_values(model.protocol.defence):
+        found = f"a model of features after {model.protocol.defence}, which needs the whole recording"
+        raise InputError.of("--follow", found=found, expected="a model without such a defence")
     folds = model.folds_for(person_of_file(path, model.read_options), wanted.fold)
     reading = reading_for(model, wanted.reading)
     scaler = _scaler(model, wanted, reading)

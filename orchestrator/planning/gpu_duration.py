@@ -1,10 +1,10 @@
-"""How long a search takes on GPUs like the one that was measured (`models.gpu_speed`)."""
+"""How long a search takes on GPUs like the one that was measured (`models.gpus`)."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models import gpu_speed
+from models import gpus as measured
 from models.backends import is_stackable
 from orchestrator.data.dataset import Dataset
 from orchestrator.planning.plan import Plan, Trial
@@ -19,7 +19,7 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
     Measured are recurrent networks on features: no images, no federation.
     """
     networks = {trial.network for trial in trials}
-    if plan.images is not None or plan.federation is not None or not networks <= gpu_speed.MS_PER_STEP.keys():
+    if plan.images is not None or plan.federation is not None or not networks <= measured.MS_PER_STEP.keys():
         return None
     if not all(is_stackable(make_recipe(trial, plan.protocol)) for trial in trials):
         return None
@@ -29,7 +29,7 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
     frames = dataset.num_frames * (folds - 1) // folds
     return [
         protocol.epochs
-        * gpu_speed.seconds_of_epoch(
+        * measured.seconds_of_epoch(
             trial.network,
             trial.hparams.hidden_size,
             trial.hparams.sequence_length,
@@ -53,5 +53,5 @@ def in_words(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> list[str]
     each = [duration.in_words(duration.side_by_side(seconds, number)) for number in NUMBERS]
     told = ", ".join(f"{text} on {number}" for text, number in zip(each, NUMBERS, strict=True))
     return [
-        f"on GPUs         training {told} {gpu_speed.DEVICE}, by packs measured {gpu_speed.DATE}, not on this machine"
+        f"on GPUs         training {told} {measured.DEVICE}, by packs measured {measured.DATE}, not on this machine"
     ]

@@ -81,6 +81,7 @@ def decide(request: Request, gather: Gather) -> Decided:
     gather.run(lambda: _check_features(request, method))
     gather.run(lambda: _check_both(request, method))
     gather.run(lambda: _check_windows(protocol))
+    gather.run(lambda: _check_defence(protocol, method))
     points = gather.run(lambda: _points(request, method, preset_name, gather))
     federation = gather.run(lambda: _federation(request, method))
     return Decided(
@@ -167,6 +168,12 @@ def _check_both(request: Request, method: Method) -> None:
     if method.features == "frames":
         found = f"both, beside --method {method.name}"
         raise InputError.of("--scaling", found=found, expected="a method on features, au; or another scaling")
+
+
+def _check_defence(protocol: Protocol, method: Method) -> None:
+    if protocol.defence is not None and method.features == "frames":
+        found = f"{protocol.defence}, beside --method {method.name}, which looks at pictures"
+        raise InputError.of("--defence", found=found, expected="a method on features: au or fl-au")
 
 
 def _check_windows(protocol: Protocol) -> None:

@@ -33,6 +33,7 @@ LABELLED = {
     "best_by": "best epoch by {}",
     "label_rounding": "labels rounded in {}",
     "group_by": "groups by {}",
+    "defence": "defence {}",
     "windows_a_step": "batch size {}",
 }
 SAID = ("name", "optimistic")  # of a label, in their own way

@@ -17,7 +17,6 @@ from orchestrator.tracking.writer import read_state
 
 DIGEST_TAG = "audit_sha256"  # of audit.json: the same is written once
 SYNTHETIC_TAG = "synthetic"
-TAG_CHARACTERS = 500
 _STRANGE = re.compile(r"[^0-9A-Za-z_\-. /]")  # of what MLflow takes in a metric's key
 
 
@@ -75,7 +74,7 @@ def _log(place: Place, record: AuditRun, experiment: str) -> None:
         return
     now = int(time.time() * 1000)
     tags = {KIND_TAG: AUDIT, DIGEST_TAG: digest, SYNTHETIC_TAG: str(record.synthetic).lower()}
-    tags |= {f"verdict {name}"[:TAG_CHARACTERS]: word for name, word in record.verdicts.items()}
+    tags |= {_STRANGE.sub("_", f"verdict {name}"): word for name, word in record.verdicts.items()}
     parent = {} if place.parent is None else {PARENT_TAG: place.parent}
     run = RunRecord(
         name=record.name, status="FINISHED", start_ms=now, end_ms=now, params=dict(record.params), tags=tags

@@ -15,7 +15,7 @@ from orchestrator.files import locked
 from tests.old_runs import unpacked
 
 SOURCES = {
-    "action-units all",
+    "action-units shared",
     "action-units units",
     "action-units dynamics",
     "action-units z-scores",
@@ -139,7 +139,9 @@ def test_recordings_are_audited_without_a_run(once: Path, tmp_path: Path) -> Non
     done = audit("--data", once / "corpus.parquet", "--out", tmp_path / "made")
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "made" / "audit.json").read_text())
-    assert {f"{one['source']} {one['variant']}" for one in found["attacks"]} == SOURCES
+    assert {f"{one['source']} {one['variant']}" for one in found["attacks"]} == (
+        SOURCES - {"action-units units"} | {"action-units all"}
+    )
     assert found["skipped"]["identity traces"] == "needs a run's model"
     assert "tracked in" in done.stdout, done.stderr
 
@@ -180,3 +182,30 @@ def test_what_cannot_be_is_one_line(run: Path, once: Path, tmp_path: Path, argum
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert said.format(**names) in errors[0]
+
+
+def test_defences_are_measured_and_drawn(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.audit.defence_tasks.STRENGTHS", {"noise": ("1", "100")})
+    arguments = ["audit", "--question", "defence", "--data", once / "corpus.parquet", "--output", tmp_path / "made"]
+    done = CliRunner().invoke(cli, [*map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "made" / "audit.json").read_text())
+    by_variant = {one["variant"]: one for one in found["attacks"]}
+    assert list(by_variant) == [
+        "none",
+        "normalised per person",
+        "noise=1",
+        "noise=100",
+        "all columns",
+        "drop=pose+flow",
+    ]
+    for one in by_variant.values():
+        assert one["attack"] == "defence"
+        assert [other["name"] for other in one["others"]][2:] == ["CCC valence", "CCC arousal"]
+    scores = {name: one["others"][2]["value"] for name, one in by_variant.items()}
+    assert scores["none"] > scores["noise=100"]
+    assert by_variant["none"]["main"]["value"] != by_variant["noise=100"]["main"]["value"]
+    picture = (tmp_path / "made" / "defence.svg").read_text()
+    assert "SYNTHETIC, defences of action units, 4 people" in picture
+    for text in ("normalised per person", "noise", "drop", ">100<", "identity advantage"):
+        assert text in picture

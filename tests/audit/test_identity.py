@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.audit.attackers import CHANCE_SHARE, at_temperature, calibrated, recognise
-from orchestrator.audit.identity import ADVANTAGE, BITS, PROBE_RANK1, RANK1, equal_error_rate, identity_attack
+from orchestrator.audit.identity import ADVANTAGE, BITS, PROBE_RANK1, RANK1, ErrorRate, identity_attack
 from orchestrator.audit.verdict import EXPOSED, UNDERPOWERED
 from orchestrator.audit.windows import ACROSS, WITHIN, Stream, Windows, make_task
 from orchestrator.errors import InputError
@@ -136,14 +136,14 @@ def test_equal_error_rates_in_closed_form():
     truth, everybody = np.array([0, 1]), np.array([0, 1])
     for own, expected in ((0.9, 0.0), (0.1, 1.0), (0.5, 0.5)):
         log = np.log(np.array([[own, 1 - own], [1 - own, own]]))
-        assert equal_error_rate(log, truth, everybody) == pytest.approx(expected)
+        assert ErrorRate(log, truth)(everybody) == pytest.approx(expected)
 
 
 def test_a_person_who_is_drawn_twice_counts_twice():
     """P0 is always taken for P1, P1 always recognised, in windows that are many more than P0's."""
     log = np.log(np.array([[0.2, 0.8]] + [[0.1, 0.9]] * 9))
     truth = np.array([0] + [1] * 9)
-    once, twice, never = (equal_error_rate(log, truth, np.array(drawn)) for drawn in ([0, 1], [0, 0, 1], [1, 1]))
+    once, twice, never = (ErrorRate(log, truth)(np.array(drawn)) for drawn in ([0, 1], [0, 0, 1], [1, 1]))
     assert once == pytest.approx(0.5)
     assert twice == pytest.approx(2 / 3)
     assert never == 0.0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fed.options import Federation
-from models import gpu_speed
+from models import gpus as measured
 from models.backends import DEFAULT_PRECISION, STACKED_CUDA, TRITON
 from orchestrator.errors import InputError
 from orchestrator.planning import duration, gpu_duration, gpus, packs
@@ -102,15 +102,15 @@ def test_precision_is_a_name_and_part_of_a_plan() -> None:
 
 
 def test_a_step_on_a_gpu_is_by_the_measured_corners() -> None:
-    for network, sizes in gpu_speed.MS_PER_STEP.items():
-        for size, measured in sizes.items():
-            for (length, layers), expected in zip(gpu_speed.CORNERS, measured, strict=True):
-                found = gpu_speed.seconds_per_step(network, size, length, layers)
+    for network, sizes in measured.MS_PER_STEP.items():
+        for size, corners in sizes.items():
+            for (length, layers), expected in zip(measured.CORNERS, corners, strict=True):
+                found = measured.seconds_per_step(network, size, length, layers)
                 assert found == pytest.approx(1e-3 * expected, rel=1e-9)
-    assert gpu_speed.seconds_per_step("rnn", 100, 50, 1) == gpu_speed.seconds_per_step("rnn", 128, 50, 1)
-    assert gpu_speed.seconds_per_step("rnn", 1024, 50, 1) == 4 * gpu_speed.seconds_per_step("rnn", 512, 50, 1)
+    assert measured.seconds_per_step("rnn", 100, 50, 1) == measured.seconds_per_step("rnn", 128, 50, 1)
+    assert measured.seconds_per_step("rnn", 1024, 50, 1) == 4 * measured.seconds_per_step("rnn", 512, 50, 1)
     # 1,000 frames are 20 windows, 3 steps; 48 models are two packs of 24.
-    assert gpu_speed.seconds_of_epoch("rnn", 8, 50, 1, models=48, frames=1000) == pytest.approx(6 * 0.37e-3, rel=0.01)
+    assert measured.seconds_of_epoch("rnn", 8, 50, 1, models=48, frames=1000) == pytest.approx(6 * 0.37e-3, rel=0.01)
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -125,7 +125,7 @@ def test_a_search_on_gpus_is_estimated_by_them(monkeypatch: pytest.MonkeyPatch) 
     assert found.at_once <= 2
     (line,) = gpu_duration.in_words(one, recordings, trials)
     assert line.startswith("on GPUs         training ")
-    assert line.endswith(f"{gpu_speed.DEVICE}, by packs measured {gpu_speed.DATE}, not on this machine")
+    assert line.endswith(f"{measured.DEVICE}, by packs measured {measured.DATE}, not on this machine")
     for number in (1, 8, 64):
         assert f" on {number}" in line
     federated = dataclasses.replace(one, federation=Federation())

@@ -104,3 +104,15 @@ def test_the_scaling_of_strict_follows_from_its_training_people_alone() -> None:
     other = make_dataset(dataclasses.replace(corpus, recordings=tuple(changed)), few, seed=0).splits
     assert other[0].mean_F == pytest.approx(plain.mean_F)
     assert not np.allclose(np.asarray(other[1].mean_F), np.asarray(plain.mean_F))
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_defences_are_of_features(method: str) -> None:
+    assert decided(method, "described", defence=None)[1] == []
+    found, problems = decided(method, "described", defence="noise=1")
+    if find_method(method).features == "frames":
+        words = f"--defence: found noise=1, beside --method {method}, which looks at pictures"
+        assert problems == [f"{words}; expected a method on features: au or fl-au"]
+    else:
+        assert problems == []
+        assert found.protocol.defence == "noise=1"

@@ -46,7 +46,7 @@ MEMBER = attack("membership", "model", NOT_SHOWN, "lira")
 def test_the_worst_verdict_decides(verdicts: tuple[str, str], word: str) -> None:
     made = audit(
         "au",
-        attack("identity", "action-units", verdicts[0], "units"),
+        attack("identity", "action-units", verdicts[0], "shared"),
         attack("membership", "model", verdicts[1], "rmia"),
     )
     found = level(BY_TITLE["Action units"], [made])
@@ -59,7 +59,9 @@ def test_only_what_leaves_a_person_counts() -> None:
         attack("identity", source, EXPOSED, variant)
         for source, variant in (("hidden-states", ""), ("traces", ""), ("action-units", "z-scores-whole"))
     ]
-    found = level(BY_TITLE["Action units"], [audit("au", *others, attack("identity", "action-units", PARTLY, "units"))])
+    found = level(
+        BY_TITLE["Action units"], [audit("au", *others, attack("identity", "action-units", PARTLY, "shared"))]
+    )
     assert found.word == "Average"
     assert found.missing == ("membership model",)
     updates = attack("linkability", "update", EXPOSED)
@@ -74,23 +76,23 @@ def test_a_verdict_of_nothing_is_no_measurement() -> None:
 
 
 def test_the_latest_record_of_an_attack_counts() -> None:
-    new = audit("au", attack("identity", "action-units", NOT_SHOWN, "units"))
-    old = audit("au", attack("identity", "action-units", EXPOSED, "units"), MEMBER)
+    new = audit("au", attack("identity", "action-units", NOT_SHOWN, "shared"))
+    old = audit("au", attack("identity", "action-units", EXPOSED, "shared"), MEMBER)
     found = level(BY_TITLE["Action units"], [new, old])
     assert found.word == "High"
-    assert [one.name for one in found.attacks] == ["identity action-units units", "membership model lira"]
+    assert [one.name for one in found.attacks] == ["identity action-units shared", "membership model lira"]
 
 
 def test_table_3_says_the_word_and_what_was_not_measured() -> None:
     audits = [
-        audit("au", attack("identity", "action-units", PARTLY, "units"), MEMBER),
+        audit("au", attack("identity", "action-units", PARTLY, "shared"), MEMBER),
         audit("fl", attack("sum-membership", "sum", EXPOSED, "1 round"), secure=True),
     ]
     methods = [method_name(one) for one in ("images", "au", "fl", "fl-au")]
     rows = [row.cells for row in table_3([], {}, audits).rows if row.cells[1].text.startswith(QUANTITY)]
     assert [(row[0].text, row[1].text.removeprefix(QUANTITY), row[2].text, row[3].text) for row in rows] == [
         (methods[0], "", "not measured", "Low"),
-        (methods[1], "", "Average (identity action-units units)", "Average"),
+        (methods[1], "", "Average (identity action-units shared)", "Average"),
         (methods[2], "", "not measured", "High"),
         (
             methods[2],
@@ -108,7 +110,7 @@ def test_table_3_says_the_word_and_what_was_not_measured() -> None:
 
 def test_the_table_of_privacy_has_a_block_for_each_configuration() -> None:
     assert privacy([]) is None
-    table = privacy([audit("au", attack("identity", "action-units", PARTLY, "units", value=0.4), MEMBER)])
+    table = privacy([audit("au", attack("identity", "action-units", PARTLY, "shared", value=0.4), MEMBER)])
     assert table is not None
     texts = [[cell.text for cell in row.cells] for row in table.rows]
     assert [row[0] for row in texts if row[3].startswith("membership")] == [
@@ -116,7 +118,7 @@ def test_the_table_of_privacy_has_a_block_for_each_configuration() -> None:
     ]
     assert texts[2][2:] == [
         "Average",
-        "identity action-units units",
+        "identity action-units shared",
         "rank-1",
         "0.400",
         "0.300",
@@ -148,8 +150,8 @@ def test_a_report_reads_the_audits_of_its_corpus(tmp_path: Path, monkeypatch: py
     assert configurations() == before > 0
     run("report", "--tracking-uri", store_of(old), "--output", tmp_path / "report")
     lines = (tmp_path / "report" / "privacy.csv").read_text().splitlines()
-    (own,) = [line for line in lines if "identity action-units units" in line]
+    (own,) = [line for line in lines if "identity action-units shared" in line]
     assert own.startswith("Action units,")
     assert "membership model" in "".join(lines)
     page = (tmp_path / "report" / "report.md").read_text()
-    assert "identity action-units units, measured in part" in page
+    assert "identity action-units shared, measured in part" in page
