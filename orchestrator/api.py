@@ -315,7 +315,7 @@ def _executed(
 ) -> Run:
     """Run what is prepared; `estimated` is the plan that may take no more than a day, `save` writes the whole one."""
     from orchestrator.commands.consent import agreed
-    from orchestrator.planning.plan_file import save_plan
+    from orchestrator.planning import extension
     from orchestrator.search.run import execute
 
     assert ready.claim is not None
@@ -323,7 +323,7 @@ def _executed(
         if estimated is not None:
             agreed(estimated, ready.dataset, yes=yes, ask=None)
         if save:
-            save_plan(ready.plan, ready.output)
+            extension.save(ready)
         outcome = execute(ready, phases)
     if outcome.ended is not None:
         raise outcome.ended

@@ -54,6 +54,7 @@ LONGEST_FIRST = (
     "test_image_methods.py",
     "search/test_federated_kills.py",
     "search/test_full_disk.py",
+    "search/test_extension.py",
     "search/test_worker_deaths.py",
     "search/test_hung_workers.py",
     "search/test_ends.py",

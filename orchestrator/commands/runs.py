@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PLAIN_WIDTH = 80  # columns of the table if there is no terminal
+SYNTHETIC = "*"  # behind figures of a synthetic corpus
 
 
 @click.group()
@@ -35,6 +36,8 @@ def list_runs(folder: Path | None) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(_table(found), markup=False)
+    if any(_is_synthetic(one) for one in found):
+        click.echo(f"{SYNTHETIC} of a SYNTHETIC corpus: says nothing about people")
     said = f"; {LATEST} is {found[0].folder.name}" if folder is None else ""
     click.echo(printable(f"{len(found)} run{'' if len(found) == 1 else 's'} in {place}{said}"))
 
@@ -43,8 +46,9 @@ def _table(found: list[PastRun]) -> "Table":
     from rich.box import HORIZONTALS
     from rich.table import Table
 
-    table = Table(box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("run", "began", "method", "status", "best", *(f"CCC\n{one}" for one in DIMENSIONS)):
+    table = Table(box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 0))
+    # Short headings: a name as runs get it, with what is said of it, has to find room in 80 columns.
+    for heading in ("run", "began", "method", "status", "best", *(f"CCC\n{one[:3]}." for one in DIMENSIONS)):
         table.add_column(heading, justify="right" if heading.startswith("CCC") else "left", overflow="fold")
     for one in found:
         table.add_row(*map(printable, _row(one)))
@@ -53,15 +57,19 @@ def _table(found: list[PastRun]) -> "Table":
 
 def _row(run: PastRun) -> list[str]:
     best, values = _object(run.summary.get("best")), [run.summary.get(f"ccc_{dimension}") for dimension in DIMENSIONS]
-    synthetic = " (synthetic)" if _object(run.plan.get("corpus")).get("synthetic") else ""
+    mark = SYNTHETIC if _is_synthetic(run) else ""
     return [
         run.folder.name,
-        f"{run.began.astimezone():%Y-%m-%d %H:%M}",
-        f"{run.plan.get('method', '')}{synthetic}",
+        f"{run.began.astimezone():%Y-%m-%d}",
+        str(run.plan.get("method", "")),
         run.status,
         str(best.get("network", "")),
-        *(f"{value:.3f}" if isinstance(value, float) else "" for value in values),
+        *(f"{value:.3f}{mark}" if isinstance(value, float) else "" for value in values),
     ]
+
+
+def _is_synthetic(run: PastRun) -> bool:
+    return bool(_object(run.plan.get("corpus")).get("synthetic"))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def _execute(  # noqa: PLR0913 - what is run, and who is asked
     from orchestrator.commands import preview
     from orchestrator.commands.consent import agreed
     from orchestrator.commands.console import present
-    from orchestrator.planning.plan_file import save_plan
+    from orchestrator.planning import extension
     from orchestrator.search.run import execute
 
     ctx.meta[RUN] = ready.output
@@ -193,6 +193,6 @@ def _execute(  # noqa: PLR0913 - what is run, and who is asked
             phases("not begun")
             ctx.exit(exit_codes.INTERRUPTED)  # as an exception: the claim gives the folder back
         if added is not None:
-            save_plan(ready.plan, ready.output)
+            extension.save(ready)
         code = present(execute(ready, phases))
     ctx.exit(code)

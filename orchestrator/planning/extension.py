@@ -21,7 +21,7 @@ from orchestrator.planning.grid import decisive_of, grid_points, make_trials, pa
 from orchestrator.planning.launch import Launch, resume
 from orchestrator.planning.packs import form_packs
 from orchestrator.planning.plan import Plan, Trial
-from orchestrator.planning.plan_file import load_plan
+from orchestrator.planning.plan_file import load_plan, save_plan
 from orchestrator.planning.strategies import SEARCHES
 from tune_spaces.catalogue import find_method
 from tune_spaces.method import Preset, hyper_parameters
@@ -152,6 +152,15 @@ def _grid(plan: Plan, additions: Additions) -> tuple[tuple[str, ...], Mapping[st
     there = Preset(networks=networks, grid=seen, epochs=None)
     given = parse_grid_overrides(additions.overrides, find_method(plan.method), there)
     return networks, {name: tuple(dict.fromkeys((*seen[name], *given[name]))) for name in seen}
+
+
+def save(launch: Launch) -> None:
+    """Write an extended plan in the place of the one before; from then on `--resume` goes on with it. InputError."""
+    try:
+        save_plan(launch.plan, launch.output)
+    except OSError as error:
+        found = f"{launch.output}: {error.strerror or error}"
+        raise InputError.of(OPTION, found=found, expected="a folder with room for a larger plan") from error
 
 
 def in_words(extension: Extension) -> str:

@@ -124,10 +124,20 @@ def test_the_list_says_what_came_of_each_run(place: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TZ", "UTC")
     lines = CliRunner().invoke(cli, ["runs", "list"]).output.splitlines()
     assert [line.split() for line in lines[3:]] == [
-        ["b", "2026-01-03", "00:00", "au", "(synthetic)", "unfinished"],
-        ["a", "2026-01-01", "23:30", "au", "(synthetic)", "interrupted"],
-        ["c", "2026-01-01", "22:00", "au", "(synthetic)", "finished", "bigru", "0.500"],
+        ["b", "2026-01-03", "au", "unfinished"],
+        ["a", "2026-01-01", "au", "interrupted"],
+        ["c", "2026-01-01", "au", "finished", "bigru", "0.500*"],
+        ["*", "of", "a", "SYNTHETIC", "corpus:", "says", "nothing", "about", "people"],
         ["3", "runs", "in", "runs;", "latest", "is", "b"],
     ]
-    assert max(map(len, lines)) <= 80
     assert CliRunner().invoke(cli, ["runs", "list", str(place)]).output.splitlines()[-1] == f"3 runs in {place}"
+
+
+def test_names_as_runs_get_them_fit_80_columns(place: Path) -> None:
+    name, best = "tune-images-20261127-074852", {"network": "bilstm"}
+    made = make(place, name, None, status="interrupted", best=best, ccc_valence=0.5, ccc_arousal=-0.25)
+    (made / PLAN_FILE).write_text(json.dumps({"method": "images", "corpus": {"synthetic": True}}))
+    lines = CliRunner().invoke(cli, ["runs", "list"]).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = [one for one in lines[:-1] if name in one]
+    assert line.split()[2:] == ["images", "interrupted", "bilstm", "0.500*", "-0.250*"]

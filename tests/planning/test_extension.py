@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator.data.dataset import Dataset
 from orchestrator.errors import InputError
+from orchestrator.planning import extension
 from orchestrator.planning.extension import Additions, extended
 from orchestrator.planning.grid import choose_spread, decisive_of, uid_of
+from orchestrator.planning.launch import Launch
 from orchestrator.planning.packs import form_packs
 from orchestrator.planning.plan import Plan, SearchOptions
 from orchestrator.planning.plan_file import load_plan, save_plan
@@ -157,3 +159,13 @@ def test_what_adds_nothing_or_does_not_fit_is_refused(plan: Plan, additions: dic
     with pytest.raises(InputError) as caught:
         extended(plan, DATASET, Additions(**additions))
     assert message in str(caught.value)
+
+
+def test_a_plan_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(extension, "save_plan", full)
+    launch = cast("Launch", SimpleNamespace(plan=made(), output=tmp_path))
+    with pytest.raises(InputError, match=r"--extend: found .*: No space left on device; expected a folder with room"):
+        extension.save(launch)
