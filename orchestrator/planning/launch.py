@@ -10,10 +10,10 @@ from pathlib import Path
 from fed.fewest import check_clients
 from fed.options import FederationError, option_of
 from models.references import resolve
-from orchestrator.corpora.outline import changed_since, counts_differ, differences, digest_of_files, outline
+from orchestrator.corpora.outline import outline
 from orchestrator.corpora.read_options import RULES
 from orchestrator.corpora.readers import open_corpus
-from orchestrator.corpora.reading import AS_IT_IS, READ_ANEW_IN, Reading
+from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.synthetic.facial_model import IDENTITY_DEFAULT
 from orchestrator.corpora.synthetic.tree import cached_synthetic
@@ -25,6 +25,7 @@ from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
 from orchestrator.planning import windows
 from orchestrator.planning.grid import decisive, decisive_of, make_trials
+from orchestrator.planning.other_contents import other_contents
 from orchestrator.planning.packs import check_backend, form_packs
 from orchestrator.planning.plan import CorpusReference, Packs, Plan, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
@@ -258,37 +259,10 @@ def reread(plan: Plan, show: Show | None = None) -> Corpus:
             options=plan.corpus.options,
         )
     if corpus.sha256 != plan.corpus.sha256:
-        raise _other_contents(plan, corpus)
+        raise other_contents(plan, corpus)
     if plan.images is not None and plan.corpus.options.rules < RULES:
         check_seen_as_before(corpus.recordings)
     return corpus
-
-
-def _other_contents(plan: Plan, corpus: Corpus) -> InputError:
-    """Return whether the files were changed or are read otherwise than when the run began, and in what."""
-    then = plan.corpus.read
-    if then is not None:
-        what = differences(then, corpus)
-        read_otherwise = then["version"] != READ_ANEW_IN and then["files"] == digest_of_files(corpus.path)
-        newer = None
-    else:
-        known = ("participants", "features", "longest") if plan.images is None else ("participants", "longest")
-        what = counts_differ(corpus, **{name: getattr(plan.corpus, name) for name in known})
-        newer = changed_since(corpus.path, plan.started)
-        read_otherwise = newer is None
-    begun = plan.versions.get("affect-orchestrator", "an earlier version")
-    if read_otherwise:
-        return InputError.of(
-            plan.corpus.path,
-            found=f"files that are read differently since version {READ_ANEW_IN}: {what}",
-            expected=f"what {begun} read when the run began; go on with that version, or begin a new run",
-        )
-    since = f"; {newer} is newer than the run" if newer else ""
-    return InputError.of(
-        plan.corpus.path,
-        found=f"contents with sha256 {corpus.sha256[:12]}: {what}{since}",
-        expected=f"{plan.corpus.sha256[:12]}, as when the run began; results of two corpora do not mix",
-    )
 
 
 def _embedded(parameters: JsonObject) -> Path:
