@@ -20,7 +20,7 @@ from models.networks import AffectNetwork
 from models.recipe import Recipe
 from models.splits import FoldSplit, scaled
 from models.windows import Windows, cut
-from orchestrator.audit.membership_scores import Array, People
+from orchestrator.audit.membership.scores import Array, People
 from orchestrator.audit.subject import Subject
 from orchestrator.data.dataset import make_dataset, split_of
 from orchestrator.data.folds import Fold

@@ -9,8 +9,8 @@ from orchestrator.audit.tasks import Task
 # Name -> function of a subject that returns tasks, and by name why other attacks cannot be made of it.
 QUESTIONS: Mapping[str, str] = {
     "identity": "orchestrator.audit.identity_tasks:identity_tasks",
-    "membership": "orchestrator.audit.membership:membership_tasks",
-    "server": "orchestrator.audit.server:server_tasks",
+    "membership": "orchestrator.audit.membership.question:membership_tasks",
+    "server": "orchestrator.audit.server.question:server_tasks",
     "defence": "orchestrator.audit.defence_tasks:defence_tasks",
 }
 

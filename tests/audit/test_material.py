@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.audit.material import labelled_windows, material_of, with_windows
-from orchestrator.audit.membership import attack
+from orchestrator.audit.membership.question import attack
 from orchestrator.audit.subject import Subject
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError

@@ -9,7 +9,7 @@ import pytest
 from fed.options import Federation
 from models.networks import build_for
 from orchestrator.audit.folder import AuditFolder
-from orchestrator.audit.membership import (
+from orchestrator.audit.membership.question import (
     RELEASED,
     SUCCESS,
     attack,
@@ -17,7 +17,7 @@ from orchestrator.audit.membership import (
     num_references,
     released_errors,
 )
-from orchestrator.audit.membership_scores import SCORES, halves
+from orchestrator.audit.membership.scores import SCORES, halves
 from orchestrator.audit.records import Audit
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import run_tasks

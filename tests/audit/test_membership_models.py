@@ -8,10 +8,10 @@ import pytest
 
 from fed.options import Federation
 from models.training import FoldsInTraining
-from orchestrator.audit import membership_models
-from orchestrator.audit.membership_models import begin, reference_errors
-from orchestrator.audit.membership_rates import in_turn
-from orchestrator.audit.membership_scores import halves
+from orchestrator.audit.membership import models as membership_models
+from orchestrator.audit.membership.models import begin, reference_errors
+from orchestrator.audit.membership.rates import in_turn
+from orchestrator.audit.membership.scores import halves
 from orchestrator.errors import InputError
 from orchestrator.estimators.bootstrap import share_of_people
 from tests.audit.toys import material, people

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.audit.membership_rates import (
+from orchestrator.audit.membership.rates import (
     auc,
     exact_interval,
     in_turn,
     released_success,
 )
-from orchestrator.audit.membership_scores import (
+from orchestrator.audit.membership.scores import (
     SCORES,
     Known,
     People,

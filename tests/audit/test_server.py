@@ -11,12 +11,12 @@ from fed.executors.in_process import in_process
 from fed.options import Federation
 from fed.rounds import FederatedFolds
 from fed.updates import Layout, flatten
-from orchestrator.audit import server_sums
 from orchestrator.audit.folder import AuditFolder
-from orchestrator.audit.membership_models import local_clients
+from orchestrator.audit.membership.models import local_clients
 from orchestrator.audit.records import Audit
-from orchestrator.audit.server import server_tasks, sum_attacks, update_attacks
-from orchestrator.audit.server_rounds import (
+from orchestrator.audit.server import sums as server_sums
+from orchestrator.audit.server.question import server_tasks, sum_attacks, update_attacks
+from orchestrator.audit.server.rounds import (
     LocalTraining,
     first_layer,
     mean_step,
@@ -24,8 +24,8 @@ from orchestrator.audit.server_rounds import (
     rounds,
     watched,
 )
-from orchestrator.audit.server_sums import sums_seen
-from orchestrator.audit.server_updates import frames_of, has_other_sessions, other_recordings, updates_seen
+from orchestrator.audit.server.sums import sums_seen
+from orchestrator.audit.server.updates import frames_of, has_other_sessions, other_recordings, updates_seen
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import run_tasks
 from orchestrator.corpora.readers import open_corpus

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from orchestrator.audit.server_links import first_choices, fits, outside, similarities, sketched
-from orchestrator.audit.server_sums import amount, guessed_rounds, moments, pair_success
+from orchestrator.audit.server.links import first_choices, fits, outside, similarities, sketched
+from orchestrator.audit.server.sums import amount, guessed_rounds, moments, pair_success
 
 
 def steps(clients=12, size=300, *, own=1.0, common=5.0, noise=1.0, seed=0):

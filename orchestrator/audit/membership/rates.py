@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.audit.membership_scores import LOSS, SCORES, Array, Known, Mask
+from orchestrator.audit.membership.scores import LOSS, SCORES, Array, Known, Mask
 
 LEVEL = 0.95
 # Ours: models that agree to the last digit have no deviation to divide by.

@@ -16,9 +16,9 @@ import torch
 from models import checkpoints
 from models.seeds import seed_for
 from orchestrator.audit.material import Material, Show
-from orchestrator.audit.membership_scores import Array, Mask
-from orchestrator.audit.server_links import sketched
-from orchestrator.audit.server_rounds import LocalTraining, mean_step, network_of, rounds
+from orchestrator.audit.membership.scores import Array, Mask
+from orchestrator.audit.server.links import sketched
+from orchestrator.audit.server.rounds import LocalTraining, mean_step, network_of, rounds
 from orchestrator.data.folds import Fold
 
 SAME = 1e-9  # ours: of the largest amount; what differs less differs by rounding

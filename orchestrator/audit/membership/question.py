@@ -13,14 +13,14 @@ import numpy as np
 
 from models.seeds import seed_for
 from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, labelled_windows, material_of, window_errors
-from orchestrator.audit.membership_models import reference_errors
-from orchestrator.audit.membership_rates import (
+from orchestrator.audit.membership.models import reference_errors
+from orchestrator.audit.membership.rates import (
     InTurn,
     exact_interval,
     in_turn,
     released_success,
 )
-from orchestrator.audit.membership_scores import GAMMA, OFFLINE_A, SCORES, Array, Known, Mask, halves
+from orchestrator.audit.membership.scores import GAMMA, OFFLINE_A, SCORES, Array, Known, Mask, halves
 from orchestrator.audit.records import MEMBERSHIP, MODEL, Attack, Statistic
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Task

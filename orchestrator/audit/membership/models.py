@@ -29,7 +29,7 @@ from models.stacks.folds import StackedFolds
 from models.training import FoldsInTraining, TrainingDiverged
 from models.windows import Series, Windows
 from orchestrator.audit.material import Material, Show, labelled_windows, window_errors
-from orchestrator.audit.membership_scores import Array, Known, Mask
+from orchestrator.audit.membership.scores import Array, Known, Mask
 from orchestrator.data.series import AnySeries
 from orchestrator.errors import InputError
 

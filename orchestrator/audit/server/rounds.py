@@ -31,7 +31,7 @@ from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator.audit.material import Material
-from orchestrator.audit.membership_models import backend_of_clients, in_the_clear, local_clients
+from orchestrator.audit.membership.models import backend_of_clients, in_the_clear, local_clients
 from orchestrator.data.series import AnySeries
 
 Array = NDArray[np.float64]

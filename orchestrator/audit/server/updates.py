@@ -18,8 +18,8 @@ from models.frames import FrameSeries
 from models.seeds import seed_for
 from models.windows import Series
 from orchestrator.audit.material import Material, Show
-from orchestrator.audit.server_links import Array, first_choices, fits, outside, similarities, sketched
-from orchestrator.audit.server_rounds import LocalTraining, Seen, first_layer, network_of, rounds
+from orchestrator.audit.server.links import Array, first_choices, fits, outside, similarities, sketched
+from orchestrator.audit.server.rounds import LocalTraining, Seen, first_layer, network_of, rounds
 from orchestrator.data.series import AnySeries
 
 # Shares of a recording: what the client trains on, and what the attacker has; a fifth lies between them.

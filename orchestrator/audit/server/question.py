@@ -13,7 +13,7 @@ import numpy as np
 
 from fed.options import Federation
 from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, material_of
-from orchestrator.audit.membership_scores import Array, Mask
+from orchestrator.audit.membership.scores import Array, Mask
 from orchestrator.audit.records import (
     LINKABILITY,
     ROW_SPACE,
@@ -24,9 +24,9 @@ from orchestrator.audit.records import (
     Attack,
     Statistic,
 )
-from orchestrator.audit.server_links import ENERGY
-from orchestrator.audit.server_sums import guessed_rounds, moments, pair_success, sums_seen
-from orchestrator.audit.server_updates import (
+from orchestrator.audit.server.links import ENERGY
+from orchestrator.audit.server.sums import guessed_rounds, moments, pair_success, sums_seen
+from orchestrator.audit.server.updates import (
     ATTACKERS_SHARE,
     CLIENTS_SHARE,
     FIRST_TO_LAST,

@@ -1,0 +1,1 @@
+"""Was this person in the training data? Reference models, scores, rates."""
