@@ -19,7 +19,7 @@ from orchestrator.data.defences import columns_of
 from orchestrator.files import JsonObject
 from orchestrator.protocols import DIMENSIONS, Protocol
 
-VERSION = 1  # of these records' arithmetic
+VERSION = 2  # of these records' arithmetic
 BASELINE = "ridge-windows"
 NONE, EVERY_COLUMN, NORMALISED = "none", "all columns", "normalised per person"
 # Ours: strengths from hardly felt to what leaves little of the signal.

@@ -15,7 +15,7 @@ from orchestrator.corpora.tables.column_kinds import is_unit
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.files import JsonObject
 
-VERSION = 1  # of these attacks: another number, and earlier records are not kept
+VERSION = 2  # of these attacks: another number, and earlier records are not kept
 
 # Variants of action units.
 SHARED = "shared"  # the columns that the method learns from, as they are shared with whoever trains

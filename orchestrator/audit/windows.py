@@ -86,14 +86,14 @@ def make_task(
 
     By session the first is enrolled and the others are the probe. By time the first 40 % of a recording are enrolled,
     the next 20 % are left out, the last 40 % are the probe. Windows have 10 s, or fewer where the shortest half of an
-    enrolment is shorter. `own_scale`: a person's enrolment and probe are each scaled to mean 0 and deviation 1, as two
-    releases would be. People without windows in both are left out. InputError, which names `where`, if fewer than two
-    people are left.
+    enrolment is shorter. `own_scale`: both halves of a person's enrolment and the probe are each scaled to mean 0 and
+    deviation 1, as so many releases would be. People without windows in both are left out. InputError, which names
+    `where`, if fewer than two people are left.
     """
     people = tuple(dict.fromkeys(one.participant for one in streams))
     parts, parted = _parts(streams, people)
     if own_scale:
-        parts = {name: _scaled(own) for name, own in parts.items()}
+        parts = {name: _scaled(own, halves=name == "enrolled") for name, own in parts.items()}
     shortest = min((end - start for _, start, end in parts["enrolled"]), default=0.0)
     seconds = min(WINDOW_SECONDS, shortest / 2 / (1 + 1 / STEPS_PER_WINDOW))
     columns = STATISTICS[statistics]
@@ -126,14 +126,27 @@ def _parts(streams: Sequence[Stream], people: Sequence[str]) -> tuple[dict[str, 
     return parts, ACROSS if across else WITHIN
 
 
-def _scaled(parts: Sequence[Part]) -> list[Part]:
-    """Standardise each person's part of their recordings by its own mean and deviation."""
-    rows: dict[str, list[NDArray[np.float32]]] = {}
-    for one, start, end in parts:
-        inside = one.valid & (one.time >= start) & (one.time <= end)
-        rows.setdefault(one.participant, []).append(one.values[inside])
-    scales = {person: own_statistics(blocks) for person, blocks in rows.items()}
-    return [(scaled_stream(one, *scales[one.participant]), start, end) for one, start, end in parts]
+def _scaled(parts: Sequence[Part], *, halves: bool) -> list[Part]:
+    """Standardise each person's part of their recordings by its own mean and deviation; with `halves` each half of it.
+
+    Else the halves of an enrolment would have one scale, and its attackers be surer than with a probe of another.
+    """
+    spans: list[tuple[int, str, int, NDArray[np.bool_]]] = []
+    for place, (one, start, end) in enumerate(parts):
+        middle = (start + end) / 2 if halves else end
+        inside = (one.time >= start) & (one.time <= end)
+        spans.append((place, one.participant, 0, inside & (one.time <= middle)))
+        spans.append((place, one.participant, 1, inside & (one.time > middle)))
+    scaled = [np.zeros(one.values.shape) for one, *_ in parts]
+    for person, half in {(who, half) for _, who, half, _ in spans}:
+        own = [(place, steps) for place, who, which, steps in spans if (who, which) == (person, half)]
+        mean, sd = own_statistics([parts[place][0].values[steps & parts[place][0].valid] for place, steps in own])
+        for place, steps in own:
+            scaled[place][steps] = (parts[place][0].values[steps] - mean) / divisors(sd)
+    return [
+        (replace(one, values=values.astype(np.float32)), start, end)
+        for (one, start, end), values in zip(parts, scaled, strict=True)
+    ]
 
 
 def scaled_stream(one: Stream, mean: Array, sd: Array) -> Stream:

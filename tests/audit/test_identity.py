@@ -85,6 +85,10 @@ def test_own_scale_makes_each_part_of_mean_0_and_deviation_1():
     for part in (task.enrolled, task.probe):
         assert np.abs(part.rows_WF[:, :3]).max() < 1.0
         assert part.rows_WF[:, 3:6].mean() == pytest.approx(1.0, abs=0.15)
+    jump = noise("P1", level=4.0)
+    values = jump.values + np.where(jump.time[:, None] > 0.2 * 99.5, 100.0, 0.0).astype(np.float32)
+    task = make_task([dataclasses.replace(jump, values=values), noise("P2")], own_scale=True)
+    assert np.abs(task.enrolled.rows_WF[:, :3]).mean() < 0.5  # each half by itself; else 1
 
 
 def test_invalid_steps_are_left_out_and_people_without_enough_of_them():
