@@ -27,6 +27,7 @@ from orchestrator.data.folds import Fold
 from orchestrator.data.series import AnySeries
 from orchestrator.errors import InputError
 from orchestrator.planning.plan import Trial
+from orchestrator.planning.plan_file import load_plan
 from orchestrator.planning.recipe import make_recipe
 
 Show = Callable[[str], object]
@@ -76,7 +77,8 @@ def material_of(subject: Subject, show: Show) -> Material:
     dataset = make_dataset(
         subject.corpus,
         subject.protocol,
-        seed=subject.seed,
+        # The run's seed drew its folds, whatever the audit's is.
+        seed=subject.seed if subject.run is None else load_plan(subject.run).seed,
         images=subject.images,
         groups=subject.groups,
         show=show,

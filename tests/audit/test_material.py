@@ -1,6 +1,7 @@
 """What an audit trains on: who is in it, and who has nothing that could be asked."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from orchestrator.audit.membership.question import attack
 from orchestrator.audit.subject import Subject
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError
-from orchestrator.protocols import DESCRIBED
+from orchestrator.protocols import DESCRIBED, STRICT
 from tests.audit.test_membership_scores import known
 from tests.audit.toys import material, people
 from tests.models.toys import recipe
@@ -51,6 +52,16 @@ def test_too_few_people_with_labels_are_refused(subject):
     few = without_labels(subject.corpus, subject.corpus.participants[:3])
     with pytest.raises(InputError, match="found 3 people with a labelled window of 50 frames; expected at least 4"):
         material_of(dataclasses.replace(subject, corpus=few), print)
+
+
+def test_the_folds_of_a_run_are_its_own_whatever_the_audits_seed(subject, tmp_path, monkeypatch):
+    strict = dataclasses.replace(STRICT, num_folds=3)
+    drawn = {seed: material_of(dataclasses.replace(subject, protocol=strict, seed=seed), print) for seed in (0, 1)}
+    assert drawn[0].folds != drawn[1].folds
+    monkeypatch.setattr("orchestrator.audit.material.load_plan", lambda folder: SimpleNamespace(seed=int(folder.name)))
+    made = material_of(dataclasses.replace(subject, protocol=strict, seed=0, run=tmp_path / "1"), print)
+    assert made.folds == drawn[1].folds
+    assert made.seed == 0
 
 
 def test_a_window_that_is_dropped_is_none():
