@@ -2,6 +2,7 @@
 """The record of membership: what is claimed, what each person has, and what the released models add."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from tune_spaces.method import HParams
 
 def test_a_strong_trace_exposes_people_by_name():
     made = material(people(12))
-    found = attack(made, "lira", known(effect=2.0, noise=0.2))
+    found: Any = attack(made, "lira", known(effect=2.0, noise=0.2))
     assert found.name == "membership model lira"
     assert found.verdict == EXPOSED
     assert found.main.chance == 0.5
@@ -43,7 +44,7 @@ def test_a_strong_trace_exposes_people_by_name():
 
 
 def test_few_people_without_a_trace_are_no_claim():
-    found = attack(material(people(4)), "lira", known(people=4, windows=2, effect=0.0, noise=0.3, seed=3))
+    found: Any = attack(material(people(4)), "lira", known(people=4, windows=2, effect=0.0, noise=0.3, seed=3))
     assert found.verdict == UNDERPOWERED
     assert found.main.lower < 0.5 < found.main.upper
 
@@ -53,7 +54,7 @@ def test_released_models_are_asked_beside_the_references():
     member_KP = np.ones((3, 12), bool)
     member_KP[0, :4] = member_KP[1, 4:8] = False
     error_KW = np.exp(-2.0 * member_KP[:, references.people.person_W])
-    found = attack(made, "calibrated", references, (error_KW, member_KP))
+    found: Any = attack(made, "calibrated", references, (error_KW, member_KP))
     assert found.statistic(RELEASED).value == 1.0
     assert [found.per_person[name][RELEASED] for name in made.people] == [1.0] * 8 + [None] * 4
 
@@ -79,7 +80,8 @@ class FoldModels:
 def test_whom_the_runs_models_were_trained_on():
     made = material(people(4))
     inner = dataclasses.replace(made.folds[1], train=("P0",), inner=("P2",))
-    error_KW, member_KP = released_errors(dataclasses.replace(made, folds=(made.folds[0], inner)), FoldModels(made))
+    models: Any = FoldModels(made)
+    error_KW, member_KP = released_errors(dataclasses.replace(made, folds=(made.folds[0], inner)), models)
     assert error_KW.shape == (2, 12)
     assert (error_KW[0] != error_KW[1]).all()
     assert member_KP.tolist() == [[False, True, False, True], [True, False, False, False]]
@@ -99,7 +101,7 @@ def subject(small_corpus):
 
 def test_a_task_leaves_a_record_for_each_score(subject, tmp_path):
     folder = AuditFolder.begin(tmp_path, Audit(subject={"data": "here"}, seed=0, synthetic=True, participants=6))
-    lines = []
+    lines: list[str] = []
     found = run_tasks(folder, membership_tasks(subject)[0], lines.append, skipped={})
     assert [one.variant for one in found.attacks] == list(SCORES)
     assert all(one.people == 6 and one.settings["references"] == 32 for one in found.attacks)

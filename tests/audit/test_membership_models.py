@@ -2,12 +2,13 @@
 """Reference models: whom they are trained on, what is kept of them, and that their errors tell who was."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fed.options import Federation
-from models.training import FoldsInTraining
+from models.training import FoldsInTraining, TrainingDiverged
 from orchestrator.audit.membership import models as membership_models
 from orchestrator.audit.membership.models import begin, reference_errors
 from orchestrator.audit.membership.rates import in_turn
@@ -30,7 +31,7 @@ def test_a_model_that_learns_by_heart_gives_everybody_away(tmp_path):
 
 def test_an_untrained_model_gives_nobody_away(tmp_path):
     found = rates(material(people(12), epochs=1, learning_rate=1e-12), tmp_path)
-    ends = share_of_people(found.success_P, seed=0)
+    ends: Any = share_of_people(found.success_P, seed=0)
     assert ends.lower < 0.5 < ends.upper
     assert abs(found.pooled_auc - 0.5) < 0.1
 
@@ -47,7 +48,7 @@ def test_an_error_is_that_of_the_model_trained_on_these_people(tmp_path):
     member_RP = halves(4, 6, seed=0)
     known = reference_errors(made, member_RP, tmp_path, lambda _: None)
     split = made.split([name for name, there in zip(made.people, member_RP[0], strict=True) if there])
-    training = begin(made, [split], membership_models.seed_of(made, 0))
+    training: Any = begin(made, [split], membership_models.seed_of(made, 0))
     list(training.epochs())
     trace_T2 = training.configurations[0].predict(0, [0])[0]
     error_T2 = (trace_T2 - made.series[0].gold_T2) ** 2
@@ -82,8 +83,7 @@ def test_what_is_done_is_done_once_and_a_broken_pack_goes_on(tmp_path, monkeypat
 
 def test_a_configuration_that_diverges_is_named(tmp_path, monkeypatch):
     def diverge(_training):
-        raise membership_models.TrainingDiverged(0, 1, "training loss is nan at learning rate 1")
-        yield
+        raise TrainingDiverged(0, 1, "training loss is nan at learning rate 1")
 
     monkeypatch.setattr(FoldsInTraining, "epochs", diverge)
     with pytest.raises(InputError, match="a reference model that diverged"):
@@ -93,7 +93,8 @@ def test_a_configuration_that_diverges_is_named(tmp_path, monkeypatch):
 def test_a_reference_is_scaled_by_its_own_people_and_chooses_nothing():
     made = dataclasses.replace(material(people(4, sessions=2)), scaling="train")
     split = made.split(["P0", "P2"])
-    own = np.concatenate([one.features_TF for one in made.series if one.participant in ("P0", "P2")])
+    series: Any = made.series
+    own = np.concatenate([one.features_TF for one in series if one.participant in ("P0", "P2")])
     assert split.train == (0, 1, 4, 5)
     assert split.mean_F == pytest.approx(own.mean(axis=0), abs=1e-5)
     assert split.validation == (2,)

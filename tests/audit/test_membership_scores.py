@@ -2,6 +2,7 @@
 """Scores and rates of membership against closed forms and made-up errors; nothing is trained."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_a_likelihood_has_its_largest_value_at_no_error():
 @pytest.mark.parametrize("name", SCORES)
 def test_nothing_is_found_where_training_leaves_no_trace(name):
     rates = [in_turn(name, known(people=40, models=16, windows=2, seed=seed)) for seed in range(3)]
-    found = [share_of_people(one.success_P, seed=0) for one in rates]
+    found: list[Any] = [share_of_people(one.success_P, seed=0) for one in rates]
     # 120 people, each with an error of at most 0.5 / sqrt(16): the mean is within four of its own of a half.
     assert abs(np.mean([one.value for one in found]) - 0.5) < 4 * 0.5 / math.sqrt(16 * 120)
     assert any(one.lower < 0.5 < one.upper for one in found)

@@ -2,6 +2,7 @@
 """A server's attacks on federations of small people: the federation's own code, what is seen of it, and the records."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,9 @@ def test_the_first_layers_rows_are_found():
 
 def test_people_who_differ_are_exposed_to_a_server(tmp_path):
     made = federated(6, epochs=3)
-    attacks = {one.name: one for one in update_attacks(made, updates_seen(made, tmp_path, lambda _: None))}
+    attacks: dict[str, Any] = {
+        one.name: one for one in update_attacks(made, updates_seen(made, tmp_path, lambda _: None))
+    }
     assert set(attacks) == {"linkability update", "update-match update", "row-space update"}
     for name, one in attacks.items():
         assert one.main.chance == pytest.approx(1 / 6), name
@@ -140,7 +143,7 @@ def test_people_who_are_alike_are_linked_by_chance(tmp_path):
 
 def test_a_sum_tells_which_of_two_candidates_is_in_it(tmp_path):
     made = federated(6, epochs=3)
-    attacks = sum_attacks(made, *sums_seen(made, tmp_path, lambda _: None))
+    attacks: list[Any] = sum_attacks(made, *sums_seen(made, tmp_path, lambda _: None))
     assert [one.name for one in attacks] == ["sum-membership sum 1-round", "sum-membership sum all-rounds"]
     assert attacks[0].main.value > 0.8
     assert attacks[-1].settings == {"rounds": 3, "secure": False}
@@ -159,6 +162,7 @@ def test_secure_sums_tell_as_much_as_plain_ones(tmp_path):
     made = federated(6, epochs=1, federation={"secure_sum": True})
     secure, member_KP = sums_seen(made, tmp_path / "secure", lambda _: None)
     assert secure == pytest.approx(plain, rel=1e-3)
+    one: Any
     (one,) = sum_attacks(made, secure, member_KP)
     assert one.main.value > 0.8
     assert "masks of secure sums have cancelled" in one.notes[0]
@@ -202,6 +206,8 @@ def test_federations_that_are_done_are_not_trained_again(tmp_path, monkeypatch):
 
 def test_recordings_are_divided_by_session_or_by_time():
     sessions = people(3, sessions=2)
+    client: Any
+    attacker: Any
     client, attacker = other_recordings(sessions)
     assert [one.session for one in client] == ["0"] * 3
     assert [one.session for one in attacker] == ["1"] * 3
@@ -216,6 +222,8 @@ def test_recordings_are_divided_by_session_or_by_time():
 
 def test_images_are_divided_too_and_have_no_rows():
     (one,) = toy_frames(1)
+    client: Any
+    attacker: Any
     client, attacker = other_recordings([one])
     assert (client[0].index_T == one.index_T[:12]).all()
     assert (attacker[0].index_T == one.index_T[18:]).all()
@@ -238,7 +246,7 @@ def subject(small_corpus):
 def test_tasks_leave_their_records(subject, tmp_path):
     begun = Audit(subject={"data": "here"}, seed=0, synthetic=True, participants=6)
     tasks, skipped = server_tasks(subject)
-    found = run_tasks(AuditFolder.begin(tmp_path, begun), tasks, lambda _: None, skipped=skipped)
+    found: Any = run_tasks(AuditFolder.begin(tmp_path, begun), tasks, lambda _: None, skipped=skipped)
     assert [one.name for one in found.attacks] == [name for task in tasks for name in task.names]
     assert len(found.attacks) == 5
     assert not skipped
