@@ -108,7 +108,7 @@ class FoldsInTraining:
     ) -> None:
         """Cut the windows once for all folds; initialise the models, their backbones from `backbone_weights` if given.
 
-        `device` trains; `precision` is how a GPU multiplies (`models.precision`).
+        One on each of the `splits`, by chance from `seed`. `device` trains; `precision` is how a GPU multiplies.
         ValueError: unknown names in the recipe, an unusable scaling, a fold that has no labelled window to train
         or to validate on, or series that are not what the recipe says: images of its size, or features.
         """

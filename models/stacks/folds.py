@@ -67,8 +67,9 @@ class StackedFolds:
         backend: str = STACKED,
         precision: str = DEFAULT_PRECISION,
     ) -> None:
-        """Cut the windows once for all models and initialise them.
+        """Cut the windows of the `series` once for all models and initialise them.
 
+        Each of the `recipes` is trained from its own one of `seeds` on each of the `splits`, on `device` in `dtype`.
         `backend` is one of `models.backends.STACKS`, those for a GPU on one only (on a CPU they are tests of it);
         `precision` is of a GPU. ValueError: as `FoldsInTraining`; recipes that differ in more than the learning rate,
         or have a backbone.

@@ -42,7 +42,11 @@ def rnn_forward(
     input_p, weight_p, bias_p, h_p, length, batch,
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
-    """h' = tanh(input + W h + b); `h_p` is (C, T, B, H) and its first step is 0."""
+    """h' = tanh(input + W h + b); `h_p` is (C, T, B, H) and its first step is 0.
+
+    From `input_p` (C, L, B, H), `weight_p`, `bias_p` (C, H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     at = (row < batch)[:, None] & (k < H)[None, :]
@@ -70,7 +74,11 @@ def rnn_backward(
     grad_p, weight_p, h_p, gate_grad_p, length, batch,
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of tanh's argument from those of the hidden states."""
+    """Gradients of tanh's argument from those of the hidden states.
+
+    From `grad_p` (C, L, B, H), `weight_p`, `h_p` of the forward pass, to `gate_grad_p` (C, L, B, H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     at = (row < batch)[:, None] & (k < H)[None, :]
@@ -103,7 +111,11 @@ def gru_forward(
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr,
     PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
 ):  # fmt: skip
-    """h' = n + z (h - n); r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b)); KEEP stores r, z, W h + b of n, n."""
+    """h' = n + z (h - n); r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b)); KEEP stores r, z, W h + b of n, n.
+
+    From `input_p` (C, L, B, 3 H), `weight_p`, `bias_p` to `h_p` (C, T, B, H), `kept_p` (C, L, B, 4 H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     inside = k < H
@@ -148,7 +160,11 @@ def gru_backward(
     grad_p, weight_p, h_p, kept_p, gate_grad_p, input_n_grad_p, length, batch,
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of what W h + b adds to r, z and n; and, apart, of n's input, which r does not scale."""
+    """Gradients of what W h + b adds to r, z and n; and, apart, of n's input, which r does not scale.
+
+    From `grad_p`, `weight_p`, `h_p`, `kept_p` to `gate_grad_p` (C, L, B, 3 H), `input_n_grad_p` (C, L, B, H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     inside = k < H
@@ -200,7 +216,11 @@ def lstm_forward(
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr,
     PRECISION: tl.constexpr, HALF: tl.constexpr, KEEP: tl.constexpr,
 ):  # fmt: skip
-    """c' = f c + i g, h' = o tanh(c'); KEEP stores i, f, g, o, and c' in (C, T, B, H), whose first step is 0."""
+    """c' = f c + i g, h' = o tanh(c'); KEEP stores i, f, g, o, and c' in (C, T, B, H), whose first step is 0.
+
+    From `input_p` (C, L, B, 4 H), `weight_p`, `bias_p` to `h_p` and `c_p` (C, T, B, H), `kept_p` (C, L, B, 4 H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     inside = k < H
@@ -252,7 +272,11 @@ def lstm_backward(
     grad_p, weight_p, c_p, kept_p, gate_grad_p, length, batch,
     H: tl.constexpr, HP: tl.constexpr, BP: tl.constexpr, PRECISION: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of the arguments of i, f, g and o."""
+    """Gradients of the arguments of i, f, g and o.
+
+    From `grad_p`, `weight_p`, `c_p`, `kept_p` to `gate_grad_p` (C, L, B, 4 H).
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     inside = k < H
@@ -307,8 +331,10 @@ def lstm_backward(
 def adam(
     weight_p, grad_p, first_p, second_p, rate_p, root_p, active_p, size, beta_1, beta_2, epsilon, BLOCK: tl.constexpr
 ):
-    """One step of some models' tensor (M, size): `rate_p` and `root_p` hold lr / (1 - beta_1^t) and sqrt(1 - beta_2^t)
-    per model; a model whose `active_p` is 0 instead of 1 keeps everything.
+    """One step of some models' tensor `weight_p` (M, size) by `grad_p`, with the moments `first_p` and `second_p`.
+
+    `rate_p` and `root_p` hold lr / (1 - beta_1^t) and sqrt(1 - beta_2^t) per model; a model whose `active_p` is 0, not
+    1, keeps everything. `BLOCK` numbers are one program's; `epsilon` as in Adam.
     """
     model = tl.program_id(0).to(tl.int64)
     place = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -69,7 +69,10 @@ class StackedNetwork:
     def __init__(  # noqa: PLR0913 - a shape
         self, recipe: Recipe, models: int, *, kind: Kind, length: int, batch: int, training: bool, like: Tensor
     ) -> None:
-        """Allocate layers of a `kind` on the device and with the type of `like`; without `training` no gradients."""
+        """Allocate layers of a `kind` on the device and with the type of `like`; without `training` no gradients.
+
+        For so many `models` of the `recipe`, windows of `length` frames and `batch` of them per call.
+        """
         self.models, self.directions = models, network_of(recipe.network).directions
         self.length, self.batch = length, batch
         shape = (models * self.directions, length, batch, recipe.hidden_size)

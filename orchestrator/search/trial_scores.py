@@ -87,7 +87,10 @@ class TrialScores:
         backend: str = REFERENCE,
         precision: str | None = None,
     ) -> None:
-        """Begin now; for the record: `backend` is what trains, `precision` what a GPU multiplies in, None of a CPU."""
+        """Begin now, to score a `trial` of a `plan` on a `dataset` and write into its `folder` what the `training` has.
+
+        For the record: `backend` is what trains, `precision` what a GPU multiplies in, None of a CPU.
+        """
         self.trial, self.dataset, self.plan, self.folder = trial, dataset, plan, folder
         self.training, self.backend, self.precision, self.started = training, backend, precision, _now()
 

@@ -32,6 +32,8 @@ def test_bounds_are_those_of_the_values():
     found = share_of_people(np.array([-1.0, 1.0] * 20), seed=0, lowest=-1.0)
     low, high = wilson(0.5, 40)
     assert found.value == 0.0
+    assert found.lower is not None
+    assert found.upper is not None
     assert found.lower <= 2 * low - 1
     assert found.upper >= 2 * high - 1
 
