@@ -130,6 +130,10 @@ class Watch(tune.Callback):  # type: ignore[misc]
             self.end_if_unwritable(str(result["unwritable"]))
         if self.observer is None:
             return
+        note = result.get("note")
+        if note and note not in self.said:
+            self.said.add(note)
+            self.observer.say(note)
         for raw in result["unrecorded"]:
             failure = Failure.from_json(raw, "a worker's report")
             self.observer.unrecorded[failure.uid] = failure

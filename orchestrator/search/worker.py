@@ -41,7 +41,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     A report has `members`, the configurations in training; `ended`, those that have ended since the last, and which of
     them `failed`; `compared`, if the scheduler is to decide on the members; `broken`, why a pack of several cannot go
-    on as a whole.
+    on as a whole; `note`, if what trains is less than was asked for.
     """
 
     def setup(self, config: Report, dataset: Dataset, plan: Plan, trials_folder: str) -> None:
@@ -99,6 +99,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             self._fail(report, error)
         report["members"] = [dict(one) for one in self.members.values()]
+        if isinstance(self.run, PackRun) and self.run.training.layers.note:
+            report["note"] = self.run.training.layers.note
         return report
 
     def _fail(self, report: Report, error: Exception) -> None:

@@ -86,6 +86,17 @@ def test_only_what_tune_gave_up_too_early_counts_as_lost(tmp_path: Path) -> None
     assert observer.failed == {UIDS[1]}
 
 
+def test_what_trains_with_less_than_was_asked_for_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = Observer(PLAN, tmp_path, [], lambda: None)
+    told: list[str] = []
+    monkeypatch.setattr(observer, "_say", told.append)
+    watch = Watch(observer)
+    for note in ("no triton", None, "no triton", "another"):
+        report = {"uid": UIDS[0], "unrecorded": [], "members": [], "ended": []}
+        watch.on_trial_result(result=report if note is None else {**report, "note": note})
+    assert told == ["no triton", "another"]
+
+
 def test_no_handler_of_tunes_events_raises_and_each_fault_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
