@@ -27,7 +27,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(PYTEST) --durations 15
 
-# Every fault of docs/reliability.md, injected for real: at most 15 minutes; as root also full disks.
+# Every fault of docs/reliability.md, injected for real: some 17 minutes; as root also full disks.
 faults: $(STAMP)
 	$(PYTEST) -m '' --durations 15 tests/faults $$($(BIN)/python -m tests.faults.table elsewhere)
 
