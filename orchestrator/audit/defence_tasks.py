@@ -17,6 +17,7 @@ from orchestrator.corpora.recording import Corpus
 from orchestrator.data.defence_names import DROP, KINDS
 from orchestrator.data.defences import columns_of
 from orchestrator.files import JsonObject
+from orchestrator.planning.plan_file import load_plan
 from orchestrator.protocols import DIMENSIONS, Protocol
 
 VERSION = 2  # of these records' arithmetic
@@ -64,6 +65,7 @@ def _task(subject: Subject, variant: str, corpus: Corpus, defence: str | None) -
         "corpus": corpus.sha256,
         "columns": list(corpus.feature_names),
         "protocol": str(protocol),
+        "fold_seed": _fold_seed(subject),
         **{name: known[name] for name in ("groups", "seed")},
     }
     run = partial(_run, subject, variant, corpus, protocol)
@@ -90,6 +92,11 @@ def _run(subject: Subject, variant: str, corpus: Corpus, protocol: Protocol, sho
     return [dataclasses.replace(found, attack=DEFENCE, others=(*kept, *_scores(subject, corpus, protocol)))]
 
 
+def _fold_seed(subject: Subject) -> int:
+    """Return the seed that drew a run's folds, whatever the audit's is."""
+    return subject.seed if subject.run is None else load_plan(subject.run).seed
+
+
 def _scores(subject: Subject, corpus: Corpus, protocol: Protocol) -> tuple[Statistic, ...]:
     """Return the CCC of both dimensions with intervals over people, of models that saw defended features alone."""
     from threadpoolctl import threadpool_limits
@@ -99,7 +106,7 @@ def _scores(subject: Subject, corpus: Corpus, protocol: Protocol) -> tuple[Stati
     from orchestrator.estimators.intervals import pooled_interval
     from orchestrator.evaluation.baselines import BASELINES, run_baseline
 
-    dataset = make_dataset(corpus, protocol, seed=subject.seed, groups=subject.groups)
+    dataset = make_dataset(corpus, protocol, seed=_fold_seed(subject), groups=subject.groups)
     series = [one for one in dataset.series if isinstance(one, Series)]
     with threadpool_limits(limits=1):
         folds = run_baseline(

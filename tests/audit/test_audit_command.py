@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 import orchestrator
 from orchestrator.cli import cli
+from orchestrator.errors import InputError
 from orchestrator.files import locked
 from tests.old_runs import unpacked
 
@@ -209,3 +210,17 @@ def test_defences_are_measured_and_drawn(once: Path, tmp_path: Path, monkeypatch
     assert "SYNTHETIC, defences of action units, 4 people" in picture
     for text in ("normalised per person", "noise", "drop", ">100<", "identity advantage"):
         assert text in picture
+
+
+def test_the_folds_of_a_run_do_not_depend_on_the_audits_seed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[tuple[int, object]] = []
+
+    def made(_corpus: object, _protocol: object, *, seed: int, groups: object) -> None:
+        seeds.append((seed, groups))
+        raise InputError.of("x", found="y", expected="z")
+
+    monkeypatch.setattr("orchestrator.data.dataset.make_dataset", made)
+    assert json.loads((run / "plan.json").read_text())["seed"] == 0
+    done = CliRunner().invoke(cli, ["audit", str(run), "--question", "defence", "--seed", "9"])
+    assert done.exit_code == 2, done.output
+    assert seeds == [(0, ())]
