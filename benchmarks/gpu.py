@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks import gpu_parts
-from benchmarks.gpu_made import FOLDS, PEOPLE, RATES, pack, people, recipe, seconds_of, splits
+from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, RATES, pack, people, recipe, seconds_of, splits
 from benchmarks.gpu_table import hours, write
 from models.backends import BF16, STACKED_CUDA, TF32, TRITON
 from models.gpus import CORNERS
@@ -31,10 +31,10 @@ PARTS = ("kernels", "agreement", "resume", "packs", "images", "grid")
 # Network, hidden size, window length, layers, frames per person. As in the paper's corpus of 7,500 frames most lengths
 # leave a last window that is partial.
 POINTS = (
-    ("bigru", 8, 50, 1, 7500),
-    ("bigru", 8, 600, 1, 7500),
-    ("bilstm", 8, 50, 1, 7500),
-    ("rnn", 8, 50, 1, 7500),
+    ("bigru", 8, 50, 1, 3000),
+    ("bigru", 8, 600, 1, 6300),
+    ("bilstm", 8, 50, 1, 3000),
+    ("rnn", 8, 50, 1, 3000),
     ("bigru", 64, 200, 2, 3100),
     ("bilstm", 64, 200, 2, 3100),
     ("bigru", 128, 600, 2, 6300),
@@ -58,7 +58,7 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
             continue
         chosen = recipe(network, hidden, length, layers)
         folds = splits(PEOPLE, FOLDS)[:1]
-        alone = FoldsInTraining(people(PEOPLE, frames), folds, chosen, seed=0, device="cuda")
+        alone = FoldsInTraining(people(PEOPLE, frames), folds, chosen, seed=0, device=DEVICE)
         row: dict[str, Any] = {"reference_s": seconds_of(alone.epochs())[-1]}
         del alone
         compared = [(TRITON, TF32), (TRITON, BF16) if hidden >= BF16_FROM else (STACKED_CUDA, TF32)]

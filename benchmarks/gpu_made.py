@@ -12,6 +12,7 @@ from models.splits import FoldSplit
 from models.stacks.folds import StackedFolds
 from models.windows import Series
 
+DEVICE = "cuda"
 PEOPLE, FEATURES, FOLDS, RATES = 23, 40, 8, (1e-3, 1e-4, 1e-5)
 
 
@@ -68,7 +69,8 @@ def seconds_of(steps: Iterable[Any]) -> list[float]:
     """Return what each step of an iteration takes, the device's work included."""
     taken, start = [], time.perf_counter()
     for _ in steps:
-        torch.cuda.synchronize()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
         start = time.perf_counter()
     return taken
@@ -84,7 +86,7 @@ def pack(point: tuple[str, int, int, int, int], backend: str, **others: Any) -> 
         splits(PEOPLE, FOLDS),
         recipes,
         seeds=[0] * len(recipes),
-        device="cuda",
+        device=DEVICE,
         backend=backend,
         **others,
     )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_made import FOLDS, PEOPLE, pack, people, recipe, seconds_of, splits
+from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, pack, people, recipe, seconds_of, splits
 from models.backends import AUTO, BF16, PRECISIONS, REFERENCE, STACKED, STACKED_CUDA, TF32, TRITON, choose
 from models.frames import FrameSeries
 from models.networks import build_for
@@ -32,7 +32,7 @@ def kernels(found: dict[str, Any]) -> None:
         for size in TRIED_SIZES:
             for precision in PRECISIONS if size == TRIED_SIZES[0] else (TF32, BF16):
                 start = time.perf_counter()
-                trial = tried(network, size, precision, "cuda")
+                trial = tried(network, size, precision, DEVICE)
                 found[f"{network} {size} {precision}"] = {
                     "refusal": trial.refusal,
                     "worst_error": max(trial.errors, default=None),
@@ -49,11 +49,11 @@ def agreement(found: dict[str, Any]) -> None:
         for backend in (REFERENCE, STACKED_CUDA, TRITON):
             for precision in PRECISIONS if backend == TRITON else (TF32, BF16):
                 if backend == REFERENCE:
-                    training = FoldsInTraining(series, folds, one, seed=0, device="cuda", precision=precision)
+                    training = FoldsInTraining(series, folds, one, seed=0, device=DEVICE, precision=precision)
                     last = list(training.epochs())[-1]
                 else:
                     made = StackedFolds(
-                        series, folds, [one], seeds=[0], device="cuda", backend=backend, precision=precision
+                        series, folds, [one], seeds=[0], device=DEVICE, backend=backend, precision=precision
                     )
                     last = _finite(list(made.epochs())[-1][0])
                 pairs = zip(
@@ -104,11 +104,11 @@ def images(found: dict[str, Any]) -> None:
     one = recipe("bilstm", 8, 16, 1, epochs=3, backbone="resnet18", image_size=224)
     x, gold = torch.randint(0, 256, (8, 16, 224, 224, 3), dtype=torch.uint8), torch.rand(8, 16, 2)
     for precision in (TF32, BF16):
-        training = FoldsInTraining(series, [split], one, seed=0, device="cuda", precision=precision)
+        training = FoldsInTraining(series, [split], one, seed=0, device=DEVICE, precision=precision)
         seconds = seconds_of(training.epochs())[-1]
         with modules_in(precision):
-            model = build_for(one, num_features=BACKBONE_FEATURES, seed=0).to("cuda")
-            resident = _by_hand(model, x.to("cuda"), gold.to("cuda"))
+            model = build_for(one, num_features=BACKBONE_FEATURES, seed=0).to(DEVICE)
+            resident = _by_hand(model, x.to(DEVICE), gold.to(DEVICE))
         found[precision] = {
             "epoch_s": seconds,
             "resident_s": resident,
@@ -147,7 +147,7 @@ def demo(found: dict[str, Any]) -> None:
     ]
     start = time.perf_counter()
     for shape in shapes:
-        train_demo(shape, "cuda")
+        train_demo(shape, DEVICE)
     found["gpu_s"] = time.perf_counter() - start
     with multiprocessing.get_context("spawn").Pool(2, torch.set_num_threads, (1,)) as pool:
         pool.map(abs, (-1, -2), chunksize=1)  # both have started
