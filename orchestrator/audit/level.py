@@ -4,12 +4,13 @@ A configuration is a method, with or without secure sums. What counts is what le
 updates or their sums, and always the released model.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.audit import records
 from orchestrator.audit.records import Attack, Audit
-from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, PRIVACY, RULE, UNDERPOWERED
+from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, PRIVACY, RULE, UNDERPOWERED, advantage
 
 Counted = tuple[str, str, str | None]  # attack, source, variant; None: every variant
 WORST_FIRST = (EXPOSED, PARTLY, UNDERPOWERED, NOT_SHOWN)
@@ -120,5 +121,11 @@ def level(configuration: Configuration, audits: Sequence[Audit]) -> Level:
             missing.append(" ".join(part for part in (attack, source, variant) if part))
     if not found:
         return Level(word=None, decisive=None, attacks=(), missing=tuple(missing))
-    decisive = min(found, key=lambda one: WORST_FIRST.index(one.verdict))
+    decisive = min(found, key=lambda one: (WORST_FIRST.index(one.verdict), -_advantage(one)))
     return Level(word=PRIVACY[decisive.verdict], decisive=decisive, attacks=tuple(found), missing=tuple(missing))
+
+
+def _advantage(one: Attack) -> float:
+    """Return an attack's advantage, by which attacks of one verdict are told apart; least where it is not known."""
+    main = one.main
+    return -math.inf if main.value is None or main.chance is None else advantage(main.value, main.chance)

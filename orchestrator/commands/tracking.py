@@ -1,6 +1,7 @@
 """The commands that read or write the MLflow store: `track`, `report` and `ui`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +31,8 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 @click.option("--run", "runs", multiple=True, metavar="ID", help="Only this search; may be repeated.")
 @click.option("--corpus", metavar="SHA256|NAME", help="Of these recordings; else those of most finished searches.")
 @opt.path_option("--output", help="The folder to write; new, under runs/ if not given.")
+@click.option("--price-per-hour", type=opt.ABOVE_ZERO, help="Of training, in any currency: adds what each method cost.")
+@opt.path_option("--summary", metavar="FILE.html|FOLDER", help="Write one page for people who decide, and no report.")
 @opt.force_option
 def report(  # noqa: PLR0913 - one parameter an option
     tracking_uri: str | None,
@@ -38,16 +41,29 @@ def report(  # noqa: PLR0913 - one parameter an option
     *,
     corpus: str | None,
     output: Path | None,
+    price_per_hour: float | None,
+    summary: Path | None,
     force: bool,
 ) -> None:
     """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV."""
     from datetime import datetime
 
+    from orchestrator.errors import InputError
     from orchestrator.report.make import make_report
+    from orchestrator.report.summary_page import make_summary, page_path
     from orchestrator.tracking.location import resolve_tracking_uri
 
-    output = output or Path(RUNS_FOLDER) / f"report-{datetime.now():%Y%m%d-%H%M%S}"
-    made = make_report(resolve_tracking_uri(tracking_uri), experiments, runs, output, corpus=corpus, force=force)
+    if summary is not None and output is not None:
+        raise InputError.of("--summary", found="beside --output", expected="one of the two: the page or the report")
+    settings: Any = {"corpus": corpus, "force": force, "price_per_hour": price_per_hour}
+    store = resolve_tracking_uri(tracking_uri)
+    if summary is not None:
+        page = page_path(summary)
+        made = make_summary(store, experiments, runs, page, **settings)
+    else:
+        output = output or Path(RUNS_FOLDER) / f"report-{datetime.now():%Y%m%d-%H%M%S}"
+        page = output / "report.html"
+        made = make_report(store, experiments, runs, output, **settings)
     for one in made.listed:
         if one.note and not one.reported:
             click.echo(printable(f"not reported: {one.run.run_id[:8]} {one.run.name}: {one.note}"), err=True)
@@ -56,7 +72,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     if made.others:
         others = "; ".join(one.title for one in made.others)
         click.echo(printable(f"other corpora in the store (--corpus chooses one): {others}"))
-    click.echo(f"{len(made.searches)} searches reported; written to {output / 'report.html'}")
+    click.echo(f"{len(made.searches)} searches reported; written to {page}")
 
 
 @click.command()

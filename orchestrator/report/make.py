@@ -12,7 +12,8 @@ from orchestrator.output_checks import check_output_folder
 from orchestrator.protocols import head_in_words
 from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Collection, collect
-from orchestrator.report.figures import draw_all
+from orchestrator.report.configuration_points import points
+from orchestrator.report.figures import draw_all, draw_measured
 from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.report.search_record import Search
@@ -37,6 +38,7 @@ def make_report(  # noqa: PLR0913 - the options of `report`
     *,
     corpus: str | None = None,
     force: bool = False,
+    price_per_hour: float | None = None,
 ) -> Collection:
     """Write the report of a store's searches of one corpus into `output` and return what it is about.
 
@@ -44,17 +46,17 @@ def make_report(  # noqa: PLR0913 - the options of `report`
     corpus, an output folder in the store's own, or with something in it but an earlier report that `force` lets it
     replace.
     """
-    check_output_folder("--output", output, inputs=_store_of(tracking_uri))
+    check_output_folder("--output", output, inputs=store_of(tracking_uri))
     with _claimed(output, force=force):
         with TemporaryDirectory(prefix="report-") as folder:
             collection = collect(StoreReader(tracking_uri, Path(folder)), experiments, runs, corpus)
-            content = by_file(compose(collection, tracking_uri))
+            content = by_file(compose(collection, tracking_uri, price_per_hour))
         _write(output, content)
     return collection
 
 
-def compose(collection: Collection, tracking_uri: str) -> Report:
-    """Return the report of the searches found."""
+def compose(collection: Collection, tracking_uri: str, price_per_hour: float | None = None) -> Report:
+    """Return the report of the searches found; a price per hour of training adds what each cost."""
     searches = collection.searches
     tables = [
         paper_tables.table_1(searches),
@@ -81,7 +83,7 @@ def compose(collection: Collection, tracking_uri: str) -> Report:
         title=TITLE,
         facts=facts,
         tables=[*tables, *(one for one in others if one is not None)],
-        figures=draw_all(leads(searches)),
+        figures=[*draw_all(leads(searches)), *draw_measured(points(searches, collection.audits), price_per_hour)],
     )
 
 
@@ -105,7 +107,7 @@ def _corpus_facts(collection: Collection) -> list[tuple[str, str]]:
     return facts
 
 
-def _store_of(tracking_uri: str) -> dict[str, Path | None]:
+def store_of(tracking_uri: str) -> dict[str, Path | None]:
     """Return the files of a store on this machine."""
     database = database_path(tracking_uri)
     return {

@@ -27,6 +27,7 @@ class Report:
     facts: Sequence[tuple[str, str]]
     tables: Sequence[Table]
     figures: Sequence[Figure]
+    contradictions: bool = True  # whether the page has those inside the paper, as footnotes of its tables
 
     @property
     def synthetic(self) -> bool:

@@ -148,10 +148,14 @@ def test_a_report_reads_the_audits_of_its_corpus(tmp_path: Path, monkeypatch: py
     before = configurations()
     run("audit", old / "finished", "--question", "identity", "--tracking-uri", store_of(old))
     assert configurations() == before > 0
-    run("report", "--tracking-uri", store_of(old), "--output", tmp_path / "report")
+    price = ("--price-per-hour", "2.5")
+    run("report", "--tracking-uri", store_of(old), "--output", tmp_path / "report", *price)
     lines = (tmp_path / "report" / "privacy.csv").read_text().splitlines()
     (own,) = [line for line in lines if "identity action-units shared" in line]
     assert own.startswith("Action units,")
     assert "membership model" in "".join(lines)
     page = (tmp_path / "report" / "report.md").read_text()
     assert "identity action-units shared, measured in part" in page
+    html = (tmp_path / "report" / "report.html").read_text()
+    assert "figure-measured-privacy" in html
+    assert "training hours at 2.5 per hour" in html

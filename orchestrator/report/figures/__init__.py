@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from orchestrator.report.configuration_points import Point
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import Search
 
-__all__ = ["Figure", "draw_all"]
+__all__ = ["Figure", "draw_all", "draw_measured"]
 
 
 def draw_all(searches: Sequence[Search]) -> tuple[Figure, ...]:
@@ -13,3 +14,10 @@ def draw_all(searches: Sequence[Search]) -> tuple[Figure, ...]:
     from orchestrator.report.figures.drawing import draw_each
 
     return draw_each(searches)
+
+
+def draw_measured(points: Sequence[Point], price_per_hour: float | None = None) -> tuple[Figure, ...]:
+    """Return the figure of accuracy against measured privacy, none where no configuration has both; never raises."""
+    from orchestrator.report.figures.drawing import draw_points
+
+    return draw_points(points, price_per_hour)

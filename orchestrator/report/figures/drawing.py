@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.report import predictions
+from orchestrator.report.configuration_points import Point
 from orchestrator.report.figures import (
     by_value,
     correlation,
     importance,
     learning,
+    measured_privacy,
     parallel,
     plane,
     style,
@@ -37,6 +39,12 @@ def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
             )
         figures += _attempt("trade-off", partial(trade_off.draw, searches))
     return tuple(figures)
+
+
+def draw_points(points: Sequence[Point], price_per_hour: float | None) -> tuple[Figure, ...]:
+    """Draw accuracy against measured privacy and cost, if a configuration has both."""
+    with style.styled():
+        return tuple(_attempt("measured-privacy", partial(measured_privacy.draw, points, price_per_hour)))
 
 
 def _prefixes(searches: Sequence[Search]) -> list[str]:

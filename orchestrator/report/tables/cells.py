@@ -59,6 +59,7 @@ class Table:
     rows: Sequence[Row]
     wide: bool = True
     remarks: Sequence[str] = field(default=())
+    stacked: bool = False  # on a narrow screen a row is a list of headings and cells
 
     def __post_init__(self) -> None:
         """Every row has a cell for every column."""
