@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import auditing, cache, comparing, data, models, runs, scoring, search, tracking
+from orchestrator.commands import auditing, cache, comparing, data, forget, models, runs, scoring, search, tracking
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import take_as_ctrl_c
@@ -60,6 +60,7 @@ def cli() -> None:
     """Privacy-preserving affect recognition: search, evaluate, track and compare the paper's methods."""
 
 
+data.data.add_command(forget.forget)
 for command in (
     search.tune,
     search.evaluate,

@@ -20,6 +20,7 @@ from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZ
 from orchestrator.data.defence_names import parts
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
+from orchestrator.evaluation.use_statement import STATEMENT_KEY
 from orchestrator.files import JsonObject
 from orchestrator.protocols import BEST_BY, LABEL_ROUNDINGS, SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
@@ -82,6 +83,8 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
     stated = card.get("weights_sha256")
     fine = stated is None or (isinstance(stated, str) and _SHA256.fullmatch(stated))
     _check(bool(fine), f"weights_sha256 {_shown(stated)}, expected 64 hexadecimal digits")
+    statement = card.get(STATEMENT_KEY)
+    _check(statement is None or isinstance(statement, str), f"{STATEMENT_KEY} {_shown(statement)}, expected a text")
     if images is not None:
         _check_images(card, images)
 

@@ -21,6 +21,7 @@ from models.splits import FoldSplit
 from orchestrator.data.backbone import BACKBONE
 from orchestrator.data.backbone_features import FROZEN_SEED
 from orchestrator.errors import InputError
+from orchestrator.evaluation.use_statement import STATEMENT, STATEMENT_KEY
 from orchestrator.files import JsonObject, write_bytes
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.process.extras import install_command
@@ -119,6 +120,7 @@ def _spec(model: SavedModel, folds: tuple[int, ...]) -> Exported:
         text = f"float32 (windows, frames, {width}), features {kinds[model.protocol.scaling]}{_defended(model)}"
         shape, dtype = (None, None, width), "float32"
     metadata = {"card": dict(model.card), "folds": list(folds), "input": text, "output": "valence, arousal in [-1, 1]"}
+    metadata[STATEMENT_KEY] = model.card.get(STATEMENT_KEY) or STATEMENT  # of older cards this version's
     return Exported(
         difference=0.0, dtype=dtype, shape=shape, input_text=text, models_text=models_text, metadata=metadata
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from orchestrator.csv_text import as_text, protected
+from orchestrator.evaluation.use_statement import STATEMENT
 from orchestrator.report import paper
 from orchestrator.report.figures import Figure
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
@@ -50,6 +51,7 @@ def as_html(report: Report) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         banner=BANNER,
+        statement=STATEMENT,
         style=style,
         policy=content_policy(style),
         images={figure.name: _data_address(figure.svg) for figure in report.figures},
@@ -126,6 +128,7 @@ def as_markdown(report: Report) -> str:
     lines += ["", "## Contradictions inside the paper", ""]
     for number, one in enumerate(paper.CONTRADICTIONS, start=1):
         lines.append(f"{number}. {escaped(one.text)} ({escaped(one.where)})")
+    lines += ["", escaped(STATEMENT)]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from models.exportable import ExportableNetwork
 from models.networks import build
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
+from orchestrator.evaluation.use_statement import STATEMENT
 from orchestrator.inference import export
 from orchestrator.inference.saved_model import SavedModel, open_model
 from tests.inference.conftest import Make
@@ -96,6 +97,7 @@ def check_card(path: Path, model: SavedModel) -> None:
         (entry,) = [one for one in onnx.load(path).metadata_props if one.key == export.CARD_KEY]
         found = json.loads(entry.value)
     assert found["card"] == dict(model.card)
+    assert found["use_statement"] == STATEMENT
     assert found["folds"] == [0, 1]
     width = 120 if model.protocol.scaling == "both" else 40
     assert found["input"].startswith(f"float32 (windows, frames, {width})")

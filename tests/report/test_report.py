@@ -16,10 +16,11 @@ import pytest
 from models.sizes import title_of
 from orchestrator.errors import InputError
 from orchestrator.evaluation.baselines import BASELINES
+from orchestrator.evaluation.use_statement import STATEMENT
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import make, paper
 from orchestrator.report.figures import Figure
-from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW
+from orchestrator.report.rendering import BANNER, SYNTHETIC_ROW, escaped
 from orchestrator.tracking import tracker
 from orchestrator.tracking.client import connect, open_to_read
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
@@ -221,6 +222,12 @@ def test_a_missing_method_says_what_would_run_it(synthetic: Page, odd_output: Pa
     odd = Page((odd_output / "report.html").read_text(encoding="utf-8"))
     words = next(row["protocol"].text for row in odd.tables["table-2"].rows if row and "images" in row["protocol"].text)
     assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv'$", words)
+
+
+def test_the_statement_of_use_is_at_the_foot(synthetic_output: Path) -> None:
+    page = (synthetic_output / "report.html").read_text(encoding="utf-8")
+    assert page.split("</main>")[1].count(STATEMENT) == 1
+    assert (synthetic_output / "report.md").read_text(encoding="utf-8").endswith(f"\n\n{escaped(STATEMENT)}\n")
 
 
 def test_a_synthetic_corpus_is_on_every_page_and_table_and_a_real_one_is_not(
