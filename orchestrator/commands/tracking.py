@@ -45,7 +45,13 @@ def report(  # noqa: PLR0913 - one parameter an option
     summary: Path | None,
     force: bool,
 ) -> None:
-    """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV."""
+    """Write the paper's tables beside ours, from MLflow: HTML, Markdown, CSV.
+
+    \f
+
+    From the store at `tracking_uri`, of all `experiments` and `runs` or of those named, and one `corpus`; to `output`,
+    or with `summary` one page. `price_per_hour` adds what training costs; `force` replaces what is there.
+    """
     from datetime import datetime
 
     from orchestrator.errors import InputError

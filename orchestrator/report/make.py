@@ -45,6 +45,9 @@ def make_report(  # noqa: PLR0913 - the options of `report`
     Raises InputError and leaves everything as it was: a store that does not answer, an unknown experiment, run or
     corpus, an output folder in the store's own, or with something in it but an earlier report that `force` lets it
     replace.
+
+    The searches are those of the store at `tracking_uri`, of its `experiments` and `runs` if some are named;
+    `price_per_hour`, if given, adds what training costs.
     """
     check_output_folder("--output", output, inputs=store_of(tracking_uri))
     with _claimed(output, force=force):

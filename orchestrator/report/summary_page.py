@@ -38,8 +38,9 @@ def make_summary(  # noqa: PLR0913 - the options of `report`
     force: bool = False,
     price_per_hour: float | None = None,
 ) -> Collection:
-    """Write the page about the searches of a store, as the report takes them, and return what it is about.
+    """Write the page about the searches of a store to `path`, as the report takes them; return what it is about.
 
+    `tracking_uri`, `experiments`, `runs`, `corpus` and `price_per_hour` as of `make_report`.
     Raises InputError: as `make_report` for the store and the searches; for a file that exists unless `force`, for one
     that is the store's, and for one that cannot be written.
     """
