@@ -1,10 +1,11 @@
-"""Searches of one method whose protocols agree in every field: which stands for a network, and which for all."""
+"""Searches of one method that agree in protocol and options: which stands for a network, and which for all."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 
 from orchestrator.protocols import Protocol
+from orchestrator.report.own_options import options_key
 from orchestrator.report.queries import (
     PREFERRED_PROTOCOLS,
     NetworkBest,
@@ -28,14 +29,14 @@ def protocol_fields(search: Search) -> dict[str, object]:
 
 
 def same_key(search: Search, *, but: Iterable[str] = ()) -> str:
-    """Return what two searches of one method and of equal protocol fields share; without the fields in `but`."""
+    """Return what two searches of one method, equal protocol fields and options share; without the fields in `but`."""
     found = {key: value for key, value in protocol_fields(search).items() if key not in set(but)}
-    return json.dumps([search.plan["method"], found], sort_keys=True, default=str)
+    return json.dumps([search.plan["method"], found, options_key(search)], sort_keys=True, default=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One or more searches of equal protocol fields, which together are a block of rows."""
+    """One or more searches of equal protocol fields and options, which together are a block of rows."""
 
     searches: Sequence[Search]
 

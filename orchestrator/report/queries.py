@@ -12,6 +12,7 @@ from orchestrator.estimators.participants import spread
 from orchestrator.evaluation.results import chosen_by_fold, nested, ranking
 from orchestrator.json_records import number
 from orchestrator.protocols import PROTOCOLS, Protocol
+from orchestrator.report.own_options import option_changes
 from orchestrator.report.paper import METHOD_NAMES, METHOD_ORDER
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
@@ -60,11 +61,11 @@ def protocol_of(search: Search) -> Protocol | None:
 
 
 def changes(search: Search) -> list[str]:
-    """Return in words each field of the protocol that is not the named protocol's own."""
+    """Return in words each field of the protocol that is not the named protocol's own, and each option beside it."""
     given = search.plan["protocol"]
     usual = PROTOCOLS.get(str(given["name"]))
     if usual is None:
-        return []
+        return option_changes(search)
     # A plan that was made before a field was there has been run by the field's default.
     later = {one.name: one.default for one in fields(Protocol) if one.default is not MISSING}
     words = []
@@ -73,7 +74,7 @@ def changes(search: Search) -> list[str]:
         decides = one.metadata.get("decides", True) and one.name not in SAID
         if decides and value != getattr(usual, one.name):
             words.append(LABELLED.get(one.name, f"{one.name.replace('_', ' ')} {{}}").format(value))
-    return words
+    return [*words, *option_changes(search)]
 
 
 def protocol_label(search: Search) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from orchestrator.audit.level import CONFIGURATIONS, LEVEL_RULE, Configuration, Level, level
 from orchestrator.audit.records import Attack, Audit
 from orchestrator.report import paper
+from orchestrator.report.own_options import SECURE
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
 
 QUANTITY = "Data privacy level"
-SECURE = "with secure sums"
 
 
 def level_rows(method: str, name: Cell, audits: Sequence[Audit]) -> list[Row]:
