@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 OURS = ("orchestrator", "fed", "models", "tune_spaces")
 NAMES = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "feat": "py-feat"}  # imported -> distributed
-UNPINNED = {"py-feat"}  # installed by who wants it, beside older libraries than ours
+UNPINNED = {"py-feat", "mediapipe"}  # installed by who wants it, beside older libraries than ours
 
 
 def normal(requirement: str) -> str:

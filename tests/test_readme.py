@@ -102,7 +102,7 @@ ELSEWHERE = {  # run by a test of its own below
     "ray start --head --port 6379 --block",
     f"{OURS}tune --method au --data /data/RECOLA --address 127.0.0.1:6379 --storage /shared/runs --cpus-per-trial 1",
     f"{OURS}ui --port 5000",
-    f"{OURS}data extract videos/ --out mine --tool openface",
+    f"{OURS}data extract videos/ --out mine",
 }
 
 

@@ -34,7 +34,7 @@ def list_entries() -> None:
 @cache.command(name="remove")
 @click.argument("kinds", nargs=-1, required=True, type=click.Choice([*KINDS, ALL]), metavar="KIND ... | all")
 def remove_kinds(kinds: tuple[str, ...]) -> None:
-    """Remove everything of a KIND: participants, frames, features, synthetic; it is made anew when it is needed.
+    """Remove everything of a KIND: participants, frames, features, extracted, models, synthetic; it is made anew.
 
     A run that is under way and needs it goes on after `tune --resume`.
     """

@@ -8,7 +8,8 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
-from orchestrator.errors import InputError
+from orchestrator.corpora.extraction.tool_names import AUTO, NAMES
+from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes
 
 
@@ -91,17 +92,21 @@ def synthesize(out: Path, **values: Any) -> None:
 @data.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @opt.path_option("--out", required=True, help="Folder for features/NAME.csv.")
-@click.option("--tool", type=click.Choice(["openface", "py-feat"]), default="openface", show_default=True)
-@click.option("--executable", help="OpenFace's FeatureExtraction, where it is not on the PATH.")
+@click.option("--tool", type=click.Choice([AUTO, *NAMES]), default=AUTO, show_default=True)
+@click.option("--executable", help="OpenFace's FeatureExtraction, or the Python that has the other tool.")
+@opt.path_option("--model-file", help="MediaPipe's face_landmarker.task; else it is fetched once.")
 @click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
 @click.pass_context
-def extract(ctx: click.Context, /, source: Path, out: Path, tool: Any, **values: Any) -> None:
-    """Extract action units from a video or a folder of videos: level 1's first step."""
-    from orchestrator.corpora.extract import extract as run
+def extract(ctx: click.Context, /, source: Path, out: Path, **values: Any) -> None:
+    """Extract facial features from a video or a folder of videos: level 1's first step.
+
+    A run that was broken off goes on if it is repeated.
+    """
+    from orchestrator.corpora.extraction.extract import extract as run
     from orchestrator.output_checks import check_output_folder
 
     check_output_folder("--out", out / "features", inputs={"SOURCE": source})
-    report = run(source, out, tool=tool, **values)
+    report = run(source, out, **values, show=lambda line: click.echo(printable(line), err=True))
     for line in report.left_out:
         click.echo(f"left out: {line}", err=True)
     for problem in report.failed:

@@ -210,7 +210,7 @@ run_options = _all(
 image_options = _all(
     click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels a side; for methods on frames."),
     click.option("--frame-stride", type=POSITIVE, help="Keep every so many frames."),
-    click.option("--face-crop", type=click.Choice(["none", "haar"]), help="haar needs the extra `faces`."),
+    click.option("--face-crop", type=click.Choice(["none", "haar", "yunet"]), help="Need the extra `faces`."),
     click.option("--backbone", type=click.Choice(["trained", "frozen"]), help="ResNet18 trained, or features once."),
     click.option("--weights", help="ResNet18's start: imagenet, none, or a file."),
 )

@@ -14,6 +14,8 @@ KINDS = {
     "participants": "people's features and labels, a table for each client of a federation",
     "frames": "pictures of videos, of faces with --face-crop",
     "features": "what a frozen ResNet18 makes of the pictures",
+    "extracted": "tables of features that `predict` has extracted from videos",
+    "models": "model files of MediaPipe and OpenCV, of nobody",
     "synthetic": "the embedded corpus, which is nobody's",
 }
 _NAME = re.compile(rf"\.?(?P<kind>{'|'.join(KINDS)})-(?P<key>[0-9a-f]{{16,64}})(\..*)?")

@@ -1,7 +1,7 @@
 """What the cache holds of one person: found without the recordings, and removed.
 
-The tables of a federation's clients say whose they are, beside their checksum. Frame stores and features are named by
-contents alone: nothing in them says whose they are, so all of them are taken to be the person's.
+The tables of a federation's clients say whose they are, beside their checksum. Frame stores, features and extracted
+tables are named by contents alone: nothing in them says whose they are, so all of them are taken to be the person's.
 """
 
 import json
@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 from orchestrator.files import locked
 
 TABLES = "participants"
-NAMELESS = ("frames", "features")
+NAMELESS = ("frames", "features", "extracted")
 _TABLE, _SUM = ".parquet", ".sha256"
 
 

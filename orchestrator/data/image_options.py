@@ -9,6 +9,6 @@ class ImageOptions:
 
     image_size: int  # pixels per side
     frame_stride: int  # every so many time steps one is kept
-    face_crop: str  # none | haar
+    face_crop: str  # none | haar | yunet
     backbone: str  # trained | frozen
     weights: str  # imagenet | none | a file

@@ -6,6 +6,7 @@ Shapes: T time steps of a recording, F features, S pixels of a side, 2 = valence
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,8 @@ def _frame_series(recording: Recording, protocol: Protocol, images: ImageOptions
 
 def crop_of(images: ImageOptions) -> FaceCrop:
     """Return how faces are cut out."""
-    return "haar" if images.face_crop == "haar" else "none"
+    crop: FaceCrop = next((one for one in get_args(FaceCrop) if one == images.face_crop), "none")
+    return crop
 
 
 def gold_of(recording: Recording, protocol: Protocol) -> Floats:

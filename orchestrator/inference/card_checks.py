@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from models.recipe import Recipe
 from models.shapes import count, state_shapes
 from models.sizes import BACKBONE_FEATURES, HEADS, NETWORKS
 from models.windows import JOININGS
 from orchestrator.corpora.read_options import options_of_card
-from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from orchestrator.corpora.video.frame_store import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, FaceCrop
 from orchestrator.data.defence_names import parts
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
@@ -103,7 +104,7 @@ def _check_hparam(one: HyperParameter, hparams: JsonObject) -> None:
 def _check_images(card: JsonObject, images: ImageOptions) -> None:
     _whole("image_size", images.image_size, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE)
     _whole("frame_stride", images.frame_stride, 1, 2**31)
-    for name, known in (("face_crop", ("none", "haar")), ("backbone", ("trained", "frozen"))):
+    for name, known in (("face_crop", get_args(FaceCrop)), ("backbone", ("trained", "frozen"))):
         value = getattr(images, name)
         _check(value in list(known), f"{name} {_shown(value)}, expected {' or '.join(known)}")
     _check(isinstance(images.weights, str), f"weights {_shown(images.weights)}, expected a word or a file's name")

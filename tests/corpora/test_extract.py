@@ -11,7 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from orchestrator.corpora.extract import OPENFACE_VARIABLE, extract
+from orchestrator.corpora.extraction.extract import extract
+from orchestrator.corpora.extraction.openface import OPENFACE_VARIABLE
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.tables.tracks import read_track
@@ -221,8 +222,8 @@ def test_what_can_be_known_before_the_start_is_refused(videos, tmp_path, monkeyp
         extract(tmp_path / "bin", tmp_path / "out", tool="openface")
     with pytest.raises(InputError, match="no such file"):
         extract(tmp_path / "nowhere", tmp_path / "out", tool="openface")
-    with pytest.raises(InputError, match="openface or py-feat"):
-        extract(videos, tmp_path / "out", tool="libreface")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="auto, openface, py-feat or mediapipe"):
+        extract(videos, tmp_path / "out", tool="libreface")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out"):
         extract(videos / "P16.mp4", tmp_path / "file", tool="openface")

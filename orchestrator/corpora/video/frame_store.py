@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.align import DEFAULT_STEP_SECONDS, SAME_TIME_SECONDS, step_of
 from orchestrator.corpora.cache import cache_folder, remove, written_to
+from orchestrator.corpora.extraction.model_file import YUNET
 from orchestrator.corpora.recording import Recording, VideoSource
 from orchestrator.corpora.video import face_crop as cropping
 from orchestrator.corpora.video.decoding import Image, Squares, content_hash, decode, how_seen
@@ -28,7 +29,7 @@ from orchestrator.corpora.video.videos import read_timings
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import locked
 
-FaceCrop = Literal["none", "haar"]
+FaceCrop = Literal["none", "haar", "yunet"]
 
 STORE_VERSION = 2  # to be raised whenever other bytes come out: the cache is keyed by it
 MIN_IMAGE_SIZE = 16
@@ -98,15 +99,15 @@ def open_frames(
 ) -> Frames:
     """Open the images of a video or a folder of frames, decoded first if the cache does not hold them.
 
-    Images are the largest centred square, or with `haar` the face's, scaled to `image_size` pixels per side. Times
-    come from `source.timings` where there is one, else from the video. `cache` is the user's unless given. A
+    Images are the largest centred square, or with another crop the face's, scaled to `image_size` pixels per side.
+    Times come from `source.timings` where there is one, else from the video. `cache` is the user's unless given. A
     damaged store is made anew; several callers at a time wait for the one that decodes. InputError for bad
     options, for anything amiss with the video or its timings, and for a cache that cannot be written.
     """
     _check_options(image_size, face_crop)
     folder = cache or cache_folder()
     try:
-        identity = [STORE_VERSION, content_hash(source), image_size, face_crop]
+        identity = [STORE_VERSION, content_hash(source), image_size, face_crop, *_model_of(face_crop)]
     except OSError as error:
         where = str(error.filename or source.path)
         raise InputError.of(where, found=error.strerror or error, expected="a readable video") from error
@@ -251,13 +252,15 @@ def _write_store(path: Path, source: VideoSource, image_size: int, face_crop: Fa
         digest = hashlib.sha256((store / _FRAMES).read_bytes()).hexdigest()
         facts = {"version": STORE_VERSION, "image_size": image_size, "face_crop": face_crop, "sha256": digest}
         facts["name"] = path.name
+        for model in _model_of(face_crop):
+            facts["face_model"] = model
         (store / _STORE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
         store.replace(path)
 
 
 def _images(source: VideoSource, image_size: int, face_crop: FaceCrop) -> Iterator[tuple[float, Image, bool]]:
-    if face_crop == "haar":
-        yield from cropping.faces(source, image_size)
+    if face_crop != "none":
+        yield from cropping.faces(source, image_size, face_crop)
         return
     square = Squares(image_size)
     for time, frame in decode(source):
@@ -276,6 +279,11 @@ def _table(rows: list[tuple[float, bool, int]], source: VideoSource) -> NDArray[
     return table
 
 
+def _model_of(face_crop: str) -> list[str]:
+    """Return the hash of the model file that finds faces, if there is one: other pictures come of another."""
+    return [YUNET.sha256] if face_crop == "yunet" else []
+
+
 def _check_options(image_size: int, face_crop: str) -> None:
     problems = []
     if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE:
@@ -286,5 +294,5 @@ def _check_options(image_size: int, face_crop: str) -> None:
         problems.append(Problem(where="--face-crop", found=str(face_crop), expected=expected))
     if problems:
         raise InputError(problems)
-    if face_crop == "haar":
-        cropping.check_installed()
+    if face_crop != "none":
+        cropping.check_installed(face_crop)

@@ -116,5 +116,5 @@ def test_without_opencv_the_error_says_how_to_get_it(video, tmp_path, monkeypatc
         __version__ = "5.0.0"
 
     monkeypatch.setitem(sys.modules, "cv2", OpenCV5())
-    with pytest.raises(InputError, match=r"found OpenCV 5\.0\.0 without cascades; .*<5"):
+    with pytest.raises(InputError, match=r"found OpenCV 5\.0\.0 without cascades; .*<5.*--face-crop yunet"):
         open_frames(video, image_size=48, face_crop="haar", cache=tmp_path)
