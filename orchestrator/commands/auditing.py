@@ -10,7 +10,7 @@ import click
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
 from orchestrator.audit.records import DEFENCE, Audit
 from orchestrator.commands import options as opt
-from orchestrator.commands.option_types import OneOf, Renamed
+from orchestrator.commands.option_types import OneOf, Renamed, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
@@ -22,7 +22,7 @@ DEFENCE_FIGURE = "defence.svg"
 
 
 @click.command()
-@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=RunFolder())
 @opt.data_options
 @opt.method_option
 @click.option(

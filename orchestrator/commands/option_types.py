@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from orchestrator.corpora.reading import SIDES, UNITS
+from orchestrator.errors import InputError
 from orchestrator.planning.past_runs import latest_run, means_latest
+from orchestrator.run_folder import PLAN_FILE
 
 
 class Finite(click.FloatRange):
@@ -68,6 +70,22 @@ class RunFolder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the folder; InputError for `latest` if there is no run."""
         return super().convert(latest_run() if means_latest(str(value)) else value, param, ctx)
+
+
+class SearchId(RunName):
+    """The id of a search in MLflow; a run's folder, or `latest`, becomes the id that its folder keeps."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id; InputError for a run that was never written into a store."""
+        from orchestrator.evaluation.person_traces import mlflow_copy
+
+        place = super().convert(value, param, ctx)
+        if not (Path(place) / PLAN_FILE).is_file():
+            return place
+        copy = mlflow_copy(Path(place))
+        if copy is None:
+            raise InputError.of("--run", found=f"{place}, not in MLflow", expected="a run there (`track` writes it)")
+        return copy[1]
 
 
 class OneOf(click.Choice[str]):

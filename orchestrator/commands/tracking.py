@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
-from orchestrator.commands.option_types import RunFolder
+from orchestrator.commands.option_types import RunFolder, SearchId
 from orchestrator.errors import printable
 from orchestrator.process import exit_codes
 from orchestrator.run_folder import RUNS_FOLDER
+
+ONLY_RUNS = "Only this search, by its MLflow id, its folder or latest; may be repeated."
 
 
 @click.command()
@@ -28,7 +30,7 @@ def track(ctx: click.Context, directory: Path, tracking_uri: str | None) -> None
 @click.command()
 @click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own.")
 @click.option("--experiment", "experiments", multiple=True, help="Only this one; may be repeated. Else all affect-*.")
-@click.option("--run", "runs", multiple=True, metavar="ID", help="Only this search; may be repeated.")
+@click.option("--run", "runs", multiple=True, type=SearchId(), metavar="RUN", help=ONLY_RUNS)
 @click.option("--corpus", metavar="SHA256|NAME", help="Of these recordings; else those of most finished searches.")
 @opt.path_option("--output", help="The folder to write; new, under runs/ if not given.")
 @click.option("--price-per-hour", type=opt.ABOVE_ZERO, help="Of training, in any currency: adds what each method cost.")

@@ -141,11 +141,12 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     ratings = np.full((len(track.time), len(raters), len(DIMENSIONS)), np.nan, dtype=np.float32)
     for index, dimension in enumerate(DIMENSIONS):
         annotation = source.annotations[dimension]
-        own = [rater for rater in annotation.raters if rater in raters]
-        labels = annotation.labels[:, [annotation.raters.index(rater) for rater in own]]
-        labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
-        columns = [raters.index(rater) for rater in own]
-        ratings[:, columns, index] = np.clip(join(track.time, annotation.time, labels), -1.0, 1.0)
+        for part in annotation.clocks:
+            own = [rater for rater in part.raters if rater in raters]
+            labels = part.labels[:, [part.raters.index(rater) for rater in own]]
+            labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
+            columns = [raters.index(rater) for rater in own]
+            ratings[:, columns, index] = np.clip(join(track.time, part.time, labels), -1.0, 1.0)
     lacking = [rater for rater in raters if rater not in _raters_of(source)]
     if lacking:
         findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
@@ -204,7 +205,9 @@ def _without_gaps(track: Track, features: NDArray[np.float32], findings: Finding
 def _labels_used(source: Source) -> float:
     """Return the share of a recording's label samples, of both dimensions, that lie on its frames or between them."""
     flags = [
-        used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)]) for one in source.annotations.values()
+        used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)])
+        for annotation in source.annotations.values()
+        for one in annotation.clocks
     ]
     every = np.concatenate(flags)
     return float(every.mean()) if len(every) else 0.0

@@ -77,7 +77,8 @@ class Findings:
             return None
         where, found = self._off_scale[0]
         low, high = self._labels
-        files = f", in {len(self._off_scale)} files" if len(self._off_scale) > 1 else ""
+        count = len({_PLACE.sub("", place) for place, _ in self._off_scale})
+        files = f", in {count} files" if count > 1 else ""
         if self.options.label_range is not None:
             ends = "[{:g}, {:g}]".format(*self.options.label_range)
             expected = f"labels in {ends}, as {RANGE_OPTION} says"

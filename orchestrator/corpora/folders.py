@@ -1,5 +1,6 @@
 """Finding the folders and files of a corpus, also where unzipping has doubled a folder."""
 
+from collections.abc import Container
 from pathlib import Path
 
 from orchestrator.corpora.findings import Findings
@@ -47,16 +48,17 @@ def is_marked_synthetic(path: Path) -> bool:
     return any((folder / marker).is_file() for folder in folders for marker in SYNTHETIC_MARKERS)
 
 
-def files_by_name(folder: Path | None, findings: Findings) -> dict[str, Path]:
+def files_by_name(folder: Path | None, findings: Findings, *, taken: Container[Path] = frozenset()) -> dict[str, Path]:
     """Return the readable files of a folder by their names without suffix, sorted with numbers as numbers.
 
     Names are in the Unicode form NFC. What is not read is named among what was left out. Two files of one name and
-    different suffixes are a problem: nothing says which one is meant.
+    different suffixes are a problem: nothing says which one is meant. Files and folders in `taken` are another
+    reader's.
     """
     files: dict[str, Path] = {}
     if folder is None:
         return files
-    every = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    every = [one for one in folder.iterdir() if not one.name.startswith(".") and one not in taken]
     for file in sorted(every, key=lambda one: (_natural(one.stem), one.suffix)):
         if not findings.options.current:
             if not file.is_file() or file.suffix.lower() not in READ_BEFORE:

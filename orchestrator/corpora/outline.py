@@ -13,7 +13,7 @@ from orchestrator.corpora.checks import fingerprint
 from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
-from orchestrator.corpora.tables.column_files import is_readable
+from orchestrator.corpora.tables.column_files import OF_ANNOTATORS, is_readable
 from orchestrator.corpora.tables.frame_rate import RATE_FILE
 from orchestrator.files import JsonObject
 
@@ -95,7 +95,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for file in sorted(path.rglob("*")):
-        if (is_readable(file) or file.name == RATE_FILE) and file.is_file():
+        if (is_readable(file) or file.name == RATE_FILE or file.name.endswith(OF_ANNOTATORS)) and file.is_file():
             yield file
 
 

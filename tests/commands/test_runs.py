@@ -70,6 +70,9 @@ def test_latest_is_the_run_that_began_last(place: Path) -> None:
         (["benchmark", "inference", "--model", "latest"], "place", "c"),
         (["tune", "--resume", "latest"], "resume", "b"),
         (["track", "latest"], "directory", "b"),
+        (["audit", "latest", "runs/a"], "runs", ("b", "runs/a")),
+        (["tune", "--extend", "latest"], "extend", "b"),
+        (["data", "forget", "P1", "--run", "latest"], "runs", ("b",)),
         (["compare", "latest", "runs/a"], "runs", ("b", "runs/a")),
         (["fuse", "latest", "runs/a", "--output", "x"], "runs", ("b", "runs/a")),
     ],
@@ -104,6 +107,17 @@ def test_python_takes_latest_too(place: Path) -> None:
     assert api.load_run("latest").folder == place / "b"
     with pytest.raises(InputError, match="one run twice"):
         api.compare("latest", place / "b")
+
+
+def test_report_takes_latest_by_its_id_in_mlflow(place: Path) -> None:
+    """`report` reads the store, so that a folder stands for the id that it keeps; an id stays as it is."""
+    command = cli.commands["report"]
+    for name in ("latest", "runs/b"):
+        (place / "b" / "tracking.json").write_text(json.dumps({"tracking_uri": "sqlite:///x.db", "run_id": "0a" * 16}))
+        found = command.make_context("report", ["--run", name, "--run", "12ab"])
+        assert found.params["runs"] == ("0a" * 16, "12ab")
+    with pytest.raises(InputError, match=r"--run: found runs/a, not in MLflow; expected a run there"):
+        command.make_context("report", ["--run", "runs/a"])
 
 
 def test_without_runs_latest_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,11 @@ is: participants.py. `videos/` may hold a video or a folder of frames of each na
 times.
 """
 
+from collections.abc import Container
 from pathlib import Path
 
+from orchestrator.corpora.annotation_formats.found import find_labels, whole_file
+from orchestrator.corpora.annotation_formats.nova import DATA_SUFFIX
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import (
     NO_RECORDINGS,
@@ -27,31 +30,38 @@ from orchestrator.errors import cut
 from orchestrator.protocols import DIMENSIONS
 
 KNOWN_FOLDERS = ("features", "annotations", VIDEOS_FOLDER, "timings")
-LOOKS_LIKE = "a folder with features/ and annotations/valence/ and annotations/arousal/"
+LOOKS_LIKE = (
+    "a folder with features/ and annotations/valence/ and annotations/arousal/, or files of both in annotations/"
+)
 
 
 def find(path: Path) -> bool:
     """Whether a folder holds features beside annotations."""
-    return path.is_dir() and (path / "features").is_dir() and (path / "annotations").is_dir()
+    return (path / "features").is_dir() and ((path / "annotations").is_dir() or whole_file(path) is not None)
 
 
 def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[Source]:
     """Read every recording of the folder at `path`; faults go to `findings`."""
     features = inside(path, "features")
     annotations = inside(path, "annotations")
-    labels = {dimension: annotations and inside(annotations, dimension) for dimension in DIMENSIONS}
-    wanted = {f"annotations/{dimension}": folder for dimension, folder in labels.items()}
-    for name, folder in {"features": features, **wanted}.items():
-        if folder is None:
-            findings.problem(path, found=f"no folder {name}", expected=LOOKS_LIKE)
-    if features is None or findings.problems:
+    if features is None:
+        findings.problem(path, found="no folder features", expected=LOOKS_LIKE)
         return []
     people = read_people(path, findings)
-    _name_unknown(path, annotations, findings)
-    by_dimension = {dimension: files_by_name(folder, findings) for dimension, folder in labels.items()}
     ids = ids_for(findings, people)
     files = files_by_name(features, findings)
-    sources = pair(files, by_dimension, findings, ids=ids, reading=reading)
+    found = find_labels(path, annotations, tuple(files), ids, findings, reading) if findings.options.current else None
+    labels = {dimension: annotations and inside(annotations, dimension) for dimension in DIMENSIONS}
+    for dimension, folder in labels.items():
+        if folder is None and not (found and found.any):
+            findings.problem(path, found=f"no folder annotations/{dimension}", expected=LOOKS_LIKE)
+    if findings.problems:
+        return []
+    taken = found.taken if found else frozenset()
+    _name_unknown(path, annotations, findings, taken)
+    by_dimension = {dimension: files_by_name(folder, findings, taken=taken) for dimension, folder in labels.items()}
+    others, strangers = (found.labels, found.strangers) if found else (None, ())
+    sources = pair(files, by_dimension, findings, ids=ids, reading=reading, others=others, strangers=strangers)
     for name in [name for name in people.by_file if name not in {*files, *by_dimension[DIMENSIONS[0]]}]:
         findings.note(f"participants.csv names file {cut(name)}, which is not there")
     _check_twice(sources, findings)
@@ -68,7 +78,7 @@ def _check_twice(sources: list[Source], findings: Findings) -> None:
             findings.problem(source.track.where, found=found, expected=f"one file per session; {WAYS_OUT}")
 
 
-def _name_unknown(path: Path, annotations: Path | None, findings: Findings) -> None:
+def _name_unknown(path: Path, annotations: Path | None, findings: Findings, taken: Container[Path]) -> None:
     """Name what lies in the corpus's own folders and is not looked at."""
     if not findings.options.current:
         return
@@ -76,6 +86,11 @@ def _name_unknown(path: Path, annotations: Path | None, findings: Findings) -> N
         for one in sorted(folder.iterdir()) if folder else ():
             if one.name.startswith(".") or one.name in {*OF_THE_CORPUS, *SYNTHETIC_MARKERS}:
                 continue
-            if one.name in known or (one.is_file() and name_of(one).lower() in NO_RECORDINGS):
+            if (
+                one.name in known
+                or one in taken
+                or one.name.endswith(DATA_SUFFIX)
+                or (one.is_file() and name_of(one).lower() in NO_RECORDINGS)
+            ):
                 continue
             pass_over(one, f"beside {' and '.join(known[:2])}: not read", findings)

@@ -32,6 +32,12 @@ class Annotation:
     time: NDArray[np.float64]  # (N,) strictly increasing
     labels: NDArray[np.float64]  # (N, R); NaN where a rater has no label
     unit: Unit = ASSUMED  # that the file's times were taken for
+    parts: tuple["Annotation", ...] = ()  # raters with clocks of their own; then `time` is all of their times
+
+    @property
+    def clocks(self) -> tuple["Annotation", ...]:
+        """The annotations of one clock each: the parts, or this one."""
+        return self.parts or (self,)
 
 
 def read_annotations(

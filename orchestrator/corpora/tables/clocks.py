@@ -45,7 +45,7 @@ def agree(track: Track, annotations: Mapping[str, Annotation], findings: Finding
     For a run of before clocks were compared (`reading.believed`) it is a note.
     """
     features = Seen(where=track.where, time=track.time, unit=track.unit)
-    for annotation in annotations.values():
+    for annotation in (part for whole in annotations.values() for part in whole.clocks):
         if annotation.time is track.time:  # a table: one clock for both
             _note_on_counting(track, findings)
             alone = doubt_alone(features.time, features.unit, FEATURES)

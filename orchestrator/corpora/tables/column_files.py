@@ -28,6 +28,7 @@ READ_BY_SUFFIX: dict[str, Read] = {
 }
 COMPRESSED = (".csv", ".tsv", ".txt")  # read with `.gz` behind it, too
 READABLE = (*READ_BY_SUFFIX, *(suffix + PACKED for suffix in COMPRESSED))
+OF_ANNOTATORS = (".eaf", ".annotation", ".annotation~")  # no tables: read by `annotation_formats` as labels
 READ_BEFORE = (".csv", ".tsv", ".arff", ".parquet")  # by RULES_BEFORE
 _HEADER_BYTES = 1 << 16
 _IN_A_TABLE = frozenset(

@@ -16,7 +16,7 @@ from orchestrator.protocols import DIMENSIONS
 
 DIMENSION_PREFIX = re.compile(rf"^({'|'.join(DIMENSIONS)})_(?=.)", re.IGNORECASE)
 # Names of a column that holds the labels by itself: what stands beside one is about them, and no other rater.
-_THE_LABELS = frozenset({"value", "values", "rating", "ratings", "score", "label", "labels", "annotation", *DIMENSIONS})
+THE_LABELS = frozenset({"value", "values", "rating", "ratings", "score", "label", "labels", "annotation", *DIMENSIONS})
 _A_COUNT = f"counts rows; {RATERS_OPTION} takes it"
 
 
@@ -81,7 +81,7 @@ def _left_out(columns: Columns, names: Sequence[str], dimension: str) -> dict[st
         if name not in out and _counts_rows(columns, name):
             out[name] = _A_COUNT
     rest = [name for name in rest if name not in out]
-    labels = [name for name in rest if name.lower() in _THE_LABELS]
+    labels = [name for name in rest if name.lower() in THE_LABELS]
     if labels and len(rest) > 1:
         why = f"beside {labels[0]}, which holds the labels; {RATERS_OPTION} takes it"
         out |= {name: why for name in rest if name != labels[0]}
