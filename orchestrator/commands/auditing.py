@@ -109,12 +109,12 @@ def _draw(folder: Path, found: Audit) -> None:
     """Draw the defences, where some were measured."""
     if not any(one.attack == DEFENCE for one in found.attacks):
         return
-    from orchestrator.files import write_text
     from orchestrator.report.figures.defence import draw
+    from orchestrator.report.figures.files import write_figure
 
     figure = draw(found)
     if figure is not None:
-        write_text(folder / DEFENCE_FIGURE, figure.svg)
+        write_figure(folder, figure)
         click.echo(f"drawn to {folder / DEFENCE_FIGURE}: {figure.caption}")
 
 

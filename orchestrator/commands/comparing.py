@@ -10,7 +10,7 @@ from orchestrator.commands.option_types import RunName
 from orchestrator.errors import InputError
 
 TABLE_FILE = "comparisons.csv"
-FIGURE_FILE = "comparisons.svg"
+FIGURE_FILE = "comparisons.svg"  # and .pdf, .png
 
 
 @click.command()
@@ -31,13 +31,14 @@ def compare(runs: tuple[str, ...], output: Path | None, tracking_uri: str | None
     if output is None:
         return
     from orchestrator.files import write_text
+    from orchestrator.report.figures.files import write_figure
     from orchestrator.report.figures.run_pairs import draw
     from orchestrator.run_folder import new_folder
 
     try:
         with new_folder(output):
             write_text(output / TABLE_FILE, as_csv(found))
-            write_text(output / FIGURE_FILE, draw(found).svg)
+            write_figure(output, draw(found))
     except OSError as error:
         reason = f"{output}: {error.strerror or error}"
         raise InputError.of("--output", found=reason, expected="a new folder that can be written") from error

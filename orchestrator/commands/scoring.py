@@ -12,8 +12,6 @@ from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
 
-FIGURE_FILE = "people.svg"
-
 
 @click.command()
 @model_option
@@ -58,9 +56,9 @@ def score(**values: Any) -> JsonObject:
 
 
 def _write(values: dict[str, Any], content: JsonObject, scored: Any) -> None:
-    from orchestrator.files import write_text
     from orchestrator.inference.score_output import write
     from orchestrator.protocols import DIMENSIONS
+    from orchestrator.report.figures.files import write_figure
     from orchestrator.report.figures.people import draw
     from orchestrator.run_folder import new_folder
 
@@ -73,7 +71,7 @@ def _write(values: dict[str, Any], content: JsonObject, scored: Any) -> None:
         with new_folder(folder):
             write(folder, content, scored)
             figure = draw([one.participant for one in scored.people], own, scored.pooled, heading=heading)
-            write_text(folder / FIGURE_FILE, figure.svg)
+            write_figure(folder, figure)
     except OSError as error:
         found = f"{folder}: {error.strerror or error}"
         raise InputError.of("--output", found=found, expected="a new folder that can be written") from error

@@ -1,5 +1,6 @@
 """The command `report`: from the address of a store to a folder of files."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -7,19 +8,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.errors import InputError
-from orchestrator.files import write_text
+from orchestrator.files import write_bytes, write_text
 from orchestrator.output_checks import check_output_folder
 from orchestrator.protocols import head_in_words
 from orchestrator.report.blocks import leads
 from orchestrator.report.collect import Collection, collect
 from orchestrator.report.configuration_points import points
 from orchestrator.report.figures import draw_all, draw_measured
+from orchestrator.report.figures.files import FORMATS
 from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, privacy, repeats
 from orchestrator.report.tables import searches as beyond_tables
-from orchestrator.run_folder import new_folder
+from orchestrator.run_folder import FIGURES_FOLDER, new_folder
 from orchestrator.tracking.address import public_address
 from orchestrator.tracking.location import ARTIFACTS_NAME, database_path
 from orchestrator.tracking.reader import StoreReader
@@ -87,6 +89,7 @@ def compose(collection: Collection, tracking_uri: str, price_per_hour: float | N
         facts=facts,
         tables=[*tables, *(one for one in others if one is not None)],
         figures=[*draw_all(leads(searches)), *draw_measured(points(searches, collection.audits), price_per_hour)],
+        figure_files=True,
     )
 
 
@@ -134,19 +137,32 @@ def _claimed(output: Path, *, force: bool) -> Iterator[None]:
 
 def _is_report(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()}
-    return {"report.html", "report.md"} <= names <= FILES
+    pictures = folder / FIGURES_FOLDER
+    own = not pictures.exists() or (pictures.is_dir() and all(_is_picture(path) for path in pictures.iterdir()))
+    return own and {"report.html", "report.md"} <= names <= FILES | {FIGURES_FOLDER}
 
 
-def _write(output: Path, content: Mapping[str, str]) -> None:
-    """Write all files aside, then put them in place, the page last; a table that is no more is removed."""
-    assert set(content) <= FILES, set(content) - FILES
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.suffix.removeprefix(".") in FORMATS
+
+
+def _write(output: Path, content: Mapping[str, str | bytes]) -> None:
+    """Write all files aside, then put them in place, the page last; what is no more is removed."""
+    names = [name for name in content if not name.startswith(f"{FIGURES_FOLDER}/")]
+    assert set(names) <= FILES, set(names) - FILES
     try:
         with TemporaryDirectory(prefix=".report-", dir=output) as aside:
-            for name, text in content.items():
-                write_text(Path(aside) / name, text)
-            for name in content:
+            for name, one in content.items():
+                if isinstance(one, str):
+                    write_text(Path(aside) / name, one)
+                else:
+                    write_bytes(Path(aside) / name, one)
+            shutil.rmtree(output / FIGURES_FOLDER, ignore_errors=True)
+            if len(names) < len(content):
+                (Path(aside) / FIGURES_FOLDER).rename(output / FIGURES_FOLDER)
+            for name in names:
                 (Path(aside) / name).replace(output / name)
-        for name in FILES - set(content):
+        for name in FILES - set(names):
             (output / name).unlink(missing_ok=True)
     except OSError as error:
         found = f"{output}: {error.strerror or error}"

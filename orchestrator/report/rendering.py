@@ -13,7 +13,9 @@ from orchestrator.csv_text import as_text, protected
 from orchestrator.evaluation.use_statement import STATEMENT
 from orchestrator.report import paper
 from orchestrator.report.figures import Figure
+from orchestrator.report.figures.files import FORMATS, contents
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
+from orchestrator.run_folder import FIGURES_FOLDER
 
 BANNER = "SYNTHETIC CORPUS: these scores say nothing about people and are not comparable with the paper."
 SYNTHETIC_ROW = "synthetic: not comparable with the paper"
@@ -29,6 +31,7 @@ class Report:
     tables: Sequence[Table]
     figures: Sequence[Figure]
     contradictions: bool = True  # whether the page has those inside the paper, as footnotes of its tables
+    figure_files: bool = False  # whether the figures are also files beside the page, in FIGURES_FOLDER
 
     @property
     def synthetic(self) -> bool:
@@ -60,6 +63,7 @@ def as_html(report: Report) -> str:
         paper=paper,
         headings=header_cells,
         body=shown_rows,
+        links=figure_links,
     )
 
 
@@ -172,7 +176,16 @@ def as_csv(table: Table) -> str:
     return as_text(rows)
 
 
-def by_file(report: Report) -> Mapping[str, str]:
+def by_file(report: Report) -> Mapping[str, str | bytes]:
     """Return the report's files by name; the page comes last, so that it is there only when all else is."""
     tables = {f"{table.name}.csv": as_csv(table) for table in report.tables}
-    return {**tables, "report.md": as_markdown(report), "report.html": as_html(report)}
+    pictures = {
+        f"{FIGURES_FOLDER}/{name}": content for figure in report.figures for name, content in contents(figure).items()
+    }
+    return {**tables, **pictures, "report.md": as_markdown(report), "report.html": as_html(report)}
+
+
+def figure_links(figure: Figure) -> list[tuple[str, str]]:
+    """Return the formats of a figure's files and their places beside the page."""
+    known = FORMATS if figure.drawing is not None else FORMATS[:1]
+    return [(suffix.upper(), f"{FIGURES_FOLDER}/{figure.name}.{suffix}") for suffix in known]

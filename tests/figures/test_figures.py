@@ -20,7 +20,7 @@ FAILED = FailedTrial(name="rnn lr=1 h=1 L=1 x1", message="no memory")
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_PER_MM = 72 / 25.4
 OF_SEARCH = ["au-learning", "au-hyper-parameters", "au-importance", "au-parallel", "au-pearson"]
-EVERYTHING = ["au-traces", "au-plane", *OF_SEARCH, "trade-off"]
+EVERYTHING = ["au-traces", "au-agreement", "au-plane", *OF_SEARCH, "trade-off"]
 PEOPLE = {"P1": 0.4, "P2": 0.0, "P3": 2.0, "P4": 0.2, "P5": 0.8}
 NAMES = ("<img src=x onerror=alert(1)>", "$x_1$ $\\frac$", "名前 & co", "a\x00b\nc")
 
@@ -86,11 +86,11 @@ def test_names_are_text(person: str, tmp_path: Path) -> None:
     trials = [make_trial("a", {**{key: values[0] for key, values in GRID.items()}, "network": person}, 0.5, 0.4)]
     search = make_search(trials, predictions=path, title=person, method=person)
     found = figures.draw_all([search])
-    assert len(found) == 4
+    assert len(found) == 5
     assert all(re.fullmatch(r"[a-z0-9-]+", figure.name) for figure in found)
     shown = person.replace("\n", " ").replace("\x00", "\N{REPLACEMENT CHARACTER}")
     assert f"best: {shown}" in texts(found[0].svg)
-    assert shown in texts(found[2].svg)  # the legend of the learning curves
+    assert shown in texts(found[3].svg)  # the legend of the learning curves
     assert not [element for element in ET.fromstring(found[0].svg).iter() if element.tag.endswith("img")]
 
 
@@ -104,7 +104,7 @@ def test_best_median_and_worst_are_shown(drawn: dict[str, Figure]) -> None:
 def test_recorded_scores_choose_before_computed_ones(tmp_path: Path) -> None:
     people = predictions.read(write_predictions(tmp_path / "p.parquet", PEOPLE))
     recorded = make_summary({f"P{i}": (i / 10, 0.0) for i in range(1, 6)})
-    scores = traces.people_scores(make_search([], summary=recorded), people)
+    scores = predictions.mean_of_dimensions(traces.people_ccc(make_search([], summary=recorded), people))
     assert [role + one.participant for role, one in traces.choose(people, scores)[0]] == [
         "best: P5",
         "median: P3",
@@ -138,7 +138,7 @@ def test_gaps_and_constant_traces_are_drawn(tmp_path: Path, capsys: pytest.Captu
     index = table.column_names.index("valence_pred")
     pyarrow.parquet.write_table(table.set_column(index, "valence_pred", pyarrow.array(gaps, "float32")), path)
     found = figures.draw_all([make_search([], predictions=path)])
-    assert names(found) == ["au-traces", "au-plane"]
+    assert names(found) == ["au-traces", "au-agreement", "au-plane"]
     assert "nan" not in found[0].svg.lower()
     assert capsys.readouterr().err == ""
 
@@ -258,7 +258,7 @@ def test_figures_are_written_anew(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "au-traces.svg").write_text("of an earlier part of the search")
     files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["au-learning.svg", "trade-off.svg"]
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"au-learning", "trade-off"}
     files.write(make_search(make_trials()[:1]), tmp_path, draw=False)
     assert not (tmp_path / "figures").exists()
 
@@ -298,3 +298,24 @@ def test_the_best_baseline_is_a_line_where_configurations_are_compared() -> None
             if line.get_linestyle() == ":"
         ]
         assert set(levels) == {0.9, 0.8}
+
+
+def test_each_figure_is_svg_pdf_and_png_of_equal_bytes_each_time(tmp_path: Path) -> None:
+    """PDF: its font is in it, as TrueType, and no date; PNG: 88 mm at 300 dots per inch."""
+    written = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        files.write(make_search(make_trials()[:1]), folder, draw=True)
+        written.append({path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
+    assert sorted(written[0]) == [
+        f"{name}.{suffix}" for name in ("au-learning", "trade-off") for suffix in ("pdf", "png", "svg")
+    ]
+    assert written[0] == written[1]
+    for name, content in written[0].items():
+        if name.endswith(".pdf"):
+            assert content.startswith(b"%PDF-")
+            assert content.rstrip().endswith(b"%%EOF")
+            assert b"/FontFile2" in content
+            assert b"CreationDate" not in content
+        elif name.endswith(".png"):
+            assert content.startswith(b"\x89PNG\r\n\x1a\n")
+            assert int.from_bytes(content[16:20], "big") == pytest.approx(88.0 / 25.4 * 300, abs=1)

@@ -63,12 +63,12 @@ def test_cost_is_in_minutes_and_the_bar_is_one_standard_deviation(
 
 
 def test_a_marker_grows_with_the_size_of_the_model() -> None:
-    """3 to 12 points from 0.1 to 50 MiB, by the logarithm: 10 MiB is 2 of 2.699 decades."""
+    """4 to 18 points from 0.1 to 50 MiB, by the logarithm: 10 MiB is 2 of 2.699 decades."""
     from orchestrator.report.figures import trade_off
 
-    assert trade_off._width(0.1) == trade_off._width(0.01) == 3.0
-    assert trade_off._width(50.0) == trade_off._width(500.0) == 12.0
-    assert trade_off._width(10.0) == pytest.approx(3.0 + 9.0 * 2.0 / np.log10(500.0))
+    assert trade_off._width(0.1) == trade_off._width(0.01) == 4.0
+    assert trade_off._width(50.0) == trade_off._width(500.0) == 18.0
+    assert trade_off._width(10.0) == pytest.approx(4.0 + 14.0 * 2.0 / np.log10(500.0))
 
 
 def test_learning_curves_are_shaded_by_one_standard_deviation(
@@ -157,6 +157,33 @@ def test_traces_are_the_files_over_seconds(drawn: dict[str, list[Any]], predicti
         at_start = [y for x, y in outline.vertices if x == 0.0]
         ends = [table[f"{dimension}_raters_{end}"][own[0]] for end in ("low", "high")]
         assert [min(at_start), max(at_start)] == pytest.approx(ends, abs=1e-6)
+
+
+def test_a_trace_has_its_persons_own_ccc_and_all_panels_have_the_same_axes(
+    drawn: dict[str, list[Any]], predictions: Path
+) -> None:
+    from orchestrator.report.predictions import own_ccc, read
+
+    own = own_ccc(read(predictions))
+    panels = drawn["au-traces"]
+    order = ["P2", "P1", "P3"]  # best, median, worst
+    expected = [f"CCC {own[dimension][person]:.3f}" for person in order for dimension in DIMENSIONS]
+    assert [panel.get_title(loc="right") for panel in panels] == expected
+    assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
+
+
+def test_agreement_has_gold_across_prediction_up_and_a_line_of_equals(
+    drawn: dict[str, list[Any]], predictions: Path
+) -> None:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(predictions).to_pydict()
+    for panel, dimension in zip(drawn["au-agreement"], DIMENSIONS, strict=True):
+        expected = np.array([table[f"{dimension}_gold"], table[f"{dimension}_pred"]]).T
+        assert marked(panel, ".") == pytest.approx(expected, abs=1e-6)
+        (line,) = [one for one in panel.lines if one.get_linestyle() == "--"]
+        assert list(line.get_xdata()) == list(line.get_ydata()) == list(panel.get_xlim()) == list(panel.get_ylim())
+        assert panel.get_aspect() == 1.0
 
 
 def test_the_plane_has_valence_across_and_shares_of_all_frames(drawn: dict[str, list[Any]], predictions: Path) -> None:

@@ -301,7 +301,7 @@ def test_the_page_allows_its_own_style_and_nothing_from_outside(odd_output: Path
         assert order == ["meta", "style"]
         for _, attributes in page.tags:
             for key in ("href", "src"):
-                assert attributes.get(key, "#").startswith(("#", "data:"))
+                assert attributes.get(key, "#").startswith(("#", "data:", "figures/"))  # beside the page
         assert "url(" not in page.style
         assert "@import" not in page.style
 

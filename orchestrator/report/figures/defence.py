@@ -6,10 +6,11 @@ from matplotlib.lines import Line2D
 
 from orchestrator.audit.records import DEFENCE, Attack, Audit
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.figures import style
+from orchestrator.report.figures import labels, style
 from orchestrator.report.figures.figure import Figure
 
 ADVANTAGE = "identity advantage"
+MARKER_POINTS = style.SETTINGS["lines.markersize"]
 
 
 def draw(audit: Audit) -> Figure | None:
@@ -47,6 +48,8 @@ def _drawn(audit: Audit) -> Figure | None:
     axes[-1, 0].set_xlabel("identity advantage (0: chance, 1: everybody is recognised)")
     handles = [Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker) for look in looks.values()]
     style.legend(drawing, handles, [style.plain(name) for name in looks], columns=2)
+    for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
+        labels.place(panel, _spots(points, f"CCC {dimension}"), size=style.FONT_POINTS)
     return Figure(
         name="defence",
         title="Defences of action units",
@@ -64,15 +67,19 @@ def _line(panel: Any, own: list[Attack], score: str, look: style.Look) -> None:
     x = [_number(one, ADVANTAGE) or 0.0 for one in known]
     y = [_number(one, score) or 0.0 for one in known]
     panel.plot(x, y, color=look.colour, linestyle=look.line, marker=look.marker)
-    for one, across, up in zip(known, x, y, strict=True):
+    for one, up in zip(known, y, strict=True):
         ends = one.statistic(ADVANTAGE)
         if ends is not None and ends.lower is not None and ends.upper is not None:
             panel.plot([ends.lower, ends.upper], [up, up], color=look.colour, linewidth=0.4, alpha=0.5)
-        strength = one.variant.partition("=")[2]
-        if strength:
-            panel.annotate(
-                style.plain(strength, 12), (across, up), xytext=(3, 2), textcoords="offset points", fontsize=5
-            )
+
+
+def _spots(points: list[Attack], score: str) -> list[labels.Spot]:
+    """Return the places of all markers, each named by its defence's strength, if it has one."""
+    return [
+        labels.Spot(x=across, y=up, radius=MARKER_POINTS / 2, text=style.plain(one.variant.partition("=")[2], 12))
+        for one in points
+        if (across := _number(one, ADVANTAGE)) is not None and (up := _number(one, score)) is not None
+    ]
 
 
 def _number(one: Attack, name: str) -> float | None:

@@ -9,6 +9,8 @@ from functools import partial
 from orchestrator.report import predictions
 from orchestrator.report.configuration_points import Point
 from orchestrator.report.figures import (
+    agreement,
+    by_method,
     by_value,
     correlation,
     importance,
@@ -23,7 +25,7 @@ from orchestrator.report.figures import (
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import Search
 
-OF_PREDICTIONS = (traces.draw, plane.draw)
+OF_PREDICTIONS = (traces.draw, agreement.draw, plane.draw)
 OF_CONFIGURATIONS = (learning.draw, by_value.draw, importance.draw, parallel.draw, correlation.draw)
 
 
@@ -37,6 +39,7 @@ def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
                 replace(figure, name=f"{prefix}-{figure.name}", title=f"{figure.title}: {title}")
                 for figure in _of_one(search, prefix)
             )
+        figures += _attempt("by-method", partial(by_method.draw, searches))
         figures += _attempt("trade-off", partial(trade_off.draw, searches))
     return tuple(figures)
 

@@ -26,6 +26,8 @@ from orchestrator.run_records import TrialResult
 FEWEST_TRIALS = 2
 FEW = 50  # lines that can be drawn at their full strength
 BEST_COLOUR = "#D55E00"
+LABEL_POINTS = 4.0  # between an axis and its values
+AXIS = "axis"  # the name in the drawing of the lines that are axes
 
 
 def draw(search: Search) -> Figure | None:
@@ -75,11 +77,11 @@ def _line(trial: TrialResult, keys: dict[str, list[Any]], low: float, high: floa
 def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> None:
     names = [*(TITLES[key] for key in keys), "CCC valence", "CCC arousal"]
     for place, values in enumerate(keys.values()):
-        panel.axvline(place, color=style.GREY, linewidth=0.6)
+        panel.axvline(place, color=style.GREY, linewidth=0.6, gid=AXIS)
         for step, value in enumerate(values):
-            _label(panel, place, step / (len(values) - 1), style.plain(style.number(value), 9))
+            _label(panel, place, step / (len(values) - 1), style.plain(style.number(value), 9), left=place == 0)
     for place in range(len(keys), len(names)):
-        panel.axvline(place, color=style.GREY, linewidth=0.6)
+        panel.axvline(place, color=style.GREY, linewidth=0.6, gid=AXIS)
         for value in _ticks(low, high):
             _label(panel, place, (value - low) / (high - low), f"{value:.1f}")
     panel.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
@@ -93,6 +95,15 @@ def _ticks(low: float, high: float) -> Sequence[float]:
     return [count * step for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _label(panel: Any, x: float, y: float, text: str) -> None:
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5}
-    panel.text(x + 0.04, y, text, verticalalignment="center", bbox=box)
+def _label(panel: Any, x: float, y: float, text: str, *, left: bool = False) -> None:
+    """Write a value beside its axis, off the line and its markers; the first axis has no lines on its left."""
+    panel.annotate(
+        text,
+        (x, y),
+        xytext=(-LABEL_POINTS if left else LABEL_POINTS, 0),
+        textcoords="offset points",
+        verticalalignment="center",
+        horizontalalignment="right" if left else "left",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        zorder=4,
+    )

@@ -11,6 +11,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 
@@ -19,6 +21,7 @@ MM_PER_INCH = 25.4
 FONT_POINTS = 7.0
 LONGEST_NAME = 28  # characters of a participant, a session or a network in a picture
 LONGEST_HEADING = 74
+PNG_DPI = 300  # ours: what journals ask of pictures in one column
 
 # Okabe and Ito, "Color universal design" (2008), without the yellow, which is too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,6 +35,7 @@ SHADES = mpl.colormaps["cividis_r"].resampled(40)
 SETTINGS: Any = {  # matplotlib types its keys one by one
     "svg.fonttype": "none",
     "svg.hashsalt": "affect-orchestrator",
+    "pdf.fonttype": 42,  # the font itself is in the file, as TrueType, so that text stays text
     "text.parse_math": False,
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib
@@ -130,7 +134,31 @@ def to_svg(drawing: Drawing) -> str:
     """Return the drawing as SVG; equal drawings give equal text: no date, no random ids."""
     buffer = io.StringIO()
     canvas: Any = FigureCanvasSVG(drawing)
+    engine = drawing.get_layout_engine()
+    if engine is not None:
+        engine.execute(drawing)  # panels of equal axes get their size while they are drawn, after the first layout
     canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})  # `savefig` draws everything twice
+    return buffer.getvalue()
+
+
+def to_pdf(drawing: Drawing) -> bytes:
+    """Return the drawing as PDF with its font in it; equal drawings give equal bytes."""
+    buffer = io.BytesIO()
+    canvas: Any = FigureCanvasPdf(drawing)
+    own = drawing.dpi  # matplotlib leaves it at 72
+    canvas.print_pdf(buffer, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    drawing.set_dpi(own)
+    return buffer.getvalue()
+
+
+def to_png(drawing: Drawing) -> bytes:
+    """Return the drawing as PNG of PNG_DPI dots per inch; equal drawings give equal bytes."""
+    buffer = io.BytesIO()
+    canvas: Any = FigureCanvasAgg(drawing)
+    own = drawing.dpi
+    drawing.set_dpi(PNG_DPI)
+    canvas.print_png(buffer, metadata={"Software": None})
+    drawing.set_dpi(own)
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ from orchestrator.report.predictions import GOLD, PREDICTION, RATERS_HIGH, RATER
 from orchestrator.report.search_record import Search
 
 POINTS = 500  # a trace; a column has about 600 distinguishable places in print
-PANEL_MM = 22.0
+PANEL_MM = 24.0
 GOLD_LOOK = style.Look(colour="#000000", line="-", marker="")
 PREDICTION_LOOK = style.Look(colour="#D55E00", line=(0, (4, 1)), marker="")
 BAND_COLOUR = "#B8D8EC"
@@ -26,34 +26,40 @@ BAND_COLOUR = "#B8D8EC"
 
 def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
     """Draw the chosen participants' first sessions; None if nobody has a prediction."""
-    chosen, how = choose(traces, people_scores(search, traces))
+    known = people_ccc(search, traces)
+    chosen, how = choose(traces, predictions.mean_of_dimensions(known))
     if not chosen:
         return None
     rows = len(chosen) * len(DIMENSIONS)
-    drawing, axes = style.panels(rows, 1, height_mm=PANEL_MM * rows + 16, heading=heading(search))
+    drawing, axes = style.panels(
+        rows, 1, height_mm=PANEL_MM * rows + 16, heading=heading(search), sharex=True, sharey=True
+    )
     shown: set[str] = set()
     width = max(math.ceil(len(trace.times) / POINTS) for _, trace in chosen)
     for i, (role, trace) in enumerate(chosen):
         for d, dimension in enumerate(DIMENSIONS):
             panel = axes[i * len(DIMENSIONS) + d, 0]
             shown |= _panel(panel, trace, dimension, width)
+            own = known[dimension].get(trace.participant)
+            panel.set_title("" if own is None else f"CCC {own:.3f}", loc="right")
+            panel.tick_params(labelbottom=d > 0)
             if d == 0:
-                panel.tick_params(labelbottom=False)
                 panel.set_title(f"{role}{style.plain(trace.participant)}", loc="left")
         panel.set_xlabel("time (s)")
+    axes[0, 0].set_ylim(*_limits(chosen, width))
     _legend(drawing, shown)
     return Figure(
         name="traces",
         title="Predictions over time",
-        caption=_caption(how, shown, width, any(trace.session for _, trace in chosen)),
+        caption=_caption(how, shown, width, any(trace.session for _, trace in chosen), scored=any(known.values())),
         svg=style.to_svg(drawing),
         drawing=drawing,
     )
 
 
-def people_scores(search: Search, traces: Sequence[Trace]) -> dict[str, float]:
-    """Return each participant's own CCC, the mean of valence and arousal: as recorded, else of the predictions."""
-    return predictions.mean_of_dimensions(predictions.recorded_ccc(search) or predictions.own_ccc(traces))
+def people_ccc(search: Search, traces: Sequence[Trace]) -> predictions.Scores:
+    """Return each participant's own CCC by dimension: as recorded, else of the predictions."""
+    return predictions.recorded_ccc(search) or predictions.own_ccc(traces)
 
 
 def choose(traces: Sequence[Trace], own_ccc: Mapping[str, float]) -> tuple[list[tuple[str, Trace]], str]:
@@ -90,11 +96,16 @@ def _panel(panel: Axes, trace: Trace, dimension: str, width: int) -> set[str]:
     for kind, look in ((GOLD, GOLD_LOOK), (PREDICTION, PREDICTION_LOOK)):
         if kind in known:
             panel.plot(times, kinds[kind], color=look.colour, linestyle=look.line)
-    values = [float(value) for kind in known for value in kinds[kind] if np.isfinite(value)]
-    panel.set_ylim(*style.limits_of(values, least=-0.5, most=0.5))
     panel.set_ylabel(dimension)
     panel.margins(x=0)
     return known
+
+
+def _limits(chosen: Sequence[tuple[str, Trace]], width: int) -> tuple[float, float]:
+    """Return the limits of all panels: people and dimensions are compared by eye."""
+    means = [style.means_of(values, width) for _, trace in chosen for values in trace.values.values()]
+    found = [float(value) for values in means for value in values if np.isfinite(value)]
+    return style.limits_of(found, least=-0.5, most=0.5)
 
 
 def _both(kinds: dict[str, np.ndarray]) -> np.ndarray:
@@ -115,8 +126,9 @@ def _legend(drawing: Drawing, shown: set[str]) -> None:
     style.legend(drawing, handles, labels)
 
 
-def _caption(how: str, shown: set[str], width: int, sessions: bool) -> str:
-    parts = [how + (", the first session of each." if sessions else ".")]
+def _caption(how: str, shown: set[str], width: int, sessions: bool, *, scored: bool) -> str:
+    parts = [how + (", the first session of each." if sessions else "."), "All panels have the same axes."]
+    parts += ["CCC: the person's own, over all of their frames."] if scored else []
     if RATERS_LOW in shown:
         parts.append("The band reaches from the lowest to the highest rater.")
     elif GOLD in shown:

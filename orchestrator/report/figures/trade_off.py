@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from orchestrator.evaluation.results import best_of_networks
 from orchestrator.json_records import number
 from orchestrator.measures import SPREAD
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.figures import style
+from orchestrator.report.figures import labels, style
 from orchestrator.report.figures.best_baseline import Best, best_baselines, draw_line
 from orchestrator.report.figures.best_baseline import key as baseline_key
 from orchestrator.report.figures.best_baseline import words as baseline_words
@@ -28,7 +28,7 @@ LEVELS = {
     (True, True): ("level 2: federated", "^"),
     (False, True): ("both levels", "o"),
 }
-LEAST_POINTS, MOST_POINTS = 3.0, 12.0  # a marker's width
+LEAST_POINTS, MOST_POINTS = 4.0, 18.0  # a marker's width
 SHOWN_MIB = (0.1, 1.0, 10.0, 50.0)
 
 
@@ -64,10 +64,15 @@ def draw(searches: Sequence[Search]) -> Figure | None:
         panel.set_xscale("log")
     minutes = [_minutes(trial) for _, trial in found]
     axes[-1, 0].set_xlim(min(minutes) / 2, max(minutes) * 3)
+    axes[-1, 0].xaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0) if max(minutes) < 10 * min(minutes) else (1.0,))
+    )
     axes[-1, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
     axes[-1, 0].xaxis.set_minor_formatter(NullFormatter())
     axes[-1, 0].set_xlabel("training time (minutes, all folds)")
     _legend(drawing, axes[0, 0], found, colours, best)
+    for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
+        labels.place(panel, [_spot(trial, dimension) for _, trial in found], size=style.FONT_POINTS)
     return Figure(
         name="trade-off",
         title="Accuracy against cost and privacy",
@@ -121,7 +126,18 @@ def _point(panel: Any, search: Search, trial: TrialResult, dimension: str, colou
         markeredgewidth=0.5,
         elinewidth=0.6,
     )
-    panel.annotate(style.plain(trial.network, 12), (x, y), xytext=(5, 3), textcoords="offset points")
+
+
+def _spot(trial: TrialResult, dimension: str) -> labels.Spot:
+    low, high = _ends(trial, dimension)
+    return labels.Spot(
+        x=_minutes(trial),
+        y=trial.score(f"ccc_{dimension}"),
+        radius=_width(trial.model_size_mib or 0.0) / 2,
+        text=style.plain(trial.network, 12),
+        low=low,
+        high=high,
+    )
 
 
 def _legend(
@@ -132,14 +148,14 @@ def _legend(
     best: Best,
 ) -> None:
     handles: list[Line2D] = []
-    labels = []
+    words = []
     for title, colour in colours.items():
         search = next(search for search, _ in found if _title(search) == title)
-        word, marker = LEVELS[level_of(search)]
+        level, marker = LEVELS[level_of(search)]
         handles.append(Line2D([], [], linestyle="none", marker=marker, color=colour))
-        labels.append(f"{title} ({word})")
+        words.append(f"{title} ({level})")
     line, label = baseline_key(best)
-    style.legend(drawing, [*handles, *line], [*labels, *label], columns=1)
+    style.legend(drawing, [*handles, *line], [*words, *label], columns=1)
     sizes = [Line2D([], [], linestyle="none", marker="o", color="#999999", markersize=_width(mib)) for mib in SHOWN_MIB]
     panel.legend(
         sizes,
