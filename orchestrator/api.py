@@ -25,6 +25,7 @@ from orchestrator.corpora.recording import Corpus as CorpusData
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject, read_json
 from orchestrator.planning.past_runs import latest_run, means_latest
+from orchestrator.planning.removal import settle
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import (
     CURVES_FILE,
@@ -285,6 +286,7 @@ def load_run(place: Path | str, *, tracking_uri: str | None = None) -> Run:
     """Open the folder of a run, the `latest` one below runs/, or a run of an MLflow store by its id (or `runs:/ID`)."""
     folder = Path(_named(str(place)))
     if (folder / PLAN_FILE).is_file():
+        settle(folder)
         return Run(folder=folder.absolute(), model=str(folder.absolute()))
     from orchestrator.tracking.location import is_run_id
     from orchestrator.tracking.models import download_run

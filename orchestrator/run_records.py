@@ -312,6 +312,8 @@ class Summary:
     baseline_columns: str | None = field(default=None, metadata={OPTIONAL: "baseline_columns"})
     # By the clock, all parts of a resumed run; None: of a search, or a part of one, before it was recorded.
     wall_seconds: float | None = field(default=None, metadata={OPTIONAL: "wall_seconds"})
+    # People whom `data forget` has removed, with whom the scores were computed; None: none.
+    forgotten: int | None = field(default=None, metadata={OPTIONAL: "forgotten"})
     newer: Newer = field(default_factory=dict)
 
     @classmethod

@@ -6,7 +6,7 @@ from tests.conftest import ROOT
 
 DIMENSIONS = ("valence", "arousal")
 # Keys of a summary whose rows say when there is no such key.
-SOMETIMES = {"baseline_columns", "head", "raters", "repeats", "wall_seconds"}
+SOMETIMES = {"baseline_columns", "forgotten", "head", "raters", "repeats", "wall_seconds"}
 ELSEWHERE = ("per fold only", "per fold and participant only", "in `result.json`")  # rows of keys of other records
 
 

@@ -5,10 +5,8 @@ An attack that ended is kept: the same inputs are not attacked again. People may
 
 import contextlib
 import dataclasses
-import hashlib
-import hmac
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +14,12 @@ from typing import Any
 from orchestrator.audit.records import Attack, Audit
 from orchestrator.csv_text import as_text, protected
 from orchestrator.files import read_json, write_json, write_text
+from orchestrator.planning.pseudonyms import Rename, same_name
 
 AUDIT_FILE = "audit.json"
 PEOPLE_FILE = "people.csv"
 CHECKPOINTS_FOLDER = "checkpoints"  # of attacks that are not done; gone when they are
 PEOPLE_COLUMNS = ("attack", "source", "variant", "participant", "statistic", "value")
-PSEUDONYM_DIGITS = 12  # hexadecimal; ours: 48 bits, no two of a corpus's people meet
-
-Rename = Callable[[str], str]
-
-
-def same_name(person: str) -> str:
-    """Return a person's id as it is."""
-    return person
-
-
-def pseudonyms(key: bytes) -> Rename:
-    """Return the renaming of people by HMAC-SHA256 with a key: without the key no id can be tried."""
-
-    def renamed(person: str) -> str:
-        return hmac.new(key, person.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]
-
-    return renamed
 
 
 @dataclass(slots=True, kw_only=True)

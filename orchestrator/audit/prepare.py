@@ -13,11 +13,13 @@ from orchestrator.errors import InputError, doing
 from orchestrator.inference.saved_model import open_model
 from orchestrator.planning.launch import load_corpus, reread
 from orchestrator.planning.plan_file import load_plan
+from orchestrator.planning.removal import refuse_forgotten
 from orchestrator.planning.request import Decided
 from orchestrator.run_folder import CARD_FILE, MODEL_FOLDER, PLAN_FILE
 from tune_spaces.method import HParams
 
 EVERY_COLUMN = ("*",)
+READS_AGAIN = "a run from which nobody was removed: the attacks would read all recordings again"
 # Ours: of a method's demo preset the configuration that reference models are trained of, where there is no run.
 PREFERRED_NETWORK = "bigru"
 
@@ -25,13 +27,15 @@ PREFERRED_NETWORK = "bigru"
 def subject_of_run(folder: Path, *, seed: int, show: Show | None = None) -> Subject:
     """Return what a finished run has: its recordings, read again, its protocol and its best configuration's models.
 
-    InputError: no run's folder, a run without a model, recordings that have changed since.
+    InputError: no run's folder, a run without a model, recordings that have changed since, and a run from
+    which a person was removed.
     """
     if not (folder / PLAN_FILE).is_file():
         raise InputError.of("RUN", found=f"{folder}, without {PLAN_FILE}", expected="the folder of a finished run")
     if not (folder / MODEL_FOLDER / CARD_FILE).is_file():
         found = f"{folder}, without {MODEL_FOLDER}/{CARD_FILE}"
         raise InputError.of("RUN", found=found, expected=f"a finished run; go on with tune --resume {folder}")
+    refuse_forgotten(folder, "RUN", instead=READS_AGAIN)
     plan = load_plan(folder)
     model = open_model(str(folder))
     corpus = reread(plan, show)

@@ -1,6 +1,5 @@
 """The command `audit`: what privacy a run or a data set leaves its people, measured. Nothing heavy until it runs."""
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from orchestrator.commands.option_types import OneOf, Renamed, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
-KEY_BYTES = 32
-KEY_NAME = "pseudonym.key"
 SYNTHETIC_LINE = "SYNTHETIC: the recordings are generated; these numbers say nothing about people"
 QUESTIONS = ("identity", "membership", "server", "defence")
 DEFENCE_FIGURE = "defence.svg"
@@ -77,13 +74,13 @@ def _folder(values: dict[str, Any], run: Path | None, *, several: bool) -> Path:
 
 
 def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
-    from orchestrator.audit.folder import pseudonyms
     from orchestrator.audit.output import table
     from orchestrator.audit.prepare import subject_of_data, subject_of_run
     from orchestrator.output_checks import check_output_folder
+    from orchestrator.planning.pseudonyms import fingerprint_of, read_key
 
     check_output_folder("--output", folder, inputs={"--data": values["data"]})
-    key = _key(values["key"]) if values["pseudonymise"] else None
+    key = read_key(values["key"]) if values["pseudonymise"] else None
     if run is not None:
         subject = subject_of_run(run, seed=values["seed"], show=_show)
     else:
@@ -91,7 +88,7 @@ def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
     if subject.corpus.synthetic:
         _show(SYNTHETIC_LINE)
     begun = Audit(
-        subject={**subject.shown, "key": None if key is None else pseudonyms(key)("")},
+        subject={**subject.shown, "key": None if key is None else fingerprint_of(key)},
         seed=values["seed"],
         synthetic=subject.corpus.synthetic,
         participants=len(subject.corpus.participants),
@@ -119,10 +116,11 @@ def _draw(folder: Path, found: Audit) -> None:
 
 
 def _attacked(values: dict[str, Any], subject: Any, folder: Path, begun: Audit, key: bytes | None) -> Audit:
-    from orchestrator.audit.folder import AuditFolder, pseudonyms, same_name
+    from orchestrator.audit.folder import AuditFolder
     from orchestrator.audit.questions import ask
     from orchestrator.audit.tasks import run_tasks
     from orchestrator.files import locked
+    from orchestrator.planning.pseudonyms import pseudonyms, same_name
 
     tasks, skipped = ask(subject, values["questions"])
     try:
@@ -190,24 +188,3 @@ def _decided(values: dict[str, Any]) -> Any:
     decided = decide(request, gather)
     gather.settle()
     return decided
-
-
-def _key(given: Path | None) -> bytes:
-    """Read the key of the pseudonyms, or make it; InputError if it cannot be read, or is too short to be one."""
-    from platformdirs import user_data_path
-
-    from orchestrator.tracking.location import APP_NAME
-
-    path = user_data_path(APP_NAME) / KEY_NAME if given is None else given
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(f"{secrets.token_hex(KEY_BYTES)}\n", encoding="ascii")
-        key = path.read_bytes().strip()
-    except OSError as error:
-        found = f"{path}: {error.strerror or error}"
-        raise InputError.of("--key", found=found, expected="a file to read or make") from error
-    if len(key) < KEY_BYTES:
-        raise InputError.of("--key", found=f"{path} of {len(key)} bytes", expected=f"at least {KEY_BYTES}")
-    return key

@@ -1,26 +1,33 @@
-"""`data forget`: removes a person from the cache, and lists what of them stays elsewhere."""
+"""`data forget`: removes a person from the cache and from runs, and lists what of them stays."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import click
 
+from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
 from orchestrator.errors import InputError, printable
-from orchestrator.evaluation.person_traces import mlflow_copy, traces
+from orchestrator.evaluation.person_removal import removal_of
+from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
+from orchestrator.files import locked
 from orchestrator.planning.past_runs import past_runs
+from orchestrator.planning.pseudonyms import read_key
+from orchestrator.planning.removal import RunRemoval, remove, settle
 from orchestrator.process import exit_codes
-from orchestrator.run_folder import PLAN_FILE, RUNS_FOLDER
+from orchestrator.run_folder import LOCK_FILE, PLAN_FILE, RUNS_FOLDER
 
 STAYS = (
     "trained weights: every model that was trained on this person, and what was exported of it;"
     " only training without the person removes them",
-    "aggregate scores: means, intervals and tables that the person was counted in, also in reports",
+    "aggregate scores: means, intervals and tables, which were computed with the person, also in reports",
     "the original recordings, labels and participants.csv, and tables that `data convert` or `data extract` wrote",
-    "files that `predict`, `score`, `compare`, `fuse`, `report` and `audit --output` wrote elsewhere, and backups",
+    "files that `predict`, `score`, `compare`, `fuse`, `report`, `papers` and `audit --output` wrote elsewhere,"
+    " and backups",
 )
+SCORES_STAY = "scores were computed with the person; the run is not resumed, extended or audited"
 
 
 @click.command()
@@ -30,28 +37,35 @@ STAYS = (
     "runs",
     multiple=True,
     type=RunFolder(),
-    help="A run to look through; repeatable.  [default: all in runs/]",
+    help="A run to remove from; repeatable.  [default: all in runs/]",
 )
+@opt.path_option("--key", help="The file of the key of pseudonyms; the user's own if not given.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_context
-def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], yes: bool) -> None:
-    """Remove PARTICIPANT's features, labels and faces from the cache, and list what of them stays elsewhere.
+def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Path | None, yes: bool) -> None:
+    """Remove PARTICIPANT from the cache and from runs, and list what of them stays.
 
-    What is removed is listed first. Pictures and frozen features in the cache do not say whose they are: all of them
-    go, and are made anew from the recordings when they are needed. Runs are not changed.
+    What is changed is listed first. Pictures and frozen features in the cache do not say whose they are: all of them
+    go, and are made anew from the recordings when they are needed. Of a run the person's predictions, sums and names
+    go; weights and aggregate scores stay, and the run cannot be resumed.
     """
     if not participant.strip():
         raise InputError.of("PARTICIPANT", found="an empty name", expected="the id of a participant")
     places = _runs(runs)
     copies = copies_of(participant)
-    kept = _remove(copies, yes=yes)
-    if kept is None:
+    known = read_key(key, make=False)
+    changes, damaged = _changes(places, participant, known)
+    _list(copies, changes)
+    if (copies.paths or changes) and not _agreed(copies, changes, yes=yes):
         click.echo("nothing was removed", err=True)
         return
-    _say_what_stays(participant, places)
-    for path in kept:
-        click.echo(printable(f"kept      {path}, which another process writes at this moment; repeat later"), err=True)
-    ctx.exit(exit_codes.SOME_FAILED if kept else 0)
+    kept = [str(path) for path in _from_cache(copies)] + _from_runs(changes, participant, key)
+    _say_what_stays(participant, places, {one.run for one in changes})
+    for words in kept:
+        click.echo(printable(f"kept      {words}, where another process is at work; repeat later"), err=True)
+    for words in damaged:
+        click.echo(printable(f"kept      {words}"), err=True)
+    ctx.exit(exit_codes.SOME_FAILED if kept or damaged else 0)
 
 
 def _runs(named: Sequence[Path]) -> list[Path]:
@@ -62,11 +76,26 @@ def _runs(named: Sequence[Path]) -> list[Path]:
     for folder in named:
         if not (folder / PLAN_FILE).is_file():
             raise InputError.of("--run", found=f"{folder} without {PLAN_FILE}", expected="the folder of a run")
-    return list(named)
+    return list(dict.fromkeys(named))
 
 
-def _remove(copies: Copies, *, yes: bool) -> Sequence[Path] | None:
-    """List what goes, ask, and remove it; return what stays because somebody writes it, None for a no."""
+def _changes(places: Sequence[Path], participant: str, key: bytes | None) -> tuple[list[RunRemoval], list[str]]:
+    """Return what changes in the runs that hold the person, and the faults of those that cannot be read."""
+    changes, damaged = [], []
+    for folder in places:
+        try:
+            settle(folder)
+            change = removal_of(folder, participant, key)
+        except (InputError, OSError) as error:
+            damaged.append(f"{folder} as it is: {error}")
+            continue
+        if not change.empty:
+            changes.append(change)
+    return changes, damaged
+
+
+def _list(copies: Copies, changes: Sequence[RunRemoval]) -> None:
+    """Print what goes, path by path."""
     own = [path for _, paths in copies.tables for path in paths]
     for path in own:
         click.echo(printable(f"removes   {path}: features and labels"))
@@ -75,15 +104,54 @@ def _remove(copies: Copies, *, yes: bool) -> Sequence[Path] | None:
             click.echo(printable(f"removes   {path}: {one.kind}; whose is not recorded, so all go"))
     if not copies.paths:
         click.echo("the cache holds nothing of this person")
+    for change in changes:
+        for name in change.removed:
+            click.echo(printable(f"removes   {change.run / name}: of all people, read by resuming alone, or a picture"))
+        for name in change.replaced:
+            click.echo(printable(f"changes   {change.run / name}: without the person"))
+        click.echo(printable(f"keeps     {change.run}: {SCORES_STAY}"))
+
+
+def _agreed(copies: Copies, changes: Sequence[RunRemoval], *, yes: bool) -> bool:
+    """Ask; InputError if there is nobody to ask and no `yes`."""
+    if yes:
+        return True
+    if not _at_a_terminal():
+        number = len(copies.paths) + sum(len(one.removed) + len(one.replaced) for one in changes)
+        found = f"{number} paths to remove or change and nobody to ask"
+        raise InputError.of("data forget", found=found, expected="--yes to remove them")
+    return click.confirm("Remove these?", default=False, err=True)
+
+
+def _from_cache(copies: Copies) -> Sequence[Path]:
+    """Remove what the cache has; return what stays because somebody writes it."""
+    if not copies.paths:
         return ()
-    if not yes:
-        if not _at_a_terminal():
-            found = f"{len(copies.paths)} paths to remove and nobody to ask"
-            raise InputError.of("data forget", found=found, expected="--yes to remove them")
-        if not click.confirm("Remove these?", default=False, err=True):
-            return None
     kept = remove_copies(copies)
     click.echo(f"removed   {len(copies.paths) - len(kept)} paths from the cache")
+    return kept
+
+
+def _from_runs(changes: Sequence[RunRemoval], participant: str, key_file: Path | None) -> list[str]:
+    """Remove the person from each run, as it is now; return the runs that stay because somebody works in them."""
+    if not changes:
+        return []
+    key = read_key(key_file)
+    assert key is not None, "it is made if it is not there"
+    kept = []
+    for change in changes:
+        try:
+            with locked(change.run / LOCK_FILE, wait_seconds=0):
+                now = removal_of(change.run, participant, key)
+                if not now.empty:
+                    remove(now, participant, key)
+        except TimeoutError:
+            kept.append(str(change.run))
+            continue
+        except OSError as error:
+            reason = f"{error.filename or change.run}: {error.strerror or error}"
+            raise InputError.of("--run", found=reason, expected="a run's folder that can be written") from error
+        click.echo(printable(f"removed   the person from {change.run}"))
     return kept
 
 
@@ -92,21 +160,21 @@ def _at_a_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _say_what_stays(participant: str, places: Sequence[Path]) -> None:
-    """List what holds the person in the runs, path by path, and what no command removes."""
+def _say_what_stays(participant: str, places: Sequence[Path], changed: Collection[Path]) -> None:
+    """List what still holds the person in the runs, path by path, and what no command removes; `changed` held them."""
     stores: list[str] = []
-    any_run = False
     for folder in places:
-        found = traces(folder, participant)
-        any_run = any_run or bool(found)
-        for one in found:
-            click.echo(printable(f"not removed  {one.path}: {one.what}"))
-        copy = mlflow_copy(folder) if found else None
+        found = {one.path: one.what for one in traces(folder, participant)}
+        found |= dict.fromkeys(weights(folder), WEIGHTS) if folder in changed else {}
+        for path, what in sorted(found.items()):
+            click.echo(printable(f"not removed  {path}: {what}"))
+        copy = mlflow_copy(folder) if found or folder in changed else None
         if copy is not None:
-            stores.append(f"MLflow's copies at {copy[0]}, run {copy[1]} with its children and artifacts")
+            stores.append(
+                f"MLflow's copies at {copy[0]}, run {copy[1]} with its children, parameters and artifacts;"
+                f" `track {folder}` writes the changed files over its artifacts"
+            )
     if not places:
         click.echo("no run was looked through")
     for words in (*stores, *STAYS):
         click.echo(printable(f"not removed  {words}"))
-    if any_run:
-        click.echo("What a run holds goes if you delete its folder, and its run in MLflow.")

@@ -1,6 +1,7 @@
 """Types of options and arguments that click does not have."""
 
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 from orchestrator.corpora.reading import SIDES, UNITS
 from orchestrator.errors import InputError
 from orchestrator.planning.past_runs import latest_run, means_latest
+from orchestrator.planning.removal import settle
 from orchestrator.run_folder import PLAN_FILE
 
 
@@ -56,8 +58,10 @@ class RunName(click.ParamType[str]):
         self._with_file = with_file
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """Return the place; InputError for `latest` if there is no run."""
-        return str(latest_run(with_file=self._with_file)) if means_latest(str(value)) else str(value)
+        """Return the place; InputError for `latest` if there is no run, and as `settle`."""
+        place = str(latest_run(with_file=self._with_file)) if means_latest(str(value)) else str(value)
+        _settle(place)
+        return place
 
 
 class RunFolder(click.Path):
@@ -68,8 +72,17 @@ class RunFolder(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the folder; InputError for `latest` if there is no run."""
-        return super().convert(latest_run() if means_latest(str(value)) else value, param, ctx)
+        """Return the folder; InputError for `latest` if there is no run, and as `settle`."""
+        folder = super().convert(latest_run() if means_latest(str(value)) else value, param, ctx)
+        _settle(str(folder))
+        return folder
+
+
+def _settle(place: str) -> None:
+    """Complete the removal of a person that was broken off in a run, or around a run's model."""
+    for folder in (Path(place), Path(place).parent):
+        if os.path.isdir(folder):  # noqa: PTH112 - False, too, for a name that no folder can have
+            settle(folder)
 
 
 class SearchId(RunName):

@@ -28,7 +28,15 @@ def answer(summary: Summary) -> list[Line]:
         lines.append(("note", CAVEAT))
     if summary.synthetic:
         lines.append(("note", "SYNTHETIC corpus: these figures say nothing about people"))
+    if summary.forgotten:
+        lines.append(("note", removed_in_words(summary.forgotten)))
     return lines
+
+
+def removed_in_words(number: int) -> str:
+    """Return that people were removed from a run after its scores were computed."""
+    people = "1 person" if number == 1 else f"{number} people"
+    return f"{people} removed by `data forget` after these scores were computed with them"
 
 
 def best_baseline(summary: Summary, dimension: str) -> tuple[str, PairedDifference] | None:

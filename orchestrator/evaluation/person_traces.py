@@ -63,6 +63,11 @@ def traces(run: Path, participant: str) -> list[Trace]:
     return [Trace(path=path, what=what) for path, what in sorted(found.items())]
 
 
+def weights(run: Path) -> list[Path]:
+    """Return the files of a run that hold trained weights, which name nobody; by path."""
+    return sorted(path for path, inside in _files(run) if _nameless(path, inside) == WEIGHTS)
+
+
 def mlflow_copy(run: Path) -> tuple[str, str] | None:
     """Return the address of the MLflow store and the id of the run in it; None if the folder names none."""
     for name in (TRACKING_STATE, SUMMARY_FILE):

@@ -23,6 +23,7 @@ from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.evaluation.use_statement import STATEMENT_KEY
 from orchestrator.files import JsonObject
+from orchestrator.planning.removal import FORGOTTEN_KEY
 from orchestrator.protocols import BEST_BY, LABEL_ROUNDINGS, SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
 
@@ -86,6 +87,9 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
     _check(bool(fine), f"weights_sha256 {_shown(stated)}, expected 64 hexadecimal digits")
     statement = card.get(STATEMENT_KEY)
     _check(statement is None or isinstance(statement, str), f"{STATEMENT_KEY} {_shown(statement)}, expected a text")
+    removed = card.get(FORGOTTEN_KEY)
+    if removed is not None:
+        _whole(FORGOTTEN_KEY, removed, 1, 2**31)
     if images is not None:
         _check_images(card, images)
 

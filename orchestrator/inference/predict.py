@@ -24,6 +24,7 @@ from orchestrator.data.series import crop_of, make_series, thinned
 from orchestrator.errors import InputError, Problem
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
 from orchestrator.inference.saved_model import SavedModel
+from orchestrator.planning.removal import FORGOTTEN_KEY
 
 SAME_RATE = 0.02  # ours: relative; rates that differ by less are taken for equal
 
@@ -205,6 +206,11 @@ def _lines(
         known = [one for one in seen if model.unseen_by(one)]
         note = f"; it was TRAINED on {_some(known)}" if known else ""
         lines.append(f"models    {_some(list(people))}: fold {wishes.fold}{note}")
+    removed = model.card.get(FORGOTTEN_KEY)
+    if removed:
+        lines.append(
+            f"models    {removed} of the training people removed by `data forget`: they count as not of the corpus"
+        )
     if given.synthetic:
         lines.append("input     SYNTHETIC recordings: they say nothing about people")
     lines += [*_rates(model, recordings), *_pictures(model, recordings), *(f"note      {note}" for note in given.notes)]

@@ -30,6 +30,7 @@ from orchestrator.planning.packs import check_backend, form_packs
 from orchestrator.planning.plan import CorpusReference, Packs, Plan, Trial
 from orchestrator.planning.plan_file import load_plan, save_plan
 from orchestrator.planning.provenance import git_commit, versions
+from orchestrator.planning.removal import refuse_forgotten
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
 from orchestrator.planning.secure_sums import check_secure_sums
 from orchestrator.planning.strategies import SEARCHES
@@ -39,6 +40,7 @@ from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.secrets import keep, move_out
 
 # The embedded corpus of the demo: everybody, for a minute each; ours.
+BEGIN_ANEW = "a new search on recordings without them: going on would read theirs again"
 DEMO_PARTICIPANTS = 23
 DEMO_SECONDS = 60.0
 DEMO_HZ = 25.0
@@ -93,10 +95,14 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
 
 
 def resume(output: Path, show: Show | None = None) -> Launch:
-    """Resume the run in a folder; InputError if it has no plan, if its data changed, if another process is there."""
+    """Resume the run in a folder.
+
+    InputError if it has no plan, if its data changed, if another process is there, and if a person was removed from it.
+    """
     begun, claimed = time.monotonic(), claim_run(output.absolute())
     try:
         move_out(claimed.folder)
+        refuse_forgotten(output, "--resume", instead=BEGIN_ANEW)
         plan = load_plan(output)
         if show:
             for line in _other_versions(plan):

@@ -14,6 +14,7 @@ from orchestrator.files import JsonObject, read_json, write_json
 from orchestrator.json_records import shortened
 from orchestrator.planning.grid import UID_LENGTH, decisive_of, uid_of
 from orchestrator.planning.plan import PLAN_FORMAT, Plan
+from orchestrator.planning.removal import FORGOTTEN_FILE
 from orchestrator.run_folder import PLAN_FILE
 
 AS_WRITTEN = "the file as the run wrote it"
@@ -40,7 +41,7 @@ def load_plan(output: Path) -> Plan:
     if raw.get("format") != PLAN_FORMAT:
         raise InputError.of(str(file), found=f"format {raw.get('format')}", expected=f"format {PLAN_FORMAT}")
     plan = _typed(raw, file)
-    problems = [*_unsafe_names(plan, file)] or [*_changed(raw, file)] or [*_unknown_packs(plan, file)]
+    problems = [*_unsafe_names(plan, file)] or _unlike_uids(raw, file) or [*_unknown_packs(plan, file)]
     if problems:
         raise InputError(problems[:SHOWN_PROBLEMS])
     return plan
@@ -95,6 +96,13 @@ def _unsafe_names(plan: Plan, file: Path) -> Iterator[Problem]:
             yield Problem(where=where, found=repr(uid), expected=f"{UID_LENGTH} hexadecimal digits")
         elif uids.index(uid) != number:
             yield Problem(where=where, found=f"{uid} for a second time", expected="a uid per trial")
+
+
+def _unlike_uids(raw: JsonObject, file: Path) -> list[Problem]:
+    """Compare the plan with its uids, unless the removal of a person has changed the groups: it is not resumed."""
+    if (file.parent / FORGOTTEN_FILE).is_file() and raw.get("protocol", {}).get("group_by"):
+        return []
+    return [*_changed(raw, file)]
 
 
 def _changed(raw: JsonObject, file: Path) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator import measures
 from orchestrator.audit.records import Audit
 from orchestrator.errors import InputError, printable
+from orchestrator.evaluation.answer import removed_in_words
 from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.evaluation.results import best_of_networks
 from orchestrator.files import JsonObject, read_json
@@ -141,6 +142,8 @@ def _chosen(
         if newer:
             words = f"keys of a newer version, not used: {', '.join(newer)}"
             why[run_id] = "; ".join(filter(None, [why.get(run_id), words]))
+        if one.summary is not None and one.summary.forgotten:
+            why[run_id] = "; ".join(filter(None, [why.get(run_id), removed_in_words(one.summary.forgotten)]))
     return chosen, notes | why
 
 

@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE, AuditFolder, pseudonyms, read_audit
+from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE, AuditFolder, read_audit
 from orchestrator.audit.records import Attack, Audit, Statistic
 from orchestrator.audit.tasks import Task, run_tasks
 from orchestrator.audit.verdict import EXPOSED, NOT_MEASURED, NOT_SHOWN, PARTLY, UNDERPOWERED, verdict
 from orchestrator.errors import InputError
+from orchestrator.planning.pseudonyms import pseudonyms
 
 AUDIT = Audit(subject={"data": "here", "run": None}, seed=0, synthetic=True, participants=2)
 

@@ -1,4 +1,4 @@
-"""`data forget`: a person's copies leave the cache, others' stay; what runs hold is listed and not changed."""
+"""`data forget`: a person's copies leave the cache, others' stay; what stays in runs is listed."""
 
 import dataclasses
 import json
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Path:
         (folder / name).write_bytes(b"\0 P1 \xff")
     (folder / "figures" / "au-traces.svg").write_text("<svg/>")
     (folder / "run.log").write_text("reading P16\nclient P1: gone\n")
-    pq.write_table(pa.table({"participant": ["P1", "P2"]}), folder / "predictions.parquet")
+    pq.write_table(pa.table({"participant": ["P1", "P2"], "session": ["", ""]}), folder / "predictions.parquet")
     return folder
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_removed_unasked(place: Path) -> None:
     before = contents(place)
     done = forget("P1")
     assert done.exit_code == 2
-    assert "5 paths to remove and nobody to ask; expected --yes" in done.output
+    assert "5 paths to remove or change and nobody to ask; expected --yes" in done.output
     assert contents(place) == before
 
 
@@ -137,27 +137,33 @@ def test_what_another_process_writes_is_kept_and_said(place: Path) -> None:
     with locked(place / f"participants-{KEY}.lock", wait_seconds=0):
         done = forget("P1", "--yes")
     assert done.exit_code == 1
-    assert f"kept      {place}/participants-{KEY}/0.parquet, which another process writes" in done.output
+    assert f"kept      {place}/participants-{KEY}/0.parquet, where another process is at work" in done.output
     assert (place / f"participants-{KEY}" / "0.parquet").is_file()
     assert not (place / f"frames-{KEY}").exists()
 
 
 @pytest.mark.usefixtures("place")
-def test_a_run_is_listed_path_by_path_and_not_changed(run: Path) -> None:
-    before = contents(run)
+def test_what_of_a_run_stays_is_listed_path_by_path(run: Path) -> None:
+    (run / "notes.txt").write_text("P1 was late")
     done = forget("P1", "--yes")
     assert done.exit_code == 0, done.output
-    assert contents(run) == before
-    for name in ("summary.json", "model/card.json", "trials/aaaa/result.json", "run.log"):
-        assert f"not removed  {run / name}: {NAMED}\n" in done.output
-    assert f"not removed  {run / 'predictions.parquet'}: {ROWS}\n" in done.output
-    assert f"not removed  {run / 'trials/aaaa/predictions.safetensors'}: {FRAMES}\n" in done.output
-    for name in ("model/model.safetensors", "trials/aaaa/checkpoint/0/state"):
-        assert f"not removed  {run / name}: {WEIGHTS}\n" in done.output
-    assert "au-traces.svg: may show" in done.output
+    assert f"not removed  {run / 'notes.txt'}: {NAMED}\n" in done.output
+    assert f"not removed  {run / 'model/model.safetensors'}: {WEIGHTS}\n" in done.output
     assert "MLflow's copies at sqlite:///x.db, run abab " in done.output
+    assert f"not removed  {run / 'summary.json'}" not in done.output
     for name in ("curves.json", "plan.json", "bbbb.json"):
         assert name not in done.output
+
+
+def test_the_traces_of_a_person_in_a_run(run: Path) -> None:
+    found = {one.path.relative_to(run): one.what for one in traces(run, "P1")}
+    for name in ("summary.json", "model/card.json", "trials/aaaa/result.json", "run.log"):
+        assert found[Path(name)] == NAMED
+    assert found[Path("predictions.parquet")] == ROWS
+    assert found[Path("trials/aaaa/predictions.safetensors")] == FRAMES
+    for name in ("model/model.safetensors", "trials/aaaa/checkpoint/0/state"):
+        assert found[Path(name)] == WEIGHTS
+    assert Path("figures/au-traces.svg") in found
 
 
 def test_a_run_without_the_person_has_nothing_of_them(run: Path) -> None:
