@@ -62,7 +62,7 @@ def test_searches_of_other_options_are_not_put_together() -> None:
 def test_a_plain_and_a_secure_search_are_both_reported(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     plain, secure = (
-        make_run(tmp_path / name, {"rnn": [loss]}, method="fl", federation=asdict(Federation(secure_sum=sums)))
+        make_run(tmp_path / name, {"rnn": (loss,)}, method="fl", federation=asdict(Federation(secure_sum=sums)))
         for name, loss, sums in (("plain", 0.4, False), ("secure", 0.5, True))
     )
     track(uri, plain, secure)
