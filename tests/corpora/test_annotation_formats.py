@@ -48,7 +48,11 @@ def expected(recording: Recording, *, constant: bool) -> NDArray[np.floating]:
         return np.asarray(values[np.minimum(index, COUNT - 1)])
     times = np.arange(COUNT) * STEP
     return np.stack(
-        [join(recording.time, times, np.asarray(values[:, :, one], np.float64)) for one in range(2)], axis=2
+        [
+            join(np.asarray(recording.time, np.float64), times, np.asarray(values[:, :, one], np.float64))
+            for one in range(2)
+        ],
+        axis=2,
     )
 
 

@@ -87,8 +87,8 @@ def _axis_lines(drawing: Drawing) -> list[Bbox]:
     half = drawing.dpi / 72
     found = []
     for panel in drawing.axes:
-        spines = [one for one in panel.spines.values() if one.get_visible() and panel.axison]
-        lines = [one for one in panel.lines if one.get_gid() == "axis"]
+        spines: list[Any] = [one for one in panel.spines.values() if one.get_visible() and panel.axison]
+        lines: list[Any] = [one for one in panel.lines if one.get_gid() == "axis"]
         found += [one.get_path().get_extents(one.get_transform()).padded(half) for one in (*spines, *lines)]
     return found
 
@@ -101,7 +101,8 @@ def _markers(artist: Text) -> list[Bbox]:
     for line in artist.axes.lines:
         if line.get_marker() in (None, "None", "", "none", "|", "_"):
             continue
-        radius = line.get_markersize() / 2 * line.get_figure().dpi / 72
+        drawing: Any = line.get_figure()
+        radius = line.get_markersize() / 2 * drawing.dpi / 72
         for x, y in line.get_transform().transform(line.get_xydata()):
             found.append(Bbox([[x - radius, y - radius], [x + radius, y + radius]]))
     return found

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.audit.records import Attack, Audit, Statistic
@@ -149,7 +150,7 @@ def test_by_method_has_interval_people_baseline_and_ceiling() -> None:
     assert lines["D"].get_xdata() == [0.3]
     assert lines["x"].get_xdata() == [0.25]
     assert lines["|"].get_xdata() == [0.8]
-    assert list(lines["."].get_xdata()) == pytest.approx(sorted(valence for valence, _ in SCORED.values()))
-    assert [0.1, 0.5] in [list(one.get_xdata()) for one in figure.drawing.axes[0].lines]
+    assert list(np.asarray(lines["."].get_xdata())) == pytest.approx(sorted(valence for valence, _ in SCORED.values()))
+    assert [0.1, 0.5] in [list(np.asarray(one.get_xdata())) for one in figure.drawing.axes[0].lines]
     assert [text for text in ("Dots", "Cross", "Upright line") if text not in figure.caption] == []
     assert by_method.draw([make_search([])]) is None

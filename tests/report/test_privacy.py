@@ -10,9 +10,10 @@ from orchestrator.audit.level import CONFIGURATIONS, level
 from orchestrator.audit.records import Attack, Audit, Statistic
 from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, UNDERPOWERED
 from orchestrator.cli import cli
+from orchestrator.report.own_options import SECURE
 from orchestrator.report.queries import method_name
 from orchestrator.report.tables.efficiency import table_3
-from orchestrator.report.tables.privacy import QUANTITY, SECURE, privacy
+from orchestrator.report.tables.privacy import QUANTITY, privacy
 from orchestrator.tracking.reader import StoreReader
 from tests.old_runs import store_of, unpacked
 

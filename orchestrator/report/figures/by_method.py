@@ -1,7 +1,7 @@
 """CCC of every method side by side: 95 % interval, a dot per person, the best baseline and the raters' ceiling."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -91,7 +91,8 @@ def _people(search: Search) -> Any:
 
 def _row(panel: Any, row: int, search: Search, dimension: str, people: Sequence[float]) -> tuple[list[float], set[str]]:
     """Draw a search; return how far it reaches and which kinds of mark it has."""
-    score, kinds = _score(search, dimension), set()
+    score = _score(search, dimension)
+    kinds: set[str] = set()
     if score is None:
         return [], kinds
     reach = [score, *people]
@@ -123,7 +124,7 @@ def ceiling_of(search: Search, dimension: str) -> float | None:
     return None if facts is None or facts.ceiling is None else number(facts.ceiling.value)
 
 
-def _handle(marker: str, colour: str, *, line: str = "none", size: float = 4.0) -> Line2D:
+def _handle(marker: str, colour: str, *, line: Literal["none", "-"] = "none", size: float = 4.0) -> Line2D:
     return Line2D([], [], marker=marker, color=colour, linestyle=line, markersize=size)
 
 

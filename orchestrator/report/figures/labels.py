@@ -35,7 +35,8 @@ def place(panel: Any, spots: Sequence[Spot], *, size: float, colour: str = "#000
     engine = drawing.get_layout_engine()
     if engine is not None:
         engine.execute(drawing)
-    renderer: Any = FigureCanvasAgg(drawing).get_renderer()
+    canvas: Any = FigureCanvasAgg(drawing)
+    renderer = canvas.get_renderer()
     scale = drawing.dpi / POINTS_PER_INCH
     taken = [box for one in spots for box in _shapes(panel, one, scale)]
     for one in spots:
