@@ -231,7 +231,7 @@ def test_extracting_action_units(workplace: Path, run_command: Run, environment:
         for packet in stream.encode():
             container.mux(packet)
     program = workplace / "FeatureExtraction"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/corpora/fake_openface.py"} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/corpora/extraction/fake_openface.py"} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (command,) = [one for one in COMMANDS if "data extract" in one]
     found = {**environment, "PATH": f"{workplace}{os.pathsep}{environment['PATH']}"}

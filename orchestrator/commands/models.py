@@ -9,7 +9,7 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import Finite, RunFolder, RunName
 from orchestrator.corpora.read_options import checked_pattern
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, printable
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
 from orchestrator.output_checks import check_output, check_output_folder
@@ -42,6 +42,8 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @click.option("--follow", is_flag=True, help="Read a growing table and print predictions as its rows come.")
 @click.option("--look-ahead", type=opt.FROM_ZERO, help="--follow: seconds to wait for what comes after a frame.")
 @click.option("--idle", type=opt.ABOVE_ZERO, default=DEFAULT_IDLE_SECONDS, show_default=True, help="--follow: end.")
+@click.option("--executable", help="For a video: OpenFace's program, or the Python that has the tool.")
+@opt.path_option("--model-file", help="For a video: MediaPipe's face_landmarker.task.")
 @opt.path_option("--scaling-from", help="--follow: an earlier recording of the person, to scale by.")
 @fold_option
 @device_option
@@ -75,6 +77,7 @@ def predict(**values: Any) -> None:
         return
     from orchestrator.inference import output as writing
     from orchestrator.inference import predict as predicting
+    from orchestrator.inference.from_video import Extracting
 
     model = open_model(values["place"], tracking_uri=values["tracking_uri"])
     wishes = predicting.Wishes(
@@ -85,7 +88,12 @@ def predict(**values: Any) -> None:
         device=device,
     )
     pattern = checked_pattern(values["participant_pattern"])
-    given = predicting.read_input(model, values["source"], opt.reading(values), pattern)
+    extracting = Extracting(
+        executable=values["executable"],
+        model_file=values["model_file"],
+        show=lambda line: click.echo(printable(line), err=True),
+    )
+    given = predicting.read_input(model, values["source"], opt.reading(values), pattern, extracting)
     predicted = predicting.predict(model, given, wishes)
     writing.write_csv(values["output"], predicted)
     if predicted.synthetic:
@@ -124,6 +132,8 @@ def _check_mode(values: dict[str, Any]) -> None:
         "--smooth": values["smooth"],
         "--centre": values["centre"] or None,
         "--force": values["force"] or None,
+        "--executable": values["executable"],
+        "--model-file": values["model_file"],
     }
     wrong = only_files if values["follow"] else only_live
     given = [name for name, value in wrong.items() if value is not None]

@@ -21,6 +21,7 @@ from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.corpora.source import Source
 from orchestrator.corpora.tables.clocks import agree
 from orchestrator.corpora.tables.feature_choice import FeatureChoice, chosen_features
+from orchestrator.corpora.tables.feature_tools import common_tool
 from orchestrator.corpora.tables.time_units import common_step
 from orchestrator.corpora.tables.tracks import Track, any_synthetic
 from orchestrator.errors import InputError, Problem
@@ -91,6 +92,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         options=findings.options,
         feature_line=line,
         all_features=every,
+        features_tool=common_tool(source.track.tool for source in sources),
         attributes=attributes or {},
     )
 

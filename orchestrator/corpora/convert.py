@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from orchestrator.corpora.recording import Corpus
+from orchestrator.corpora.tables.feature_tools import TOOL_KEY
 from orchestrator.corpora.tables.tracks import JUDGED, JUDGED_KEY, ORIGIN_KEY
 from orchestrator.errors import InputError
 from orchestrator.files import atomic
@@ -67,4 +68,5 @@ def _table(corpus: Corpus) -> pa.Table:
         columns["synthetic"] = pa.array(np.ones(sum(rows), dtype=bool))
     table = pa.table(columns)
     said = {"synthetic": "true" if corpus.synthetic else "false", "time_unit": "s"}
+    said |= {TOOL_KEY: corpus.features_tool} if corpus.features_tool else {}
     return table.replace_schema_metadata({**said, JUDGED_KEY: JUDGED, ORIGIN_KEY: corpus.origin})

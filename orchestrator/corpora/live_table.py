@@ -45,12 +45,13 @@ class Rows:
 class GrowingTable:
     """Reads on where it stopped; a half-written last line waits until it is whole."""
 
-    def __init__(self, path: Path, wanted: Sequence[str], reading: Reading = AS_IT_IS) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str], reading: Reading = AS_IT_IS, tool: str = "") -> None:
         """Open a file whose columns hold the features `wanted`, by their canonical names.
 
-        `reading` is what the user said of the file.
+        `reading` is what the user said of the file, `tool` what made the features that are wanted ("": any).
         """
         self.path, self.wanted, self._reading = path, tuple(wanted), reading
+        self._tool = tool
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -156,7 +157,7 @@ class GrowingTable:
 
     def _rows(self, text: bytes, lines_before: int) -> list[Rows]:
         assert self._header is not None
-        findings = Findings(choice=FeatureChoice(names=self.wanted))
+        findings = Findings(choice=FeatureChoice(names=self.wanted, tool=self._tool))
         columns = read_body(replace(self._header, rows=text, lines_before=lines_before), findings)
         if columns is None:
             raise InputError(findings.problems)

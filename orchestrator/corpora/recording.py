@@ -68,6 +68,7 @@ class Corpus:
     options: ReadOptions = field(default_factory=ReadOptions)  # by which it was read
     feature_line: str = ""  # which features were chosen and which left out, in words
     all_features: tuple[str, ...] = ()  # those there are, of which `feature_names` were chosen
+    features_tool: str = ""  # that made the features of all recordings; "" if it is not known or there are several
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of participants.csv, by participant
 
     @property

@@ -51,6 +51,8 @@ def check_card(card: JsonObject, protocol: Protocol, images: ImageOptions | None
     _check(not needed or None not in scaling["folds"], "scaling by the training people without their statistics")
     _check_labels(card.get("labels"), len(folds))
     _check_reading(card)
+    tool = card["corpus"].get("features_tool")
+    _check(tool is None or isinstance(tool, str), f"features_tool {_shown(tool)}, expected a word")
     for key in ("method", "ccc_valence", "ccc_arousal", "synthetic", "corpus"):
         card[key]
 

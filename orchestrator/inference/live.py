@@ -85,7 +85,7 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
 
     stream = begun(scaler)
     try:
-        with end.by_signals(), GrowingTable(path, model.card["features"], reading) as table:
+        with end.by_signals(), GrowingTable(path, model.card["features"], reading, model.features_tool) as table:
             show(HEADER)
             last = time.monotonic()
             while not end.told and time.monotonic() - last < wanted.idle_seconds:
@@ -198,7 +198,8 @@ def _scaler(model: SavedModel, wanted: Following, reading: Reading) -> Scaler:
         return Scaler(
             "by the frames seen so far: the first ones mean little (--scaling-from FILE)", running=True, beside=beside
         )
-    earlier = read_feature_files(wanted.scaling_from, model.card["features"], reading, model.read_options)
+    tool, options = model.features_tool, model.read_options
+    earlier = read_feature_files(wanted.scaling_from, model.card["features"], reading, options, tool=tool)
     known = [one.features[np.isfinite(one.features).all(axis=1)] for one in earlier.recordings]
     if not sum(map(len, known)):
         raise InputError.of("--scaling-from", found="no valid frame", expected="an earlier recording of the person")

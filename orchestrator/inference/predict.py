@@ -23,6 +23,7 @@ from orchestrator.corpora.video.decoding import how_seen
 from orchestrator.data.series import crop_of, make_series, thinned
 from orchestrator.errors import InputError, Problem
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
+from orchestrator.inference.from_video import Extracting, is_of_videos, read_extracted
 from orchestrator.inference.saved_model import SavedModel
 from orchestrator.planning.removal import FORGOTTEN_KEY
 
@@ -61,18 +62,31 @@ class Predicted:
 
 
 def read_input(
-    model: SavedModel, path: Path, given: Reading = AS_IT_IS, participant_pattern: str | None = None
+    model: SavedModel,
+    path: Path,
+    given: Reading = AS_IT_IS,
+    participant_pattern: str | None = None,
+    extracting: Extracting | None = None,
 ) -> Unlabelled:
-    """Read what a model predicts from: its features by name, or videos at its size.
+    """Read what a model predicts from: its features by name, extracted first from videos; or videos at its size.
 
     `given` is what the user said of the files' clocks. Names are read as the card says, by which it also knows the
     people that it was trained on; with `participant_pattern` they are people by that.
+    `extracting` says by what features are extracted. InputError also for features of another tool.
     """
     reading, options = reading_for(model, given), model.read_options
     if participant_pattern is not None:
         options = dataclasses.replace(options, participant_pattern=participant_pattern)
     if model.images is None:
-        return read_feature_files(path, model.card["features"], reading, options)
+        features, tool = model.card["features"], model.features_tool
+        if not is_of_videos(path):
+            return read_feature_files(path, features, reading, options, tool=tool)
+        return read_extracted(
+            path,
+            tool,
+            extracting or Extracting(),
+            lambda table, video: read_feature_files(table, features, reading, options, tool=tool, beside=video),
+        )
     size, crop = model.images.image_size, crop_of(model.images)
     return read_videos(path, image_size=size, face_crop=crop, reading=reading, options=options)
 

@@ -20,6 +20,7 @@ from models.sizes import DEFAULT_HEAD
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
+from orchestrator.corpora.tables.feature_tools import tool_by_features
 from orchestrator.data.backbone import BACKBONE, Backbone, load_backbone
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
@@ -72,6 +73,12 @@ class SavedModel:
     def read_options(self) -> ReadOptions:
         """How the recordings that it was trained on were read."""
         return options_of_card(self.card)
+
+    @property
+    def features_tool(self) -> str:
+        """The tool that made the features it was trained on, by their names in old cards; "" if not known."""
+        said = self.card["corpus"].get("features_tool")
+        return tool_by_features(self.card["features"]) if said is None else str(said)
 
     @property
     def frozen(self) -> bool:

@@ -73,9 +73,8 @@ def read_labelled(
     pattern = given.participant_pattern or model.read_options.participant_pattern
     how = dataclasses.replace(given, participant_pattern=pattern, rules=model.read_options.rules)
     names = () if model.images is not None else tuple(model.card["features"])
-    found = open_corpus(
-        path, corpus=corpus, choice=FeatureChoice(names=names) if names else None, reading=reading, options=how
-    )
+    choice = FeatureChoice(names=names, tool=model.features_tool) if names else None
+    found = open_corpus(path, corpus=corpus, choice=choice, reading=reading, options=how)
     if model.images is not None:
         expected = "a video of every recording: the model was trained on images"
         lacking = [

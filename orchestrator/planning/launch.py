@@ -322,6 +322,7 @@ def refer(
         read=outline(corpus),
         options=corpus.options,
         feature_names=corpus.feature_names,
+        features_tool=corpus.features_tool,
         participants=len(corpus.participants),
         features=dataset.num_features,
         longest=max(len(series.valid_T) for series in dataset.series),

@@ -49,6 +49,7 @@ class CorpusReference:
     feature_names: tuple[str, ...] = ()  # that were chosen; of an older plan none is written: all
     time_unit: Mapping[str, str] | None = None  # that the user gave, of features and annotations
     limits: Mapping[str, int] | None = None  # of one file, where the user gave others than the defaults
+    features_tool: str | None = None  # that made the features, "" if not known; None: of before it was asked
     read: JsonObject | None = None  # what was read (`corpora.outline`); None: of before clocks were compared
 
     @property

@@ -251,7 +251,7 @@ def test_what_a_model_cannot_read_is_said(small_corpus: Path, faces: Path, make_
     of_features = make_model(small_corpus, name="features")
     of_images = make_model(faces, images=IMAGES, name="images")
     video = next(faces.rglob("*.mp4"))
-    with pytest.raises(InputError, match="found a video; expected a table of its features"):
+    with pytest.raises(InputError, match="found a video; expected tables of features by RECOLA"):
         predicted(of_features, video)
     (tmp_path / "a.csv").write_text("time,AU01\n0,1\n")
     with pytest.raises(InputError, match="the model was trained on images"):

@@ -7,7 +7,8 @@ after its table was read back whole and has a row for every frame.
 import csv
 import os
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.corpora.extraction.chunks import remove_chunks
@@ -70,13 +71,26 @@ def extract(  # noqa: PLR0913
     """
     driver = find_tool(tool, executable, model_file, show)
     videos = videos_of(source)
+    done = extract_with(driver, videos, out, discard_video=discard_video, timeout_seconds=timeout_seconds, show=show)
+    return replace(done, left_out=left_out(source))
+
+
+def extract_with(  # noqa: PLR0913
+    driver: Tool,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    discard_video: bool = False,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    show: Show | None = None,
+) -> Extraction:
+    """Extract as `extract` does, by the tool `driver` from `videos` into `out`; the options are those of `extract`."""
     if show is not None:
         show(f"extracting by {driver.name}: {driver.about}")
-    beside = left_out(source)
     features = out / FEATURES
     try:
         features.mkdir(parents=True, exist_ok=True)
-        if is_marked_synthetic(source):  # a tool's table cannot say it
+        if any(is_marked_synthetic(video) for video in videos):  # a tool's table cannot say it
             write_text(out / SYNTHETIC_MARKERS[0], MARKED)
     except OSError as error:
         raise InputError.of(
@@ -102,7 +116,6 @@ def extract(  # noqa: PLR0913
         discarded=tuple(log.discarded),
         kept=tuple(log.kept),
         failed=tuple(log.failed),
-        left_out=beside,
     )
 
 

@@ -68,7 +68,9 @@ def find(executable: str | None, model_file: Path | None = None, show: Show | No
         return write_in_chunks(job, Chunked(identity=identity, columns=COLUMNS, begin=begin))
 
     form = TableForm(numbers=COLUMNS[:3], columns=COLUMNS, one_face=True)
-    return Tool(name=MEDIAPIPE, form=form, write=write, about=f"MediaPipe in {python}, model {model}")
+    return Tool(
+        name=MEDIAPIPE, form=form, write=write, about=f"MediaPipe in {python}, model {model}", identity=identity
+    )
 
 
 class Landmarker:

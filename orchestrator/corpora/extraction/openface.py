@@ -39,4 +39,6 @@ def find(executable: str | None) -> Tool:
 
     numbers = ("frame", "timestamp", "confidence", "success", *(f"AU{unit:02}_r" for unit in _UNITS))
     form = TableForm(numbers=numbers, columns=numbers, one_face=True)
-    return Tool(name=OPENFACE, form=form, write=by_program(command), about=program)
+    facts = Path(program).stat()
+    identity = f"{program} {facts.st_size} {facts.st_mtime_ns}"
+    return Tool(name=OPENFACE, form=form, write=by_program(command), about=program, identity=identity)

@@ -37,4 +37,4 @@ def find(executable: str | None) -> Tool:
     units = tuple(f"AU{unit:02}" for unit in _UNITS)
     # Where it sees no face Py-Feat leaves the units empty; where it sees several it writes a row for each.
     form = TableForm(numbers=("frame",), columns=("frame", *units), one_face=False)
-    return Tool(name=PY_FEAT, form=form, write=by_program(command), about=f"Py-Feat in {python}")
+    return Tool(name=PY_FEAT, form=form, write=by_program(command), about=f"Py-Feat in {python}", identity=python)

@@ -43,6 +43,7 @@ class Tool:
     form: TableForm
     write: Write
     about: str  # what was found, for people
+    identity: str  # of what was found: another one may write other numbers
 
 
 def by_program(command: Callable[[Path, Path], Sequence[str]]) -> Write:

@@ -44,18 +44,27 @@ class Unlabelled:
     synthetic: bool
 
 
-def read_feature_files(
-    path: Path, features: Sequence[str], reading: Reading = AS_IT_IS, options: ReadOptions | None = None
+def read_feature_files(  # noqa: PLR0913
+    path: Path,
+    features: Sequence[str],
+    reading: Reading = AS_IT_IS,
+    options: ReadOptions | None = None,
+    *,
+    tool: str = "",
+    beside: Path | None = None,
 ) -> Unlabelled:
     """Read features in the order of `features`, canonical names, whatever the order of the files' columns.
 
-    InputError with every problem of every file: unreadable, without times, or lacking one of the features; a column
-    without a single value counts as lacking. Frames without a face, or with a value missing, are not valid.
+    `path` is a file or a folder; `reading` and `options` say how it is read. `tool` made the features that are wanted
+    ("": any); `beside` is the video that a file was extracted from, which says whose it is.
+    InputError with every problem of every file: unreadable, without times, by another tool, or lacking one of the
+    features; a column without a single value counts as lacking. Frames without a face, or with a value missing, are
+    not valid.
     """
-    findings = Findings(options=options or ReadOptions(), choice=FeatureChoice(names=tuple(features)))
+    findings = Findings(options=options or ReadOptions(), choice=FeatureChoice(names=tuple(features), tool=tool))
     recordings: list[Recording] = []
     with _readable(path):
-        tracks = _tracks(path, findings, reading)
+        tracks = _tracks(path, findings, reading, beside or path)
     for (participant, session), track in tracks:
         sure = settled(track, findings, reading)
         found = sure and _recording(sure, participant, session, features, findings)
@@ -115,15 +124,15 @@ def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, e
     return Unlabelled(recordings=tuple(recordings), notes=notes, synthetic=is_marked_synthetic(path))
 
 
-def _tracks(path: Path, findings: Findings, reading: Reading) -> list[tuple[tuple[str, str], Track]]:
+def _tracks(path: Path, findings: Findings, reading: Reading, named: Path) -> list[tuple[tuple[str, str], Track]]:
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a file or a folder of recordings")
         return []
     if path.is_dir():
         files, by_tree = _feature_files(path, findings)
         ids = _ids(path, findings, by_tree=by_tree)
-        named = [(ids(name), read_track(file, name, findings, reading=reading)) for name, file in files.items()]
-        return [(who, track) for who, track in named if track is not None]
+        every = [(ids(name), read_track(file, name, findings, reading=reading)) for name, file in files.items()]
+        return [(who, track) for who, track in every if track is not None]
     if path.suffix.lower() in VIDEO_SUFFIXES:
         expected = "a table of its features, which the model was trained on (`data extract` makes one)"
         findings.problem(path, found="a video", expected=expected)
@@ -135,7 +144,7 @@ def _tracks(path: Path, findings: Findings, reading: Reading) -> list[tuple[tupl
         rows = np.arange(len(columns))
         name = composed(name_of(path))
         track = make_track(columns, rows, name, findings, reading=reading, where=str(path))
-        return [(_ids(path, findings)(name), track)] if track else []
+        return [(_ids(named, findings)(name), track)] if track else []
     tracks = []
     for who, rows in table.rows_by_recording(columns).items():
         name = "_".join(filter(None, who))

@@ -68,6 +68,7 @@ class Tool:
 
 PLAIN = Tool(name="plain table", marks=frozenset(), units=None)
 TOOLS = (  # the first whose marks are all there
+    Tool(name="OpenFace 3", marks=frozenset(["face_id", "confidence", "gaze_yaw", "gaze_pitch", "AU26"]), units=None),
     Tool(name="OpenFace 2", marks=frozenset(["face_id", "timestamp", "success", "AU01_r"]), units=(0.0, 5.0)),
     Tool(name="OpenFace 1", marks=frozenset(["timestamp", "success", "AU01_r"]), units=(0.0, 5.0)),
     Tool(name="LibreFace", marks=frozenset(["frame_time_in_ms", "au_1_intensity"]), units=(0.0, 5.0)),

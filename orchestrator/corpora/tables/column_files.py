@@ -13,6 +13,7 @@ from orchestrator.corpora.tables.action_units import FRAMES, TIMES_IN_MILLISECON
 from orchestrator.corpora.tables.arff import read_arff
 from orchestrator.corpora.tables.columns import Columns
 from orchestrator.corpora.tables.delimited import SEPARATORS, read_delimited
+from orchestrator.corpora.tables.openface_3 import is_openface_3, unpacked
 from orchestrator.corpora.tables.packed import PACKED, first_bytes, suffix_of
 from orchestrator.corpora.tables.parquet_file import read_parquet
 
@@ -48,7 +49,10 @@ def read_columns(
         findings.problem(path, found=f"suffix {path.suffix!r}", expected=f"one of {', '.join(READABLE)}")
         return None
     columns = READ_BY_SUFFIX[suffix_of(path)](path, findings, text=text, limits=limits)
-    return columns if columns is None or not findings.options.current else _composed(columns, findings)
+    if columns is None or not findings.options.current:
+        return columns
+    columns = _composed(columns, findings)
+    return unpacked(columns, findings) if columns is not None and is_openface_3(columns) else columns
 
 
 def is_readable(path: Path) -> bool:

@@ -18,6 +18,7 @@ class FeatureChoice:
     patterns: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # canonical; of an earlier run or of a model
     units_only: bool = False
+    tool: str = ""  # whose features a model was trained on; "" for any
 
     def hidden(self, hidden: Mapping[str, str], ordinary: Mapping[str, str]) -> set[str]:
         """Return the columns that are no features by themselves and are asked for.

@@ -63,14 +63,14 @@ def rate_of_video(columns: Columns, rows: NDArray[np.intp]) -> FrameRate | None:
     names = [named, *(name_of(columns.path) + suffix for suffix in VIDEO_SUFFIXES)]
     for folder in (columns.path.parent, columns.path.parent.parent / VIDEOS_FOLDER):
         for video in (folder / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES):
-            hz = _mean_rate(video) if video.is_file() else None
+            hz = mean_rate(video) if video.is_file() else None
             if hz is not None:
                 return FrameRate(hz=hz, source=f"the rate of {video.name}")
     return None
 
 
-def _mean_rate(video: Path) -> float | None:
-    """Frames a second of a video; None for what is none: a table does not depend on it."""
+def mean_rate(video: Path) -> float | None:
+    """Return the frames per second of a video; None for what is none: a table does not depend on it."""
     import av  # a quarter of what reading a corpus imports, and few tables need it
 
     from orchestrator.corpora.video.pictures import picture_stream

@@ -20,6 +20,7 @@ from orchestrator.corpora.tables.clock import clock_of, has_times
 from orchestrator.corpora.tables.column_files import read_columns
 from orchestrator.corpora.tables.column_kinds import A_LABEL, BY_NAME, counts_by_name, is_unit, labels_by_name
 from orchestrator.corpora.tables.columns import Columns
+from orchestrator.corpora.tables.feature_tools import UNKNOWN, are_of_one_tool, tool_of_columns
 from orchestrator.corpora.tables.frame_rate import OPTION
 from orchestrator.corpora.tables.time_units import ASSUMED, Unit
 
@@ -45,6 +46,7 @@ class Track:
     valid: NDArray[np.bool_]  # (T,) a face was there; says nothing yet about missing values
     unit: Unit = ASSUMED  # that the file's times were taken for
     shares_file: bool = False  # with other recordings: a feature without a value here may have some there
+    tool: str = UNKNOWN  # that made the features
 
 
 def read_track(path: Path, name: str, findings: Findings, *, reading: Reading = AS_IT_IS) -> Track | None:
@@ -74,6 +76,9 @@ def make_track(  # noqa: PLR0913
     read; `shares_file`: other recordings are in the same file. None if there was a problem.
     """
     tool = action_units.tool_of((*columns.names, *columns.text))
+    made_by = tool_of_columns(columns)
+    if not _is_of_the_wanted_tool(made_by, where, findings):
+        return None
     rows = _one_face(columns, rows, name, findings)
     clock = clock_of(columns, rows, name, findings, reading=reading)
     if reading.frame_rate is not None and has_times(columns):
@@ -101,7 +106,18 @@ def make_track(  # noqa: PLR0913
         features=features,
         valid=valid,
         shares_file=shares_file,
+        tool=made_by,
     )
+
+
+def _is_of_the_wanted_tool(found: str, where: str, findings: Findings) -> bool:
+    """Whether features are of the tool that a model was trained on; else it is a problem, one for all files."""
+    wanted = findings.choice.tool if findings.choice is not None else UNKNOWN
+    if are_of_one_tool(found, wanted):
+        return True
+    expected = f"features by {wanted}, which the model was trained on"
+    findings.problem(where, found=f"features by {found}", expected=expected, kind=(found, wanted))
+    return False
 
 
 def _feature_columns(columns: Columns, tool: action_units.Tool, name: str, findings: Findings) -> dict[str, str]:

@@ -7,7 +7,6 @@ stride answers: a cell is a face as it is bright, of FACE pixels.
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -48,9 +47,9 @@ def _output(nodes, weights, name, stride, channels, *, answers):
 
 def network(answers=True):
     """YuNet's outputs; a bright cell is a face."""
-    nodes: list[Any] = []
-    weights: list[Any] = []
-    outputs: list[Any] = []
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+    outputs: list[onnx.ValueInfoProto] = []
     for kind, channels in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
         for stride in (8, 16, 32):
             told = answers and stride == 32 and kind in ("cls", "obj")

@@ -20,7 +20,7 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.tables.column_kinds import is_unit
 from orchestrator.corpora.tables.tracks import read_track
 from orchestrator.errors import InputError
-from tests.corpora import fake_mediapipe
+from tests.corpora.extraction import fake_mediapipe
 
 NUM_FRAMES, CHUNK = 35, 10
 BLACK = range(14, 17)  # frames without a face
@@ -30,7 +30,7 @@ BLACK = range(14, 17)  # frames without a face
 def mediapipe(tmp_path, monkeypatch):
     """The stand-in where only it is installed; returns the file that grows by a byte for each frame that it sees."""
     fake_mediapipe.install(tmp_path / "site", BLENDSHAPES)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{Path(__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{Path(__file__).parents[3]}")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.delenv(OPENFACE_VARIABLE, raising=False)
     log = tmp_path / "log"

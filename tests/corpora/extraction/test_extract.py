@@ -17,7 +17,7 @@ from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.tables.tracks import read_track
 from orchestrator.errors import InputError
-from tests.corpora import fake_openface
+from tests.corpora.extraction import fake_openface
 
 NUM_FRAMES = 20
 OPENFACE_2_HEADER = "frame,face_id,timestamp,confidence,success,gaze_0_x,gaze_0_y,gaze_0_z,gaze_1_x"
