@@ -9,6 +9,11 @@ if TYPE_CHECKING:
 __all__ = ["Corpus", "InputError", "Run", "__version__", "compare", "evaluate", "load_run", "open_corpus", "tune"]
 
 
+def __dir__() -> list[str]:
+    """List the names that are meant to be used."""
+    return list(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for at the first use: importing the package itself takes no time."""
     if name == "__version__":

@@ -8,26 +8,36 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import orchestrator
+from orchestrator.cli import cli
 from orchestrator.errors import InputError
 from tests.conftest import LEFT_OPEN, ROOT, StartRay
 
 TUTORIAL = ROOT / "docs" / "tutorials" / "own_recordings.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), flags=re.DOTALL)
+BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", TUTORIAL.read_text(), flags=re.DOTALL)
+COMMAND = "python -m orchestrator "
 
 
 @pytest.fixture(scope="module")
 def notebook(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The names that the tutorial leaves, run block by block in an empty folder."""
     ray_cluster()
-    assert len(BLOCKS) == 5
-    names: dict[str, Any] = {"__name__": "tutorial"}
+    assert [kind for kind, _ in BLOCKS].count("bash") == 2
+    assert len(BLOCKS) == 9
+    names: dict[str, Any] = {"__name__": "tutorial", "said": []}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.chdir(tmp_path_factory.mktemp("tutorial"))
-        for block in BLOCKS:
-            exec(compile(block, str(TUTORIAL), "exec"), names)
+        for kind, block in BLOCKS:
+            if kind == "python":
+                exec(compile(block, str(TUTORIAL), "exec"), names)
+                continue
+            words = block.strip().removeprefix(COMMAND).split()
+            done = CliRunner().invoke(cli, words, catch_exceptions=False)
+            assert done.exit_code == 0, done.output
+            names["said"].append(done.output)
         names["folder"] = Path.cwd()
     return names
 
@@ -41,7 +51,15 @@ def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, 
     frames = corpus.frames("P2")
     assert list(frames.columns[:4]) == ["participant", "session", "time", "valid"]
     assert len(frames) == 600
-    assert {"valence_R1", "arousal_R3"} <= set(frames.columns)
+    assert {"valence_anna", "arousal_ben"} <= set(frames.columns)
+    assert not frames[["valence_anna", "valence_ben"]].iloc[20:590].isna().any().any()
+    checked, reported = notebook["said"]
+    assert "ben" in checked
+    assert "1 searches reported" in reported
+    assert (folder / "report" / "report.html").is_file()
+    assert list(notebook["scores"]["participant"]) == ["V1", "V2", "V3"]
+    assert list(notebook["compared"]["dimension"]) == ["valence", "arousal"]
+    assert any("features" in one for one in notebook["compared"].attrs["differing"])
     board = run.leaderboard()
     assert list(board["network"][:2].sort_values()) == ["bigru", "rnn"]
     assert list(board["rank"][:2]) == [1, 2]
@@ -107,4 +125,5 @@ def test_importing_the_package_takes_no_time() -> None:
     code = f"import sys, orchestrator; orchestrator.__version__; print({listed})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "['orchestrator']\n"
+    assert dir(orchestrator) == sorted(orchestrator.__all__)
     assert re.fullmatch(r"\d+\.\d+\.\d+", orchestrator.__version__)

@@ -25,7 +25,8 @@ def pair(  # noqa: PLR0913 - files, whose and how
 ) -> list[Source]:
     """Read the recordings that have features and both dimensions' labels; the others are dropped, with why.
 
-    `features` and `labels[dimension]` give files by recording name; `reading` is what the user said of the files.
+    `features` and `labels[dimension]` give files by recording name; `ids` says whose each is; faults go to
+    `findings`; `reading` is what the user said of the files.
     `others` are files of labels of other formats, for the recordings that it has; `strangers` the names of those that
     are no recording's.
     """
@@ -51,6 +52,9 @@ def pair(  # noqa: PLR0913 - files, whose and how
         if track is not None and annotations is not None:
             participant, session = whose(name)
             sources.append(Source(participant=participant, session=session, track=track, annotations=annotations))
-    for same in alike([*unpaired, *strangers]) if findings.options.current else ():
+    doubtful = {*unpaired, *strangers}
+    for same in alike([*features, *sorted(doubtful - {*features})]) if findings.options.current else ():
+        if not doubtful & {*same}:
+            continue
         findings.ask(f"files {' and '.join(same)}: one recording in two spellings? Features and labels need one name")
     return sources

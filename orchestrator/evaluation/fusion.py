@@ -69,10 +69,13 @@ class Joined:
 def fuse(runs: Sequence[Path], output: Path) -> str:
     """Fuse runs' folders or tables of predictions into `output`; return the lines to print.
 
-    InputError: fewer than two inputs, a first one without folds, other people, other labels, no gold anywhere.
+    InputError: fewer than two inputs, one twice, a first one without folds, other people, other labels, no gold.
     """
     if len(runs) < 2:
         raise InputError.of("fuse", found=f"{len(runs)} input", expected="at least two")
+    twice = [str(one) for place, one in enumerate(runs) if one.resolve() in {other.resolve() for other in runs[:place]}]
+    if twice:
+        raise InputError.of("fuse", found=f"one input twice: {', '.join(twice)}", expected="different runs or tables")
     inputs, synthetic = zip(*(_read(path) for path in runs), strict=True)
     _check(runs, inputs)
     recordings = _joined(runs, inputs)

@@ -120,6 +120,15 @@ def test_report_takes_latest_by_its_id_in_mlflow(place: Path) -> None:
         command.make_context("report", ["--run", "runs/a"])
 
 
+def test_fuse_refuses_one_run_twice(place: Path) -> None:
+    done = CliRunner().invoke(cli, ["fuse", "latest", "runs/b", "--output", "fused"])
+    assert place.is_dir()
+    assert (done.exit_code, done.output) == (
+        2,
+        "error: fuse: found one input twice: runs/b; expected different runs or tables\n",
+    )
+
+
 def test_without_runs_latest_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["tune", "--resume", "latest"])

@@ -200,6 +200,7 @@ BROKEN = {
         DARMA + "\n10,1200,0,0",
         "P1.csv:26: found 1200; expected labels from -1000",
     ),
+    "DARMA without times": ("P1.csv", DARMA[: DARMA.rindex("%") + 1] + "\n,1,1,0", "P1.csv:4: found no numbers in a"),
     "DARMA cut off": ("P1.csv", DARMA + "\n10,1", "P1.csv:26: found 2 values"),
     "DARMA backwards": ("P1.csv", DARMA + "\n3,1,1,0", "P1.csv:26: found time 3 after 9.5"),
     "DARMA's axes": ("P1.csv", DARMA.replace("Valence", "Agency").replace("Arousal", "Communion"), "P1.csv:4: found"),
@@ -251,5 +252,8 @@ def test_folders_beside_tables_of_all_raters_are_no_raters(tmp_path: Path) -> No
 def test_a_file_of_nobody_is_named(tmp_path: Path) -> None:
     INTERVALS["elan"](write_features(tmp_path))
     write(tmp_path / "annotations" / "P3.eaf", ELAN)
-    dropped = {one.what: one.why for one in open_corpus(tmp_path).dropped}
+    write(tmp_path / "annotations" / "Cleo" / "p-02.csv", WIDE)
+    corpus = open_corpus(tmp_path)
+    dropped = {one.what: one.why for one in corpus.dropped}
     assert dropped["file annotations/P3.eaf"].startswith("of no recording in features/")
+    assert [one for one in corpus.questions if "P2 and p-02" in one]

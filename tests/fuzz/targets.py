@@ -7,6 +7,7 @@ import gzip
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from orchestrator.corpora.video.decoding import decode
 from orchestrator.corpora.video.videos import read_timings
 from orchestrator.errors import InputError
 from orchestrator.evaluation import fusion
+from tests.corpora import annotators_files as annotators
 from tests.corpora import tool_files as tools
 from tests.corpora.own_files import table_lines, write_lines, write_own
 from tests.corpora.video.video_files import coded, turned_photograph, write_picture, write_times, write_video
@@ -155,6 +157,11 @@ def _photograph(root: Path) -> None:
     turned_photograph(root / "frames" / "0.04.jpg", 6)
 
 
+def _labelled(root: Path, write: Callable[[Path], object]) -> None:
+    annotators.write_features(root)
+    write(root)
+
+
 TARGETS = {
     "csv": Target(
         make=lambda root: write_lines(root / "t.csv", table_lines()),
@@ -199,6 +206,19 @@ TARGETS = {
     "table parquet": Target(
         make=lambda root: _table(root, ".parquet"), changed="t.parquet", read=lambda root: _corpus(root / "t.parquet")
     ),
+    **{
+        f"labels: {name}": Target(make=partial(_labelled, write=write), changed=changed, read=_corpus)
+        for name, write, changed in (
+            ("ELAN", annotators.write_elan, "annotations/P1.eaf"),
+            ("ELAN text", annotators.write_elan_text, "annotations/P1.txt"),
+            ("ELAN columns", annotators.write_elan_columns, "annotations/P1.txt"),
+            ("DARMA", annotators.write_darma, "annotations/Anna/P1.csv"),
+            ("CARMA", annotators.write_carma, "annotations/valence/P1.Anna.csv"),
+            ("NOVA", annotators.write_nova, "annotations/P1/*.valence.*"),
+            ("wide", annotators.write_wide, "annotations/P1.csv"),
+            ("whole", annotators.write_whole, "annotations.csv"),
+        )
+    },
     "to predict": Target(
         make=lambda root: _table(root, ".csv"), changed="t.csv", read=lambda root: _unlabelled(root / "t.csv")
     ),

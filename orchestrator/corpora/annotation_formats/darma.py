@@ -65,7 +65,13 @@ def read_darma(path: Path, findings: Findings, reading: Reading, *, dimension: s
     problems = len(findings.problems)
     by_column = _dimensions(columns, dimension, f"{path}:{rule_line - 1}", findings)
     ends = _range(said, path, findings)
-    time = columns.numbers_of(columns.find(TIME) or columns.names[0])
+    clock = columns.find(TIME)
+    if clock is None:
+        findings.problem(
+            f"{path}:{rule_line - 1}", found="no numbers in a column Second", expected="a time in each row"
+        )
+        return None
+    time = columns.numbers_of(clock)
     check_times(columns, np.arange(len(columns)), time, findings)
     labels = (
         {} if len(findings.problems) > problems else {one: _scaled(columns, one, ends, findings) for one in by_column}

@@ -71,7 +71,10 @@ def find_labels(  # noqa: PLR0913, PLR0917 - where, whose and how
                 plain.setdefault(place.recording, []).append(place)
             continue
         elif place.recording is None:
-            why = "of no recording in features/: its name, or a folder's, has to be one's"
+            why = (
+                "of no recording in features/: its name, or a folder's, has to be one's; "
+                "a rater stands behind a dot (P01.anna.csv) or is a folder (anna/P01.csv)"
+            )
             findings.drop(f"file {place.path.parent.name}/{cut(place.path.name)}", why)
             strangers.append(place.stem)
         else:

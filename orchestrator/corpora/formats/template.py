@@ -24,6 +24,9 @@ Every number here is made up. Copy the folder, put your own files in the place o
   as they wrote it. A time in seconds (`timestamp`, `time`), action units, and if there are any `confidence`, `success`.
 - `annotations/valence/NAME.csv` and `annotations/arousal/NAME.csv`: `time` in seconds and a column per rater, from -1
   to 1 (another scale: `--label-range 1,9`). Their rate may be another than the features'. NAME is that of the features.
+- or, in place of these: `annotations/NAME.eaf` or `.txt` of ELAN (tiers `valence_anna`, `arousal_anna`), a folder per
+  rater with DARMA's files (`annotations/anna/NAME.csv`) or CARMA's (`annotations/valence/anna/NAME.csv`), NOVA's files
+  in `annotations/NAME/`, or one table `annotations/NAME.csv` with `time`, `valence_anna`, `arousal_anna` ...
 - `participants.csv`: whose each file is (`participant`, `session`, `file`), and what you know of people (`sex`, `age`,
   `group`). Without it a name is `PARTICIPANT` or `PARTICIPANT_SESSION`, or as in BIDS (`sub-01_ses-2`).
 - `videos/NAME.mp4`, if there are any: for the methods on images.
