@@ -19,7 +19,7 @@ from orchestrator.report.figures.files import FORMATS
 from orchestrator.report.queries import protocol_label
 from orchestrator.report.rendering import Report, by_file
 from orchestrator.report.search_record import Search
-from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, privacy, repeats
+from orchestrator.report.tables import efficiency, method_comparison, optimism, paper_tables, privacy, repeats, results
 from orchestrator.report.tables import searches as beyond_tables
 from orchestrator.run_folder import FIGURES_FOLDER, new_folder
 from orchestrator.tracking.address import public_address
@@ -28,7 +28,7 @@ from orchestrator.tracking.reader import StoreReader
 
 TITLE = "Affect recognition: our searches beside the paper"
 NOT_ALWAYS = ("privacy", "repeats", "failures")  # tables that some reports do not have
-TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
+TABLES = ("results", "table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
 FILES = {"report.html", "report.md", *(f"{name}.csv" for name in (*TABLES, *NOT_ALWAYS))}
 
 
@@ -63,7 +63,9 @@ def make_report(  # noqa: PLR0913 - the options of `report`
 def compose(collection: Collection, tracking_uri: str, price_per_hour: float | None = None) -> Report:
     """Return the report of the searches found; a price per hour of training adds what each cost."""
     searches = collection.searches
+    places = points(searches, collection.audits)
     tables = [
+        results.results(places, searches),
         paper_tables.table_1(searches),
         paper_tables.table_2(searches),
         efficiency.table_3(searches, collection.runs, collection.audits),
@@ -74,21 +76,22 @@ def compose(collection: Collection, tracking_uri: str, price_per_hour: float | N
         beyond_tables.listing(collection.listed),
     ]
     others = [privacy.privacy(collection.audits), repeats.repeats(searches), beyond_tables.failures(searches)]
-    facts = [
+    facts = [*_corpus_facts(collection), *_heads(searches)]
+    details = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("MLflow store", public_address(tracking_uri)),
-        *_corpus_facts(collection),
-        *_heads(searches),
         ("Searches", f"{len(searches)} reported of {len(collection.listed)} in the store"),
-        ("Cells", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
+        ("Cells of the paper's tables", "ours | paper | ours − paper; ± is the standard deviation over the folds"),
     ]
     if any(one.synthetic for one in searches):
-        facts.append(("In brackets", "differences between a synthetic corpus and RECOLA; they mean nothing"))
+        details.append(("In brackets", "differences between a synthetic corpus and RECOLA; they mean nothing"))
     return Report(
         title=TITLE,
         facts=facts,
+        details=details,
+        leading="by-method",
         tables=[*tables, *(one for one in others if one is not None)],
-        figures=[*draw_all(leads(searches)), *draw_measured(points(searches, collection.audits), price_per_hour)],
+        figures=[*draw_all(leads(searches)), *draw_measured(places, price_per_hour)],
         figure_files=True,
     )
 

@@ -6,7 +6,7 @@ The HTML fetches nothing: its policy allows its own style, by hash, and pictures
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from orchestrator.csv_text import as_text, protected
@@ -19,6 +19,7 @@ from orchestrator.run_folder import FIGURES_FOLDER
 
 BANNER = "SYNTHETIC CORPUS: these scores say nothing about people and are not comparable with the paper."
 SYNTHETIC_ROW = "synthetic: not comparable with the paper"
+ROWS_OF_A_PAGE = 26  # ours: a table of so many rows or fewer is printed on one page
 FOOTNOTE = {one.name: index for index, one in enumerate(paper.CONTRADICTIONS, start=1)}
 
 
@@ -32,6 +33,8 @@ class Report:
     figures: Sequence[Figure]
     contradictions: bool = True  # whether the page has those inside the paper, as footnotes of its tables
     figure_files: bool = False  # whether the figures are also files beside the page, in FIGURES_FOLDER
+    details: Sequence[tuple[str, str]] = ()  # as `facts`, after the first table
+    leading: str | None = None  # the name of the figure that stands beside the first table
 
     @property
     def synthetic(self) -> bool:
@@ -64,6 +67,7 @@ def as_html(report: Report) -> str:
         headings=header_cells,
         body=shown_rows,
         links=figure_links,
+        rows_of_a_page=ROWS_OF_A_PAGE,
     )
 
 
@@ -111,10 +115,24 @@ def _run_of(columns: Sequence[Column], group: str) -> list[Column]:
 
 
 def shown_rows(table: Table) -> list[tuple[Row, list[Cell]]]:
-    """Return the rows as they are read: the first cell only where a block begins."""
+    """Return the rows as they are read: the first cell, and those of columns `once`, only where a block begins.
+
+    Rows of what was not run are left out; a block that loses its first row begins with the next.
+    """
     blocks = any(row.first for row in table.rows)
-    empty = Cell(text="")
-    return [(row, list(row.cells) if row.first or not blocks else [empty, *row.cells[1:]]) for row in table.rows]
+    once = {0, *(index for index, column in enumerate(table.columns) if column.once)}
+    found: list[tuple[Row, list[Cell]]] = []
+    begins = True
+    for row in table.rows:
+        begins |= row.first
+        if row.absent is not None:
+            continue
+        shown = [
+            Cell(text="") if index in once and blocks and not begins else cell for index, cell in enumerate(row.cells)
+        ]
+        found.append((replace(row, first=blocks and begins), shown))
+        begins = False
+    return found
 
 
 def as_markdown(report: Report) -> str:
@@ -126,14 +144,26 @@ def as_markdown(report: Report) -> str:
         lines += ["", f"## {escaped(table.title)}", ""]
         lines += [f"> **{BANNER}**", ""] if table.synthetic else []
         lines += [escaped(table.caption), ""]
-        if table.rows:
+        if shown_rows(table):
             lines += _markdown_table(table)
-        lines += ["", *(f"- {escaped(remark)}" for remark in table.remarks)] if table.remarks else []
+        lines += ["", *(f"- {escaped(line)}" for line in table.lines)] if table.lines else []
+        if table is report.tables[0] and report.details:
+            lines += ["", *(f"- {escaped(name)}: {escaped(value)}" for name, value in report.details)]
+    if report.figure_files and report.figures:
+        lines += ["", "## Figures", ""]
+        lines += [line for figure in report.figures for line in _markdown_figure(figure)]
     lines += ["", "## Contradictions inside the paper", ""]
     for number, one in enumerate(paper.CONTRADICTIONS, start=1):
         lines.append(f"{number}. {escaped(one.text)} ({escaped(one.where)})")
     lines += ["", escaped(STATEMENT)]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_figure(figure: Figure) -> list[str]:
+    links = figure_links(figure)
+    files = ", ".join(f"[{suffix}]({address})" for suffix, address in links)
+    title = escaped(figure.title)
+    return [f"![{title}]({links[0][1]})", "", f"**{title}.** {escaped(figure.caption)} {files}", ""]
 
 
 def _markdown_table(table: Table) -> list[str]:

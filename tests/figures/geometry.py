@@ -85,10 +85,10 @@ def _inside(drawing: Drawing, box: Bbox, slack: float) -> bool:
 def _axis_lines(drawing: Drawing) -> list[Bbox]:
     """A box of some points' width around each axis line that is seen: spines, and the lines of parallel axes."""
     half = drawing.dpi / 72
-    found = []
+    found: list[Bbox] = []
     for panel in drawing.axes:
         spines: list[Any] = [one for one in panel.spines.values() if one.get_visible() and panel.axison]
-        lines: list[Any] = [one for one in panel.lines if one.get_gid() == "axis"]
+        lines = [one for one in panel.lines if one.get_gid() == "axis"]
         found += [one.get_path().get_extents(one.get_transform()).padded(half) for one in (*spines, *lines)]
     return found
 
@@ -98,11 +98,11 @@ def _markers(artist: Text) -> list[Bbox]:
     if not isinstance(artist, Annotation) or artist.axes is None:
         return []
     found = []
+    scale = artist.axes.figure.dpi / 72
     for line in artist.axes.lines:
         if line.get_marker() in (None, "None", "", "none", "|", "_"):
             continue
-        drawing: Any = line.get_figure()
-        radius = line.get_markersize() / 2 * drawing.dpi / 72
+        radius = line.get_markersize() / 2 * scale
         for x, y in line.get_transform().transform(line.get_xydata()):
             found.append(Bbox([[x - radius, y - radius], [x + radius, y + radius]]))
     return found

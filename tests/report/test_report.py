@@ -28,7 +28,7 @@ from tests.report.conftest import FORMULA, NASTY, Store
 from tests.report.page import Page
 
 pytestmark = LEFT_OPEN
-TABLES = ("table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
+TABLES = ("results", "table-1", "table-2", "table-3", "table-4", "optimism", "measures", "comparisons", "searches")
 HARMLESS = {
     *("html", "head", "meta", "title", "link", "style", "body", "header", "nav", "main", "section", "div", "p"),
     *("h1", "h2", "dl", "dt", "dd", "ul", "ol", "li", "a", "b", "strong", "span", "sup", "figure", "figcaption", "img"),
@@ -215,12 +215,11 @@ def test_inference_is_not_measured_until_it_is(odd_store: Store, tmp_path: Path)
 
 
 def test_a_missing_method_says_what_would_run_it(synthetic: Page, odd_output: Path) -> None:
-    rows = [row for row in synthetic.tables["table-2"].rows if row and "images" in row["protocol"].text]
-    assert [row["protocol"].text for row in rows] == ["not run: python -m orchestrator tune --method images"] * 3
-    assert {row["valence_ours"].text for row in rows} == {"not run"}
+    lines = [line for line in synthetic.text.splitlines() if "--method images" in line]
+    assert lines == ["Raw Images: not run; python -m orchestrator tune --method images"]
     # Of real recordings the command names the recordings.
     odd = Page((odd_output / "report.html").read_text(encoding="utf-8"))
-    words = next(row["protocol"].text for row in odd.tables["table-2"].rows if row and "images" in row["protocol"].text)
+    (words,) = [line for line in odd.text.splitlines() if "--method images" in line]
     assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv'$", words)
 
 
@@ -398,7 +397,8 @@ def test_artifacts_that_are_gone_or_broken_are_said(
     finally:
         (original / "elsewhere").rename(original_artifacts)
     assert any(note in row["note"].text for row in page.tables["searches"].rows if row)
-    assert {row["valence_ours"].text for row in page.tables["table-2"].rows if row} == {"not run"}
+    assert "table-2" not in page.tables
+    assert "Not run, in table-2.csv only: Raw Images; Action Units; Federated Learning" in page.text
 
 
 def test_a_folder_that_no_report_wrote_is_left_alone(odd_store: Store, tmp_path: Path) -> None:
@@ -481,5 +481,6 @@ def test_the_command_needs_neither_torch_nor_ray(synthetic_store: Store, tmp_pat
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "report.html",
         "report.md",
+        "figures",
         *(f"{n}.csv" for n in TABLES),
     }

@@ -1,7 +1,7 @@
 """CCC of every method side by side: 95 % interval, a dot per person, the best baseline and the raters' ceiling."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -124,7 +124,7 @@ def ceiling_of(search: Search, dimension: str) -> float | None:
     return None if facts is None or facts.ceiling is None else number(facts.ceiling.value)
 
 
-def _handle(marker: str, colour: str, *, line: Literal["none", "-"] = "none", size: float = 4.0) -> Line2D:
+def _handle(marker: str, colour: str, *, line: Any = "none", size: float = 4.0) -> Line2D:
     return Line2D([], [], marker=marker, color=colour, linestyle=line, markersize=size)
 
 

@@ -37,33 +37,48 @@ class Column:
     heading: str
     group: str = ""
     numeric: bool = True
+    once: bool = False  # is read in the first row of a block only; files have it in each row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row; `synthetic` when one of our numbers in it comes from a synthetic corpus; `first` begins a block."""
+    """One row; `synthetic` when one of our numbers in it comes from a synthetic corpus; `first` begins a block.
+
+    `absent`: of something that was not run, what it is (a method) and which part of it ("": all). Such a row is in the
+    CSV file alone; where the table is read, one line names them all.
+    """
 
     cells: Sequence[Cell]
     synthetic: bool = False
     first: bool = False
+    absent: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One table. `name` is the file's name without suffix; `wide` when one column of paper is too narrow for it."""
+    """One table. `name` is the file's name without suffix."""
 
     name: str
     title: str
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Row]
-    wide: bool = True
     remarks: Sequence[str] = field(default=())
     stacked: bool = False  # on a narrow screen a row is a list of headings and cells
 
     def __post_init__(self) -> None:
         """Every row has a cell for every column."""
         assert all(len(row.cells) == len(self.columns) for row in self.rows), self.name
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what stands below the table: the remarks, and what was not run."""
+        parts: dict[str, list[str]] = {}
+        for what, part in (row.absent for row in self.rows if row.absent is not None):
+            own = parts.setdefault(what, [])
+            own += [part] if part and part not in own else []
+        named = "; ".join(f"{what} ({', '.join(own)})" if own else what for what, own in parts.items())
+        return [*self.remarks, *([f"{NOT_RUN.capitalize()}, in {self.name}.csv only: {named}."] if named else [])]
 
     @property
     def synthetic(self) -> bool:

@@ -42,13 +42,16 @@ def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], audits:
     for method in methods():
         search, theirs = headline(searches, method), published.get(method)
         name = cells.plain(method_name(method))
-        rows.append(Row(cells=[name, *_model(method, searches, search, theirs)], first=True, synthetic=_fake(search)))
-        rows += level_rows(method, name, audits)
+        absent = (method_name(method), "") if search is None else None
+        model = [name, *_model(method, searches, search, theirs)]
+        rows.append(Row(cells=model, first=True, synthetic=_fake(search), absent=absent))
+        rows += level_rows(method, name, audits, absent=absent)
         lines = [*_scores(search, theirs), *_training(method, search, theirs)]
         lines += [_size(search, theirs), *_inference(_run_of(search, runs), theirs)]
         for quantity, own, value, digits in lines:
             compared = triple(own, value, digits=digits, search=search)
-            rows.append(Row(cells=[name, cells.plain(quantity), *compared], synthetic=_fake(search)))
+            line = [name, cells.plain(quantity), *compared]
+            rows.append(Row(cells=line, synthetic=_fake(search), absent=absent))
     return Table(
         name="table-3",
         title="Table III: efficiency",
@@ -63,7 +66,6 @@ def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], audits:
             Column(key="value_difference", heading=DIFFERENCE),
         ],
         rows=rows,
-        wide=False,
     )
 
 

@@ -40,9 +40,10 @@ def optimism(searches: Sequence[Search]) -> Table:
         by_name = _alike_searches(leads(of_method(searches, method)))
         rows += [_row(method, dimension, by_name) for dimension in DIMENSIONS]
         remarks += _remarks(method, by_name)
+    ran = [method for method in methods() if of_method(searches, method)]
     missing = [
         f"{method_name(method)}, {name}: {cells.NOT_RUN}; {command_for(method, searches, protocol=name)}"
-        for method in methods()
+        for method in ran
         for name in PROTOCOLS
         if name not in {one.plan["protocol"]["name"] for one in of_method(searches, method)}
     ]
@@ -123,7 +124,8 @@ def _row(method: str, dimension: str, by_name: Mapping[str, Search]) -> Row:
         else:
             line.append(cells.difference(reported[name], reported[STRICT]))
     synthetic = any(one.synthetic for one in by_name.values())
-    return Row(cells=line, synthetic=synthetic, first=dimension == DIMENSIONS[0])
+    absent = None if by_name else (method_name(method), "")
+    return Row(cells=line, synthetic=synthetic, first=dimension == DIMENSIONS[0], absent=absent)
 
 
 def _corrected(search: Search | None, dimension: str) -> Cell:

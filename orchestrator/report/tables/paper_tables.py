@@ -188,7 +188,12 @@ def _row(
         cells.plain(words),
     ]
     synthetic = best is not None and not is_comparable(search)
-    return Row(cells=[*leading, *found], synthetic=synthetic, first=first)
+    absent = None
+    if search is None:
+        absent = (method_name(method), "")
+    elif best is None:
+        absent = (f"{method_name(method)}, {search.plan['protocol']['name']}", title_of(network))
+    return Row(cells=[*leading, *found], synthetic=synthetic, first=first, absent=absent)
 
 
 def _leading_columns() -> list[Column]:
@@ -214,7 +219,8 @@ def table_4(searches: Sequence[Search]) -> Table:
                 found += triple(own, value, search=search)
             name = cells.plain(paper.GROUPS.get(group, method_name(group)))
             line = [name, *_study(study), cells.plain(words), *found]
-            rows.append(Row(cells=line, synthetic=not is_comparable(search), first=index == 0))
+            absent = (name.text, "") if search is None else None
+            rows.append(Row(cells=line, synthetic=not is_comparable(search), first=index == 0, absent=absent))
     return Table(
         name="table-4",
         title="Table IV: other studies on RECOLA",

@@ -12,8 +12,11 @@ from orchestrator.report.tables.cells import Cell, Column, Row, Table
 QUANTITY = "Data privacy level"
 
 
-def level_rows(method: str, name: Cell, audits: Sequence[Audit]) -> list[Row]:
-    """Return Table III's rows of a method's privacy: ours, the paper's assertion, and no difference of words."""
+def level_rows(method: str, name: Cell, audits: Sequence[Audit], *, absent: tuple[str, str] | None = None) -> list[Row]:
+    """Return Table III's rows of a method's privacy: ours, the paper's assertion, and no difference of words.
+
+    `absent` names a method that was not run; what was measured of it is read all the same.
+    """
     published = {row.method: row.privacy for row in paper.TABLE_3}
     rows = []
     for one in CONFIGURATIONS:
@@ -23,7 +26,7 @@ def level_rows(method: str, name: Cell, audits: Sequence[Audit]) -> list[Row]:
         theirs = cells.DASH if one.secure else published.get(method, cells.DASH)
         quantity = f"{QUANTITY}, {SECURE}" if one.secure else QUANTITY
         row = [name, cells.plain(quantity), _word(found), cells.plain(theirs), cells.missing()]
-        rows.append(Row(cells=row, synthetic=_fake(one, audits)))
+        rows.append(Row(cells=row, synthetic=_fake(one, audits), absent=absent if found.word is None else None))
     return rows
 
 

@@ -81,20 +81,22 @@ def _accuracy(one: Point) -> list[Cell]:
     found = [cells.plain(f"{title_of(best_of(one.search).network)}, {protocol_label(one.search)}")]
     for dimension in DIMENSIONS:
         found += [
-            _with_ends(one.score(dimension), run=one.search.run_id, key=f"ccc_{dimension}"),
+            with_ends(one.score(dimension), run=one.search.run_id, key=f"ccc_{dimension}"),
             _baseline(one.search, dimension),
         ]
     return found
 
 
-def _with_ends(found: Ends | None, *, run: str | None = None, key: str | None = None) -> Cell:
+def with_ends(found: Ends | None, *, run: str | None = None, key: str | None = None) -> Cell:
+    """Return the cell of a CCC with its interval in square brackets; `run` and `key`: what MLflow has it as."""
     if found is None:
         return cells.missing(cells.NOT_MEASURED)
-    text = f"{cells.written(found.value, cells.CCC_DIGITS)} {_interval(found.lower, found.upper)}"
+    text = f"{cells.written(found.value, cells.CCC_DIGITS)} {ends_text(found.lower, found.upper)}"
     return Cell(text=text, value=found.value, kind="ours", run=run, key=None if run is None else key)
 
 
-def _interval(lower: float | None, upper: float | None) -> str:
+def ends_text(lower: float | None, upper: float | None) -> str:
+    """Return an interval in square brackets, or that there is none."""
     if lower is None or upper is None:
         return f"({NO_INTERVAL})"
     return f"[{cells.written(lower, cells.CCC_DIGITS)}, {cells.written(upper, cells.CCC_DIGITS)}]"
@@ -109,7 +111,7 @@ def _baseline(search: Search, dimension: str) -> Cell:
     text = f"{name} {cells.written(value, cells.CCC_DIGITS)}"
     apart = (summary_of(search).against_baselines or {}).get(name, {}).get(dimension)
     if apart is not None:
-        text += f", {cells.signed(apart.value, cells.CCC_DIGITS)} {_interval(apart.low, apart.high)}"
+        text += f", {cells.signed(apart.value, cells.CCC_DIGITS)} {ends_text(apart.low, apart.high)}"
     return Cell(text=text, value=value, kind="text")
 
 
@@ -118,7 +120,7 @@ def _privacy(one: Point) -> list[Cell]:
     if one.level.word is None or decisive is None:
         return [cells.missing(cells.NOT_MEASURED)] * 2
     part = f", measured in part: without {', '.join(one.level.missing)}" if one.level.missing else ""
-    leak = _with_ends(one.leak)
+    leak = with_ends(one.leak)
     return [
         cells.plain(f"{one.level.word}{part}"),
         Cell(text=f"{leak.text} {decisive.name}", value=leak.value, kind=leak.kind),

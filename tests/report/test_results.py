@@ -1,0 +1,117 @@
+"""The first screen of a report: what each method reached, and a line for each that was not run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.estimators.facts import Estimate, RaterFacts
+from orchestrator.report import make
+from orchestrator.report.collect import Collection
+from orchestrator.report.rendering import as_csv, as_html, as_markdown
+from orchestrator.report.search_record import Search
+from tests.figures.measured import UNITS, search
+from tests.old_runs import store_of, unpacked
+from tests.report.page import Page
+from tests.report.test_summary import with_baselines
+
+NOT_RUN_COMMANDS = ("--method images", "--method fl", "--method fl-au")
+
+
+def described(one: Search) -> Search:
+    """The search with what tables ask of a plan, and the raters' ceiling."""
+    assert one.summary is not None
+    ceiling = Estimate(value=0.8, low=0.7, high=0.9)
+    facts = RaterFacts(raters=6, people=23, ceiling=ceiling, icc_single=None, icc_mean=None, alpha=None)
+    plan = {**one.plan, "corpus": {"synthetic": True, "sha256": "ab" * 32, "kind": "recola"}}
+    return replace(one, plan=plan, run_id=one.plan["method"], summary=replace(one.summary, raters={"valence": facts}))
+
+
+def report_of(*searches: Search) -> make.Report:
+    collection = Collection(searches=[described(one) for one in searches], listed=[], audits=[UNITS])
+    return make.compose(collection, "sqlite:///mlflow.db")
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "draw_all", lambda _: ())
+    monkeypatch.setattr(make, "draw_measured", lambda *_: ())
+
+
+def test_the_first_table_answers_for_each_method_that_was_run() -> None:
+    page = Page(as_html(report_of(with_baselines(search("au")))))
+    assert next(iter(page.tables)) == "results"
+    valence, arousal = [row for row in page.tables["results"].rows if row]
+    assert {key: cell.text for key, cell in valence.items()} == {
+        "configuration": "Action units",
+        "model": "BiGRU, described",
+        "dimension": "valence",
+        "ccc": "0.400 [0.100, 0.600]",
+        "baseline": "ridge 0.380",
+        "difference": "+0.020 [−0.050, 0.090]",
+        "ceiling": "0.800",
+        "privacy": "Average (identity action-units shared, in part)",
+        "minutes": "30.0",
+        "mib": "0.25",
+    }
+    assert (arousal["configuration"].text, arousal["minutes"].text) == ("", "")  # said once
+    assert (arousal["ccc"].text, arousal["ceiling"].text) == ("0.300 [0.200, 0.500]", "not recorded")
+    assert valence["ccc"].value == 0.4
+    assert valence["difference"].value == 0.02
+
+
+def test_bytes_are_a_column_where_there_is_a_federation() -> None:
+    page = Page(as_html(report_of(search("au"), search("fl", federation={}))))
+    rows = [row for row in page.tables["results"].rows if row]
+    assert [row["sent"].text for row in rows] == ["none: no clients", "", "2.5 MB", ""]
+
+
+def test_a_method_that_was_not_run_is_one_line_and_its_command_stands_once() -> None:
+    report = report_of(search("au"))
+    texts = {"html": Page(as_html(report)).text, "md": as_markdown(report)}
+    for text in texts.values():
+        for command in NOT_RUN_COMMANDS:
+            assert text.replace("\\", "").count(f"orchestrator tune {command}\n") == 1, command
+    page = Page(as_html(report))
+    for name in ("table-1", "table-2", "table-3", "table-4", "optimism"):
+        rows = [row for row in page.tables[name].rows if row]
+        assert rows, name
+        assert {row["method" if "method" in row else "group"].text for row in rows} <= {
+            "Action Units",
+            "",
+            "Non-federated processing of action units or landmarks",
+        }
+    assert "Not run, in table-1.csv only: Raw Images; Action Units, described (BiLSTM, RNN); Federated" in page.text
+
+
+def test_files_have_the_papers_numbers_of_what_was_not_run_and_every_cell() -> None:
+    report = report_of(search("au"))
+    by_name = {table.name: as_csv(table) for table in report.tables}
+    lines = [line for line in by_name["table-2"].splitlines() if line.startswith("Raw Images")]
+    assert len(lines) == 3
+    assert all("not run" in line for line in lines)
+    assert "0.476" in by_name["table-2"]  # Table II, BiLSTM on raw images
+    assert [line.split(",")[0] for line in by_name["results"].splitlines()[1:]] == ["Action units"] * 2
+
+
+def test_the_figures_of_a_report_are_files_that_the_page_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    uri, output = store_of(unpacked(tmp_path / "old")), tmp_path / "report"
+    make.make_report(uri, (), (), output)
+    page = Page((output / "report.html").read_text(encoding="utf-8"))
+    named = {one["href"] for tag, one in page.tags if tag == "a" and one.get("href", "").startswith("figures/")}
+    written = {f"figures/{path.name}" for path in (output / "figures").iterdir()}
+    assert named == written
+    assert {name.rpartition(".")[2] for name in written} == {"svg", "pdf", "png"}
+    assert "figures/by-method.png" in written
+    markdown = (output / "report.md").read_text(encoding="utf-8")
+    assert all(f"]({name})" in markdown for name in written)
+    assert [one["id"] for tag, one in page.tags if tag == "figure"][0] == "figure-by-method"
+    # A report is replaced as a whole; a folder with a figure of somebody else is left alone.
+    (output / "figures" / "au-old.svg").write_text("of an earlier report")
+    make.make_report(uri, (), (), output, force=True)
+    assert {f"figures/{path.name}" for path in (output / "figures").iterdir()} == written
+    (output / "figures" / "thesis.docx").write_text("mine")
+    with pytest.raises(make.InputError, match="is not empty"):
+        make.make_report(uri, (), (), output, force=True)
+    assert (output / "figures" / "thesis.docx").exists()
