@@ -4,7 +4,19 @@ from typing import Any
 
 import click
 
-from orchestrator.commands import auditing, cache, comparing, data, forget, models, runs, scoring, search, tracking
+from orchestrator.commands import (
+    auditing,
+    cache,
+    comparing,
+    data,
+    forget,
+    models,
+    papers,
+    runs,
+    scoring,
+    search,
+    tracking,
+)
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import take_as_ctrl_c
@@ -75,6 +87,7 @@ for command in (
     models.fuse,
     comparing.compare,
     auditing.audit,
+    papers.papers,
     runs.runs,
     cache.cache,
 ):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.audit.records import Attack, Audit
+from orchestrator.audit.records import Attack, Audit, place_of
 from orchestrator.csv_text import as_text, protected
 from orchestrator.files import read_json, write_json, write_text
 from orchestrator.planning.pseudonyms import Rename, same_name
@@ -57,9 +57,9 @@ class AuditFolder:
         return renamed
 
     def finish(self, names: Sequence[str], skipped: Mapping[str, str]) -> Audit:
-        """Write that all is done: the attacks of these names, in this order, and why others were not run."""
+        """Write that all is done: the attacks of these names in the tests' order, and why others were not run."""
         by_name = {one.name: one for one in self.audit.attacks}
-        attacks = tuple(by_name[name] for name in names)
+        attacks = tuple(sorted((by_name[name] for name in names), key=lambda one: place_of(one.attack)))
         self._write(dataclasses.replace(self.audit, attacks=attacks, skipped=dict(skipped), finished=True))
         shutil.rmtree(self.path / CHECKPOINTS_FOLDER, ignore_errors=True)
         return self.audit

@@ -2,9 +2,10 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Collection, Sequence
 
-from orchestrator.audit.records import TITLES, Attack, Audit, Statistic
-from orchestrator.audit.verdict import RULE
+from orchestrator.audit.records import TEST_TITLES, TESTS, TITLES, Attack, Audit, Statistic, place_of
+from orchestrator.audit.verdict import NOT_MEASURED, RULE
 from orchestrator.errors import cut
 from orchestrator.files import JsonObject
 
@@ -13,12 +14,31 @@ NAME_WIDTH = 30
 
 
 def table(audit: Audit) -> str:
-    """Return the attacks: the main statistic with its interval, chance, the word; then what was not run, and why."""
+    """Return the attacks in the order of the three tests, what was not run and why, and the rule of the words.
+
+    Of each the main statistic with its interval, chance and the word; a test without an attack is not measured.
+    """
     times = Counter(note for one in audit.attacks for note in one.notes)
     shared = [note for note, count in times.items() if count > 1]
+    lines: list[str] = []
+    for test, title in TEST_TITLES.items():
+        measured = [one for one in audit.attacks if one.attack in TESTS[test]]
+        lines += [title, *_of_attacks(measured, shared)] if measured else [f"{title} {NOT_MEASURED}"]
+    lines += _of_attacks([one for one in audit.attacks if place_of(one.attack) == len(TESTS)], shared)
+    if audit.skipped:
+        lines.append("Not measured")
+    for name, why in audit.skipped.items():
+        lines += _indented(f"{name}: {why}", 2)
+    for note in shared:
+        lines += _indented(f"Of {times[note]} of these: {note}.", 0)
+    return "\n".join([*lines, *_indented(f"Verdicts: {RULE}.", 0)])
+
+
+def _of_attacks(attacks: Sequence[Attack], shared: Collection[str]) -> list[str]:
+    """Return the lines of attacks, by name; without the notes that several have."""
     lines = []
-    for attack in dict.fromkeys(one.attack for one in audit.attacks):
-        own = [one for one in audit.attacks if one.attack == attack]
+    for attack in dict.fromkeys(one.attack for one in attacks):
+        own = [one for one in attacks if one.attack == attack]
         lines.append(TITLES.get(attack, attack))
         sources = dict.fromkeys(one.source for one in own)
         measured = ", ".join(dict.fromkeys(one.main.name for one in own))
@@ -28,13 +48,7 @@ def table(audit: Audit) -> str:
             lines += [_row(one, beside=len(sources) > 1), *(f"    {statistic_line(other)}" for other in one.others)]
             lines += [line for note in one.notes if note not in shared for line in _indented(note, 4)]
             lines += _indented(f"* {one.footnote}", 4) if one.footnote else []
-    if audit.skipped:
-        lines.append("Not measured")
-    for name, why in audit.skipped.items():
-        lines += _indented(f"{name}: {why}", 2)
-    for note in shared:
-        lines += _indented(f"Of {times[note]} of these: {note}.", 0)
-    return "\n".join([*lines, *_indented(f"Verdicts: {RULE}.", 0)])
+    return lines
 
 
 def _indented(text: str, by: int) -> list[str]:

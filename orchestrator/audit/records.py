@@ -32,6 +32,20 @@ TITLES = {
 }
 ATTACKS = tuple(TITLES)
 
+# The three tests of anonymity that data protection authorities ask for (Article 29 Working Party, Opinion 05/2014;
+# EDPB Opinion 28/2024), in their order, and the attacks that measure each. A defence is no test.
+SINGLING_OUT, LINKING, INFERENCE = "singling out", "linking", "inference"
+TESTS = {
+    SINGLING_OUT: (MEMBERSHIP, SUM_MEMBERSHIP, ROW_SPACE),
+    LINKING: (IDENTITY, LINKABILITY, UPDATE_MATCH),
+    INFERENCE: (),
+}
+TEST_TITLES = {
+    SINGLING_OUT: "Singling out: is somebody in the data?",
+    LINKING: "Linking: do two records belong to one person?",
+    INFERENCE: "Inference: what attributes do the data tell of a person?",
+}
+
 # What an attack looks at.
 PIXELS = "pixels"
 EMBEDDINGS = "embeddings"
@@ -45,6 +59,12 @@ SOURCES = (PIXELS, EMBEDDINGS, HIDDEN_STATES, ACTION_UNITS, TRACES, MODEL, UPDAT
 
 Newer = Mapping[str, object]
 PerPerson = Mapping[str, Mapping[str, float | None]]  # person -> statistic -> value
+
+
+def place_of(attack: str) -> int:
+    """Return the place of an attack's test among the three, which orders records; what is no test comes last."""
+    tests = list(TESTS.values())
+    return next((place for place, attacks in enumerate(tests) if attack in attacks), len(tests))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

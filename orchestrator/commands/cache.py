@@ -1,5 +1,6 @@
-"""The commands about the cache, which keeps copies of people's data: `cache list` and `cache remove`."""
+"""The commands about the cache, which keeps copies of people's data: `cache list`, `remove` and `clear`."""
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -7,7 +8,7 @@ import click
 
 from orchestrator.corpora.cache import cache_folder
 from orchestrator.corpora.cache_entries import KINDS, Entry, entries, of_kinds, remove_entries
-from orchestrator.errors import printable
+from orchestrator.errors import InputError, printable
 
 BYTES_PER_MIB = 2**20
 ALL = "all"
@@ -38,7 +39,27 @@ def remove_kinds(kinds: tuple[str, ...]) -> None:
 
     A run that is under way and needs it goes on after `tune --resume`.
     """
-    chosen = of_kinds(entries(), KINDS if ALL in kinds else kinds)
+    _remove(of_kinds(entries(), KINDS if ALL in kinds else kinds))
+
+
+@cache.command(name="clear")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+def clear(yes: bool) -> None:
+    """Remove everything that the cache holds, after a question; it is made anew when it is needed."""
+    found = entries()
+    click.echo(printable(f"removes   {_size(found)} in {cache_folder()}"))
+    if found and not yes:
+        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+            expected = "--yes to remove them"
+            raise InputError.of("cache clear", found=f"{_size(found)} and nobody to ask", expected=expected)
+        if not click.confirm("Remove everything?", default=False, err=True):
+            click.echo("nothing was removed", err=True)
+            return
+    _remove(found)
+
+
+def _remove(chosen: Sequence[Entry]) -> None:
+    """Remove entries and say what went, and what stays because somebody writes it."""
     gone, busy = remove_entries(chosen)
     click.echo(printable(f"removed   {_size(gone)} in {cache_folder()}"))
     if busy:

@@ -7,11 +7,17 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
-from orchestrator.commands.option_types import Finite, RunFolder, RunName
+from orchestrator.commands.option_types import Finite, Purpose, RunFolder, RunName
 from orchestrator.corpora.read_options import checked_pattern
 from orchestrator.errors import InputError, printable
 from orchestrator.files import JsonObject
-from orchestrator.inference.defaults import DEFAULT_IDLE_SECONDS, DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
+from orchestrator.inference.defaults import (
+    DEFAULT_IDLE_SECONDS,
+    DEFAULT_OVERLAP,
+    MAX_OVERLAP,
+    NOT_STATED,
+    SYNTHETIC_LINE,
+)
 from orchestrator.output_checks import check_output, check_output_folder
 from orchestrator.run_folder import CARD_FILE, MODEL_FOLDER
 
@@ -28,6 +34,11 @@ fold_option = click.option("--fold", type=click.IntRange(min=0), help="The model
 device_option = click.option("--device", help="cpu, cuda ...; what is there if not given.")
 
 
+purpose_option = click.option(
+    "--purpose", type=Purpose(), help="What the predictions are for, one line; recorded beside them."
+)
+
+
 @click.command()
 @model_option
 @opt.path_option("--input", "source", required=True, help="Features, a video, or a folder of either.")
@@ -35,6 +46,7 @@ device_option = click.option("--device", help="cpu, cuda ...; what is there if n
 @opt.participant_option
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
+@purpose_option
 @opt.force_option
 @click.option("--overlap", type=Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
 @click.option("--smooth", type=opt.ABOVE_ZERO, help="Average over so many seconds.")
@@ -96,6 +108,7 @@ def predict(**values: Any) -> None:
     given = predicting.read_input(model, values["source"], opt.reading(values), pattern, extracting)
     predicted = predicting.predict(model, given, wishes)
     writing.write_csv(values["output"], predicted)
+    about = writing.write_provenance(values["output"], model, values["source"], values["purpose"])
     if predicted.synthetic:
         click.echo(SYNTHETIC_LINE, err=True)
     for line in predicted.lines:
@@ -103,16 +116,19 @@ def predict(**values: Any) -> None:
     if values["plot"]:
         writing.write_plot(values["plot"], predicted)
     steps = sum(len(trace.time) for trace in predicted.traces)
-    click.echo(f"written to {values['output']}: {steps} rows of {len(predicted.traces)} recordings")
+    click.echo(f"purpose   {values['purpose'] or NOT_STATED}")
+    rows = f"{steps} rows of {len(predicted.traces)} recordings"
+    click.echo(f"written to {values['output']}: {rows}; what they are for to {about.name}")
 
 
 def _check_outputs(values: dict[str, Any]) -> None:
     """Refuse what would be written over an input or, without --force, over anything, before anything is read."""
-    from orchestrator.inference.output import check_names
+    from orchestrator.inference.output import check_names, provenance_path
 
     check_names(values["output"], values["plot"])
     inputs = {"--model": folder_of(values["place"]), "--input": values["source"]}
     check_output("--output", values["output"], inputs=inputs, force=values["force"])
+    check_output("--output", provenance_path(values["output"]), inputs=inputs, force=values["force"])
     if values["plot"]:
         inputs["--output"] = values["output"]
         check_output("--plot", values["plot"], inputs=inputs, force=values["force"])
@@ -134,6 +150,7 @@ def _check_mode(values: dict[str, Any]) -> None:
         "--force": values["force"] or None,
         "--executable": values["executable"],
         "--model-file": values["model_file"],
+        "--purpose": values["purpose"],
     }
     wrong = only_files if values["follow"] else only_live
     given = [name for name, value in wrong.items() if value is not None]

@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from orchestrator.corpora.reading import SIDES, UNITS
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, cut
 from orchestrator.planning.past_runs import latest_run, means_latest
 from orchestrator.planning.removal import settle
 from orchestrator.run_folder import PLAN_FILE
+
+PURPOSE_CHARACTERS = 500  # ours
 
 
 class Finite(click.FloatRange):
@@ -99,6 +101,19 @@ class SearchId(RunName):
         if copy is None:
             raise InputError.of("--run", found=f"{place}, not in MLflow", expected="a run there (`track` writes it)")
         return copy[1]
+
+
+class Purpose(click.ParamType[str]):
+    """What something is made for: one line of text, not longer than people read."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the line without blanks around it."""
+        text = str(value).strip()
+        if not text or len(text) > PURPOSE_CHARACTERS or not text.isprintable():
+            self.fail(f"{cut(text)!r} is not one line of 1 to {PURPOSE_CHARACTERS} printable characters", param, ctx)
+        return text
 
 
 class OneOf(click.Choice[str]):

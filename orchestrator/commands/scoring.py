@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
-from orchestrator.commands.models import device_option, folder_of, model_option, store_option
+from orchestrator.commands.models import device_option, folder_of, model_option, purpose_option, store_option
 from orchestrator.commands.option_types import Finite, OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.errors import InputError
 from orchestrator.files import JsonObject
-from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHETIC_LINE
+from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, NOT_STATED, SYNTHETIC_LINE
 
 
 @click.command()
@@ -22,6 +22,7 @@ from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, SYNTHE
 @click.option("--include-seen", is_flag=True, help="Score people of the training, too, by the fold without them.")
 @opt.path_option("--output", help="A new folder for scores.json, people.csv, predictions.csv, people.svg.")
 @click.option("--overlap", type=Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
+@purpose_option
 @device_option
 @store_option
 def score(**values: Any) -> JsonObject:
@@ -48,7 +49,7 @@ def score(**values: Any) -> JsonObject:
     for line in scored.lines:
         click.echo(line)
     click.echo(table(scored))
-    content = record(model, corpus, scored)
+    content = {**record(model, corpus, scored), "purpose": values["purpose"] or NOT_STATED}
     if values["output"]:
         _write(values, content, scored)
         click.echo(f"written to {values['output']}: {len(scored.people)} people")

@@ -1,14 +1,18 @@
 """Predictions as a CSV file and as a plot."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import InputError
-from orchestrator.files import atomic, write_text
+from orchestrator.evaluation.use_statement import STATEMENT, STATEMENT_KEY
+from orchestrator.files import atomic, sha256_of, write_json, write_text
+from orchestrator.inference.defaults import NOT_STATED
 from orchestrator.inference.predict import Predicted, Trace
+from orchestrator.inference.saved_model import SavedModel
 from orchestrator.protocols import DIMENSIONS
 
 COLUMNS = ("participant", "session", "time", *DIMENSIONS)
@@ -45,6 +49,33 @@ def write_csv(path: Path, predicted: Predicted) -> None:
 def seconds(time: float) -> str:
     """Write a time as short as it can be."""
     return f"{float(time):.6f}".rstrip("0").rstrip(".")
+
+
+def provenance_path(path: Path) -> Path:
+    """Return the file beside a table of predictions that says what they are and what for."""
+    return path.with_suffix(".provenance.json")
+
+
+def write_provenance(path: Path, model: SavedModel, source: Path, purpose: str | None) -> Path:
+    """Write beside a table of predictions which model made them, of what, when, and for what; return the file.
+
+    InputError if it cannot be written.
+    """
+    file = provenance_path(path)
+    content = {
+        "purpose": purpose or NOT_STATED,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {"folder": str(model.folder.absolute()), "uid": model.card["uid"], "run_id": model.run_id},
+        "input": str(source.absolute()),
+        "predictions_sha256": sha256_of(path),
+        STATEMENT_KEY: STATEMENT,
+    }
+    try:
+        write_json(file, content)
+    except OSError as error:
+        found = f"{file}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a file that can be written") from error
+    return file
 
 
 def number(value: np.float32) -> str:

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE, AuditFolder, read_audit
-from orchestrator.audit.records import Attack, Audit, Statistic
+from orchestrator.audit.output import table
+from orchestrator.audit.records import ATTACKS, DEFENCE, TESTS, Attack, Audit, Statistic
 from orchestrator.audit.tasks import Task, run_tasks
 from orchestrator.audit.verdict import EXPOSED, NOT_MEASURED, NOT_SHOWN, PARTLY, UNDERPOWERED, verdict
 from orchestrator.errors import InputError
@@ -152,3 +153,34 @@ def test_a_killed_audit_keeps_the_tasks_that_ended_and_its_checkpoints(tmp_path)
 )
 def test_both_ends_decide_the_word(one, word):
     assert verdict(one) == word
+
+
+def test_records_and_lines_are_ordered_by_the_three_tests(tmp_path):
+    folder = AuditFolder.begin(tmp_path, AUDIT)
+    made = [
+        attack("action-units"),
+        attack("action-units", attack="defence"),
+        attack("model", attack="membership"),
+        attack("traces"),
+    ]
+    folder.keep(made)
+    audit = folder.finish([one.name for one in made], {})
+    assert [one.name for one in audit.attacks] == [
+        "membership model", "identity action-units", "identity traces", "defence action-units",
+    ]  # fmt: skip
+    lines = table(audit).splitlines()
+    titles = [line for line in lines if not line.startswith(" ") and not line.startswith(("Verdicts", "advantage"))]
+    assert titles[:6] == [
+        "Singling out: is somebody in the data?",
+        "Was this person in the training data?",
+        "Linking: do two records belong to one person?",
+        "Who is this?",
+        "Inference: what attributes do the data tell of a person? not measured",
+        "What can be done about it?",
+    ]
+    assert "Singling out: is somebody in the data? not measured" in table(folder.finish([made[0].name], {}))
+
+
+def test_every_attack_is_of_one_test_or_a_defence():
+    of_tests = [attack for attacks in TESTS.values() for attack in attacks]
+    assert sorted([*of_tests, DEFENCE]) == sorted(ATTACKS)

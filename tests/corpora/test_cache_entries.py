@@ -106,3 +106,17 @@ def test_a_link_is_removed_and_not_what_it_leads_to(place: Path, tmp_path: Path)
     remove_entries(entries(place))
     assert (tmp_path / "far" / "content").read_text() == "x"
     assert not (place / f"participants-{OTHER}").exists()
+
+
+def test_clear_removes_everything_of_the_cache_only_with_consent(place: Path) -> None:
+    before = names(place)
+    refused = CliRunner().invoke(cli, ["cache", "clear"])
+    assert refused.exit_code == 2
+    assert "error: cache clear: found 4 entries, 5.0 MiB and nobody to ask; expected --yes" in refused.output
+    assert names(place) == before
+    done = CliRunner().invoke(cli, ["cache", "clear", "--yes"])
+    assert done.exit_code == 0
+    assert f"removed   4 entries, 5.0 MiB in {place}" in done.output
+    assert entries(place) == []
+    assert {"frames-mine", "thesis.tex", f"participants-{KEY} copy"} <= names(place)
+    assert CliRunner().invoke(cli, ["cache", "clear"]).exit_code == 0
