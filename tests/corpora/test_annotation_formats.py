@@ -46,7 +46,7 @@ def expected(recording: Recording, *, constant: bool) -> NDArray[np.floating]:
     if constant:
         index = np.floor(recording.time / STEP + 1e-9).astype(int)
         return np.asarray(values[np.minimum(index, COUNT - 1)])
-    times = np.arange(COUNT) * STEP
+    times = np.arange(COUNT, dtype=np.float64) * STEP
     return np.stack(
         [
             join(np.asarray(recording.time, np.float64), times, np.asarray(values[:, :, one], np.float64))
