@@ -200,7 +200,7 @@ BROKEN = {
         DARMA + "\n10,1200,0,0",
         "P1.csv:26: found 1200; expected labels from -1000",
     ),
-    "DARMA without times": ("P1.csv", DARMA[: DARMA.rindex("%") + 1] + "\n,1,1,0", "P1.csv:4: found no numbers in a"),
+    "DARMA without times": ("P1.csv", DARMA[: DARMA.rindex("%") + 1] + "\nx,1,1,0", "P1.csv:4: found no numbers in a"),
     "DARMA cut off": ("P1.csv", DARMA + "\n10,1", "P1.csv:26: found 2 values"),
     "DARMA backwards": ("P1.csv", DARMA + "\n3,1,1,0", "P1.csv:26: found time 3 after 9.5"),
     "DARMA's axes": ("P1.csv", DARMA.replace("Valence", "Agency").replace("Arousal", "Communion"), "P1.csv:4: found"),
