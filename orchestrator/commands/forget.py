@@ -45,9 +45,9 @@ SCORES_STAY = "scores were computed with the person; the run is not resumed, ext
 def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Path | None, yes: bool) -> None:
     """Remove PARTICIPANT from the cache and from runs, and list what of them stays.
 
-    What is changed is listed first. Pictures and frozen features in the cache do not say whose they are: all of them
-    go, and are made anew from the recordings when they are needed. Of a run the person's predictions, sums and names
-    go; weights and aggregate scores stay, and the run cannot be resumed.
+    What is changed is listed first. Pictures, frozen features and extracted tables in the cache do not say whose they
+    are: all of them go, and are made anew from the recordings when they are needed. Of a run the person's
+    predictions, sums and names go; weights and aggregate scores stay, and the run cannot be resumed.
     """
     if not participant.strip():
         raise InputError.of("PARTICIPANT", found="an empty name", expected="the id of a participant")

@@ -60,7 +60,11 @@ def write_in_chunks(job: Job, tool: Chunked) -> Path:
     key = hashlib.sha256(identity.encode()).hexdigest()[:KEY_DIGITS]
     place = job.table.with_name(f"{_prefix(job.table)}{key}")
     place.mkdir(exist_ok=True)
-    files = [*_write_all(job, tool, place, identity)]
+    try:
+        files = _write_all(job, tool, place, identity)
+    finally:
+        if not any(place.iterdir()):  # not even a chunk
+            place.rmdir()
     table = job.folder / PROGRAM_TABLE
     with table.open("wb") as file:
         file.write((",".join(tool.columns) + "\n").encode())

@@ -149,6 +149,7 @@ def test_what_the_tool_cannot_do_is_one_line(video, model, tmp_path, monkeypatch
     model.write_bytes(b"another")
     report = extract(video, tmp_path / "out", model_file=model)
     assert "Unable to open zip archive" in report.failed[0].found
+    assert left_over(tmp_path / "out") == ["features"]
     model.write_bytes(b"model")
     monkeypatch.setenv("FAKE_MEDIAPIPE", "lacking")
     report = extract(video, tmp_path / "out", model_file=model)

@@ -64,7 +64,7 @@ def test_lists_become_columns(tmp_path: Path, first_without_face: bool) -> None:
     assert np.flatnonzero(~recording.valid).tolist() == without
     first = {int(str(row["frame_index"])): row for row in reversed(rows)}  # the first row of a frame: face 0
     for frame in (7, 41):
-        (units,) = np.asarray(first[frame]["action_units"], np.float64)
+        units = np.array(first[frame]["action_units"], dtype=np.float64)[0]
         np.testing.assert_allclose(recording.features[frame, 2:], units, rtol=1e-6)
     whys = {one.what: one.why for one in corpus.dropped}
     assert whys["column emotion"] == "the number of a class, not a measure"
