@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator.corpora.align import join
+from orchestrator.corpora.annotation_formats.trace import named
 from orchestrator.corpora.manifest import manifest_text
 from orchestrator.corpora.outline import digest_of_files
 from orchestrator.corpora.read_options import ReadOptions
@@ -257,3 +258,76 @@ def test_a_file_of_nobody_is_named(tmp_path: Path) -> None:
     dropped = {one.what: one.why for one in corpus.dropped}
     assert dropped["file annotations/P3.eaf"].startswith("of no recording in features/")
     assert [one for one in corpus.questions if "P2 and p-02" in one]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("valence_Anna", ("valence", "Anna")),
+        ("Anna-Arousal", ("arousal", "Anna")),
+        ("Valence (Anna B.)", ("valence", "Anna B")),
+        ("valence", ("valence", "")),
+        ("valence_arousal", None),
+        ("ambivalence", None),
+    ],
+)
+def test_names_of_tiers_and_columns(name: str, wanted: tuple[str, str] | None) -> None:
+    assert named(name) == wanted
+
+
+def test_elans_time_begins_at_the_mediums_origin(tmp_path: Path) -> None:
+    write_features(tmp_path, ["P1"])
+    media = '<MEDIA_DESCRIPTOR MEDIA_URL="a.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="2000"/>'
+    write(tmp_path / "annotations" / "P1.eaf", ELAN.replace("</HEADER>", media + "</HEADER>"))
+    labels = open_corpus(tmp_path).recordings[0].ratings[:, 0, 0]
+    assert np.isnan(labels[:48]).all()
+    assert labels[51] == pytest.approx(0.1)
+
+
+def test_discrete_schemes_of_nova(tmp_path: Path) -> None:
+    """Names of classes are the labels; GARBAGE is none, and the annotator is told by the file's name."""
+    write_features(tmp_path, ["P1"])
+    items = ['<item name="-1" id="0"/>', '<item name="1" id="1"/>']
+    for one in DIMENSIONS:
+        path = tmp_path / "annotations" / "P1" / f"subject.{one}.eva.annotation"
+        scheme = [f'<scheme name="{one}" type="DISCRETE">', *items, "</scheme>"]
+        write(path, '<annotation ssi-v="3">', '<info ftype="ASCII" size="3"/>', *scheme, "</annotation>")
+        write(path.with_name(path.name + "~"), "0;1;0;1.0;", "1;2;-1;1.0", "2;3;1;1.0;")
+    recording = open_corpus(tmp_path).recordings[0]
+    assert recording.raters == ("eva",)
+    labels = recording.ratings[:, 0, 0]
+    assert (labels[10], labels[60]) == (-1, 1)
+    assert np.isnan(labels[35])
+
+
+def test_a_name_goes_on_behind_a_dot_or_with_a_dimension_only(tmp_path: Path) -> None:
+    """P1_2 may be a recording of its own, whose labels are nobody else's."""
+    write_features(tmp_path, ["P1"])
+    for name in ("P1.eva.csv", "P1_2.csv"):
+        write(tmp_path / "annotations" / name, "time,valence,arousal", "0,0,0", "1,0.5,0.5")
+    corpus = open_corpus(tmp_path)
+    assert corpus.recordings[0].raters == ("eva",)
+    assert "file annotations/P1_2.csv" in {one.what for one in corpus.dropped}
+
+
+def test_raters_that_are_asked_for(tmp_path: Path) -> None:
+    INTERVALS["elan"](write_features(tmp_path))
+    corpus = open_corpus(tmp_path, options=ReadOptions(raters=("An*",)))
+    assert corpus.recordings[0].raters == ("Anna",)
+    assert any("not asked for" in one.why for one in corpus.dropped)
+
+
+def test_every_clock_is_compared(tmp_path: Path) -> None:
+    """Ben's few times are milliseconds, which the name of his column does not say."""
+    write_features(tmp_path, ["P1"])
+    for rater, step, count in (("Anna", 0.02, 500), ("Ben", 500, COUNT)):
+        rows = [f"{n * step:g},{n / count:g},{-n / count:g}" for n in range(count)]
+        write(tmp_path / "annotations" / rater / "P1.csv", "time,valence,arousal", *rows)
+    assert "--time-unit annotations=ms" in refusal(tmp_path)
+
+
+def test_the_kinds_of_faults_of_elans_text(tmp_path: Path) -> None:
+    write_features(tmp_path, ["P1"])
+    path = tmp_path / "annotations" / "P1.txt"
+    write(path, "valence_E\t00:00:02.000\t00:00:01.000\t1", "valence_E\t00:00:02.000\t00:00:03.000\t1")
+    assert "P1.txt:1: found 2 to 1 s; expected an end after the begin" in refusal(tmp_path)

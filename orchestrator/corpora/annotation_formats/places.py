@@ -89,7 +89,8 @@ def place_of(path: Path, kind: str, folders: Sequence[str], recordings: Containe
         dimension, rest = both
     raters = [*above, *filter(None, [rest.strip("._- ")])]
     if kind == NOVA:
-        raters = raters[-1:] and [raters[-1].rpartition(".")[2]]
+        *before, last = stem.split(".")  # role.scheme.annotator
+        raters = [last] if before and named(last) is None and last not in recordings else above
     plain = plain and (recording == stem or recording is None) and not raters
     return Place(
         path=path, kind=kind, recording=recording, dimension=dimension, rater="-".join(raters), stem=stem, plain=plain
