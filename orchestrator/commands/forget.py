@@ -10,7 +10,6 @@ from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
 from orchestrator.errors import InputError, printable
-from orchestrator.evaluation.person_removal import removal_of
 from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
 from orchestrator.files import locked
 from orchestrator.planning.past_runs import past_runs
@@ -81,6 +80,8 @@ def _runs(named: Sequence[Path]) -> list[Path]:
 
 def _changes(places: Sequence[Path], participant: str, key: bytes | None) -> tuple[list[RunRemoval], list[str]]:
     """Return what changes in the runs that hold the person, and the faults of those that cannot be read."""
+    from orchestrator.evaluation.person_removal import removal_of
+
     changes, damaged = [], []
     for folder in places:
         try:
@@ -134,6 +135,8 @@ def _from_cache(copies: Copies) -> Sequence[Path]:
 
 def _from_runs(changes: Sequence[RunRemoval], participant: str, key_file: Path | None) -> list[str]:
     """Remove the person from each run, as it is now; return the runs that stay because somebody works in them."""
+    from orchestrator.evaluation.person_removal import removal_of
+
     if not changes:
         return []
     key = read_key(key_file)

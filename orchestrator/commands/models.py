@@ -46,6 +46,7 @@ purpose_option = click.option(
 @opt.participant_option
 @opt.path_option("--output", help="The CSV file to write.")
 @opt.path_option("--plot", help="Draw the traces: .svg, .pdf or .png.")
+@click.option("--plot-people", metavar="P1,P2,...", help="Whom to draw; the first 8 recordings if not given.")
 @purpose_option
 @opt.force_option
 @click.option("--overlap", type=Finite(0, MAX_OVERLAP), default=DEFAULT_OVERLAP, show_default=True)
@@ -106,6 +107,9 @@ def predict(**values: Any) -> None:
         show=lambda line: click.echo(printable(line), err=True),
     )
     given = predicting.read_input(model, values["source"], opt.reading(values), pattern, extracting)
+    people = values["plot_people"]
+    if people is not None:
+        people = writing.chosen_people(people, [one.participant for one in given.recordings])
     predicted = predicting.predict(model, given, wishes)
     writing.write_csv(values["output"], predicted)
     about = writing.write_provenance(values["output"], model, values["source"], values["purpose"])
@@ -114,7 +118,7 @@ def predict(**values: Any) -> None:
     for line in predicted.lines:
         click.echo(line)
     if values["plot"]:
-        writing.write_plot(values["plot"], predicted)
+        writing.write_plot(values["plot"], predicted, people)
     steps = sum(len(trace.time) for trace in predicted.traces)
     click.echo(f"purpose   {values['purpose'] or NOT_STATED}")
     rows = f"{steps} rows of {len(predicted.traces)} recordings"
@@ -126,6 +130,8 @@ def _check_outputs(values: dict[str, Any]) -> None:
     from orchestrator.inference.output import check_names, provenance_path
 
     check_names(values["output"], values["plot"])
+    if values["plot_people"] is not None and values["plot"] is None:
+        raise InputError.of("--plot-people", found="no --plot", expected="--plot FILE, the picture to draw them in")
     inputs = {"--model": folder_of(values["place"]), "--input": values["source"]}
     check_output("--output", values["output"], inputs=inputs, force=values["force"])
     check_output("--output", provenance_path(values["output"]), inputs=inputs, force=values["force"])
@@ -145,6 +151,7 @@ def _check_mode(values: dict[str, Any]) -> None:
     only_files = {
         "--output": values["output"],
         "--plot": values["plot"],
+        "--plot-people": values["plot_people"],
         "--smooth": values["smooth"],
         "--centre": values["centre"] or None,
         "--force": values["force"] or None,

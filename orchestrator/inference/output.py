@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from orchestrator.csv_text import as_text, protected
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, printable
 from orchestrator.evaluation.use_statement import STATEMENT, STATEMENT_KEY
 from orchestrator.files import atomic, sha256_of, write_json, write_text
 from orchestrator.inference.defaults import NOT_STATED
@@ -17,7 +18,8 @@ from orchestrator.protocols import DIMENSIONS
 
 COLUMNS = ("participant", "session", "time", *DIMENSIONS)
 PLOT_SUFFIXES = (".svg", ".pdf", ".png")
-PLOTTED = 8  # ours: recordings of one plot; more cannot be read
+PLOTTED = 8  # ours: recordings of a plot of nobody in particular; more cannot be read
+NAMED = 8  # ours: names in an error
 COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito's blue and vermilion, told apart by the colour-blind
 
 
@@ -83,28 +85,50 @@ def number(value: np.float32) -> str:
     return "" if np.isnan(value) else str(value)
 
 
-def write_plot(path: Path, predicted: Predicted) -> None:
-    """Draw valence and arousal over time, a recording per row; gaps stay gaps."""
+def chosen_people(given: str, there: Sequence[str]) -> tuple[str, ...]:
+    """Return the participants that --plot-people names: one, or several with commas between, each once.
+
+    `there` are the participants of the input. InputError for a name that none of them has, with the nearest.
+    """
+    known = sorted(set(there))
+    names = [given] if given in known else [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            others = ", ".join(known[:NAMED]) + (" ..." if len(known) > NAMED else "")
+            expected = f"a participant of --input; did you mean {near[0]!r}?" if near else f"of --input: {others}"
+            raise InputError.of("--plot-people", found=printable(repr(name)), expected=printable(expected))
+    return tuple(dict.fromkeys(names))
+
+
+def write_plot(path: Path, predicted: Predicted, people: Sequence[str] | None = None) -> None:
+    """Draw valence and arousal over time, a recording per row; gaps stay gaps.
+
+    `people` are the participants to draw, with all their recordings and in this order; None: the first recordings.
+    """
     from matplotlib.figure import Figure
 
-    shown = predicted.traces[:PLOTTED]
+    shown: Sequence[Trace] = predicted.traces[:PLOTTED]
+    if people is not None:
+        shown = [trace for name in people for trace in predicted.traces if trace.participant == name]
+    if not shown:
+        raise InputError.of("--plot", found="no prediction of these participants", expected="recordings to draw")
     figure = Figure(figsize=(8.0, 1.0 + 1.8 * len(shown)), layout="constrained")
-    for row, trace in enumerate(shown):
-        axes = figure.add_subplot(len(shown), 1, row + 1)
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    for axes, trace in zip(panels, shown, strict=True):
         for d, dimension in enumerate(DIMENSIONS):
             axes.plot(trace.time, trace.prediction[:, d], COLOURS[d], label=dimension, linewidth=1.0)
         axes.set_ylim(-1.0, 1.0)
         axes.axhline(0.0, color="0.8", linewidth=0.5, zorder=0)
         axes.set_title(_title(trace), fontsize=9, loc="left", parse_math=False)
-        if row == 0:
-            axes.legend(loc="upper right", fontsize=8, ncols=2, frameon=False)
-    axes.set_xlabel("seconds")
-    more = len(predicted.traces) - len(shown)
-    notes = ["synthetic data: says nothing about people"] * predicted.synthetic + [f"{more} more recordings"] * (
-        more > 0
+    panels[-1].set_xlabel("seconds")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=2, frameon=False
     )
-    if notes:
-        figure.suptitle("; ".join(notes), fontsize=9)
+    title = "Predicted valence and arousal"
+    if len(shown) < len(predicted.traces):
+        title += f": {len(shown)} of {len(predicted.traces)} recordings"
+    figure.suptitle(title + "\nsynthetic data: says nothing about people" * predicted.synthetic, fontsize=9)
     try:
         with atomic(path) as partial:
             figure.savefig(partial, format=path.suffix.lower().removeprefix("."))

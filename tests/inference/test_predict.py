@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -290,6 +291,50 @@ def test_the_csv_has_empty_cells_and_no_nan(small_corpus: Path, make_model: Make
     assert [float(row["time"]) for row in rows[:2]] == [0.04, 0.08]
 
 
+def test_people_of_a_plot_are_chosen_by_name_and_drawn_in_that_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    def trace(participant: str, session: str = "") -> predict.Trace:
+        values = np.zeros((3, 2), dtype=np.float32)
+        return predict.Trace(
+            participant=participant, session=session, time=np.arange(3.0), prediction=values, folds=(0,)
+        )
+
+    traces = (trace("P1"), trace("P2", "a"), trace("P2", "b"), *(trace(f"Q{n}") for n in range(9)))
+    predicted = predict.Predicted(traces=traces, lines=(), synthetic=True)
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def kept(figure: Figure, *given: Any, **options: Any) -> None:
+        drawn.append(figure)
+        save(figure, *given, **options)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    output.write_plot(tmp_path / "p.svg", predicted, ("P2", "P1"))
+    output.write_plot(tmp_path / "p.svg", predicted)
+    titles = [[axes.get_title(loc="left") for axes in figure.axes] for figure in drawn]
+    assert titles == [["P2 a", "P2 b", "P1"], ["P1", "P2 a", "P2 b", *(f"Q{n}" for n in range(5))]]
+    heads = [figure.get_suptitle() for figure in drawn]
+    assert [head.splitlines()[0].rpartition(": ")[2] for head in heads] == ["3 of 12 recordings", "8 of 12 recordings"]
+    assert all("synthetic data" in head for head in heads)
+    assert [[len(figure.legends), *(len(axes.get_xlabel()) for axes in figure.axes)] for figure in drawn] == [
+        [1, 0, 0, 7],
+        [1, *[0] * 7, 7],
+    ]
+
+
+def test_who_is_not_in_the_input_is_not_drawn_and_the_nearest_is_named() -> None:
+    there = ["P16", "P16", "P17", "Smith, J", "anna"]
+    assert output.chosen_people("P17, P16,P17", there) == ("P17", "P16")
+    assert output.chosen_people("Smith, J", there) == ("Smith, J",)
+    with pytest.raises(InputError, match=r"--plot-people: found 'Anna'; expected a participant .* mean 'anna'"):
+        output.chosen_people("P16,Anna", there)
+    with pytest.raises(InputError, match=r"found ''; expected of --input: P16, P17, Smith, J, anna"):
+        output.chosen_people("P16,", there)
+
+
 class TestCommand:
     pytestmark = LEFT_OPEN
 
@@ -316,6 +361,7 @@ class TestCommand:
             (("--output", "p.csv", "--plot", "p.gif"), "ends in .svg"),
             (("--output", "p.csv", "--look-ahead", "1"), "--follow with these"),
             (("--follow", "--centre"), "none of these with --follow"),
+            (("--output", "p.csv", "--plot-people", "P1"), "--plot-people: found no --plot"),
             (("--output", "p.csv", "--device", "warp"), "--device: found warp"),
         ],
     )

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import InputError
 from orchestrator.estimators.facts import Estimate, RaterFacts
 from orchestrator.report import make
 from orchestrator.report.collect import Collection
-from orchestrator.report.rendering import as_csv, as_html, as_markdown
+from orchestrator.report.rendering import Report, as_csv, as_html, as_markdown
 from orchestrator.report.search_record import Search
 from tests.figures.measured import UNITS, search
 from tests.old_runs import store_of, unpacked
@@ -27,7 +28,7 @@ def described(one: Search) -> Search:
     return replace(one, plan=plan, run_id=one.plan["method"], summary=replace(one.summary, raters={"valence": facts}))
 
 
-def report_of(*searches: Search) -> make.Report:
+def report_of(*searches: Search) -> Report:
     collection = Collection(searches=[described(one) for one in searches], listed=[], audits=[UNITS])
     return make.compose(collection, "sqlite:///mlflow.db")
 
@@ -106,12 +107,12 @@ def test_the_figures_of_a_report_are_files_that_the_page_names(tmp_path: Path, m
     assert "figures/by-method.png" in written
     markdown = (output / "report.md").read_text(encoding="utf-8")
     assert all(f"]({name})" in markdown for name in written)
-    assert [one["id"] for tag, one in page.tags if tag == "figure"][0] == "figure-by-method"
+    assert next(one["id"] for tag, one in page.tags if tag == "figure") == "figure-by-method"
     # A report is replaced as a whole; a folder with a figure of somebody else is left alone.
     (output / "figures" / "au-old.svg").write_text("of an earlier report")
     make.make_report(uri, (), (), output, force=True)
     assert {f"figures/{path.name}" for path in (output / "figures").iterdir()} == written
     (output / "figures" / "thesis.docx").write_text("mine")
-    with pytest.raises(make.InputError, match="is not empty"):
+    with pytest.raises(InputError, match="is not empty"):
         make.make_report(uri, (), (), output, force=True)
     assert (output / "figures" / "thesis.docx").exists()

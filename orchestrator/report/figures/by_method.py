@@ -57,6 +57,7 @@ def draw(searches: Sequence[Search]) -> Figure | None:
                 xycoords=("axes fraction", "data"),
                 va="bottom",
                 annotation_clip=False,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )
     handles = {"CCC, 95 % interval": _handle("D", style.COLOURS[0], line="-")} | _handles(kinds)
     style.legend(drawing, [*handles.values()], [*handles], columns=2)

@@ -24,10 +24,10 @@ def results(points: Sequence[Point], searches: Sequence[Search]) -> Table:
     return Table(
         name="results",
         title="Results",
-        caption="The best search of each method. CCC of frames on people who were not trained on; square brackets: 95 % "
-        "intervals over people. Difference: ours minus the best baseline's, over the people whom both scored. Ceiling: "
-        "what the raters' agreement allows at most. Privacy: the word of the attack that gets furthest. Minutes: "
-        "training on all folds.",
+        caption="The best search of each method. CCC of frames on people who were not trained on; square brackets: "
+        "95 % intervals over people. Difference: ours minus the best baseline's, over the people whom both scored. "
+        "Ceiling: what the raters' agreement allows at most. Privacy: the word of the attack that gets furthest. "
+        "Minutes: training on all folds.",
         columns=[
             Column(key="configuration", heading="Method", numeric=False, once=True),
             Column(key="model", heading="Network, protocol", numeric=False, once=True),
