@@ -12,11 +12,11 @@ from tune_spaces.catalogue import find_method
 PARTS = ("images", "federation", "features")  # of a plan
 # They decide when a round is given up, not what becomes of one that ends.
 OF_FAILURES = ("on_client_failure", "quorum", "round_deadline_seconds")
-SECURE = "with secure sums"
+SECURE = "secure sums"
 
 _IMAGES: Mapping[str, Callable[[Any], str]] = {
-    "image_size": lambda value: f"images of {value} pixels",
-    "frame_stride": lambda value: f"one of {value} frames",
+    "image_size": lambda value: f"{value} px",
+    "frame_stride": lambda value: f"1 frame of {value}",
     "face_crop": lambda value: f"faces by {value}",
     "backbone": lambda value: f"{value} backbone",
     "weights": lambda value: "random weights" if value == "none" else f"weights {value}",
@@ -35,7 +35,7 @@ def options_key(search: Search) -> str:
 
 def option_changes(search: Search) -> list[str]:
     """Return in words each option of images, federation and features that is not the paper's, or the default."""
-    return [*_images(search), *_federation(search), *_features(search)]
+    return [*_federation(search), *_images(search), *_features(search)]
 
 
 def _images(search: Search) -> list[str]:

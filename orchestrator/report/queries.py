@@ -74,7 +74,7 @@ def changes(search: Search) -> list[str]:
         decides = one.metadata.get("decides", True) and one.name not in SAID
         if decides and value != getattr(usual, one.name):
             words.append(LABELLED.get(one.name, f"{one.name.replace('_', ' ')} {{}}").format(value))
-    return [*words, *option_changes(search)]
+    return [*option_changes(search), *words]
 
 
 def protocol_label(search: Search) -> str:

@@ -174,6 +174,12 @@ def test_a_model_of_blendshapes_takes_mediapipe(
     assert given.recordings[0].valid.all()
 
 
+def test_py_feat_s_units_and_blendshapes_alone_are_no_sign_of_mediapipe(tmp_path: Path) -> None:
+    names = ("time", *tool_files.PY_FEAT_UNITS, *BLENDSHAPES)
+    root = corpus_of(tmp_path, names, {"time": MEDIAPIPE_CLOCK["timestamp"]})
+    assert open_corpus(root).features_tool == ""
+
+
 def test_tools_are_told_apart() -> None:
     assert are_of_one_tool("OpenFace 1", "OpenFace 2")
     assert not are_of_one_tool("OpenFace 2", "OpenFace 3")

@@ -30,15 +30,15 @@ def federated(**choices: Any) -> Search:
 
 def test_rows_name_what_is_not_the_papers() -> None:
     assert option_changes(federated()) == []
-    assert option_changes(federated(secure_sum=True)) == ["with secure sums"]
-    assert option_changes(federated(secure_sum=True, secure_bound=2.0)) == ["with secure sums", "secure bound 2.0"]
+    assert option_changes(federated(secure_sum=True)) == ["secure sums"]
+    assert option_changes(federated(secure_sum=True, secure_bound=2.0)) == ["secure sums", "secure bound 2.0"]
     assert option_changes(federated(aggregator="trimmed-mean")) == ["aggregator trimmed-mean"]
     trimmed = federated(aggregator="trimmed-mean", trim_share=0.2)
     assert option_changes(trimmed) == ["aggregator trimmed-mean", "trim share 0.2"]
     assert option_changes(federated(optimiser="kept")) == ["optimiser kept"]
     assert option_changes(federated(on_client_failure="quorum", round_deadline_seconds=60.0)) == []
     small = search(images={**IMAGES, "image_size": 48, "frame_stride": 25, "backbone": "frozen", "weights": "none"})
-    words = ["images of 48 pixels", "one of 25 frames", "frozen backbone", "random weights"]
+    words = ["48 px", "1 frame of 25", "frozen backbone", "random weights"]
     assert option_changes(small) == words
     assert option_changes(search(features=["AU*", "gaze*"])) == ["features AU* gaze*"]
 
@@ -68,5 +68,5 @@ def test_a_plain_and_a_secure_search_are_both_reported(tmp_path: Path) -> None:
     track(uri, plain, secure)
     found = collect(StoreReader(uri, tmp_path), (), (), None).searches
     chosen, notes = selection.select(found)
-    assert {protocol_label(one) for one in chosen} == {"described", "described, with secure sums"}
+    assert {protocol_label(one) for one in chosen} == {"described", "described, secure sums"}
     assert notes == {}

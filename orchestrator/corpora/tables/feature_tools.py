@@ -1,13 +1,16 @@
 """Which tool made the features of a table, a corpus or a saved model: another tool's numbers mean something else."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from orchestrator.corpora.tables.action_units import PLAIN, tool_of
 from orchestrator.corpora.tables.column_kinds import BLENDSHAPES
 from orchestrator.corpora.tables.columns import Columns
 
+MEDIAPIPE = "MediaPipe"
 UNKNOWN = ""  # a table that no tool's columns give away, several tools, a model from before tools were recorded
 TOOL_KEY = "features_tool"  # in the metadata of tables that `data convert` writes
+_UNIT = re.compile(r"AU_?\d", re.IGNORECASE)
 # The same program: version 2 added a column face_id, which files may have lost.
 _SAME = {"OpenFace 1": "OpenFace 2"}
 
@@ -17,7 +20,10 @@ def tool_of_columns(columns: Columns) -> str:
     said = columns.metadata.get(TOOL_KEY)
     if said:
         return said
-    tool = tool_of((*columns.names, *columns.text))
+    names = (*columns.names, *columns.text)
+    tool = tool_of(names)
+    if tool.name == MEDIAPIPE and any(_UNIT.match(name) for name in names):
+        return UNKNOWN  # Py-Feat 2 has blendshapes beside its units, and a table of its features may have no more
     return UNKNOWN if tool is PLAIN else tool.name
 
 
@@ -38,7 +44,7 @@ def tool_by_features(names: Sequence[str]) -> str:
     """Return the tool by the canonical names of a model's features, for models that do not say it; else UNKNOWN."""
     every = set(names)
     if every and all(name.lower() in BLENDSHAPES for name in every):
-        return "MediaPipe"
+        return MEDIAPIPE
     if "AU45" in every:  # a blink, of all tools in OpenFace alone
         return "OpenFace 2"
     if "AU43" in every:  # closed eyes, in Py-Feat alone

@@ -24,7 +24,7 @@ def level_rows(method: str, name: Cell, audits: Sequence[Audit], *, absent: tupl
         if one.method != method or not (one.always or found.word):
             continue
         theirs = cells.DASH if one.secure else published.get(method, cells.DASH)
-        quantity = f"{QUANTITY}, {SECURE}" if one.secure else QUANTITY
+        quantity = f"{QUANTITY}, with {SECURE}" if one.secure else QUANTITY
         row = [name, cells.plain(quantity), _word(found), cells.plain(theirs), cells.missing()]
         rows.append(Row(cells=row, synthetic=_fake(one, audits), absent=absent if found.word is None else None))
     return rows
