@@ -94,7 +94,7 @@ def test_a_run_is_found_by_its_id(notebook: dict[str, Any]) -> None:
 
 
 def test_figures_there_are_not_are_named(notebook: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="'spectrum'; expected one of traces, plane, learning"):
+    with pytest.raises(InputError, match="'spectrum'; expected one of traces, agreement, plane, learning"):
         notebook["run"].figure("spectrum")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import InputError
+from orchestrator.evaluation.person_traces import PICTURES_OF_PEOPLE
 from orchestrator.evaluation.trial_files import read_artefact
 from orchestrator.files import JsonObject, json_text, parse_json, read_json
 from orchestrator.planning.pseudonyms import fingerprint_of, pseudonyms
@@ -100,7 +101,7 @@ def removal_of(run: Path, participant: str, key: bytes | None) -> RunRemoval:
         replaced |= _text(run / LOG_FILE, LOG_FILE, person)
     removed += [name for name in (PACKS_FOLDER, SCRATCH_FOLDER, _AUDIT_CHECKPOINTS) if (run / name).exists()]
     figures = sorted((run / FIGURES_FOLDER).glob("*"))
-    removed += [f"{FIGURES_FOLDER}/{one.name}" for one in figures if one.stem.endswith(("-traces", "-plane"))]
+    removed += [f"{FIGURES_FOLDER}/{one.name}" for one in figures if one.stem.endswith(PICTURES_OF_PEOPLE)]
     return RunRemoval(run=run, replaced=replaced, removed=tuple(removed))
 
 

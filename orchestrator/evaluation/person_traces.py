@@ -31,6 +31,7 @@ NAMED = "names the person"
 ROWS = "the person's predictions, frame by frame"
 FRAMES = "predictions of all people, without names"
 WEIGHTS = "weights that were trained on the person, but for the fold that held them out"
+PICTURES_OF_PEOPLE = ("-traces", "-agreement", "-plane", "by-method")  # how the names of such figures end
 PICTURES = "may show the person's predictions"
 UNREADABLE = "cannot be read, so may hold the person"
 _NO_NAMES = {LOCK_FILE, TRACKING_SECRET}
@@ -137,4 +138,4 @@ def _nameless(path: Path, inside: frozenset[str]) -> str | None:
         return WEIGHTS
     if path.name in {PREDICTIONS_FILE, PREDICTIONS_FILE + SET_ASIDE}:
         return FRAMES
-    return PICTURES if path.stem.endswith(("-traces", "-plane")) else None
+    return PICTURES if path.stem.endswith(PICTURES_OF_PEOPLE) else None

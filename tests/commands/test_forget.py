@@ -58,7 +58,8 @@ def run(tmp_path: Path) -> Path:
         (folder / name).write_text(json.dumps(content))
     for name in ("model/model.safetensors", "trials/aaaa/predictions.safetensors", "trials/aaaa/checkpoint/0/state"):
         (folder / name).write_bytes(b"\0 P1 \xff")
-    (folder / "figures" / "au-traces.svg").write_text("<svg/>")
+    for name in ("au-traces.svg", "au-agreement.pdf", "by-method.png", "au-learning.svg"):
+        (folder / "figures" / name).write_text("<svg/>")
     (folder / "run.log").write_text("reading P16\nclient P1: gone\n")
     pq.write_table(pa.table({"participant": ["P1", "P2"], "session": ["", ""]}), folder / "predictions.parquet")
     return folder
@@ -149,6 +150,7 @@ def test_what_of_a_run_stays_is_listed_path_by_path(run: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"not removed  {run / 'notes.txt'}: {NAMED}\n" in done.output
     assert f"not removed  {run / 'model/model.safetensors'}: {WEIGHTS}\n" in done.output
+    assert {path.name for path in (run / "figures").iterdir()} == {"au-learning.svg"}
     assert "MLflow's copies at sqlite:///x.db, run abab " in done.output
     assert f"not removed  {run / 'summary.json'}" not in done.output
     for name in ("curves.json", "plan.json", "bbbb.json"):

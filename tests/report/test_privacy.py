@@ -97,7 +97,7 @@ def test_table_3_says_the_word_and_what_was_not_measured() -> None:
         (methods[2], "", "not measured", "High"),
         (
             methods[2],
-            f", {SECURE}",
+            f", with {SECURE}",
             "Low (sum-membership sum 1 round, measured in part)",
             "–",
         ),
