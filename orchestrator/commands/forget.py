@@ -139,6 +139,8 @@ def _from_runs(changes: Sequence[RunRemoval], participant: str, key_file: Path |
 
     if not changes:
         return []
+    from orchestrator.evaluation.person_removal import removal_of
+
     key = read_key(key_file)
     assert key is not None, "it is made if it is not there"
     kept = []
