@@ -135,8 +135,6 @@ def _from_cache(copies: Copies) -> Sequence[Path]:
 
 def _from_runs(changes: Sequence[RunRemoval], participant: str, key_file: Path | None) -> list[str]:
     """Remove the person from each run, as it is now; return the runs that stay because somebody works in them."""
-    from orchestrator.evaluation.person_removal import removal_of
-
     if not changes:
         return []
     from orchestrator.evaluation.person_removal import removal_of
