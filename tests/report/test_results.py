@@ -11,6 +11,7 @@ from orchestrator.report import make
 from orchestrator.report.collect import Collection
 from orchestrator.report.rendering import Report, as_csv, as_html, as_markdown
 from orchestrator.report.search_record import Search
+from orchestrator.report.tables.results import results
 from tests.figures.measured import UNITS, search
 from tests.old_runs import store_of, unpacked
 from tests.report.page import Page
@@ -83,6 +84,19 @@ def test_a_method_that_was_not_run_is_one_line_and_its_command_stands_once() -> 
             "Non-federated processing of action units or landmarks",
         }
     assert "Not run, in table-1.csv only: Raw Images; Action Units, described (BiLSTM, RNN); Federated" in page.text
+
+
+def test_frames_of_somebodys_recordings_need_videos() -> None:
+    one = described(search("au"))
+    corpus = {**one.plan["corpus"], "synthetic": False, "path": "mine.parquet"}
+    remarks = results((), [replace(one, plan={**one.plan, "corpus": corpus})]).remarks
+    needed = " --data mine.parquet (needs a video of each recording)"
+    assert {line.split(":")[0]: line.endswith(needed) for line in remarks} == {
+        "Raw Images": True,
+        "Federated Learning": True,
+        "Action units, federated learning": False,
+    }
+    assert not any("video" in line for line in results((), [one]).remarks)
 
 
 def test_files_have_the_papers_numbers_of_what_was_not_run_and_every_cell() -> None:

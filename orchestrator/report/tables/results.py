@@ -12,6 +12,7 @@ from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
 from orchestrator.report.tables.summary import NO_BASELINE, ends_text, with_ends
+from tune_spaces.catalogue import find_method
 
 
 def results(points: Sequence[Point], searches: Sequence[Search]) -> Table:
@@ -59,7 +60,9 @@ def _absent(method: str, points: Sequence[Point], searches: Sequence[Search]) ->
     """Return the line of a method that was not run: the command that would, and its privacy if that was measured."""
     words = [one.level.word for one in points if one.configuration.method == method and one.level.word is not None]
     measured = f" (privacy measured: {words[0]})" if words else ""
-    return f"{method_name(method)}: {cells.NOT_RUN}{measured}; {command_for(method, searches)}"
+    frames = find_method(method).features == "frames" and not all(one.synthetic for one in searches)
+    needed = " (needs a video of each recording)" if frames else ""
+    return f"{method_name(method)}: {cells.NOT_RUN}{measured}; {command_for(method, searches)}{needed}"
 
 
 def _row(one: Point, dimension: str, *, sent: bool, first: bool) -> Row:
