@@ -18,6 +18,7 @@ KINDS = {
     "models": "model files of MediaPipe and OpenCV, of nobody",
     "synthetic": "the embedded corpus, which is nobody's",
 }
+OF_NOBODY = ("models", "synthetic")
 _NAME = re.compile(rf"\.?(?P<kind>{'|'.join(KINDS)})-(?P<key>[0-9a-f]{{16,64}})(\..*)?")
 _LOCK = ".lock"
 

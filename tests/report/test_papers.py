@@ -77,7 +77,7 @@ def test_the_data_flow_is_that_of_the_run(material: Material) -> None:
         material, plan=plan, summary=dataclasses.replace(material.summary, federation=record)
     )
     text = impact_assessment(federated)
-    assert "3 local epochs per round; secure sums: the server learns sums" in text
+    assert "local epochs per round: 3; secure sums: the server learns sums" in text
     assert "| sent | 12,345 bytes by 4 clients in 2 rounds |" in text
     assert "| beside the sums | the number of clients |" in text
     assert "| What leaves a participant's machine | sums of updates; the model |" in notice(federated)
@@ -125,6 +125,15 @@ def test_no_paper_has_a_nan_and_each_is_dated(material: Material, *, summary: bo
         assert "**SYNTHETIC recordings" in text
     assert "50(3)" in notice(given)
     assert notice(given).count("[to be filled in: ") > 10
+
+
+def test_copies_in_the_cache_are_a_line_per_kind_without_those_of_nobody(run: Path, tmp_path: Path) -> None:
+    for name, size in (("frames-" + "a" * 24, 5), ("frames-" + "b" * 24, 6), ("models-" + "c" * 24, 7)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(b"x" * size)
+    places = material_of(run, date=DATE, cache=tmp_path).places
+    found = [(one.what, one.path, one.num_bytes) for one in places if "cache" in one.what]
+    assert found == [("cache: frames, of all corpora", str(tmp_path / "frames-*"), 11)]
 
 
 def test_the_command_writes_three_files_into_a_new_folder(

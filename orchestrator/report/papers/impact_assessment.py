@@ -65,7 +65,7 @@ def _flow(material: Material) -> list[str]:
     if plan.federation is None:
         steps.append(("training", "central: everybody's features and labels meet on one machine"))
     else:
-        one_round = f"aggregator {plan.federation.aggregator}, {plan.federation.local_epochs} local epochs per round"
+        one_round = f"aggregator {plan.federation.aggregator}, local epochs per round: {plan.federation.local_epochs}"
         sums = "secure sums: the server learns sums of clients only" if plan.federation.secure_sum else "no secure sums"
         steps.append(("training", f"federated: each participant's data stay with a client; {one_round}; {sums}"))
         record = material.summary.federation if material.summary else None

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.audit.folder import read_audit
 from orchestrator.audit.level import CONFIGURATIONS
 from orchestrator.audit.records import Audit
-from orchestrator.corpora.cache_entries import entries
+from orchestrator.corpora.cache_entries import OF_NOBODY, Entry, entries
 from orchestrator.errors import InputError
 from orchestrator.evaluation.use_statement import NO_ADVICE, RESEARCH_ONLY
 from orchestrator.files import JsonObject, read_json
@@ -119,12 +119,14 @@ def _places(run: Path, plan: Plan, cache: Path | None) -> list[Place]:
         Place(what="original recordings and labels", path=str(data), num_bytes=_size(data)),
         Place(what="this run: predictions, sums by person, weights", path=str(run.resolve()), num_bytes=_size(run)),
     ]
-    places += [
-        Place(what=f"cache: {one.kind}, of all corpora", path=str(path), num_bytes=_size(path))
-        for one in entries(cache)
-        if one.kind != "synthetic"
-        for path in one.paths
-    ]
+    copies: dict[str, list[Entry]] = {}
+    for one in entries(cache):
+        if one.kind not in OF_NOBODY:
+            copies.setdefault(one.kind, []).append(one)
+    for kind, own in copies.items():
+        size = sum(one.num_bytes for one in own)
+        pattern = str(own[0].paths[0].parent / f"{kind}-*")
+        places.append(Place(what=f"cache: {kind}, of all corpora", path=pattern, num_bytes=size))
     store = hide_password(str(plan.tracking.get("tracking_uri", NOT_RECORDED)))
     places.append(Place(what="MLflow: parameters, scores, artifacts of this run", path=store, num_bytes=None))
     if plan.search.storage:
