@@ -79,7 +79,7 @@ def template(folder: Path) -> None:
 @click.option("--hz", type=float, default=25.0, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
-@click.option("--faces", is_flag=True, help="Draw the faces as well: a video a participant.")
+@click.option("--faces", is_flag=True, help="Draw the faces as well: a video per participant.")
 @click.option("--face-size", type=int, help="Pixels of a side of the videos.")
 def synthesize(out: Path, **values: Any) -> None:
     """Write a synthetic corpus as a RECOLA tree."""
