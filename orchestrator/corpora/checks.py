@@ -29,15 +29,21 @@ def check_times(columns: Columns, rows: NDArray[np.intp], time: NDArray[np.float
     return True
 
 
+def off_scale(values: NDArray[np.floating], findings: Findings) -> NDArray[np.bool_]:
+    """Say of each label whether it is outside the scale that the user named, by more than rounding; NaN is not."""
+    low, high = findings.options.label_range or LABELS
+    slack = RANGE_TOLERANCE * (high - low) / (LABELS[1] - LABELS[0])
+    outside: NDArray[np.bool_] = (values < low - slack) | (values > high + slack)
+    return outside
+
+
 def check_labels(columns: Columns, rows: NDArray[np.intp], names: Sequence[str], findings: Findings) -> bool:
     """Whether the labels in these columns and rows lie on their scale; else it is a problem, one for all files."""
     values = columns.numbers[np.ix_(rows, columns.indices(names))]
     there = values[np.isfinite(values)]
     if not there.size:
         return True
-    low, high = findings.options.label_range or LABELS
-    slack = RANGE_TOLERANCE * (high - low) / (LABELS[1] - LABELS[0])
-    outside = np.argwhere((values < low - slack) | (values > high + slack))
+    outside = np.argwhere(off_scale(values, findings))
     fault = None
     if len(outside):
         row, column = outside[0]

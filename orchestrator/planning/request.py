@@ -13,6 +13,7 @@ from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import Gather, InputError, Problem
+from orchestrator.files import JsonObject
 from orchestrator.planning.grid import grid_points, parse_grid_overrides
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
@@ -212,6 +213,17 @@ def _points(request: Request, method: Method, preset_name: str, gather: Gather) 
     return grid_points(networks, parse_grid_overrides(request.overrides, method, preset))
 
 
+def preset_images(preset: Preset) -> JsonObject:
+    """Return the image options of a preset, by the fields of `ImageOptions`."""
+    return {
+        "image_size": preset.image_size,
+        "frame_stride": preset.frame_stride,
+        "face_crop": "none",
+        "backbone": preset.backbone,
+        "weights": preset.weights,
+    }
+
+
 def _images(request: Request, method: Method, preset_name: str) -> ImageOptions | None:
     given = {name: value for name, value in request.image_changes.items() if value is not None}
     if method.features != "frames":
@@ -221,14 +233,7 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
             found = f"beside --method {method.name}, which looks at no frames"
             raise InputError.of(options, found=found, expected=f"--method {' or '.join(of_frames)}")
         return None
-    preset = method.presets[preset_name]
-    fields = {
-        "image_size": preset.image_size,
-        "frame_stride": preset.frame_stride,
-        "face_crop": "none",
-        "backbone": preset.backbone,
-        "weights": preset.weights,
-    }
+    fields = preset_images(method.presets[preset_name])
     if given.get("weights", WEIGHTS_NONE) not in (WEIGHTS_NONE, WEIGHTS_IMAGENET):
         given["weights"] = str(Path(given["weights"]).absolute())  # workers are started elsewhere
     return ImageOptions(**{**fields, **given})

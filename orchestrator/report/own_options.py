@@ -6,6 +6,7 @@ from typing import Any
 
 from fed.options import Federation, abouts
 from orchestrator.planning.grid import decisive_part
+from orchestrator.planning.request import preset_images
 from orchestrator.report.search_record import Search
 from tune_spaces.catalogue import find_method
 
@@ -42,14 +43,7 @@ def _images(search: Search) -> list[str]:
     given = search.plan.get("images")
     if not isinstance(given, dict):
         return []
-    paper = find_method(str(search.plan["method"])).presets["paper"]
-    usual = {
-        "image_size": paper.image_size,
-        "frame_stride": paper.frame_stride,
-        "face_crop": "none",
-        "backbone": paper.backbone,
-        "weights": paper.weights,
-    }
+    usual = preset_images(find_method(str(search.plan["method"])).presets["paper"])
     return [word(given[name]) for name, word in _IMAGES.items() if name in given and given[name] != usual[name]]
 
 

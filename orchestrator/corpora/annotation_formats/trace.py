@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.checks import RANGE_TOLERANCE, on_scale
+from orchestrator.corpora.checks import RANGE_TOLERANCE, off_scale, on_scale
 from orchestrator.corpora.findings import LABELS, Findings
 from orchestrator.corpora.tables.time_units import ASSUMED, Unit
 from orchestrator.protocols import DIMENSIONS
@@ -127,9 +127,7 @@ def on_stated_scale(labels: Values, where: Callable[[int], str], what: str, find
     there = labels[np.isfinite(labels)]
     if not there.size:
         return labels
-    low, high = findings.options.label_range or LABELS
-    slack = RANGE_TOLERANCE * (high - low) / (LABELS[1] - LABELS[0])
-    outside = np.flatnonzero((labels < low - slack) | (labels > high + slack))
+    outside = np.flatnonzero(off_scale(labels, findings))
     fault = (where(int(outside[0])), f"{labels[outside[0]]:g} in {what}") if len(outside) else None
     findings.saw_labels(float(there.min()), float(there.max()), fault)
     return None if fault else on_scale(labels, findings)
