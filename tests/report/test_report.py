@@ -220,7 +220,7 @@ def test_a_missing_method_says_what_would_run_it(synthetic: Page, odd_output: Pa
     # Of real recordings the command names the recordings.
     odd = Page((odd_output / "report.html").read_text(encoding="utf-8"))
     (words,) = [line for line in odd.text.splitlines() if "--method images" in line]
-    assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv'$", words)
+    assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv' \(needs a video", words)
 
 
 def test_the_statement_of_use_is_at_the_foot(synthetic_output: Path) -> None:
