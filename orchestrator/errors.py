@@ -25,6 +25,11 @@ def cut(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def number_of(number: int, one: str, several: str | None = None) -> str:
+    """Return a number of things in words: `1 run`, `2 runs`; `several` if it is not `one` with an s."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One fault in the input: where it is (`file:line`, option or participant), what was found, what was expected."""

@@ -55,7 +55,7 @@ def test_the_tutorial_runs_and_its_objects_are_what_it_says(notebook: dict[str, 
     assert not frames[["valence_anna", "valence_ben"]].iloc[20:590].isna().any().any()
     checked, reported = notebook["said"]
     assert "ben" in checked
-    assert "1 searches reported" in reported
+    assert "1 search reported" in reported
     assert (folder / "report" / "report.html").is_file()
     assert list(notebook["scores"]["participant"]) == ["V1", "V2", "V3"]
     assert list(notebook["compared"]["dimension"]) == ["valence", "arousal"]

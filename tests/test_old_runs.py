@@ -148,7 +148,7 @@ def test_its_store_is_reported_and_its_model_is_fetched(old: Path, run_inside: R
 def test_track_adds_nothing_to_its_store_and_fills_an_empty_one(old: Path, run_inside: Run) -> None:
     done = run_inside("track", old / "finished")
     assert done.returncode == 0, done.stderr
-    assert "0 configurations written, 4 were there" in done.stdout
+    assert "0 configurations written, 4 there before" in done.stdout
     done = run_inside("track", old / "finished", "--tracking-uri", f"sqlite:///{old}/other.db")
     assert done.returncode == 0, done.stderr
-    assert "4 configurations written, 0 were there" in done.stdout
+    assert "4 configurations written, 0 there before" in done.stdout

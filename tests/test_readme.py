@@ -12,13 +12,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 import torch
 
 from models.backbones import new_backbone
+from orchestrator.corpora.extraction.landmarker import BLENDSHAPES
 from tests.conftest import LEFT_OPEN, ROOT, Run, read_summary
+from tests.corpora.extraction import fake_mediapipe
+from tests.corpora.video.video_files import grey, write_video
 from tests.corpora.writers import write_folder
 from tests.trial_table import write_trial_table
 
@@ -84,6 +85,9 @@ SHORTER = {
     "data check mine": [],
     "data convert mine --out mine.parquet": [],
     "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
+    "data synthesize --tool mediapipe --out synthetic-mediapipe": ["--participants", "3", "--seconds", "20"],
+    "tune --method au --data synthetic-mediapipe --preset demo": TINY,
+    "predict --model latest --input me.mp4 --output me.csv --plot me.svg": ["--model-file", "face_landmarker.task"],
     "predict --model runs/small --input /data/RECOLA --output predictions.csv --plot traces.svg": [],
     "score --model runs/small --data /data/AVEC --output runs/new-people": ["--data", "RECOLA", "--include-seen"],
     "export --model runs/small --format onnx --output model.onnx": [],
@@ -99,6 +103,7 @@ ELSEWHERE = {  # run by a test of its own below
     "make tune",
     "make test",
     "source .venv/bin/activate",
+    "pip install -e '.[mediapipe]'",
     "ray start --head --port 6379 --block",
     f"{OURS}tune --method au --data /data/RECOLA --address 127.0.0.1:6379 --storage /shared/runs --cpus-per-trial 1",
     f"{OURS}ui --port 5000",
@@ -108,7 +113,7 @@ ELSEWHERE = {  # run by a test of its own below
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README's commands name: recordings, a video, a table."""
+    """A folder with what the README's commands name: recordings, videos, a table; a stand-in for MediaPipe."""
     from orchestrator.corpora.synthetic.tree import synthesize
     from tests.corpora.writers import content
 
@@ -120,6 +125,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_trial_table(folder / "trials.csv")
     synthesize(folder / "faces", participants=3, seconds=8.0, seed=4, faces=True)
     torch.save(new_backbone("resnet18", seed=0).state_dict(), folder / "resnet18.pth")
+    write_video(folder / "me.mp4", [grey(20 + 4 * index, 48, 32) for index in range(50)])
+    fake_mediapipe.install(folder / "site", BLENDSHAPES)
+    (folder / "face_landmarker.task").write_bytes(b"model")
     return folder
 
 
@@ -129,7 +137,9 @@ def test_no_command_of_the_readme_is_forgotten() -> None:
     assert {command for command in COMMANDS if not command.startswith(OURS)} < ELSEWHERE
 
 
-def test_commands_in_the_order_of_the_readme(workplace: Path, run_inside: Run) -> None:
+def test_commands_in_the_order_of_the_readme(workplace: Path, run_inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(workplace / "site"))
+    monkeypatch.setenv("FAKE_MEDIAPIPE_LOG", str(workplace / "frames.log"))
     ran = 0
     for command in COMMANDS:
         if command in ELSEWHERE:
@@ -221,15 +231,7 @@ def test_the_ui_answers_and_ends_with_ctrl_c(environment: dict[str, str], workpl
 def test_extracting_action_units(workplace: Path, run_command: Run, environment: dict[str, str]) -> None:
     videos = workplace / "videos"
     videos.mkdir()
-    with av.open(str(videos / "D.mp4"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width = stream.height = 32
-        for _ in range(25):
-            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+    write_video(videos / "D.mp4", [grey(0, 32, 32)] * 25)
     program = workplace / "FeatureExtraction"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/corpora/extraction/fake_openface.py"} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -237,6 +239,6 @@ def test_extracting_action_units(workplace: Path, run_command: Run, environment:
     found = {**environment, "PATH": f"{workplace}{os.pathsep}{environment['PATH']}"}
     done = run_command(*command.removeprefix(OURS).split(), cwd=workplace, env=found)
     assert done.returncode == 0, done.stderr
-    assert "1 tables written" in done.stdout
+    assert "1 table written" in done.stdout
     assert (workplace / "mine" / "features" / "D.csv").is_file()
     assert (videos / "D.mp4").exists()

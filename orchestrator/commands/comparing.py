@@ -7,7 +7,7 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.models import store_option
 from orchestrator.commands.option_types import RunName
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 
 TABLE_FILE = "comparisons.csv"
 FIGURE_FILE = "comparisons.svg"  # and .pdf, .png
@@ -42,4 +42,4 @@ def compare(runs: tuple[str, ...], output: Path | None, tracking_uri: str | None
     except OSError as error:
         reason = f"{output}: {error.strerror or error}"
         raise InputError.of("--output", found=reason, expected="a new folder that can be written") from error
-    click.echo(f"written to {output}: {len(found.pairs)} comparisons of {len(found.runs)} runs")
+    click.echo(f"written to {output}: {number_of(len(found.pairs), 'comparison')} of {len(found.runs)} runs")

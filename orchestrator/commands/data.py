@@ -9,7 +9,7 @@ from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.extraction.tool_names import AUTO, NAMES
-from orchestrator.errors import InputError, printable
+from orchestrator.errors import InputError, number_of, printable
 from orchestrator.process import exit_codes
 
 
@@ -81,8 +81,13 @@ def template(folder: Path) -> None:
 @click.option("--identity", type=float, help="0 to 1: how much of a person shows in the features.")
 @click.option("--faces", is_flag=True, help="Draw the faces as well: a video per participant.")
 @click.option("--face-size", type=int, help="Pixels of a side of the videos.")
+@click.option(
+    "--tool",
+    type=OneOf(("recola", *NAMES)),
+    help="Whose tables: RECOLA's (default), or a tool's: a model of those takes videos of yours.",
+)
 def synthesize(out: Path, **values: Any) -> None:
-    """Write a synthetic corpus as a RECOLA tree."""
+    """Write a synthetic corpus, as a RECOLA tree or as a folder of a tool's tables."""
     from orchestrator.corpora.synthetic.tree import synthesize as write
 
     write(out, **{name: value for name, value in values.items() if value is not None})
@@ -114,7 +119,7 @@ def extract(ctx: click.Context, /, source: Path, out: Path, **values: Any) -> No
     for problem in report.kept:
         click.echo(f"video kept: {problem}", err=True)
     click.echo(
-        f"{len(report.done)} tables written to {out / 'features'}, {len(report.skipped)} were there,"
-        f" {len(report.failed)} videos failed, {len(report.discarded)} videos discarded"
+        f"{number_of(len(report.done), 'table')} written to {out / 'features'}, {len(report.skipped)} there before,"
+        f" {number_of(len(report.failed), 'video')} failed, {number_of(len(report.discarded), 'video')} discarded"
     )
     ctx.exit(exit_codes.SOME_FAILED if report.failed else 0)

@@ -9,7 +9,7 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
-from orchestrator.errors import InputError, printable
+from orchestrator.errors import InputError, number_of, printable
 from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
 from orchestrator.files import locked
 from orchestrator.planning.past_runs import past_runs
@@ -129,7 +129,7 @@ def _from_cache(copies: Copies) -> Sequence[Path]:
     if not copies.paths:
         return ()
     kept = remove_copies(copies)
-    click.echo(f"removed   {len(copies.paths) - len(kept)} paths from the cache")
+    click.echo(f"removed   {number_of(len(copies.paths) - len(kept), 'path')} from the cache")
     return kept
 
 

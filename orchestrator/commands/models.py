@@ -9,7 +9,7 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import Finite, Purpose, RunFolder, RunName
 from orchestrator.corpora.read_options import checked_pattern
-from orchestrator.errors import InputError, printable
+from orchestrator.errors import InputError, number_of, printable
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import (
     DEFAULT_IDLE_SECONDS,
@@ -121,7 +121,7 @@ def predict(**values: Any) -> None:
         writing.write_plot(values["plot"], predicted, people)
     steps = sum(len(trace.time) for trace in predicted.traces)
     click.echo(f"purpose   {values['purpose'] or NOT_STATED}")
-    rows = f"{steps} rows of {len(predicted.traces)} recordings"
+    rows = f"{number_of(steps, 'row')} of {number_of(len(predicted.traces), 'recording')}"
     click.echo(f"written to {values['output']}: {rows}; what they are for to {about.name}")
 
 

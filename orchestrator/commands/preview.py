@@ -9,6 +9,7 @@ from fed.options import Federation, abouts, option_of
 from models.backends import STACKS
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
+from orchestrator.errors import number_of
 from orchestrator.evaluation import label_levels
 from orchestrator.planning import duration, gpu_duration, gpus, windows
 from orchestrator.planning.cost import planned_size
@@ -39,11 +40,12 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     if plan.preset in PRESETS:
         lines.append(f"preset {plan.preset}: {PRESETS[plan.preset]} (--preset paper is all of it)")
     lines += [
-        f"corpus    {corpus.kind}, {corpus.participants} participants, {len(dataset.series)} recordings,"
-        f" {dataset.num_frames} frames, {len(dataset.feature_names) or corpus.features} features, {corpus.path}",
+        f"corpus    {corpus.kind}, {number_of(corpus.participants, 'participant')},"
+        f" {number_of(len(dataset.series), 'recording')}, {dataset.num_frames} frames,"
+        f" {len(dataset.feature_names) or corpus.features} features, {corpus.path}",
         *([f"features  {dataset.feature_line}"] if dataset.feature_line else []),
         *([f"joined    {dataset.joined}"] if dataset.joined else []),
-        f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {protocol.epochs} epochs,"
+        f"protocol  {protocol.name}: {protocol.num_folds} folds by participant, {number_of(protocol.epochs, 'epoch')},"
         f" gold standard {protocol.gold}, loss {protocol.loss}, scaling {protocol.scaling},"
         f" batch size {protocol.windows_a_step} {protocol.order}, seed {plan.seed}",
     ]
@@ -66,13 +68,15 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     networks = Counter(trial.network for trial in plan.trials)
     trials = {trial.uid: trial for trial in plan.trials}
     by_network = ", ".join(f"{network} {count}" for network, count in networks.items())
-    lines.append(f"search    {plan.num_planned} of {len(plan.trials)} configurations ({by_network})")
+    lines.append(f"search    {plan.num_planned} of {number_of(len(plan.trials), 'configuration')} ({by_network})")
     stacked = [pack for pack in plan.packs if backend_of(trials[pack[0]], plan) in STACKS]
     if stacked and plan.federation is not None:
-        lines.append(f"packs     {len(stacked)} configurations, the clients of a process as one model (--backend)")
+        together = number_of(len(stacked), "configuration")
+        lines.append(f"packs     {together}, the clients of a process as one model (--backend)")
     elif stacked:
         most = max(map(len, stacked))
-        how = f"in {len(stacked)} packs of up to {most}" if most > 1 else "each by itself, its folds as one model"
+        packs = f"in {number_of(len(stacked), 'pack')} of up to {most}"
+        how = packs if most > 1 else "each by itself, its folds as one model"
         lines.append(f"packs     {sum(map(len, stacked))} configurations as stacks, {how} (--pack, --backend)")
     if plan.search.repeats > 1:
         last = plan.seed + plan.search.repeats - 1

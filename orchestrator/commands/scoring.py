@@ -8,7 +8,7 @@ from orchestrator.commands import options as opt
 from orchestrator.commands.models import device_option, folder_of, model_option, purpose_option, store_option
 from orchestrator.commands.option_types import Finite, OneOf
 from orchestrator.corpora.catalogue import CORPORA
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, NOT_STATED, SYNTHETIC_LINE
 
@@ -52,7 +52,7 @@ def score(**values: Any) -> JsonObject:
     content = {**record(model, corpus, scored), "purpose": values["purpose"] or NOT_STATED}
     if values["output"]:
         _write(values, content, scored)
-        click.echo(f"written to {values['output']}: {len(scored.people)} people")
+        click.echo(f"written to {values['output']}: {number_of(len(scored.people), 'person', 'people')}")
     return content
 
 
@@ -65,9 +65,8 @@ def _write(values: dict[str, Any], content: JsonObject, scored: Any) -> None:
 
     folder = values["output"]
     own = {d: {one.participant: one.ccc[d] for one in scored.people} for d in DIMENSIONS}
-    heading = (
-        f"{'SYNTHETIC, ' if scored.predicted.synthetic else ''}{len(scored.people)} people of {values['data'].name}"
-    )
+    people = number_of(len(scored.people), "person", "people")
+    heading = f"{'SYNTHETIC, ' if scored.predicted.synthetic else ''}{people} of {values['data'].name}"
     try:
         with new_folder(folder):
             write(folder, content, scored)

@@ -7,7 +7,7 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder, SearchId
-from orchestrator.errors import printable
+from orchestrator.errors import number_of, printable
 from orchestrator.process import exit_codes
 from orchestrator.run_folder import RUNS_FOLDER
 
@@ -80,7 +80,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     if made.others:
         others = "; ".join(one.title for one in made.others)
         click.echo(printable(f"other corpora in the store (--corpus chooses one): {others}"))
-    click.echo(f"{len(made.searches)} searches reported; written to {page}")
+    click.echo(f"{number_of(len(made.searches), 'search', 'searches')} reported; written to {page}")
 
 
 @click.command()

@@ -12,6 +12,7 @@ from orchestrator.corpora.names import listed
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.column_kinds import is_unit
 from orchestrator.corpora.tables.feature_choice import FEATURES_OPTION
+from orchestrator.errors import number_of
 from orchestrator.files import JsonObject
 from orchestrator.protocols import DIMENSIONS
 
@@ -69,8 +70,8 @@ def manifest_text(corpus: Corpus) -> str:
     lines = [
         f"{facts['path']}",
         f"  format         {facts['format']}{' (synthetic)' if facts['synthetic'] else ''}",
-        f"  participants   {facts['participants']} with {facts['sessions']} sessions",
-        f"  rows           {facts['rows']}, {_span(span['min'], span['max'])} a session, {facts['hz']:g} Hz",
+        f"  participants   {facts['participants']} with {number_of(facts['sessions'], 'session')}",
+        f"  rows           {facts['rows']}, {_span(span['min'], span['max'])} per session, {facts['hz']:g} Hz",
         *_features_text(corpus),
         f"  raters         {len(facts['raters'])}: {', '.join(facts['raters'])}",
         f"  missing        {missing['features']:.2f} % of feature values, "

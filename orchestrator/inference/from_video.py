@@ -13,7 +13,7 @@ from orchestrator.corpora.cache import cache_folder, written_to
 from orchestrator.corpora.extraction.extract import FEATURES, extract_with
 from orchestrator.corpora.extraction.sources import videos_of
 from orchestrator.corpora.extraction.tool import Tool
-from orchestrator.corpora.extraction.tool_names import AUTO, MEDIAPIPE, OPENFACE, PY_FEAT
+from orchestrator.corpora.extraction.tool_names import AUTO, MEDIAPIPE, NAMES, OPENFACE, PY_FEAT
 from orchestrator.corpora.extraction.tools import find_tool
 from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.formats.unlabelled import Unlabelled
@@ -59,7 +59,11 @@ def read_extracted(
     that cannot be run here, a video that fails, a table that `read` refuses.
     """
     if trained != UNKNOWN and trained not in EXTRACTED_BY:
-        expected = f"tables of features by {trained}, which the model was trained on and no command here extracts"
+        expected = (
+            f"tables of features by {trained}, which the model was trained on and no command here extracts; a model"
+            f" that takes videos is trained on tables by {', '.join(NAMES)}: yours, or of `data synthesize --tool"
+            f" {MEDIAPIPE}` to try it"
+        )
         raise InputError.of(str(source), found="a video", expected=expected)
     videos = videos_of(source)
     tool = find_tool(EXTRACTED_BY.get(trained, AUTO), given.executable, given.model_file, given.show)

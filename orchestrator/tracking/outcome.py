@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import InputError, printable
+from orchestrator.errors import InputError, number_of, printable
 from orchestrator.run_folder import PLAN_FILE, TRACKING_STATE
 from orchestrator.tracking.address import hide_password, public_address
 
@@ -42,13 +42,13 @@ class TrackingReport:
     def __str__(self) -> str:
         """Return a sentence for the terminal, with the command that writes what is missing."""
         where = public_address(self.tracking_uri)
-        done = f"MLflow {where}: {self.written} configurations written, {self.present} were there"
+        done = f"MLflow {where}: {number_of(self.written, 'configuration')} written, {self.present} there before"
         if self.repeats:
-            done += f", and {self.repeats} repeats"
+            done += f", and {number_of(self.repeats, 'repeat')}"
         if self.model_problem:
             done += f"; the model was not logged ({self.model_problem})"
         if self.removed:
-            done += f"; {self.removed} runs that were there twice deleted (MLflow can restore them)"
+            done += f"; {number_of(self.removed, 'run')} that were there twice deleted (MLflow can restore them)"
         if self.state_problem:
             done += f"; {TRACKING_STATE} was not written ({self.state_problem})"
         if self.complete:

@@ -239,7 +239,7 @@ def test_a_dead_tracking_server_costs_nothing_but_a_sentence_and_track_writes_it
     assert read_summary(output)["mlflow"]["run_id"] is None
     done = run_inside("track", output, "--tracking-uri", store)
     assert done.returncode == 0, done.stderr
-    assert "1 configurations written" in done.stdout
+    assert "1 configuration written" in done.stdout
     done = run_inside("track", tmp_path)
     assert done.returncode == 2
     assert "plan.json" in done.stderr

@@ -40,7 +40,7 @@ def test_data_check_says_what_is_there(ten: Path) -> None:
     text = manifest_text(open_corpus(ten))
     for line in (
         "  participants   10 with 10 sessions",
-        "  rows           900, 90 a session, 30 Hz",
+        "  rows           900, 90 per session, 30 Hz",
         f"  features       49: {', '.join((*GAZE, *POSE, *UNITS))}",
         f"{'':17}--method au learns from the 35 action units; --features takes others: {', '.join((*GAZE, *POSE))}",
         "  raters         3: Anna, Ben, Max",

@@ -16,6 +16,7 @@ from orchestrator.corpora.extraction.landmarker import BLENDSHAPES
 from orchestrator.corpora.extraction.openface import OPENFACE_VARIABLE
 from orchestrator.corpora.person_copies import copies_of
 from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.synthetic.tree import synthesize
 from orchestrator.corpora.tables.feature_tools import are_of_one_tool, common_tool, tool_by_features
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
@@ -162,7 +163,8 @@ def test_an_old_card_tells_its_tool_by_its_features(of_openface: Path, tmp_path:
 def test_a_model_of_blendshapes_takes_mediapipe(
     make_model: Make, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make_model(corpus_of(tmp_path / "mediapipe", MEDIAPIPE, MEDIAPIPE_CLOCK))
+    made = synthesize(tmp_path / "made", participants=3, seconds=8.0, tool="mediapipe")
+    folder = make_model(made)
     monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
     fake_mediapipe.install(tmp_path / "site", BLENDSHAPES)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
@@ -172,6 +174,20 @@ def test_a_model_of_blendshapes_takes_mediapipe(
     given = read_input(model, videos / "Q9.mp4", extracting=Extracting(model_file=tmp_path / "face_landmarker.task"))
     assert given.recordings[0].features.shape == (NUM_FRAMES, 52)
     assert given.recordings[0].valid.all()
+    found = predict(model, given, Wishes())
+    assert np.isfinite(found.traces[0].prediction).all()
+    assert json.loads((folder / CARD_FILE).read_text())["corpus"]["synthetic"] is True
+
+
+def test_a_model_that_no_extraction_serves_names_one_that_it_does(
+    make_model: Make, videos: Path, tmp_path: Path
+) -> None:
+    """The demo's model is of RECOLA's features, which nobody else can make: the way to a face of one's own is said."""
+    folder = make_model(synthesize(tmp_path / "recola", participants=3, seconds=8.0))
+    with pytest.raises(
+        InputError, match=r"found a video; expected tables of features by RECOLA.*data synthesize --tool"
+    ):
+        read_input(open_model(str(folder)), videos / "Q9.mp4")
 
 
 def test_py_feat_s_units_and_blendshapes_alone_are_no_sign_of_mediapipe(tmp_path: Path) -> None:

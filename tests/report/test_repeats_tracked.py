@@ -40,8 +40,8 @@ def test_a_repeat_is_tracked_and_is_no_configuration_of_the_search(tmp_path: Pat
     output, uri = with_repeats(tmp_path / "run"), f"sqlite:///{tmp_path}/mlflow.db"
     report = tracker.write_missing(output, uri)
     assert report.complete
-    assert "2 configurations written, 0 were there, and 2 repeats" in str(report)
-    assert "0 configurations written, 2 were there, and 2 repeats" in str(tracker.write_missing(output, uri))
+    assert "2 configurations written, 0 there before, and 2 repeats" in str(report)
+    assert "0 configurations written, 2 there before, and 2 repeats" in str(tracker.write_missing(output, uri))
     (search,) = collect(StoreReader(uri, tmp_path / "downloads"), (), ()).searches
     assert len(search.trials) == 2
     assert REPEAT not in {trial.uid for trial in search.trials}

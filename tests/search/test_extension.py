@@ -46,8 +46,8 @@ def test_an_extended_search_is_the_search_that_had_all_from_the_beginning(
     assert found["run_id"] == told["run_id"]
     assert found["children"].items() > told["children"].items()
     assert found["children"].keys() == after.keys()
-    assert "2 configurations written, 2 were there" in done.stdout
-    assert "0 configurations written, 4 were there" in run_inside("track", part).stdout
+    assert "2 configurations written, 2 there before" in done.stdout
+    assert "0 configurations written, 4 there before" in run_inside("track", part).stdout
     refused = run_inside("tune", "--extend", part, "--epochs", "3")
     assert refused.returncode == 2
     assert "--extend: found beside --epochs; expected --set, --network, --trials, --hours" in refused.stderr

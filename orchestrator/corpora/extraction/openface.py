@@ -17,7 +17,8 @@ OPENFACE_PROGRAM = "FeatureExtraction"
 OPENFACE_VARIABLE = "OPENFACE_FEATURE_EXTRACTION"
 HOW_TO_INSTALL = f"OpenFace's {OPENFACE_PROGRAM} on the PATH, or its path in {OPENFACE_VARIABLE}"
 
-_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)  # OpenFace wiki, Action Units
+UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)  # OpenFace wiki, Action Units: intensities
+PRESENT_UNITS = (*UNITS[:-1], 28, 45)  # and those that are there or not
 
 
 def find(executable: str | None) -> Tool:
@@ -37,7 +38,7 @@ def find(executable: str | None) -> Tool:
         name = Path(PROGRAM_TABLE).stem
         return (program, "-f", str(video), "-out_dir", str(folder), "-of", name, "-aus", "-pose", "-gaze")
 
-    numbers = ("frame", "timestamp", "confidence", "success", *(f"AU{unit:02}_r" for unit in _UNITS))
+    numbers = ("frame", "timestamp", "confidence", "success", *(f"AU{unit:02}_r" for unit in UNITS))
     form = TableForm(numbers=numbers, columns=numbers, one_face=True)
     facts = Path(program).stat()
     identity = f"{program} {facts.st_size} {facts.st_mtime_ns}"

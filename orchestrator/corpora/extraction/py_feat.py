@@ -9,7 +9,7 @@ from orchestrator.corpora.extraction.tool_names import PY_FEAT
 from orchestrator.corpora.extraction.whole_table import TableForm
 from orchestrator.process.extras import install_command
 
-_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)  # feat.pretrained
+UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)  # feat.pretrained
 # Py-Feat 2 calls its detector of action units Detectorv1, 0.6 has detect_video instead of data_type.
 _RUN = """
 import sys, feat
@@ -34,7 +34,7 @@ def find(executable: str | None) -> Tool:
     def command(video: Path, folder: Path) -> Sequence[str]:
         return (python, "-c", _RUN, str(video), str(folder / PROGRAM_TABLE))
 
-    units = tuple(f"AU{unit:02}" for unit in _UNITS)
+    units = tuple(f"AU{unit:02}" for unit in UNITS)
     # Where it sees no face Py-Feat leaves the units empty; where it sees several it writes a row for each.
     form = TableForm(numbers=("frame",), columns=("frame", *units), one_face=False)
     return Tool(name=PY_FEAT, form=form, write=by_program(command), about=f"Py-Feat in {python}", identity=python)

@@ -25,20 +25,23 @@ TIMINGS_HEADER = "time in seconds"  # RECOLA's own spelling
 _ENCODER = {"crf": "14", "preset": "veryfast", "g": "50", "mbtree": "0"}
 
 
-def video_files(face: FacialActions, *, size: int, seed: int, identity: float) -> dict[str, bytes]:
-    """Draw one participant's video and its timings, by their paths in a RECOLA tree.
+def video_files(
+    face: FacialActions, *, size: int, seed: int, identity: float, folders: tuple[str, str]
+) -> dict[str, bytes]:
+    """Draw one participant's video and its timings, by their paths in the two `folders`.
 
     Frames are those of the feature rows: one every 1/hz, the first at 1/hz. A few are missing. The video's own
     clock runs on without them, as a camera's file does; only the timings tell when a frame was. Equal arguments
     give equal bytes.
     """
+    videos, timings = folders
     looks = faces.appearance(face.participant, seed=seed, identity=identity)
     kept = _kept(face, seed)
     blocks = faces.render(face, looks, size=size, seed=seed)
     times = "".join(f"{moment:.6g}\n" for moment in np.round(face.time[kept], 6))
     return {
-        f"RECOLA-Video-recordings/{face.participant}.mp4": _encoded(blocks, kept, size=size, hz=face.hz),
-        f"RECOLA-Video-timings/{face.participant}.csv": f"{TIMINGS_HEADER}\n{times}".encode(),
+        f"{videos}/{face.participant}.mp4": _encoded(blocks, kept, size=size, hz=face.hz),
+        f"{timings}/{face.participant}.csv": f"{TIMINGS_HEADER}\n{times}".encode(),
     }
 
 

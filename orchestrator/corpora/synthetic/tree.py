@@ -1,5 +1,7 @@
 """The embedded corpus: writes a synthetic tree in RECOLA's layout, for the `recola` reader like anyone's.
 
+Or a folder of a tool's tables beside labels, for the `folder` reader.
+
 What the tree holds comes from `facial_model` (docs/synthetic.md); no recording of a person is in it, and
 every tree says so: SYNTHETIC.txt, synthetic.json, the relation and the comments of its ARFF files.
 Shapes: T frames, A = 20 facial actions, R = 6 raters.
@@ -13,17 +15,14 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from orchestrator.corpora.cache import cache_folder, remove, written_to
-from orchestrator.corpora.synthetic import face_videos, facial_model, raters
+from orchestrator.corpora.extraction.tool_names import NAMES as TOOLS
+from orchestrator.corpora.synthetic import face_videos, facial_model, raters, recola_files, tool_files
 from orchestrator.corpora.synthetic.face_videos import FACE_SIZE_DEFAULT, MAX_FACE_SIZE, MIN_FACE_SIZE
-from orchestrator.corpora.synthetic.facial_model import ACTIONS, IDENTITY_DEFAULT, RATERS, FacialActions
+from orchestrator.corpora.synthetic.facial_model import IDENTITY_DEFAULT, FacialActions
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import NAME_BYTES, locked
 from orchestrator.output_checks import check_output_folder
@@ -36,7 +35,6 @@ RECOLA_IDS = tuple(
     f"P{number}"
     for number in (16, 17, 19, 21, 23, 25, 26, 28, 30, 34, 37, 39, 41, 42, 43, 45, 46, 48, 56, 58, 62, 64, 65)
 )
-FEATURE_NAMES = tuple(f"VIDEO_40_LLD_{action}{suffix}" for suffix in ("", "_delta") for action in ACTIONS)
 MARKER = "SYNTHETIC.txt"
 MANIFEST = "synthetic.json"
 
@@ -44,14 +42,13 @@ MANIFEST = "synthetic.json"
 _MEMORY_BYTES = 1200
 _DISK_BYTES = 320
 _BLOCK_PARTICIPANTS = 32  # simulated together: the loops over time are the cost, memory the limit
-_FEATURE_DECIMALS = 3
-_FEATURE_LIMIT = 100  # beyond any feature's range, see facial_model's ranges and their differences
-_RATING_DECIMALS = 2
+RECOLA = "recola"  # the layout that is not a tool's
+LAYOUTS = (RECOLA, *TOOLS)
 _MARKER_TEXT = """\
-SYNTHETIC DATA - this is not RECOLA.
+SYNTHETIC DATA - this is not {what}.
 
 Every number below this folder was made by a random generator (affect-orchestrator, synthetic corpus).
-It has the layout of a RECOLA tree so that one reader serves both; it holds no recording, rating or measure
+It has the layout of {layout} so that one reader serves both; it holds no recording, rating or measure
 of any person. The parameters are in synthetic.json.
 """
 
@@ -65,6 +62,7 @@ class _Parameters:
     identity: float
     faces: bool
     face_size: int
+    tool: str = RECOLA
 
     @property
     def num_frames(self) -> int:
@@ -78,9 +76,9 @@ class _Parameters:
         return (*RECOLA_IDS[: self.participants], *further)
 
     def identifying(self) -> dict[str, object]:
-        """Return the parameters that change a byte: a tree without faces is what it was before there were any."""
-        every = asdict(self)
-        return every if self.faces else {name: every[name] for name in every if name not in {"faces", "face_size"}}
+        """Return the parameters that change a byte: a tree is what it was before there were faces and tools."""
+        absent = ({"faces", "face_size"} if not self.faces else set()) | ({"tool"} if self.tool == RECOLA else set())
+        return {name: value for name, value in asdict(self).items() if name not in absent}
 
     def manifest(self) -> dict[str, object]:
         return {
@@ -102,15 +100,19 @@ def synthesize(  # noqa: PLR0913
     identity: float = IDENTITY_DEFAULT,
     faces: bool = False,
     face_size: int = FACE_SIZE_DEFAULT,
+    tool: str = RECOLA,
 ) -> Path:
     """Write a synthetic RECOLA tree of so many `participants` to `out`, at once and whole, and return its path.
 
     Features have `seconds * hz` rows per participant, labels one more (0 s). `seed` decides all that is drawn.
     `identity`, 0 to 1, says how much of a person's resting face, dynamics and looks shows. With `faces` there are
-    videos, `face_size` pixels on each side, with their timings. Equal parameters give equal bytes. `out` may be an
-    empty folder; InputError for anything else that exists and for bad parameters, all of them at once.
+    videos, `face_size` pixels on each side, with their timings. `tool`, one of LAYOUTS: "recola", or the tool of
+    `data extract` whose tables stand in for RECOLA's. Equal parameters give equal bytes. `out` may be an empty folder;
+    InputError for anything else that exists and for bad parameters, all of them at once.
     """
-    parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size)
+    if tool not in LAYOUTS:
+        raise InputError.of("--tool", found=tool, expected=", ".join(LAYOUTS))
+    parameters = replace(_checked(participants, seconds, hz, seed, identity, faces, face_size), tool=tool)
     check_output_folder("--out", out, inputs={})
     _check_room(out, parameters)
     out = out.resolve()
@@ -213,7 +215,8 @@ def _checked(  # noqa: PLR0913, PLR0917
 
 
 def _write_tree(root: Path, parameters: _Parameters) -> None:
-    files: dict[str, bytes] = {MARKER: _MARKER_TEXT.encode()}
+    what, layout = ("RECOLA", "a RECOLA tree") if parameters.tool == RECOLA else ("of people", "a tool's tables")
+    files: dict[str, bytes] = {MARKER: _MARKER_TEXT.format(what=what, layout=layout).encode()}
     hashes: dict[str, str] = {}
     for start in range(0, parameters.participants, _BLOCK_PARTICIPANTS):
         faces = facial_model.simulate(
@@ -229,7 +232,12 @@ def _write_tree(root: Path, parameters: _Parameters) -> None:
             strict=True,
         )
         for face, (measured_ta, ratings_tr2) in zip(faces, observed, strict=True):
-            files |= _participant_files(face, measured_ta, ratings_tr2)
+            if parameters.tool == RECOLA:
+                files |= recola_files.participant_files(face, measured_ta, ratings_tr2)
+            else:
+                files |= tool_files.participant_files(
+                    face, measured_ta, ratings_tr2, tool=parameters.tool, seed=parameters.seed
+                )
             hashes |= _write(root, files)
             files = {}
         if parameters.faces:
@@ -241,9 +249,12 @@ def _write_tree(root: Path, parameters: _Parameters) -> None:
 def _write_videos(root: Path, people: Sequence[FacialActions], parameters: _Parameters) -> dict[str, str]:
     """Draw and encode the videos of some participants side by side: both run outside Python's lock."""
 
+    layout = recola_files if parameters.tool == RECOLA else tool_files
+    folders = (layout.VIDEOS, layout.TIMINGS)
+
     def write(face: FacialActions) -> dict[str, str]:
         size, seed, identity = parameters.face_size, parameters.seed, parameters.identity
-        return _write(root, face_videos.video_files(face, size=size, seed=seed, identity=identity))
+        return _write(root, face_videos.video_files(face, size=size, seed=seed, identity=identity, folders=folders))
 
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="faces") as pool:
         return {name: sha for written in pool.map(write, people) for name, sha in written.items()}
@@ -255,72 +266,6 @@ def _write(root: Path, files: dict[str, bytes]) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-def _participant_files(
-    face: FacialActions, measured_ta: NDArray[np.float64], ratings_tr2: NDArray[np.float64]
-) -> dict[str, bytes]:
-    times = _times(face.time)
-    features = np.concatenate([measured_ta[1:], np.diff(measured_ta, axis=0)], axis=1)
-    table, offset = _numerals(_FEATURE_DECIMALS, _FEATURE_LIMIT, ",")
-    files = {
-        f"RECOLA-Video-features/{face.participant}.arff": _arff_header(face.participant)
-        + _rows(times[1:], features, table, offset, _FEATURE_DECIMALS)
-    }
-    table, offset = _numerals(_RATING_DECIMALS, 1, ";")
-    # RECOLA leaves a blank after each rater's name but the last.
-    header = f"time;{' ;'.join(RATERS)}\n".encode()
-    for index, dimension in enumerate(("valence", "arousal")):
-        path = f"RECOLA-Annotation/emotional_behaviour/{dimension}/{face.participant}.csv"
-        files[path] = header + _rows(times, ratings_tr2[..., index], table, offset, _RATING_DECIMALS)
-    return files
-
-
-def _arff_header(participant: str) -> bytes:
-    lines = [
-        "% SYNTHETIC data, not RECOLA: made by the affect-orchestrator's generator, see SYNTHETIC.txt",
-        f"@relation synthetic_video_features_{participant}",
-        "",
-        "@attribute frameTime numeric",
-        *(f"@attribute {name} numeric" for name in FEATURE_NAMES),
-        "",
-        "@data",
-        "",
-    ]
-    return "\n".join(lines).encode()
-
-
-def _times(time: NDArray[np.float64]) -> NDArray[np.bytes_]:
-    # Hundredths where they are exact, as in RECOLA (25 frames per second); else enough for any rate.
-    decimals = 2 if np.allclose(time * 100.0, np.rint(time * 100.0), rtol=0.0, atol=1e-6) else 6
-    return np.array([f"{moment:.{decimals}f}".encode() for moment in time], dtype=np.bytes_)
-
-
-@lru_cache(maxsize=2)
-def _numerals(decimals: int, limit: int, separator: str) -> tuple[NDArray[np.bytes_], int]:
-    """Every number from -limit to limit as text after its separator, with `?` at the end; and 0's index."""
-    scale = 10**decimals
-    texts = [f"{separator}{step / scale:.{decimals}f}" for step in range(-limit * scale, limit * scale + 1)]
-    return np.array([*texts, f"{separator}?"], dtype=np.bytes_), limit * scale
-
-
-def _rows(
-    times: NDArray[np.bytes_],
-    values: NDArray[np.float64],
-    table: NDArray[np.bytes_],
-    offset: int,
-    decimals: int,
-) -> bytes:
-    """Format rows by looking each number up; the NULs that pad the cells are taken out at the end (fast)."""
-    missing = np.isnan(values)
-    steps = np.rint(np.where(missing, 0.0, values) * 10**decimals).astype(np.int64) + offset
-    assert steps.min() >= 0, "a value below the table of numerals"
-    assert steps.max() <= 2 * offset, "a value above the table of numerals"
-    cells = table[np.where(missing, len(table) - 1, steps)]
-    num_rows = len(times)
-    parts = [array.view(np.uint8).reshape(num_rows, -1) for array in (times, cells)]
-    newline = np.full((num_rows, 1), ord("\n"), dtype=np.uint8)
-    return np.concatenate([*parts, newline], axis=1).tobytes().translate(None, b"\0")
 
 
 def _is_whole(tree: Path, parameters: _Parameters) -> bool:

@@ -178,11 +178,12 @@ def test_blocks_join_without_a_seam(monkeypatch):
 
 def test_one_seed_one_video():
     face = people(30, count=1)[0]
-    first = face_videos.video_files(face, size=32, seed=0, identity=0.5)
-    assert list(first) == ["RECOLA-Video-recordings/P0.mp4", "RECOLA-Video-timings/P0.csv"]
-    assert face_videos.video_files(face, size=32, seed=0, identity=0.5) == first
-    other = face_videos.video_files(face, size=32, seed=1, identity=0.5)
-    assert other["RECOLA-Video-recordings/P0.mp4"] != first["RECOLA-Video-recordings/P0.mp4"]
+    drawn: dict[str, Any] = {"identity": 0.5, "folders": ("videos", "timings")}
+    first = face_videos.video_files(face, size=32, seed=0, **drawn)
+    assert list(first) == ["videos/P0.mp4", "timings/P0.csv"]
+    assert face_videos.video_files(face, size=32, seed=0, **drawn) == first
+    other = face_videos.video_files(face, size=32, seed=1, **drawn)
+    assert other["videos/P0.mp4"] != first["videos/P0.mp4"]
 
 
 def test_the_encoder_gives_equal_bytes_whatever_lies_in_memory():
@@ -191,7 +192,8 @@ def test_the_encoder_gives_equal_bytes_whatever_lies_in_memory():
     held, files = [], set()
     for turn in range(40):
         held = [bytes([turn]) * size for size in range(1000 * turn, 200_000, 7919)]  # other memory each time
-        files.add(face_videos.video_files(face, size=66, seed=0, identity=0.5)["RECOLA-Video-recordings/P0.mp4"])
+        made = face_videos.video_files(face, size=66, seed=0, identity=0.5, folders=("videos", "timings"))
+        files.add(made["videos/P0.mp4"])
     assert len(files) == 1 < len(held)
 
 
