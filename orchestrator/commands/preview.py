@@ -121,8 +121,8 @@ def _federation(plan: Plan) -> list[str]:
     chosen = plan.federation
     secure = ["secure    each client has its own process; the server learns sums only"] if chosen.secure_sum else []
     return [
-        f"clients   a participant each; {chosen.aggregator} of their weights after {chosen.local_epochs} local"
-        f" epoch(s), optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
+        f"clients   one per participant; {chosen.aggregator} of their weights after"
+        f" {number_of(chosen.local_epochs, 'local epoch')}, optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
         f" failures {chosen.on_client_failure}",
         *secure,
         *_parameters(chosen),
