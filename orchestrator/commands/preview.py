@@ -122,8 +122,8 @@ def _federation(plan: Plan) -> list[str]:
     secure = ["secure    each client has its own process; the server learns sums only"] if chosen.secure_sum else []
     return [
         f"clients   one per participant; {chosen.aggregator} of their weights after"
-        f" {number_of(chosen.local_epochs, 'local epoch')}, optimiser {chosen.optimiser}, batch normalisation {chosen.batch_norm},"
-        f" failures {chosen.on_client_failure}",
+        f" {number_of(chosen.local_epochs, 'local epoch')}, optimiser {chosen.optimiser},"
+        f" batch normalisation {chosen.batch_norm}, failures {chosen.on_client_failure}",
         *secure,
         *_parameters(chosen),
     ]
