@@ -9,11 +9,12 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if os.path.realpath(os.curdir) != ROOT:
     sys.path[:] = [one for one in sys.path if os.path.realpath(one or os.curdir) != os.path.realpath(os.curdir)]
 
-from orchestrator.process.interrupts import take_as_ctrl_c  # noqa: E402 - see above
+from orchestrator.process.interrupts import let_imports_end, take_as_ctrl_c  # noqa: E402 - see above
 from orchestrator.tracking.address import leave_command_line  # noqa: E402
 
 leave_command_line()  # before the rest is imported: until then everyone's `ps` shows the command line
 take_as_ctrl_c()
+let_imports_end()
 try:
     from orchestrator.cli import main
 

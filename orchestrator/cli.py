@@ -19,7 +19,7 @@ from orchestrator.commands import (
 )
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
-from orchestrator.process.interrupts import take_as_ctrl_c
+from orchestrator.process.interrupts import let_imports_end, take_as_ctrl_c
 from orchestrator.process.unforeseen import unforeseen
 from orchestrator.search.endings import SearchEnded
 from orchestrator.tracking.address import hide_password, leave_command_line
@@ -98,5 +98,6 @@ def main() -> None:
     """Run the command line."""
     leave_command_line()
     take_as_ctrl_c()
+    let_imports_end()
     terminal.forgive()
     cli(prog_name="python -m orchestrator")

@@ -1,7 +1,7 @@
 """The options of a command in a TOML file: `--config FILE.toml`, and `--print-config`, which writes one.
 
 Keys are the options' names in Python (`--batch-size` is `batch_size`); `set` may be a table. What is on the command
-line goes before what is in the file.
+line goes before what is in the file; of `set` key by key.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, create_model
 
 from orchestrator.commands.given import as_typed, names_of, near
@@ -44,6 +45,15 @@ def _take(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | N
     if path is not None:
         ctx.default_map = {**(ctx.default_map or {}), **read_config(ctx.command, path)}
     return path
+
+
+def beside_file(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the entries KEY=VALUES of the command line and those of the file with other keys."""
+    if ctx.get_parameter_source(str(option.name)) is not ParameterSource.COMMANDLINE:
+        return values
+    keys = {one.partition("=")[0].strip() for one in values}
+    filed = (ctx.default_map or {}).get(str(option.name), ())
+    return (*(one for one in filed if one.partition("=")[0].strip() not in keys), *values)
 
 
 def read_config(command: click.Command, path: Path) -> dict[str, Any]:

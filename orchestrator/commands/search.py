@@ -10,7 +10,7 @@ import click
 
 from models.sizes import NETWORKS
 from orchestrator.commands import options as opt
-from orchestrator.commands.config_file import as_toml, config_options
+from orchestrator.commands.config_file import as_toml, beside_file, config_options
 from orchestrator.commands.option_types import OneOf, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
@@ -38,7 +38,14 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
     multiple=True,
     help=f"Only this network, one of {', '.join(NETWORKS)}; may be given several times.",
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=V1,V2", help="Replace values of the grid.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=V1,V2",
+    callback=beside_file,
+    help="Replace values of the grid.",
+)
 @click.option("--search", type=OneOf(SEARCHES), help="spread with the preset standard, else grid.")
 @click.option("--scheduler", type=OneOf(SCHEDULERS), help="asha with the preset standard, else fifo.")
 @click.option("--trials", type=opt.POSITIVE, help="At most so many configurations; else the preset's.")

@@ -149,8 +149,9 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
             labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
             columns = [raters.index(rater) for rater in own]
             ratings[:, columns, index] = np.clip(join(track.time, part.time, labels), -1.0, 1.0)
-    lacking = [rater for rater in raters if rater not in _raters_of(source)]
-    if lacking:
+    # A table has a column of every rater, with or without labels.
+    lacking = [rater for rater, own in zip(raters, ratings.swapaxes(0, 1), strict=True) if np.isnan(own).all()]
+    if 0 < len(lacking) < len(raters):
         findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
     if not _overlaps(source, ratings, findings):
         return None

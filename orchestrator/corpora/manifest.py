@@ -87,7 +87,7 @@ def manifest_text(corpus: Corpus) -> str:
     return "\n".join(lines)
 
 
-def _span(least: float, most: float) -> str:
+def _span(least: object, most: object) -> str:
     return f"{least}" if least == most else f"{least} to {most}"
 
 
@@ -121,7 +121,7 @@ def shares(corpus: Corpus) -> str:
     if not corpus.joined or not corpus.labels_used:
         return ""
     texts = [
-        f"{100 * min(some.values()):.2f} to {100 * max(some.values()):.2f} % of a session's {what}"
+        f"{_span(f'{100 * min(some.values()):.2f}', f'{100 * max(some.values()):.2f}')} % of a session's {what}"
         for some, what in ((corpus.joined, "rows have a label"), (corpus.labels_used, "labels are used"))
     ]
     return "; ".join(texts)

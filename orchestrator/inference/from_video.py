@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestrator.corpora.cache import cache_folder, written_to
 from orchestrator.corpora.extraction.extract import FEATURES, extract_with
 from orchestrator.corpora.extraction.sources import videos_of
-from orchestrator.corpora.extraction.tool import Tool
+from orchestrator.corpora.extraction.tool import AbsentError, Tool
 from orchestrator.corpora.extraction.tool_names import AUTO, MEDIAPIPE, NAMES, OPENFACE, PY_FEAT
 from orchestrator.corpora.extraction.tools import find_tool
 from orchestrator.corpora.folders import is_marked_synthetic
@@ -66,7 +66,13 @@ def read_extracted(
         )
         raise InputError.of(str(source), found="a video", expected=expected)
     videos = videos_of(source)
-    tool = find_tool(EXTRACTED_BY.get(trained, AUTO), given.executable, given.model_file, given.show)
+    try:
+        tool = find_tool(EXTRACTED_BY.get(trained, AUTO), given.executable, given.model_file, given.show)
+    except AbsentError as error:
+        if trained == UNKNOWN:
+            raise
+        also = f"; or a table by {trained}, whose features the model was trained on"
+        raise AbsentError([replace(one, expected=one.expected + also) for one in error.problems]) from error
     gather = Gather()
     found = [gather.run(lambda one=video: read(_table_of(one, tool, given), one)) for video in videos]  # type: ignore[misc]
     gather.settle()

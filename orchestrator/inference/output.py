@@ -18,6 +18,7 @@ from orchestrator.protocols import DIMENSIONS
 
 COLUMNS = ("participant", "session", "time", *DIMENSIONS)
 PLOT_SUFFIXES = (".svg", ".pdf", ".png")
+DPI, TRUETYPE = 300, 42  # what journals ask of pictures and of fonts in a PDF; matplotlib's own are 100 and Type 3
 PLOTTED = 8  # ours: recordings of a plot of nobody in particular; more cannot be read
 NAMED = 8  # ours: names in an error
 COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito's blue and vermilion, told apart by the colour-blind
@@ -106,6 +107,7 @@ def write_plot(path: Path, predicted: Predicted, people: Sequence[str] | None = 
 
     `people` are the participants to draw, with all their recordings and in this order; None: the first recordings.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     shown: Sequence[Trace] = predicted.traces[:PLOTTED]
@@ -130,8 +132,8 @@ def write_plot(path: Path, predicted: Predicted, people: Sequence[str] | None = 
         title += f": {len(shown)} of {len(predicted.traces)} recordings"
     figure.suptitle(title + "\nsynthetic data: says nothing about people" * predicted.synthetic, fontsize=9)
     try:
-        with atomic(path) as partial:
-            figure.savefig(partial, format=path.suffix.lower().removeprefix("."))
+        with atomic(path) as partial, rc_context({"pdf.fonttype": TRUETYPE}):
+            figure.savefig(partial, format=path.suffix.lower().removeprefix("."), dpi=DPI)
     except OSError as error:
         found = f"{path}: {error.strerror or error}"
         raise InputError.of("--plot", found=found, expected="a file that can be written") from error

@@ -252,7 +252,7 @@ def _rates(model: SavedModel, recordings: Sequence[Recording]) -> list[str]:
             if abs(hz - trained) > SAME_RATE * trained:
                 by_rate.setdefault(round(hz, 2), []).append(one.name)
     return [
-        f"rate      {_some(names)}: {hz:g} frames per second, the model was trained on {trained:g};"
+        f"rate      {_some(names)}: {hz:g} frames per second, the model was trained on {round(trained, 2):g};"
         f" a window is {length / hz:.3g} s instead of {length / trained:.3g} s"
         for hz, names in by_rate.items()
     ]

@@ -1,15 +1,22 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: batch systems, service managers and closing terminals send them."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: batch systems, service managers and closing terminals send them.
+
+Neither they nor Ctrl-C break off an import: what is in the midst of one may drop the exception, and all goes on.
+"""
 
 import contextlib
 import signal
+import sys
 import threading
+import time
 from types import FrameType
 
 # Whoever starts a command with nohup wants it to outlive the terminal.
 AS_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 0.2
+LOOK_SECONDS = 0.02
 
 _asked = threading.Event()
+_waits = threading.Event()  # a Ctrl-C, for the end of an import
 
 
 def take_as_ctrl_c() -> None:
@@ -18,6 +25,36 @@ def take_as_ctrl_c() -> None:
         for number in AS_CTRL_C:
             if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _as_ctrl_c)
+
+
+def let_imports_end() -> None:
+    """Let Ctrl-C wait for the end of an import, a second one does not; what ignores or takes it already stays.
+
+    pyarrow imports pandas when it is first needed and drops what is raised meanwhile: Ctrl-C would do nothing. Outside
+    the main thread: nothing.
+    """
+    with contextlib.suppress(ValueError):
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _ctrl_c)
+
+
+def _ctrl_c(number: int, frame: FrameType | None) -> None:
+    if _imports(frame) and not _waits.is_set():
+        _waits.set()
+        threading.Thread(target=_send_after_import, args=(number,), daemon=True).start()
+        return
+    _waits.clear()
+    signal.default_int_handler(number, frame)
+
+
+def _send_after_import(number: int) -> None:
+    main = threading.main_thread().ident
+    while _waits.is_set():
+        time.sleep(LOOK_SECONDS)
+        if main is not None and not _imports(sys._current_frames().get(main)):
+            if _waits.is_set():
+                signal.pthread_kill(main, number)
+            return
 
 
 def asked_to_end() -> bool:

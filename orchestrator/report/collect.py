@@ -116,7 +116,9 @@ def _corpus_of(
     if len(found) == 1 and found[0] in candidates:
         return found[0]
     words = "; ".join(one.title for one in found)
-    expected = f"searches of {candidates[0].title}, as {OPTION} says" if len(found) == 1 else "searches of one corpus"
+    expected = f"searches of {candidates[0].title}, as {OPTION} says"
+    if len(found) != 1:
+        expected = "searches of one corpus; searches of the same files with other features: compare RUN RUN"
     raise InputError.of("--run", found=printable(f"searches of {words}"), expected=printable(expected))
 
 

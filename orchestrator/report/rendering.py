@@ -115,21 +115,23 @@ def _run_of(columns: Sequence[Column], group: str) -> list[Column]:
 
 
 def shown_rows(table: Table) -> list[tuple[Row, list[Cell]]]:
-    """Return the rows as they are read: the first cell, and those of columns `once`, only where a block begins.
+    """Return the rows as they are read: in a block the first cell only where it changes, those of `once` at its begin.
 
     Rows of what was not run are left out; a block that loses its first row begins with the next.
     """
     blocks = any(row.first for row in table.rows)
-    once = {0, *(index for index, column in enumerate(table.columns) if column.once)}
+    once = {index for index, column in enumerate(table.columns) if column.once}
     found: list[tuple[Row, list[Cell]]] = []
-    begins = True
+    begins, first = True, ""
     for row in table.rows:
         begins |= row.first
         if row.absent is not None:
             continue
+        said = once | ({0} if row.cells[0].text == first else set())
         shown = [
-            Cell(text="") if index in once and blocks and not begins else cell for index, cell in enumerate(row.cells)
+            Cell(text="") if index in said and blocks and not begins else cell for index, cell in enumerate(row.cells)
         ]
+        first = row.cells[0].text
         found.append((replace(row, first=blocks and begins), shown))
         begins = False
     return found

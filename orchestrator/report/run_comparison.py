@@ -3,7 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -165,19 +165,28 @@ def _pairs(runs: Sequence[Compared]) -> Iterator[tuple[int, int, str, Interval |
 
 def _differing(runs: Sequence[Compared]) -> tuple[str, ...]:
     """Return a line for each choice that is not the same in all runs, with what each has."""
-    facts = [_facts(run.search) for run in runs]
+    common = set.intersection(*(set(_features(run.search)) for run in runs))
+    facts = [_facts(run.search, common) for run in runs]
     keys = dict.fromkeys(key for one in facts for key in one)
+    many = {"features": f"{len(common)} in all; besides "} if common else {}
     return tuple(
-        f"{key}: " + "; ".join(f"{number} {one.get(key, '-')}" for number, one in enumerate(facts, 1))
+        f"{key}: {many.get(key, '')}"
+        + "; ".join(f"{number} {one.get(key, '-')}" for number, one in enumerate(facts, 1))
         for key in keys
         if len({one.get(key) for one in facts}) > 1
     )
 
 
-def _facts(search: Search) -> Mapping[str, str]:
+def _features(search: Search) -> Sequence[str]:
+    return search.plan["corpus"].get("feature_names") or ()
+
+
+def _facts(search: Search, common: Container[str]) -> Mapping[str, str]:
+    """Return a run's choices; of its features those that are not `common`, which all runs have."""
     plan, best = search.plan, summary_of(search).best
-    names = plan["corpus"].get("feature_names") or ()
-    facts: dict[str, Any] = {"method": plan["method"], "features": listed(names) if names else "all"}
+    names = _features(search)
+    own = listed(name for name in names if name not in common) or "none"
+    facts: dict[str, Any] = {"method": plan["method"], "features": own if names else "all"}
     facts |= protocol_fields(search)
     facts["protocol"] = facts.pop("name", "-")
     for part in ("images", "federation"):

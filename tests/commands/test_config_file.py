@@ -64,7 +64,13 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     found = asked("tune", "--epochs", "7", "--network", "bilstm", "--log-model", "--config", file)
     assert (found.protocol_changes["epochs"], found.networks, found.search.log_model) == (7, ("bilstm",), True)
     assert found.protocol_changes["num_folds"] == 4
-    assert asked("tune", "--config", file, "--set", "hidden_size=1").overrides == ("hidden_size=1",)
+    both = ("learning_rate=0.001", "hidden_size=1")  # of `set` key by key
+    assert asked("tune", "--config", file, "--set", "hidden_size=1").overrides == both
+    assert asked("tune", "--set", "num_layers=1,2", "--set", "hidden_size = 8", "--config", file).overrides == (
+        "learning_rate=0.001",
+        "num_layers=1,2",
+        "hidden_size = 8",
+    )
 
 
 @pytest.mark.parametrize("text", [GOOD, "", 'set = ["hidden_size=8", "hidden_size=9"]', 'output = "a \\"b\\" é"'])

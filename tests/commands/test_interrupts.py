@@ -73,6 +73,24 @@ def test_an_import_is_finished_first(tmp_path: Path) -> None:
     waits = "    import slow\n    print('imported')\n    time.sleep(1000)\n"
     imports = f"try:\n{waits}except KeyboardInterrupt:\n    print('ended')\n"
     assert signalled(tmp_path, imports, signal.SIGTERM).stdout == "imported\nended\n"
+    (tmp_path / "ready").unlink()
+    let_end = "from orchestrator.process.interrupts import let_imports_end\nlet_imports_end()\n"
+    assert signalled(tmp_path, let_end + imports, signal.SIGINT).stdout == "imported\nended\n"
+
+
+def test_a_second_ctrl_c_breaks_an_import_off(tmp_path: Path) -> None:
+    again = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"  # as the first, in the midst of the import
+    (tmp_path / "slow.py").write_text(f"import pathlib, time\n{again}pathlib.Path('ready').touch()\ntime.sleep(1000)\n")
+    waits = "    import slow\n"
+    imports = f"let_imports_end()\ntry:\n{waits}except KeyboardInterrupt:\n    print('ended')\n"
+    text = "from orchestrator.process.interrupts import let_imports_end\n" + imports
+    assert signalled(tmp_path, text, signal.SIGINT).stdout == "ended\n"
+
+
+def test_who_takes_ctrl_c_already_keeps_it(tmp_path: Path) -> None:
+    own = "signal.signal(signal.SIGINT, lambda *_: print('own', flush=True))\n"
+    let_end = "from orchestrator.process.interrupts import let_imports_end\nlet_imports_end()\n"
+    assert signalled(tmp_path, own + let_end + READY + "time.sleep(1)\n", signal.SIGINT).stdout == "own\n"
 
 
 def test_what_python_drops_is_remembered(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ BROKEN = {
         DARMA.replace("Magnitude,1000", "Magnitude,much"),
         "P1.csv:3: found magnitude much",
     ),
-    "decimal commas": ("P1.csv", WIDE.replace(".", ","), "this looks like a decimal comma"),
+    "decimal commas": ("P1.csv", WIDE.replace(".", ",", 1), "this looks like a decimal comma"),
     "two names without rater": ("P1.csv", "time,valence\n0,0\n1,1", "P1.csv: column valence: found valence of P1 by"),
     "NOVA without data": ("P1/v.annotation", NOVA, "v.annotation~: found nothing there"),
     "NOVA without rate": ("P1/v.annotation", NOVA.replace('sr="2"', ""), "v.annotation~: found nothing there"),
@@ -228,6 +228,15 @@ def test_a_fault_is_one_error_with_its_place(tmp_path: Path, fault: str) -> None
     path.write_bytes(text.encode(errors="surrogateescape"))
     found = refusal(tmp_path)
     assert wanted in found
+    assert len(found.splitlines()) == 1
+
+
+def test_a_broken_table_of_all_people_is_one_error(tmp_path: Path) -> None:
+    """The folders of labels, which nobody then needs, are not missed beside it."""
+    write_features(tmp_path, ["P1"])
+    write(tmp_path / "annotations.csv", "participant,time,valence,arousal", "P1,0,0.1,high", "P1,1,0.2,0.3")
+    found = refusal(tmp_path)
+    assert "annotations.csv:2: found 'high' in column arousal" in found
     assert len(found.splitlines()) == 1
 
 

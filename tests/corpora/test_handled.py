@@ -164,6 +164,8 @@ def test_a_rater_missing_for_one_recording_is_nan_there(tmp_path: Path) -> None:
     assert np.isnan(recording.ratings[:, 0]).all()
     np.testing.assert_array_equal(recording.ratings[:, 1:], contents[1].ratings.astype(np.float32))
     assert "no labels of rater FM1 [P17]" in corpus.notes
+    convert(corpus, tmp_path / "one.parquet")  # which has the column all the same
+    assert open_corpus(tmp_path / "one.parquet").notes == ("no labels of rater FM1 [P17]",)
 
 
 def test_raters_in_another_order_are_joined_by_name(tmp_path: Path) -> None:

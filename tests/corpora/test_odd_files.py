@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.formats.unlabelled import read_feature_files
 from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.tables.delimited import read_delimited
 from tests.corpora.own_files import refused, table_lines, write_lines, write_own
 
 LINES = table_lines()
@@ -174,3 +176,24 @@ def test_odd_metadata_of_parquet(tmp_path: Path) -> None:
     odd = table().replace_schema_metadata({b"\xff\xfe": b"\xff", b"synthetic": b"\xc3("})
     parquet.write_table(odd, tmp_path / "t.parquet")
     assert open_corpus(tmp_path / "t.parquet").sha256 == open_corpus(plain).sha256
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, plain: str, separator: str) -> None:
+    """As spreadsheets save tables in German, French or Spanish."""
+    lines = [line.replace(".", ",") for line in table_lines(separator=separator)]
+    assert sum(line.count(",") for line in lines) > 100
+    corpus = open_corpus(write_lines(tmp_path / "t.csv", lines))
+    assert corpus.sha256 == plain
+    assert "numbers with decimal commas [t.csv]" in corpus.notes
+
+
+def test_numbers_of_any_size_have_decimal_commas_and_text_keeps_its_own(tmp_path: Path) -> None:
+    lines = ["time;AU12_r;arousal;remark", "0;1,5; -0,25;1,2,3", "1;2;+1;x,1", "2;-12,5e-1;0,125 ;"]
+    findings = Findings()
+    columns = read_delimited(write_lines(tmp_path / "t.csv", lines), findings)
+    assert columns is not None
+    assert not findings.problems
+    assert columns.numbers_of("AU12_r").tolist() == [1.5, 2, -1.25]
+    assert columns.numbers_of("arousal").tolist() == [-0.25, 1, 0.125]
+    assert columns.text["remark"] == ("1,2,3", "x,1", "")

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli import cli
+from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest_text
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.dataset import make_dataset
@@ -62,6 +63,10 @@ def test_action_units_are_learnt_from(ten: Path) -> None:
 def test_the_help_s_example_takes_the_intensities(ten: Path) -> None:
     corpus, _ = load_corpus(DataOptions(path=ten, corpus=None, features=("AU*_r",)))
     assert corpus.feature_names == UNITS[:17]
+    converted = ten.with_name("converted.parquet")
+    convert(open_corpus(ten), converted)  # where the columns are AU01 ...
+    again, _ = load_corpus(DataOptions(path=converted, corpus=None, features=("AU*_r",)))
+    assert again.feature_names == UNITS[:17]
     images, _ = load_corpus(DataOptions(path=ten, corpus=None), faces=True)
     assert len(images.feature_names) == 49  # none is used: the same corpus as ever
 

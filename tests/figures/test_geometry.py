@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.audit.records import Attack, Audit, Statistic
@@ -13,8 +14,9 @@ from orchestrator.estimators.facts import Estimate, RaterFacts
 from orchestrator.estimators.intervals import Interval
 from orchestrator.report import figures
 from orchestrator.report.configuration_points import points
-from orchestrator.report.figures import by_method, defence, labels, people, style
+from orchestrator.report.figures import by_method, defence, labels, people, plane, style
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.predictions import Trace
 from tests.figures import measured
 from tests.figures.evidence import make_search, make_summary, make_trials, write_predictions
 from tests.figures.geometry import faults
@@ -154,3 +156,32 @@ def test_by_method_has_interval_people_baseline_and_ceiling() -> None:
     assert [0.1, 0.5] in [list(one.get_xdata()) for one in own]
     assert [text for text in ("Dots", "Cross", "Upright line") if text not in figure.caption] == []
     assert by_method.draw([make_search([])]) is None
+
+
+def test_by_method_says_all_in_which_its_rows_differ() -> None:
+    """A name beyond one line goes on in the next: two searches of own data are alike in their first words."""
+    made = make_summary(SCORED, make_trials()[0])
+    protocol = {"name": "described", "optimistic": False, "epochs": 10, "gold": "ewe", "label_delay_seconds": 1.5}
+    searches = [
+        make_search([], summary=made, protocol=protocol | {"scaling": scaling, "defence": "low-pass 0.5"})
+        for scaling in ("train", "both")
+    ]
+    with style.styled():
+        figure = by_method.draw(searches)
+    assert figure is not None
+    assert figure.drawing is not None
+    names = [text.get_text() for text in figure.drawing.axes[0].texts]
+    assert [name.count("\n") for name in names] == [1, 1]
+    assert ["scaling train" in names[0], "scaling both" in names[1]] == [True, True]
+    assert faults(figure) == []
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.2, 0.25, 0.3, 0.5])
+def test_numbers_of_shades_are_apart(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    values = {(one, kind): rng.normal(0, spread, 5000) for one in DIMENSIONS for kind in ("gold", "pred")}
+    trace = Trace(participant="P1", session="", times=np.arange(5000) / 25, values=values)
+    with style.styled():
+        figure = plane.draw(make_search([]), [trace])
+    assert figure is not None
+    assert faults(figure) == []

@@ -99,7 +99,10 @@ def test_a_video_that_cannot_be_extracted_is_an_error(
         read_input(model, videos)
     assert len(caught.value.problems) == 2
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(InputError, match="OPENFACE_FEATURE_EXTRACTION: found no program FeatureExtraction"):
+    told = (
+        "OPENFACE_FEATURE_EXTRACTION: found no program FeatureExtraction; expected .*; or a table by OpenFace 2, whose"
+    )
+    with pytest.raises(InputError, match=told):
         read_input(model, videos)
 
 

@@ -270,10 +270,12 @@ def test_what_a_model_cannot_read_is_said(small_corpus: Path, faces: Path, make_
 def test_another_rate_is_said_in_a_line(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
     folder = make_model(small_corpus)
     names = open_model(str(folder)).card["features"]
+    card = json.loads((folder / CARD_FILE).read_text())
+    write_json(folder / CARD_FILE, card | {"hz": 24.9999})  # as of times rounded to milliseconds
     rows = [",".join([f"{n / 50:.2f}", *["0.5"] * len(names)]) for n in range(60)]
     (tmp_path / "fast.csv").write_text("\n".join([",".join(["time", *names]), *rows]) + "\n")
     (line,) = [line for line in predicted(folder, tmp_path / "fast.csv").lines if line.startswith("rate")]
-    assert "fast: 50 frames per second, the model was trained on 25" in line
+    assert "fast: 50 frames per second, the model was trained on 25;" in line
     assert "0.4 s instead of 0.8 s" in line
 
 
@@ -371,3 +373,17 @@ class TestCommand:
         done = run_inside("predict", "--model", make_model(small_corpus), "--input", small_corpus, *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_a_plot_is_fit_for_a_paper(tmp_path: Path) -> None:
+    """As many pixels as journals ask for, and fonts as TrueType: Type 3, matplotlib's own, is refused by some."""
+    from matplotlib.image import imread
+
+    values = np.zeros((3, 2), dtype=np.float32)
+    trace = predict.Trace(participant="P1", session="", time=np.arange(3.0), prediction=values, folds=(0,))
+    predicted = predict.Predicted(traces=(trace,), lines=(), synthetic=False)
+    output.write_plot(tmp_path / "p.png", predicted)
+    assert imread(tmp_path / "p.png").shape[1] == 8 * 300
+    output.write_plot(tmp_path / "p.pdf", predicted)
+    written = (tmp_path / "p.pdf").read_bytes()
+    assert (b"/Type3" in written, b"/FontFile2" in written) == (False, True)

@@ -172,7 +172,7 @@ def test_units_and_limits_are_the_plan_s_the_card_s_and_the_summary_s(store: str
     reading = Reading(time_unit={"annotations": "ms"}, limits=Limits(rows=1000))
     ready = prepare(replace(request, data=DataOptions(path=own, corpus=None, reading=reading)), claim=True)
     shown = preview.announce(ready.plan, ready.dataset)
-    shares = "98.67 to 98.67 % of a session's rows have a label; 100.00 to 100.00 % of a session's labels are used"
+    shares = "98.67 % of a session's rows have a label; 100.00 % of a session's labels are used"
     assert f"\njoined    {shares}\n" in shown
     plan = load_plan(tmp_path / "run")
     assert (plan.corpus.time_unit, plan.corpus.limits) == ({"annotations": "ms"}, {"rows": 1000})

@@ -15,8 +15,9 @@ from orchestrator.estimators.sums import PersonMoments
 from orchestrator.evaluation.person_records import FoldSums, ScoredPeople
 from orchestrator.protocols import DESCRIBED, DIMENSIONS, STRICT, Protocol
 from orchestrator.report import person_scores
+from orchestrator.report.rendering import shown_rows
 from orchestrator.report.search_record import Search
-from orchestrator.report.tables.cells import DASH, Row, Table
+from orchestrator.report.tables.cells import DASH, Row, Table, p_value
 from orchestrator.report.tables.method_comparison import comparisons, why_not
 from orchestrator.report.tables.paper_tables import table_2
 from orchestrator.report.tables.repeats import repeats
@@ -292,6 +293,8 @@ def test_baselines_have_rows_of_their_own_below_their_method() -> None:
     search = made("au", None, summary={"baseline": {"ridge": scores, "boosting-person": {}}})
     found = rows(measures([search]))
     assert [words for words, _ in found] == ["Action Units"] * 2 + ["baseline ridge"] * 2
+    read = [[cell.text for cell in texts[:3]] for _, texts in shown_rows(measures([search]))]
+    assert [one[0] for one in read] == ["Action Units", "", "baseline ridge", ""]  # each name once
     row = found["baseline ridge", "valence"]
     assert row[3:9] == [0.25, 0.1, "–", 0.3, pytest.approx(0.05), "–"]
     assert measures([search]).rows[2].cells[3].text == "0.250 ± 0.050"
@@ -349,3 +352,13 @@ def test_repeats_have_a_table_where_there_are_any() -> None:
         ]
     ]
     assert repeats([made("au", None), made("images", None, summary={"repeats": (replace(one, uids=("a",)),)})]) is None
+
+
+def test_no_p_is_zero() -> None:
+    assert [p_value(one).text for one in (0.0, 0.00004, 0.0001, 0.25)] == [
+        "<0.0001",
+        "<0.0001",
+        "0.0001",
+        "0.2500",
+    ]
+    assert p_value(0.00004).value == 0.00004

@@ -140,7 +140,9 @@ def test_named_runs_are_of_one_corpus(three_corpora: str, tmp_path: Path) -> Non
     found = collected(three_corpora, tmp_path)
     own, synthetic, worse, both = (run_id(found, name) for name in ("own", "synthetic", "bigru-worse", "both"))
     assert names(collected(three_corpora, tmp_path, runs=(own,))) == {"own"}
-    with pytest.raises(InputError, match=r"--run: found searches of .*expected searches of one corpus"):
+    with pytest.raises(
+        InputError, match=r"--run: found searches of .*expected searches of one corpus; .*: compare RUN RUN"
+    ):
         collected(three_corpora, tmp_path, runs=(own, synthetic))
     with pytest.raises(InputError, match=r"--run: found searches of own\.csv.*expected searches of RECOLA"):
         collected(three_corpora, tmp_path, runs=(own,), corpus="RECOLA")

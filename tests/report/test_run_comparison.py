@@ -88,6 +88,8 @@ def test_the_same_files_with_other_features_are_compared(tmp_path: Path) -> None
         made(tmp_path / "b", 0.6), read={"files": "f" * 64}, sha256="dd" * 32, feature_names=["loudness"]
     )
     assert "features: 1 AU01, AU12; 2 loudness" in compare_runs([str(first), str(second)]).differing
+    more = with_corpus(made(tmp_path / "more", 0.6), read={"files": "f" * 64}, feature_names=["AU01", "gaze", "AU12"])
+    assert "features: 2 in all; besides 1 none; 2 gaze" in compare_runs([str(first), str(more)]).differing
     third = with_corpus(made(tmp_path / "c", 0.6), read={"files": "e" * 64}, sha256="dd" * 32)
     with pytest.raises(InputError, match=r"sha256 aaaaaaaaaaaa and dddddddddddd; expected runs on the same recordings"):
         compare_runs([str(first), str(third)])

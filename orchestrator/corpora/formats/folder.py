@@ -50,10 +50,12 @@ def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[So
     people = read_people(path, findings)
     ids = ids_for(findings, people)
     files = files_by_name(features, findings)
+    num_problems = len(findings.problems)
     found = find_labels(path, annotations, tuple(files), ids, findings, reading) if findings.options.current else None
     labels = {dimension: annotations and inside(annotations, dimension) for dimension in DIMENSIONS}
+    unread = len(findings.problems) > num_problems  # then labels are there, and that they are broken is said
     for dimension, folder in labels.items():
-        if folder is None and not (found and found.any):
+        if folder is None and not unread and not (found and found.any):
             findings.problem(path, found=f"no folder annotations/{dimension}", expected=LOOKS_LIKE)
     if findings.problems:
         return []

@@ -131,8 +131,30 @@ def read_body(body: Body, findings: Findings) -> Columns | None:
         found = f"{num_rows:,} rows of {len(body.names):,} columns, {needed:,.0f} MiB"
         refuse_size(body.path, found, findings, body.limits)
         return None
+    body = _with_decimal_points(body, findings)
     columns = _fast_look(body)
     return columns if columns is not None else slow_look(body, findings)
+
+
+def _with_decimal_points(body: Body, findings: Findings) -> Body:
+    """Return the body with decimal points if it has decimal commas, as spreadsheets write them in half of Europe.
+
+    Only if no comma separates its fields and none of them has a decimal point: else a comma may be of thousands.
+    """
+    if body.separator == "," or b"," not in body.rows:
+        return body
+    separator = re.escape(body.separator.encode())
+    before, after = (
+        rb"(?:(?<=[%b\n])|\A)( *[+-]?\d" % separator,
+        rb"\d+(?:[eE][+-]?\d+)?(?= *(?:[%b\n]|\Z)))" % separator,
+    )
+    if re.search(before + rb"*\." + after, body.rows):
+        return body
+    rows, count = re.subn(before + rb"+),(" + after, rb"\1.\2", body.rows)
+    if not count:
+        return body
+    findings.note("numbers with decimal commas", recording=body.path.name)
+    return replace(body, rows=rows)
 
 
 def separator_said(line: bytes) -> str | None:

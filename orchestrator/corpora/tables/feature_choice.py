@@ -1,5 +1,6 @@
 """Which of the columns that files have are learned from: action units, what patterns name, or a list made earlier."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -9,6 +10,7 @@ from orchestrator.corpora.names import listed
 from orchestrator.corpora.tables.column_kinds import is_unit
 
 FEATURES_OPTION = "--features"
+_INTENSITY = re.compile(r"AU\d\d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,12 @@ class FeatureChoice:
 
 
 def matches(pattern: str, canonical: str, originals: Iterable[str]) -> bool:
-    """Whether a pattern names a feature, by its canonical name or by one that it has in a file."""
-    return any(fnmatchcase(name, pattern) for name in (canonical, *originals))
+    """Whether a pattern names a feature: by its canonical name, one that it has in a file, or OpenFace's.
+
+    OpenFace's is `AU12_r`: a table by `data convert` has canonical names alone, and the same command is for both.
+    """
+    names = (canonical, *originals, *([f"{canonical}_r"] if _INTENSITY.fullmatch(canonical) else []))
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def chosen_features(

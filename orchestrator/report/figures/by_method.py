@@ -1,5 +1,6 @@
 """CCC of every method side by side: 95 % interval, a dot per person, the best baseline and the raters' ceiling."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,10 @@ from orchestrator.report.predictions import own_ccc, read, recorded_ccc
 from orchestrator.report.queries import method_name, protocol_label
 from orchestrator.report.search_record import Search
 
-ROW_MM = 9.0
-LONGEST_LABEL = 60
-DOTS_UP, NAME_UP = -0.22, 0.2  # where a row has its people and its name, in rows from its middle
-JITTER = (0.0, 0.06, -0.06)  # rows; neighbours in CCC do not hide each other
+ROW_MM, LINE_MM = 9.0, 3.0  # a row whose name has one line; each further line
+LONGEST_LINE, MOST_LINES = 60, 4  # of a name, which says all in which a search differs from others
+DOTS_UP, NAME_UP = -0.22, 0.2  # where a row has its people and its name, from its marks, in rows of one line
+JITTER = (0.0, 0.06, -0.06)  # the same; neighbours in CCC do not hide each other
 PERSON, BASELINE, CEILING = "a person", "best baseline", "raters' ceiling"
 
 
@@ -29,10 +30,13 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     if not shown:
         return None
     marks = "SYNTHETIC, " if any(one.synthetic for one in shown) else ""
+    names = [_name(one) for one in shown]
+    pitch = ROW_MM + LINE_MM * max(name.count("\n") for name in names)
+    unit = ROW_MM / pitch
     drawing, axes = style.panels(
         len(DIMENSIONS),
         1,
-        height_mm=22 + len(DIMENSIONS) * (8 + ROW_MM * len(shown)),
+        height_mm=22 + len(DIMENSIONS) * (8 + pitch * len(shown)),
         heading=f"{marks}CCC by method",
         sharex=True,
     )
@@ -41,19 +45,19 @@ def draw(searches: Sequence[Search]) -> Figure | None:
     values: list[float] = []
     for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
         for row, (search, own) in enumerate(zip(shown, people, strict=True)):
-            ends, found = _row(panel, row, search, dimension, list(own.get(dimension, {}).values()))
+            ends, found = _row(panel, (row, unit), search, dimension, list(own.get(dimension, {}).values()))
             values += ends
             kinds |= found
-        panel.set(ylim=(len(shown) - 0.5, -0.5), yticks=[], ylabel=dimension)
+        panel.set(ylim=(len(shown) - 1 + unit / 2, unit / 2 - 1), yticks=[], ylabel=dimension)
         panel.axvline(0.0, color=style.GREY, linewidth=0.5, linestyle=":", zorder=0)
         panel.spines["left"].set_visible(False)
     axes[-1, 0].set_xlim(*style.limits_of(values, least=0.0, most=0.6))
     axes[-1, 0].set_xlabel("CCC of frames")
     for panel in axes[:, 0]:
-        for row, search in enumerate(shown):
+        for row, name in enumerate(names):
             panel.annotate(
-                _name(search),
-                (0.0, row - NAME_UP),
+                name,
+                (0.0, row - NAME_UP * unit),
                 xycoords=("axes fraction", "data"),
                 va="bottom",
                 annotation_clip=False,
@@ -71,7 +75,9 @@ def draw(searches: Sequence[Search]) -> Figure | None:
 
 
 def _name(search: Search) -> str:
-    return style.plain(f"{method_name(search.plan['method'])}, {protocol_label(search)}", LONGEST_LABEL)
+    name = style.plain(f"{method_name(search.plan['method'])}, {protocol_label(search)}", LONGEST_LINE * MOST_LINES)
+    lines = textwrap.wrap(name, LONGEST_LINE, max_lines=MOST_LINES, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+    return "\n".join(lines)
 
 
 def _score(search: Search, dimension: str, end: str = "") -> float | None:
@@ -90,8 +96,14 @@ def _people(search: Search) -> Any:
         return {}
 
 
-def _row(panel: Any, row: int, search: Search, dimension: str, people: Sequence[float]) -> tuple[list[float], set[str]]:
-    """Draw a search; return how far it reaches and which kinds of mark it has."""
+def _row(
+    panel: Any, place: tuple[int, float], search: Search, dimension: str, people: Sequence[float]
+) -> tuple[list[float], set[str]]:
+    """Draw a search; return how far it reaches and which kinds of mark it has.
+
+    `place`: its row, and how much of a row one of a single line takes.
+    """
+    row, unit = place
     score = _score(search, dimension)
     kinds: set[str] = set()
     if score is None:
@@ -99,7 +111,7 @@ def _row(panel: Any, row: int, search: Search, dimension: str, people: Sequence[
     reach = [score, *people]
     if people:
         kinds.add(PERSON)
-        ups = [row - DOTS_UP + JITTER[i % len(JITTER)] for i in range(len(people))]
+        ups = [row - unit * (DOTS_UP - JITTER[i % len(JITTER)]) for i in range(len(people))]
         panel.plot(sorted(people), ups, ".", color=style.GREY, markersize=3, alpha=0.6, markeredgewidth=0)
     low, high = _score(search, dimension, LOW), _score(search, dimension, HIGH)
     if low is not None and high is not None:

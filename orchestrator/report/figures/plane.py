@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
@@ -40,7 +41,9 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
         panel.plot(*mean, marker="X", color="#D55E00", markeredgecolor="white", markersize=6, linestyle="none")
         panel.set(aspect="equal", xlabel="valence", title=WORDS[kind], xlim=(-reach, reach), ylim=(-reach, reach))
     axes[0, 0].set_ylabel("arousal")
-    drawing.colorbar(mesh, ax=axes, label="% of frames", shrink=0.7, aspect=30, location="bottom")
+    # Equal steps lie the closer together the higher they are: the numbers of more than four would touch.
+    ticks = MaxNLocator(4)
+    drawing.colorbar(mesh, ax=axes, ticks=ticks, label="% of frames", shrink=0.7, aspect=30, location="bottom")
     caption = "Share of the held-out frames in each cell of the valence-arousal plane (right: positive, up: excited);"
     caption += " the cross is the mean."
     if GOLD not in clouds:

@@ -1,7 +1,7 @@
 """What a report's tables are made of: cells that keep the full value and where it came from, beside the text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.json_records import number
 
@@ -10,6 +10,7 @@ NOT_RUN = "not run"
 NOT_MEASURED = "not measured"
 NOT_RECORDED = "not recorded"
 CCC_DIGITS = 3  # as the paper prints
+P_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,16 @@ def ours(
     text = written(found, digits) + ("" if sd is None else f" ± {written(sd, digits)}")
     run, key = source if source is not None and source[0] is not None else (None, None)
     return Cell(text=text, value=found, spread=sd, kind="ours", run=run, key=key)
+
+
+def p_value(value: float) -> Cell:
+    """Make a cell of a p, which is never 0: one that four decimals would round to it is said to be below."""
+    return replace(ours(value, digits=P_DIGITS), text=p_in_words(value))
+
+
+def p_in_words(value: float) -> str:
+    """Write a p with four decimals, `<0.0001` below."""
+    return f"<{10**-P_DIGITS:.{P_DIGITS}f}" if value < 10**-P_DIGITS else f"{value:.{P_DIGITS}f}"
 
 
 def paper(value: float | None, *, digits: int | None = CCC_DIGITS, notes: tuple[str, ...] = ()) -> Cell:

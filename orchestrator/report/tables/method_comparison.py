@@ -174,7 +174,7 @@ def _cells(one: Interval | None, corrected: Iterator[float]) -> list[Cell]:
     p_values = (p_value(one), next(corrected))
     return [
         *(cells.ours(value) for value in (one.estimate, one.low, one.high)),
-        *(cells.ours(value, digits=4) for value in p_values),
+        *map(cells.p_value, p_values),
     ]
 
 
