@@ -33,8 +33,16 @@ class Configuration:
     counted: tuple[Counted, ...]
     always: bool = True  # in a table, also where nobody has measured it
 
-    def of(self, audit: Audit) -> bool:
-        """Return whether an audit is of this configuration."""
+    def of(self, audit: Audit, defence: str | None = None) -> bool:
+        """Return whether an audit is of this configuration with a defence (`noise=2`), or without one."""
+        return self._of_any_defence(audit) and defence_of(audit) == defence
+
+    def defences(self, audits: Sequence[Audit]) -> list[str]:
+        """Return the defences with which this configuration was audited, each once."""
+        found = (defence_of(audit) for audit in audits if self._of_any_defence(audit))
+        return list(dict.fromkeys(one for one in found if one is not None))
+
+    def _of_any_defence(self, audit: Audit) -> bool:
         return audit.subject.get("method") == self.method and bool(audit.subject.get("secure_sum")) == self.secure
 
 
@@ -99,11 +107,19 @@ class Level:
     missing: tuple[str, ...]
 
 
-def level(configuration: Configuration, audits: Sequence[Audit]) -> Level:
-    """Return the level from audits, the latest first: of each attack the latest record counts."""
+def defence_of(audit: Audit) -> str | None:
+    """Return the defence of the run that was audited; None without one, and of audits that did not record it."""
+    return audit.subject.get("defence") or None
+
+
+def level(configuration: Configuration, audits: Sequence[Audit], defence: str | None = None) -> Level:
+    """Return the level from audits, the latest first: of each attack the latest record counts.
+
+    Only audits with this `defence` count, None: only those without one. What noise hides is not hidden without it.
+    """
     latest: dict[str, Attack] = {}
     for audit in audits:
-        if configuration.of(audit):
+        if configuration.of(audit, defence):
             for one in audit.attacks:
                 latest.setdefault(one.name, one)
     found: list[Attack] = []

@@ -4,8 +4,9 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from orchestrator.audit.level import CONFIGURATIONS, defence_of, level
 from orchestrator.audit.records import TEST_TITLES, TESTS, TITLES, Attack, Audit, Statistic, place_of
-from orchestrator.audit.verdict import NOT_MEASURED, RULE
+from orchestrator.audit.verdict import NOT_MEASURED, RULE, advantage
 from orchestrator.errors import cut
 from orchestrator.files import JsonObject
 
@@ -32,6 +33,39 @@ def table(audit: Audit) -> str:
     for note in shared:
         lines += _indented(f"Of {times[note]} of these: {note}.", 0)
     return "\n".join([*lines, *_indented(f"Verdicts: {RULE}.", 0)])
+
+
+def answer(audit: Audit) -> list[str]:
+    """Return in words what the audit found: the word of its configuration, the attack behind it, and what it lacks."""
+    own = next((one for one in CONFIGURATIONS if one.of(audit, defence_of(audit))), None)
+    if own is None:
+        return []
+    found = level(own, [audit], defence_of(audit))
+    behind = "" if defence_of(audit) is None else f", behind {defence_of(audit)}"
+    lines = [f"What leaves a person ({own.title}{behind}): {own.leaves}."]
+    if found.decisive is None or found.word is None:
+        lines.append(f"Its privacy is {NOT_MEASURED}: without {', '.join(found.missing)}.")
+    else:
+        one = found.decisive
+        lines.append(f"Its privacy is {found.word}: {one.verdict} by {one.name}, {_advantage(one)}{one.people} people.")
+        lines.append(f"The attacker: {one.threat}" if one.threat else "")
+        if found.missing:
+            lines.append(f"Measured in part: without {', '.join(found.missing)}.")
+    if audit.synthetic:
+        lines.append("SYNTHETIC recordings: this says nothing about people.")
+    return [line for text in lines for line in _indented(text, 0)]
+
+
+def _advantage(one: Attack) -> str:
+    """Return the attacker's advantage with the ends of its interval and a comma; nothing if it is not defined."""
+    main = one.main
+    if main.value is None or main.chance is None:
+        return ""
+    value, *ends = (
+        None if end is None else advantage(end, main.chance) for end in (main.value, main.lower, main.upper)
+    )
+    between = "" if None in ends else f" ({ends[0]:.3f} to {ends[1]:.3f})"
+    return f"advantage {value:.3f}{between}, "
 
 
 def _of_attacks(attacks: Sequence[Attack], shared: Collection[str]) -> list[str]:
@@ -81,7 +115,7 @@ def statistic_line(one: Statistic) -> str:
     """Return a statistic with its unit, its interval and its chance level."""
     chance = "" if one.chance is None else f", chance {one.chance:.3g}"
     unit = f" {one.unit}" if one.unit else ""
-    return f"{one.name} {with_ends(one)}{unit}{chance}"
+    return f"{one.name}: {with_ends(one)}{unit}{chance}"  # names such as `true positive rate at 0.0625` end in a number
 
 
 def with_ends(one: Statistic) -> str:

@@ -44,6 +44,7 @@ class Subject:
             "network": self.network,
             "model": None if self.model is None else str(self.model.card["uid"]),
             "secure_sum": "yes" if self.federation is not None and self.federation.secure_sum else None,
+            "defence": self.protocol.defence,
         }
 
     @property

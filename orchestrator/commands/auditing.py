@@ -74,7 +74,7 @@ def _folder(values: dict[str, Any], run: Path | None, *, several: bool) -> Path:
 
 
 def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
-    from orchestrator.audit.output import table
+    from orchestrator.audit.output import answer, table
     from orchestrator.audit.prepare import subject_of_data, subject_of_run
     from orchestrator.output_checks import check_output_folder
     from orchestrator.planning.pseudonyms import fingerprint_of, read_key
@@ -99,6 +99,7 @@ def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
     click.echo(f"written to {folder}: {AUDIT_FILE}, {PEOPLE_FILE}, {found.participants} people")
     _draw(folder, found)
     _track(values, run, folder, found)
+    click.echo("\n".join(["", *answer(found)]))
     return found
 
 

@@ -73,6 +73,7 @@ def _next(outcome: RunOutcome) -> list[tuple[str, str]]:
     store = "" if uri == resolve_tracking_uri(None) else f" --tracking-uri {shlex.quote(uri)}"
     return [
         ("next", f"python -m orchestrator predict --model {output} --input FILE --output predictions.csv"),
+        ("", f"python -m orchestrator audit {output}"),
         ("", f"python -m orchestrator report{store}"),
         ("", f"python -m orchestrator ui{store}"),
     ]

@@ -74,7 +74,10 @@ def _dimension(summary: Summary, dimension: str) -> str:
 def _against(summary: Summary, dimension: str, name: str, one: PairedDifference) -> str:
     title = f" ({BASELINES[name].title})" if name in BASELINES else ""
     words = f"The best baseline, {name}{title}, has {_with_interval(summary.baseline[name], f'ccc_{dimension}')}: "
-    facts = f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}), {p_in_words(one.p_holm)}, {one.people} people"
+    tests = sum(map(len, (summary.against_baselines or {}).values()))
+    corrected = f" (Holm, {tests} tests)" if tests > 1 else ""  # the interval is of this test alone
+    facts = f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}), {p_in_words(one.p_holm)}{corrected}"
+    facts += f", {one.people} people"
     if one.p_holm >= SIGNIFICANCE:
         return f"{words}no difference is shown, {facts}"
     return f"{words}the network is {'better' if one.value > 0 else 'WORSE'}, {facts}"

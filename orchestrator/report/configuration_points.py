@@ -1,7 +1,7 @@
 """Of each configuration whose privacy can be measured: what it reached, what it leaks, and what it cost, side by side.
 
-A configuration is a method with or without secure sums (orchestrator/audit/level.py). Nothing is taken over from one to
-another: what was not run or not measured has no number here.
+A configuration is a method with or without secure sums (orchestrator/audit/level.py), and with each defence of features
+by itself. Nothing is taken over from one to another: what was not run or not measured has no number here.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from orchestrator.audit.records import Audit
 from orchestrator.audit.verdict import advantage
 from orchestrator.json_records import number
 from orchestrator.measures import HIGH, LOW
-from orchestrator.report.blocks import headline
-from orchestrator.report.queries import summary_of
+from orchestrator.report.blocks import headline, protocol_fields
+from orchestrator.report.queries import of_method, summary_of
 from orchestrator.report.search_record import Search
 
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60.0, 3600.0
@@ -32,12 +32,26 @@ class Ends:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A configuration with the search that stands for it, None if there is none, and its level of privacy."""
+    """A configuration with the search that stands for it, None if there is none, and its level of privacy.
+
+    `defence` is what was done to the features (`noise=2`), None without one.
+    """
 
     configuration: Configuration
+    defence: str | None = None
     search: Search | None
     level: Level
     synthetic: bool
+
+    @property
+    def title(self) -> str:
+        """The configuration's title, and the defence if there is one."""
+        return self.configuration.title if self.defence is None else f"{self.configuration.title}, {self.defence}"
+
+    @property
+    def unknown(self) -> bool:
+        """Whether there is neither a search nor an audit of it."""
+        return self.search is None and self.level.word is None
 
     def score(self, dimension: str) -> Ends | None:
         """Return the CCC of frames of a dimension with its interval; None if it was not run."""
@@ -90,15 +104,34 @@ class Point:
 
 
 def points(searches: Sequence[Search], audits: Sequence[Audit]) -> list[Point]:
-    """Return a point for each configuration of Table III, and for those beyond it that have been run or measured."""
+    """Return a point for each configuration of Table III, and for those beyond it that have been run or measured.
+
+    `audits`: of the searches' corpus, the latest first. A configuration with a defence is a point of its own.
+    """
     found = []
     for one in CONFIGURATIONS:
-        own = headline([search for search in searches if _is_secure(search) == one.secure], one.method)
-        measured = level(one, audits)
-        fake = (own is not None and own.synthetic) or any(audit.synthetic for audit in audits if one.of(audit))
-        if one.always or own is not None or measured.word is not None:
-            found.append(Point(configuration=one, search=own, level=measured, synthetic=fake))
+        of_it = [search for search in of_method(searches, one.method) if _is_secure(search) == one.secure]
+        defences = dict.fromkeys([*map(_defence, of_it), *one.defences(audits)])
+        for defence in (None, *sorted(name for name in defences if name is not None)):
+            own = headline([search for search in of_it if _defence(search) == defence], one.method)
+            measured = level(one, _own_first(audits, own), defence)
+            fakes = [audit.synthetic for audit in audits if one.of(audit, defence)]
+            fake = (own is not None and own.synthetic) or any(fakes)
+            if (one.always and defence is None) or own is not None or measured.word is not None:
+                point = Point(configuration=one, defence=defence, search=own, level=measured, synthetic=fake)
+                found.append(point)
     return found
+
+
+def _own_first(audits: Sequence[Audit], search: Search | None) -> list[Audit]:
+    """Return the audits of the model that a search reports, then the others: its privacy stands beside its accuracy."""
+    best = None if search is None else summary_of(search).best
+    return sorted(audits, key=lambda audit: best is None or audit.subject.get("model") != best.uid)
+
+
+def _defence(search: Search) -> str | None:
+    value = protocol_fields(search).get("defence")
+    return str(value) if value else None
 
 
 def _is_secure(search: Search) -> bool:

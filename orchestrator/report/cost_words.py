@@ -5,6 +5,7 @@ from orchestrator.report.tables.cells import NOT_RECORDED, written
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 ONE = 1.0
+LEAST = 0.001  # minutes, MiB or money that is written as a number
 
 
 def minutes_words(point: Point) -> str:
@@ -50,4 +51,6 @@ def bytes_words(count: int) -> str:
 
 def _short(value: float) -> str:
     """Write a small number with three digits, another one with one decimal, so that none is written as nothing."""
+    if 0 < value < LEAST:
+        return f"< {LEAST:g}"  # three digits of it would be a power of ten
     return written(value, 1) if value >= ONE else f"{value:.3g}"

@@ -68,14 +68,14 @@ def compose(collection: Collection, tracking_uri: str, price_per_hour: float | N
         results.results(places, searches),
         paper_tables.table_1(searches),
         paper_tables.table_2(searches),
-        efficiency.table_3(searches, collection.runs, collection.audits),
+        efficiency.table_3(searches, collection.runs, places),
         paper_tables.table_4(searches),
         optimism.optimism(searches),
         beyond_tables.measures(searches),
         method_comparison.comparisons(searches),
         beyond_tables.listing(collection.listed),
     ]
-    others = [privacy.privacy(collection.audits), repeats.repeats(searches), beyond_tables.failures(searches)]
+    others = [privacy.privacy(places), repeats.repeats(searches), beyond_tables.failures(searches)]
     facts = [*_corpus_facts(collection), *_heads(searches)]
     details = [
         ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),

@@ -194,4 +194,4 @@ def _facts(search: Search, common: Container[str]) -> Mapping[str, str]:
     facts["seed"] = plan.get("seed")
     if best is not None:
         facts |= {"network": best.network, **asdict(best.hparams)}
-    return {key: str(value) for key, value in facts.items()}
+    return {key: "none" if value is None else str(value) for key, value in facts.items()}

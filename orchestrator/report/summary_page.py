@@ -13,6 +13,8 @@ from orchestrator.report.configuration_points import points
 from orchestrator.report.figures import draw_measured
 from orchestrator.report.make import store_of
 from orchestrator.report.rendering import Report, as_html
+from orchestrator.report.search_record import Search
+from orchestrator.report.tables.privacy_price import privacy_price
 from orchestrator.report.tables.summary import summary
 from orchestrator.tracking.reader import StoreReader
 
@@ -57,13 +59,25 @@ def make_summary(  # noqa: PLR0913 - the options of `report`
     return collection
 
 
+def _people(searches: Sequence[Search]) -> list[tuple[str, str]]:
+    """Return how many people all intervals are over: the page's answer to how sure its numbers are."""
+    counts = sorted({int(one.plan["corpus"].get("participants") or 0) for one in searches} - {0})
+    return [("People", " or ".join(map(str, counts)))] if counts else []
+
+
 def compose(collection: Collection, price_per_hour: float | None = None) -> Report:
-    """Return the page's content: one table, the figure if there is one, and what the words mean."""
+    """Return the page's content: a table, its rows compared, the figure if there is one, and what the words mean."""
     found = points(collection.searches, collection.audits)
     figures = draw_measured(found, price_per_hour)
     facts = [("Use", USE), ("Made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))]
     facts += [] if collection.corpus is None else [("Recordings", collection.corpus.title)]
+    facts += _people(collection.searches)
     facts += [] if figures else [("Figure", NO_FIGURE)]
+    tables = [summary(found, price_per_hour), privacy_price(found)]
     return Report(
-        title=TITLE, facts=facts, tables=[summary(found, price_per_hour)], figures=figures, contradictions=False
+        title=TITLE,
+        facts=facts,
+        tables=[one for one in tables if one is not None],
+        figures=figures,
+        contradictions=False,
     )

@@ -70,6 +70,7 @@ def test_all_that_is_printed_fits_80_columns_without_a_terminal(
     words = [line.split()[0] for line in lines[lines.index(f"written to {tmp_path}") + 1 :] if line[:1].strip()]
     assert words == ["best", "valence", "arousal", "next"]
     assert [line.split()[3] for line in lines if "python -m orchestrator" in line and line[0] == " "] == [
+        "audit",
         "report",
         "ui",
     ]

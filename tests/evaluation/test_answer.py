@@ -57,12 +57,14 @@ def test_the_best_baseline_of_each_dimension_is_compared_in_words() -> None:
         (
             "valence",
             "CCC 0.500 (0.250 to 0.750), 95 % interval over 7 people. The best baseline, ridge (ridge on frames), has "
-            "0.375 (0.125 to 0.625): the network is better, +0.125 (+0.000 to +0.250), p = 0.049, 7 people",
+            "0.375 (0.125 to 0.625): the network is better, +0.125 (+0.000 to +0.250), p = 0.049 (Holm, "
+            "4 tests), 7 people",
         ),
         (
             "arousal",
             "CCC 0.250, too few people for an interval. The best baseline, boosting-person (boosting with a person's "
-            "mean, minimum, maximum), has 0.375: the network is WORSE, -0.125 (-0.250 to +0.000), p < 0.001, 7 people",
+            "mean, minimum, maximum), has 0.375: the network is WORSE, -0.125 (-0.250 to +0.000), "
+            "p < 0.001 (Holm, 4 tests), 7 people",
         ),
     ]
     assert best_baseline(made(), "arousal") == ("boosting-person", difference(-0.125, 0.0004))
@@ -71,7 +73,10 @@ def test_the_best_baseline_of_each_dimension_is_compared_in_words() -> None:
 def test_a_difference_that_may_be_chance_is_not_called_better() -> None:
     compared = {"ridge": {"valence": difference(0.125, 0.05), "arousal": difference(-0.125, 0.6)}}
     _, valence, arousal = answer(made(against_baselines=compared))
-    assert "has 0.375 (0.125 to 0.625): no difference is shown, +0.125 (+0.000 to +0.250), p = 0.050" in valence[1]
+    assert (
+        "has 0.375 (0.125 to 0.625): no difference is shown, +0.125 (+0.000 to +0.250), p = 0.050 (Holm, 2 tests)"
+        in valence[1]
+    )
     assert "has 0.125: no difference is shown, -0.125" in arousal[1]
 
 

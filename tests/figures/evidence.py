@@ -86,7 +86,7 @@ def make_search(trials: Sequence[TrialResult], **changes: Any) -> Search:
         "method": "au",
         "title": "Action units",
         "protocol": {"name": "described", "optimistic": False},
-        "corpus": {"synthetic": True},
+        "corpus": {"synthetic": True, "sha256": "aa" * 32, "participants": 23},
         "images": None,
         "federation": None,
     }

@@ -22,8 +22,10 @@ def attack(  # noqa: PLR0917 - as in a table
     return Attack(attack=kind, source=source, variant=variant, threat="", main=main, people=23, verdict=verdict)
 
 
-def audit(method: str, *attacks: Attack, secure: bool = False) -> Audit:
-    subject = {"method": method, "secure_sum": "yes" if secure else None}
+def audit(
+    method: str, *attacks: Attack, secure: bool = False, defence: str | None = None, model: str | None = None
+) -> Audit:
+    subject = {"method": method, "secure_sum": "yes" if secure else None, "defence": defence, "model": model}
     return Audit(subject=subject, seed=0, synthetic=True, participants=23, attacks=attacks)
 
 

@@ -78,7 +78,7 @@ def test_the_data_flow_is_that_of_the_run(material: Material) -> None:
     )
     text = impact_assessment(federated)
     assert "local epochs per round: 3; secure sums: the server learns sums" in text
-    assert "| sent | 12,345 bytes by 4 clients in 2 rounds |" in text
+    assert "| sent | 12,345 bytes by 4 clients, 1 bytes to them, in 2 rounds of each fold |" in text
     assert "| beside the sums | the number of clients |" in text
     assert "| What leaves a participant's machine | sums of updates; the model |" in notice(federated)
     assert "| sent | not recorded |" in impact_assessment(dataclasses.replace(federated, summary=None))

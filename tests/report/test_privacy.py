@@ -10,6 +10,7 @@ from orchestrator.audit.level import CONFIGURATIONS, level
 from orchestrator.audit.records import Attack, Audit, Statistic
 from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, UNDERPOWERED
 from orchestrator.cli import cli
+from orchestrator.report.configuration_points import points
 from orchestrator.report.own_options import SECURE
 from orchestrator.report.queries import method_name
 from orchestrator.report.tables.efficiency import table_3
@@ -90,7 +91,7 @@ def test_table_3_says_the_word_and_what_was_not_measured() -> None:
         audit("fl", attack("sum-membership", "sum", EXPOSED, "1 round"), secure=True),
     ]
     methods = [method_name(one) for one in ("images", "au", "fl", "fl-au")]
-    rows = [row.cells for row in table_3([], {}, audits).rows if row.cells[1].text.startswith(QUANTITY)]
+    rows = [row.cells for row in table_3([], {}, points([], audits)).rows if row.cells[1].text.startswith(QUANTITY)]
     assert [(row[0].text, row[1].text.removeprefix(QUANTITY), row[2].text, row[3].text) for row in rows] == [
         (methods[0], "", "not measured", "Low"),
         (methods[1], "", "Average (identity action-units shared)", "Average"),
@@ -104,14 +105,17 @@ def test_table_3_says_the_word_and_what_was_not_measured() -> None:
         (methods[3], "", "not measured", "–"),
     ]
     both = audit("fl-au", MEMBER, secure=True)
-    words = [row.cells[2].text for row in table_3([], {}, [both]).rows if row.cells[1].text.startswith(QUANTITY)]
+    words = [
+        row.cells[2].text for row in table_3([], {}, points([], [both])).rows if row.cells[1].text.startswith(QUANTITY)
+    ]
     assert words == ["not measured"] * 5 + ["High (membership model lira, measured in part)"]
-    assert "the worst verdict decides" in table_3([], {}, audits).caption
+    assert "the worst verdict decides" in table_3([], {}, points([], audits)).caption
 
 
 def test_the_table_of_privacy_has_a_block_for_each_configuration() -> None:
-    assert privacy([]) is None
-    table = privacy([audit("au", attack("identity", "action-units", PARTLY, "shared", value=0.4), MEMBER)])
+    assert privacy(points([], [])) is None
+    made = [audit("au", attack("identity", "action-units", PARTLY, "shared", value=0.4), MEMBER)]
+    table = privacy(points([], made))
     assert table is not None
     texts = [[cell.text for cell in row.cells] for row in table.rows]
     assert [row[0] for row in texts if row[3].startswith("membership")] == [

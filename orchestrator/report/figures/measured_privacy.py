@@ -25,7 +25,7 @@ def draw(points: Sequence[Point], price_per_hour: float | None = None) -> Figure
     shown = [one for one in points if not one.absent]
     if not shown:
         return None
-    looks = style.looks([one.configuration.title for one in points])
+    looks = style.looks([one.title for one in points])
     marks = "SYNTHETIC, " if any(one.synthetic for one in shown) else ""
     drawing, axes = style.panels(
         len(DIMENSIONS),
@@ -36,7 +36,7 @@ def draw(points: Sequence[Point], price_per_hour: float | None = None) -> Figure
     )
     best = best_baselines([one.search for one in shown if one.search is not None])
     for panel, dimension in zip(axes[:, 0], DIMENSIONS, strict=True):
-        ends = [_point(panel, one, dimension, looks[one.configuration.title]) for one in shown]
+        ends = [_point(panel, one, dimension, looks[one.title]) for one in shown]
         draw_line(panel, best, dimension)
         for limit in (SMALL, LARGE):
             panel.axvline(limit, color=style.GREY, linewidth=0.4, zorder=0)
@@ -46,8 +46,8 @@ def draw(points: Sequence[Point], price_per_hour: float | None = None) -> Figure
     leaks = [end for one in shown if one.leak is not None for end in _reach(one.leak)]
     axes[-1, 0].set_xlim(*style.limits_of(leaks, least=0.0, most=1.0))
     axes[-1, 0].set_xlabel("advantage of the worst attack (0 chance, 1 certainty)")
-    handles = [_handle(looks[one.configuration.title]) for one in shown]
-    labels = [f"{one.configuration.title}\n{cost_words(one, price_per_hour)}" for one in shown]
+    handles = [_handle(looks[one.title]) for one in shown]
+    labels = [f"{one.title}\n{cost_words(one, price_per_hour)}" for one in shown]
     line, label = baseline_key(best)
     style.legend(drawing, [*handles, *line], [*labels, *label], columns=1)
     return Figure(
@@ -109,13 +109,13 @@ def _caption(points: Sequence[Point], shown: Sequence[Point], price_per_hour: fl
         " Minutes are of the best configuration, all folds; MiB of one model; what is sent is of all rounds."
         f"{price}"
     )
-    decisive = [f"{one.configuration.title}: {one.level.decisive.name}" for one in shown if one.level.decisive]
+    decisive = [f"{one.title}: {one.level.decisive.name}" for one in shown if one.level.decisive]
     words += f" The attacks: {'; '.join(decisive)}."
-    partly = [f"{one.configuration.title} ({', '.join(one.level.missing)})" for one in shown if one.level.missing]
+    partly = [f"{one.title} ({', '.join(one.level.missing)})" for one in shown if one.level.missing]
     words += f" Measured in part, without: {'; '.join(partly)}." if partly else ""
-    bare = [one.configuration.title for one in shown if _lacks_interval(one)]
+    bare = [one.title for one in shown if _lacks_interval(one)]
     words += f" Without an interval: {', '.join(bare)}." if bare else ""
-    absent = [f"{one.configuration.title} ({', '.join(one.absent)})" for one in points if one.absent]
+    absent = [f"{one.title} ({', '.join(one.absent)})" for one in points if one.absent]
     return words + (f" Not drawn: {'; '.join(absent)}." if absent else "")
 
 

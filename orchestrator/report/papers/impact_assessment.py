@@ -72,7 +72,8 @@ def _flow(material: Material) -> list[str]:
         if record is None:
             steps.append(("sent", NOT_RECORDED))
         else:
-            steps.append(("sent", f"{record.bytes_up:,} bytes by {record.clients} clients in {record.rounds} rounds"))
+            sent = f"{record.bytes_up:,} bytes by {record.clients} clients, {record.bytes_down:,} bytes to them"
+            steps.append(("sent", f"{sent}, in {record.rounds} rounds of each fold"))
             if record.left_apart is not None:
                 steps.append(("beside the sums", "; ".join(record.left_apart) or "nothing"))
     steps.append(("leaves a participant's machine", material.leaves))

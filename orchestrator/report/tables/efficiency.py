@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from models.sizes import title_of
 from orchestrator.audit.level import LEVEL_RULE
-from orchestrator.audit.records import Audit
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report import paper
 from orchestrator.report.blocks import headline
+from orchestrator.report.configuration_points import Point
 from orchestrator.report.queries import (
     LEVELS,
     best_of,
@@ -35,8 +35,8 @@ SMALL = 1.0  # minutes or MiB
 Line = tuple[str, Cell, Cell, int]  # quantity, ours, the paper's, decimals of the difference
 
 
-def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], audits: Sequence[Audit] = ()) -> Table:
-    """Return Table III, a block of rows for each method; `runs` are the searches' by id, `audits` the corpus's."""
+def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], points: Sequence[Point] = ()) -> Table:
+    """Return Table III, a block of rows for each method; `runs` are the searches' by id, `points` their privacy."""
     published = {row.method: row for row in paper.TABLE_3}
     rows: list[Row] = []
     for method in methods():
@@ -45,7 +45,7 @@ def table_3(searches: Sequence[Search], runs: Mapping[str, RecordedRun], audits:
         absent = (method_name(method), "") if search is None else None
         model = [name, *_model(method, searches, search, theirs)]
         rows.append(Row(cells=model, first=True, synthetic=_fake(search), absent=absent))
-        rows += level_rows(method, name, audits, absent=absent)
+        rows += level_rows(method, name, points, absent=absent)
         lines = [*_scores(search, theirs), *_training(method, search, theirs)]
         lines += [_size(search, theirs), *_inference(_run_of(search, runs), theirs)]
         for quantity, own, value, digits in lines:

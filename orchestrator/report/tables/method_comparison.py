@@ -68,7 +68,7 @@ class Pair:
 def comparisons(searches: Sequence[Search]) -> Table:
     """Return the table of all pairs of methods, of networks within a method, and of each method with its baselines."""
     found = [
-        Pair(first=first, second=second, dimension=dimension, outcome=_compared(first, second, dimension))
+        Pair(first=first, second=second, dimension=dimension, outcome=compared(first, second, dimension))
         for first, second in _pairs(blocks(searches))
         for dimension in DIMENSIONS
     ]
@@ -101,7 +101,7 @@ def comparisons(searches: Sequence[Search]) -> Table:
 
 def _pairs(found: Sequence[Block]) -> Iterator[tuple[Side, Side]]:
     """Yield which results are compared: methods, then networks, then baselines."""
-    leads = [_lead(block) for block in found]
+    leads = [side_of(block.lead) for block in found]
     for first, second in combinations(leads, 2):
         if first.search.plan["protocol"]["name"] == second.search.plan["protocol"]["name"]:
             yield first, second
@@ -115,10 +115,10 @@ def _pairs(found: Sequence[Block]) -> Iterator[tuple[Side, Side]]:
                 yield lead, Side(words=name, search=lead.search, people=people, selected=False)
 
 
-def _lead(block: Block) -> Side:
-    search = block.lead
+def side_of(search: Search, words: str | None = None) -> Side:
+    """Return what a search reports as one side of a comparison, called `words`, else by its method."""
     return Side(
-        words=method_name(search.plan["method"]),
+        words=method_name(search.plan["method"]) if words is None else words,
         search=search,
         people=of_reported(search),
         selected=_selected(search, finished_configurations(search)),
@@ -146,7 +146,7 @@ def _selected(search: Search, num_finished: int) -> bool:
 def _row(pair: Pair, values: Sequence[Cell]) -> Row:
     first, second = pair.first, pair.second
     labels = " / ".join(dict.fromkeys(protocol_label(side.search) for side in (first, second)))
-    remark = f"not compared: {pair.outcome}" if isinstance(pair.outcome, str) else _remark(first, second)
+    remark = f"not compared: {pair.outcome}" if isinstance(pair.outcome, str) else remark_on(first, second)
     line = [cells.plain(f"{first.words} − {second.words}"), cells.plain(labels), cells.plain(pair.dimension)]
     return Row(
         cells=[*line, *values, cells.plain(remark)],
@@ -188,7 +188,8 @@ def why_not(first: Search, second: Search) -> str | None:
     return f"the protocols differ in {', '.join(differ)}" if differ else None
 
 
-def _compared(first: Side, second: Side, dimension: str) -> Difference | str:
+def compared(first: Side, second: Side, dimension: str) -> Difference | str:
+    """Return first minus second in one dimension, over the people whom both scored, or why there is none."""
     if reason := why_not(first.search, second.search):
         return reason
     for side in (first, second):
@@ -208,7 +209,8 @@ def _compared(first: Side, second: Side, dimension: str) -> Difference | str:
     return Difference(reported=reported, own=own)
 
 
-def _remark(first: Side, second: Side) -> str:
+def remark_on(first: Side, second: Side) -> str:
+    """Return what a reader of a difference has to know: whose people chose, and which frames were scored."""
     words = ("", f"{AFTER_SELECTION} of the first", f"{AFTER_SELECTION} of the second", AFTER_SELECTION)
     chosen = words[first.selected + 2 * second.selected]
     return "; ".join(filter(None, [chosen, _stride_remark(first.search, second.search)]))

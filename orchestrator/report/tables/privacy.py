@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from orchestrator.audit.level import CONFIGURATIONS, LEVEL_RULE, Configuration, Level, level
-from orchestrator.audit.records import Attack, Audit
+from orchestrator.audit.level import LEVEL_RULE, Level
+from orchestrator.audit.records import Attack
 from orchestrator.report import paper
+from orchestrator.report.configuration_points import Point
 from orchestrator.report.own_options import SECURE
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
@@ -12,21 +13,22 @@ from orchestrator.report.tables.cells import Cell, Column, Row, Table
 QUANTITY = "Data privacy level"
 
 
-def level_rows(method: str, name: Cell, audits: Sequence[Audit], *, absent: tuple[str, str] | None = None) -> list[Row]:
+def level_rows(method: str, name: Cell, points: Sequence[Point], *, absent: tuple[str, str] | None = None) -> list[Row]:
     """Return Table III's rows of a method's privacy: ours, the paper's assertion, and no difference of words.
 
     `absent` names a method that was not run; what was measured of it is read all the same.
     """
     published = {row.method: row.privacy for row in paper.TABLE_3}
     rows = []
-    for one in CONFIGURATIONS:
-        found = level(one, audits)
-        if one.method != method or not (one.always or found.word):
+    for one in points:
+        if one.configuration.method != method:
             continue
-        theirs = cells.DASH if one.secure else published.get(method, cells.DASH)
-        quantity = f"{QUANTITY}, with {SECURE}" if one.secure else QUANTITY
-        row = [name, cells.plain(quantity), _word(found), cells.plain(theirs), cells.missing()]
-        rows.append(Row(cells=row, synthetic=_fake(one, audits), absent=absent if found.word is None else None))
+        beside = [SECURE] if one.configuration.secure else []
+        beside += [f"defence {one.defence}"] if one.defence is not None else []
+        theirs = cells.DASH if beside else published.get(method, cells.DASH)
+        quantity = f"{QUANTITY}, with {', '.join(beside)}" if beside else QUANTITY
+        row = [name, cells.plain(quantity), _word(one.level), cells.plain(theirs), cells.missing()]
+        rows.append(Row(cells=row, synthetic=one.synthetic, absent=absent if one.level.word is None else None))
     return rows
 
 
@@ -37,15 +39,11 @@ def _word(found: Level) -> Cell:
     return cells.plain(f"{found.word} ({found.decisive.name}{part})")
 
 
-def privacy(audits: Sequence[Audit]) -> Table | None:
-    """Return every attack that counts for each configuration, with the rule below; None without an audit."""
-    if not audits:
+def privacy(points: Sequence[Point]) -> Table | None:
+    """Return every attack that counts for each configuration, with the rule below; None if nothing was measured."""
+    if all(one.level.word is None for one in points):
         return None
-    rows: list[Row] = []
-    for one in CONFIGURATIONS:
-        found = level(one, audits)
-        if one.always or found.word:
-            rows += _rows(one, found, _fake(one, audits))
+    rows = [row for one in points for row in _rows(one)]
     words = {"configuration": "Configuration", "leaves": "What leaves a person", "level": "Privacy", "attack": "Attack"}
     return Table(
         name="privacy",
@@ -65,14 +63,17 @@ def privacy(audits: Sequence[Audit]) -> Table | None:
     )
 
 
-def _rows(one: Configuration, found: Level, synthetic: bool) -> list[Row]:
+def _rows(one: Point) -> list[Row]:
+    found = one.level
     word = cells.missing(cells.NOT_MEASURED) if found.word is None else cells.plain(found.word)
-    lead = [cells.plain(one.title), cells.plain(one.leaves), word]
+    lead = [cells.plain(one.title), cells.plain(one.configuration.leaves), word]
     measured = [[*lead, *_attack(attack)] for attack in found.attacks]
     absent = [
         [*lead, cells.plain(name), *[cells.missing()] * 6, cells.missing(cells.NOT_MEASURED)] for name in found.missing
     ]
-    return [Row(cells=row, first=number == 0, synthetic=synthetic) for number, row in enumerate([*measured, *absent])]
+    return [
+        Row(cells=row, first=number == 0, synthetic=one.synthetic) for number, row in enumerate([*measured, *absent])
+    ]
 
 
 def _attack(one: Attack) -> list[Cell]:
@@ -85,7 +86,3 @@ def _attack(one: Attack) -> list[Cell]:
         cells.ours(one.people, digits=0),
         cells.plain(one.verdict),
     ]
-
-
-def _fake(one: Configuration, audits: Sequence[Audit]) -> bool:
-    return any(audit.synthetic for audit in audits if one.of(audit))

@@ -72,7 +72,7 @@ def _row(one: Point, dimension: str, *, sent: bool, first: bool) -> Row:
     facts = (summary_of(search).raters or {}).get(dimension)
     ceiling = None if facts is None or facts.ceiling is None else facts.ceiling.value
     found = [
-        cells.plain(one.configuration.title),
+        cells.plain(one.title),
         cells.plain(f"{title_of(best_of(search).network)}, {protocol_label(search)}"),
         cells.plain(dimension),
         with_ends(one.score(dimension), run=search.run_id, key=f"ccc_{dimension}"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from models.sizes import title_of
 from orchestrator.audit.level import LEVEL_RULE
+from orchestrator.audit.records import TITLES
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.configuration_points import SECONDS_PER_MINUTE, Ends, Point
 from orchestrator.report.cost_words import mib_words, minutes_words, money_words, sent_words
@@ -39,8 +40,8 @@ def summary(points: Sequence[Point], price_per_hour: float | None = None) -> Tab
             Column(key="sent", heading="Sent"),
             *([Column(key="money", heading="Money")] if money else []),
         ],
-        rows=[_row(one, price_per_hour) for one in points],
-        remarks=_remarks(price_per_hour),
+        rows=[_row(one, price_per_hour) for one in points if not one.unknown],
+        remarks=_remarks(points, price_per_hour),
         stacked=True,
     )
 
@@ -53,8 +54,12 @@ def _columns(dimension: str) -> list[Column]:
     ]
 
 
-def _remarks(price_per_hour: float | None) -> list[str]:
-    words = [
+def _remarks(points: Sequence[Point], price_per_hour: float | None) -> list[str]:
+    unknown = [one.title for one in points if one.unknown]
+    words = [f"{cells.NOT_RUN.capitalize()} and {cells.NOT_MEASURED}: {', '.join(unknown)}."] if unknown else []
+    decisive = {one.level.decisive.name: one.level.decisive for one in points if one.level.decisive is not None}
+    words += [f"{name} ({TITLES.get(one.attack, one.attack)}): {one.threat}" for name, one in decisive.items()]
+    words += [
         LEVEL_RULE,
         "A word is of the attacks that were run: no attack is the strongest, and no word is a legal assessment.",
         f"“{cells.NOT_MEASURED}” is said of everything that was not run; nothing is estimated.",
@@ -66,7 +71,7 @@ def _remarks(price_per_hour: float | None) -> list[str]:
 
 def _row(one: Point, price_per_hour: float | None) -> Row:
     found = [
-        cells.plain(one.configuration.title),
+        cells.plain(one.title),
         cells.plain(one.configuration.leaves),
         *_accuracy(one),
         *_privacy(one),
