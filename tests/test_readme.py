@@ -85,7 +85,12 @@ SHORTER = {
     "data check mine": [],
     "data convert mine --out mine.parquet": [],
     "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
-    "data synthesize --tool mediapipe --out synthetic-mediapipe": ["--participants", "3", "--seconds", "20"],
+    "data synthesize --tool mediapipe --seconds 50 --out synthetic-mediapipe": [
+        "--participants",
+        "3",
+        "--seconds",
+        "20",
+    ],
     "tune --method au --data synthetic-mediapipe --preset demo": TINY,
     "predict --model latest --input me.mp4 --output me.csv --plot me.svg": ["--model-file", "face_landmarker.task"],
     "predict --model runs/small --input /data/RECOLA --output predictions.csv --plot traces.svg": [],

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ccc import Moments, frame_moments, window_moments
-from orchestrator.evaluation.windowed import of_person, of_windows
+from orchestrator.evaluation.windowed import beside_person, of_person, of_windows
 from orchestrator.protocols import DIMENSIONS
 
 Array = NDArray[np.float64]
@@ -22,6 +22,7 @@ ALPHAS = tuple(10.0**power for power in range(-2, 7))  # ours; chosen by cross-v
 # Ours: bounds the time of what makes many columns. Neighbouring frames say nearly the same: evenly taken ones lose
 # little.
 MAX_ROWS = 4_000
+KEPT_VALUES = 50_000_000  # ours: 400 MB, of the training rows that are held at a time
 LEAST_FREEDOM = 1e-12  # of a row that decides its own prediction: rounding must not make it 0
 # Ours: small trees on 63 bins take a tenth of the time of the library's own choices.
 BOOSTING = {
@@ -211,16 +212,29 @@ def run_baseline(
     labelled training frame of a dimension predicts 0 there.
     """
     made = features_of(baseline.features, series, times)
-    folds = []
-    for split in splits:
-        most = None if baseline.features in ("none", "frames") else MAX_ROWS
-        predictors = [baseline.fit(*_rows(series, made, split.train, d, most)) for d in range(len(DIMENSIONS))]
-        traces = {
-            index: np.stack([predict(made[index]) for predict in predictors], axis=1).astype(np.float32)
-            for index in split.held_out
-        }
-        folds.append(held_out(series, traces, window_length))
-    return folds
+    most = None if baseline.features in ("none", "frames") else MAX_ROWS
+    wanted = [[_labelled(series, split.train, d, most) for d in range(len(DIMENSIONS))] for split in splits]
+    predictors: list[Sequence[Callable[[Array], Array]]] = []
+    for group in _together(wanted, num_columns(baseline.features, series[0].features_TF.shape[1])):
+        rows = _rows_of(made, [positions for k in group for positions in wanted[k]])
+        for k in group:
+            fitted = []
+            for d, positions in enumerate(wanted[k]):
+                gold = [series[index].gold_T2[rows_T, d].astype(np.float64) for index, rows_T in positions.items()]
+                fitted.append(baseline.fit(rows[_key(positions)], np.concatenate(gold)))
+            predictors.append(fitted)
+        del rows
+    traces: list[dict[int, NDArray[np.float32]]] = [{} for _ in splits]
+    for index in dict.fromkeys(index for split in splits for index in split.held_out):
+        own = made(index)
+        for k, split in enumerate(splits):
+            if index in split.held_out:
+                found = [predict(own) for predict in predictors[k]]
+                traces[k][index] = np.stack(found, axis=1).astype(np.float32)
+    return [
+        held_out(series, {index: traces[k][index] for index in split.held_out}, window_length)
+        for k, split in enumerate(splits)
+    ]
 
 
 def num_columns(kind: str, num_features: int) -> int:
@@ -228,18 +242,28 @@ def num_columns(kind: str, num_features: int) -> int:
     return COLUMNS_PER_FEATURE[kind] * num_features
 
 
-def features_of(kind: str, series: Sequence[Labelled], times: Sequence[NDArray[np.float64]]) -> list[Array]:
-    """Make what a baseline looks at (T, M) of every series."""
+def features_of(kind: str, series: Sequence[Labelled], times: Sequence[NDArray[np.float64]]) -> Callable[[int], Array]:
+    """Return a function that makes what a baseline looks at (T, M) of a series, by its index, each time anew.
+
+    Together they are far larger than the recordings: 62 million numbers for RECOLA's 23 people and `windows`.
+    """
+
+    def plain(index: int) -> Array:
+        return series[index].features_TF.astype(np.float64)
+
     if kind == "none":
-        return [np.zeros((len(one.valid_T), 0)) for one in series]
-    plain = [one.features_TF.astype(np.float64) for one in series]
+        return lambda index: np.zeros((len(series[index].valid_T), 0))
     if kind == "frames":
         return plain
-    valid = [one.valid_T for one in series]
     if kind == "windows":
-        return [of_windows(*one) for one in zip(plain, valid, times, strict=True)]
+        return lambda index: of_windows(plain(index), series[index].valid_T, times[index])
     assert kind == "person", kind
-    return of_person([one.participant for one in series], plain, valid)
+    whose = [one.participant for one in series]
+    people = {
+        person: of_person([plain(i)[series[i].valid_T] for i, name in enumerate(whose) if name == person])
+        for person in dict.fromkeys(whose)
+    }
+    return lambda index: beside_person(plain(index), people[whose[index]])
 
 
 def held_out(series: Sequence[Scorable], traces: Mapping[int, NDArray[np.float32]], window_length: int) -> HeldOut:
@@ -257,16 +281,47 @@ def held_out(series: Sequence[Scorable], traces: Mapping[int, NDArray[np.float32
     return HeldOut(traces=dict(traces), frames=frames, windows=windows)
 
 
-def _rows(
-    series: Sequence[Labelled], made: Sequence[Array], train: Sequence[int], dimension: int, most: int | None
-) -> tuple[Array, Array]:
+Positions = Mapping[int, NDArray[np.intp]]  # by index of the series the frames that are trained on
+
+
+def _labelled(series: Sequence[Labelled], train: Sequence[int], dimension: int, most: int | None) -> Positions:
     """Return the labelled training frames of a dimension, at most so many of them, evenly from all."""
     counts = [int(series[index].mask_T2[:, dimension].sum()) for index in train]
     step = 1 if most is None else max(1, -(-sum(counts) // most))
-    rows, gold, seen = [], [], 0
+    found, seen = {}, 0
     for index, count in zip(train, counts, strict=True):
-        labelled = np.flatnonzero(series[index].mask_T2[:, dimension])[-seen % step :: step]
-        rows.append(made[index][labelled])
-        gold.append(series[index].gold_T2[labelled, dimension].astype(np.float64))
+        found[index] = np.flatnonzero(series[index].mask_T2[:, dimension])[-seen % step :: step]
         seen += count
-    return np.concatenate(rows), np.concatenate(gold)
+    return found
+
+
+def _together(wanted: Sequence[Sequence[Positions]], columns: int) -> list[list[int]]:
+    """Divide the folds so that the rows of those that are fitted together are at most KEPT_VALUES numbers."""
+    groups: list[list[int]] = []
+    held = 0
+    for k, positions in enumerate(wanted):
+        own = {_key(one): sum(map(len, one.values())) * columns for one in positions}
+        size = sum(own.values())
+        if not groups or held + size > KEPT_VALUES:
+            groups.append([])
+            held = 0
+        groups[-1].append(k)
+        held += size
+    return groups
+
+
+def _key(positions: Positions) -> bytes:
+    """Return what tells rows from others: most often both dimensions have labels on the same frames."""
+    return b"".join(index.to_bytes(8, "little") + rows.tobytes() for index, rows in positions.items())
+
+
+def _rows_of(made: Callable[[int], Array], wanted: Sequence[Positions]) -> dict[bytes, Array]:
+    """Make every series once and return the rows that are wanted of it, by `_key`."""
+    by_key = {_key(positions): positions for positions in wanted}
+    parts: dict[bytes, dict[int, Array]] = {key: {} for key in by_key}
+    for index in dict.fromkeys(index for positions in by_key.values() for index in positions):
+        own = made(index)
+        for key, positions in by_key.items():
+            if index in positions:
+                parts[key][index] = own[positions[index]]
+    return {key: np.concatenate([parts[key][index] for index in by_key[key]]) for key in by_key}

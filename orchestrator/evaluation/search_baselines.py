@@ -26,7 +26,7 @@ from orchestrator.run_records import FoldScore
 
 # Ours, for one core of 2020: what is left out would take longer than this, or hold more numbers than that.
 MOST_SECONDS = 60.0
-MOST_VALUES = 50_000_000  # 400 MB
+MOST_VALUES = 50_000_000  # of one recording: 400 MB
 RIDGE_PER_SECOND = 5.0e9  # (rows x columns + n^2) n, n the smaller of both, measured
 TREES_PER_SECOND = 3.0e6  # rows x columns, measured
 
@@ -169,9 +169,10 @@ def _too_large(baseline: Baseline, series: Sequence[Series], *, folds: int) -> s
         return None
     frames = sum(len(one.valid_T) for one in series)
     columns = baselines.num_columns(baseline.features, series[0].features_TF.shape[1])
+    longest = max(len(one.valid_T) for one in series)
+    if longest * columns > MOST_VALUES:
+        return f"a recording of {longest:,} frames, {columns:,} columns: more than {MOST_VALUES:,} numbers"
     size = f"{frames:,} frames of {columns:,} columns, {folds} folds"
-    if frames * columns > MOST_VALUES:
-        return f"{size}: more than {MOST_VALUES:,} numbers"
     rows = min(frames, baselines.MAX_ROWS)
     trees = baseline.fit is baselines.fit_boosting
     fewer = min(rows, columns)

@@ -45,20 +45,14 @@ def _between(values: Array, first: NDArray[np.intp], last: NDArray[np.intp]) -> 
     return np.asarray(sums[last] - sums[first])
 
 
-def of_person(
-    participants: Sequence[str], features: Sequence[Array], valid: Sequence[NDArray[np.bool_]]
-) -> list[Array]:
-    """Add to each frame's features the person's own mean, minimum and maximum over all recordings: (T, 4 F)."""
-    made = []
-    people = {}
-    for person in dict.fromkeys(participants):
-        rows = np.concatenate([f[v] for p, f, v in zip(participants, features, valid, strict=True) if p == person])
-        width = features[0].shape[1]
-        people[person] = (
-            np.concatenate([rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)])
-            if len(rows)
-            else np.zeros(3 * width)
-        )
-    for person, own in zip(participants, features, strict=True):
-        made.append(np.concatenate([own, np.broadcast_to(people[person], (len(own), len(people[person])))], axis=1))
-    return made
+def of_person(valid: Sequence[Array]) -> Array:
+    """Return a person's mean, minimum and maximum (3 F,) over the valid frames (N, F) of all recordings; 0 without."""
+    rows = np.concatenate(valid)
+    if not len(rows):
+        return np.zeros(3 * rows.shape[1])
+    return np.concatenate([rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)])
+
+
+def beside_person(features_TF: Array, person_3F: Array) -> Array:
+    """Add to each frame's features what `of_person` says of whose they are: (T, 4 F)."""
+    return np.concatenate([features_TF, np.broadcast_to(person_3F, (len(features_TF), len(person_3F)))], axis=1)

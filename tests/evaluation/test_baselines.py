@@ -1,6 +1,7 @@
 """Baselines see the training people only, and leave what a trial leaves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from models.splits import FoldSplit
 from models.windows import Series
 from orchestrator.evaluation import baselines
 from orchestrator.evaluation.baselines import BASELINES, HeldOut, run_baseline
-from orchestrator.evaluation.windowed import of_person, of_windows
+from orchestrator.evaluation.windowed import beside_person, of_person, of_windows
 from orchestrator.measures import FoldMoments, of_fold
 from tests.conftest import ROOT
 
@@ -245,14 +246,43 @@ def test_statistics_over_time_are_those_of_the_frames_around() -> None:
 
 def test_a_person_is_described_over_all_recordings() -> None:
     first, second = np.array([[1.0], [9.0]]), np.array([[3.0]])
-    made = of_person(
-        ["A", "A", "B"],
-        [first, second, np.zeros((1, 1))],
-        [np.array([True, False]), np.ones(1, bool), np.zeros(1, bool)],
-    )
-    assert made[0].tolist() == [[1.0, 2.0, 1.0, 3.0], [9.0, 2.0, 1.0, 3.0]]
-    assert made[1].tolist() == [[3.0, 2.0, 1.0, 3.0]]
-    assert made[2].tolist() == [[0.0, 0.0, 0.0, 0.0]]
+    own = of_person([first[:1], second])
+    assert beside_person(first, own).tolist() == [[1.0, 2.0, 1.0, 3.0], [9.0, 2.0, 1.0, 3.0]]
+    assert beside_person(second, own).tolist() == [[3.0, 2.0, 1.0, 3.0]]
+    assert beside_person(second, of_person([np.zeros((0, 1))])).tolist() == [[3.0, 0.0, 0.0, 0.0]]
+
+
+def test_a_person_is_described_over_valid_frames_of_all_recordings() -> None:
+    series = people([1.0, 2.0, 3.0])
+    same = [replace(one, participant="A" if k < 2 else "B") for k, one in enumerate(series)]
+    made = baselines.features_of("person", same, [TIMES] * 3)
+    rows = np.concatenate([one.features_TF[one.valid_T].astype(np.float64) for one in same[:2]])
+    expected = np.concatenate([rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)])
+    np.testing.assert_array_equal(made(0)[:, 2:], np.tile(expected, (FRAMES, 1)))
+    np.testing.assert_array_equal(made(1)[:, 2:], made(0)[:, 2:])
+    assert (made(2)[0, 2:] != made(0)[0, 2:]).any()
+
+
+def test_so_many_folds_are_fitted_together_as_may_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """90 numbers per fold if both dimensions have the same frames, 180 if not."""
+    monkeypatch.setattr(baselines, "KEPT_VALUES", 200)
+    same, other = {0: np.arange(10)}, {0: np.arange(10, 20)}
+    assert baselines._together([[same, same]] * 5, 9) == [[0, 1], [2, 3], [4]]
+    assert baselines._together([[same, other]] * 2, 9) == [[0], [1]]
+    assert baselines._together([[same, same]], 1000) == [[0]]
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_how_many_folds_are_fitted_together_changes_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of training are held for as many folds at a time as KEPT_VALUES allows: all, two, and each by itself."""
+    series, found = people([1.0, 2.0, 0.5, 3.0, 1.5, 2.5]), []
+    for kept in (10**9, 2 * 2 * 9 * FRAMES * len(series), 1):
+        monkeypatch.setattr(baselines, "KEPT_VALUES", kept)
+        found.append(run_baseline(BASELINES[name], series, [TIMES] * 6, SPLITS, window_length=20))
+    for other in found[1:]:
+        for one, again in zip(found[0], other, strict=True):
+            assert (one.frames, one.windows) == (again.frames, again.windows)
+            assert [trace.tobytes() for trace in one.traces.values()] == [t.tobytes() for t in again.traces.values()]
 
 
 @pytest.mark.parametrize("shape", [(60, 3), (45, 40), (22, 20), (30, 40), (12, 20)])
@@ -296,8 +326,9 @@ def test_the_numbers_of_the_document_are_those_of_the_code() -> None:
 @pytest.mark.parametrize("kind", ["none", "frames", "windows", "person"])
 def test_so_many_columns_are_made_as_are_counted(kind: str) -> None:
     series = people([1.0] * 2)
-    for made in baselines.features_of(kind, series, [TIMES] * 2):
-        assert made.shape == (FRAMES, baselines.num_columns(kind, 2))
+    made = baselines.features_of(kind, series, [TIMES] * 2)
+    for index in range(2):
+        assert made(index).shape == (FRAMES, baselines.num_columns(kind, 2))
 
 
 def test_a_column_that_hardly_moves_is_none() -> None:

@@ -1,6 +1,7 @@
 """Baselines of a search's own folds, and what a run says of labels that differ between people."""
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,15 @@ def test_what_is_too_large_is_left_out_with_its_size(monkeypatch: pytest.MonkeyP
     """240 frames: 2 x 3 fits of 16 columns (person) or 36 (windows)."""
     dataset = make_dataset(make_corpus(), THREE_FOLDS, seed=0)
     assert not measure(dataset).left_out
-    monkeypatch.setattr(search_baselines, "MOST_VALUES", 240 * 16)
+    longest = max(len(one.valid_T) for one in dataset.series if isinstance(one, Series))
+    monkeypatch.setattr(search_baselines, "MOST_VALUES", longest * 16)
     found = measure(dataset)
     assert list(found.left_out) == ["ridge-windows"]
     assert found.traces["ridge-windows"] == ()
     assert scored(found, dataset, window_length=20, partial_window="pad").scores["ridge-windows"] is None
-    assert found.left_out["ridge-windows"] == "240 frames of 36 columns, 3 folds: more than 3,840 numbers"
+    assert found.left_out["ridge-windows"] == (
+        f"a recording of {longest} frames, 36 columns: more than {longest * 16} numbers"
+    )
     monkeypatch.setattr(search_baselines, "MOST_VALUES", 10**9)
     monkeypatch.setattr(search_baselines, "MOST_SECONDS", 2.0)
     monkeypatch.setattr(search_baselines, "TREES_PER_SECOND", 100.0)
@@ -117,6 +121,19 @@ def test_what_is_too_large_is_left_out_with_its_size(monkeypatch: pytest.MonkeyP
     }
     monkeypatch.setattr(search_baselines, "RIDGE_PER_SECOND", 1.0)
     assert list(measure(dataset).left_out) == ["ridge-windows", "ridge-person", "boosting-person"]
+
+
+@pytest.mark.parametrize(
+    ("people", "seconds", "features", "folds"), [(23, 300, 40, 8), (23, 300, 52, 23), (40, 600, 35, 8)]
+)
+def test_every_baseline_is_made_of_a_corpus_as_large_as_recola(
+    people: int, seconds: int, features: int, folds: int
+) -> None:
+    """The strongest one sees nine columns per feature: 62 million numbers of RECOLA's 23 people of five minutes."""
+    rows = np.broadcast_to(np.float32(0), (seconds * 25, features))
+    one = SimpleNamespace(features_TF=rows, valid_T=np.ones(len(rows), dtype=bool))
+    for baseline in BASELINES.values():
+        assert search_baselines._too_large(baseline, [one] * people, folds=folds) is None  # type: ignore[list-item]
 
 
 def test_a_federation_has_neither_baselines_nor_figures_of_labels(
