@@ -110,6 +110,7 @@ def _start(
     mark = MARK, folder.name
     stack.enter_context(environment({LOOPBACK: "0", MARK: folder.name, **token()}))
     stack.enter_context(_loopback())
+    stack.enter_context(_without_monitors())
     stack.enter_context(errors_into(log))
     _forget_token()
     stack.callback(_forget_token)
@@ -213,6 +214,22 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _without_monitors() -> Iterator[None]:
+    """Keep Ray from starting its autoscaler and its reader of logs, each a Python process of 80 MiB.
+
+    One machine is never scaled, and with QUIET nobody is sent the logs.
+    """
+    from ray._private import parameter
+
+    before = parameter.RayParams
+    parameter.RayParams = partial(before, no_monitor=True, include_log_monitor=False)
+    try:
+        yield
+    finally:
+        parameter.RayParams = before
 
 
 @contextlib.contextmanager

@@ -164,6 +164,9 @@ def test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_
     assert any("raylet" in name for name in found)
     assert any("ray::" in name for name in found)
     assert all(LOOPBACK.match(address) for addresses in found.values() for address in addresses), found
+    programs = [Path(f"/proc/{one}/cmdline").read_bytes() for one in command.processes()]
+    assert any(b"raylet" in program for program in programs)
+    assert not any(b"monitor.py" in program for program in programs)  # neither an autoscaler nor a reader of logs
     folder = Path("/tmp") / command.session.decode().partition("=")[2]
     assert folder.stat().st_mode & 0o777 == 0o700
     command.process.send_signal(signal.SIGTERM)
