@@ -5,7 +5,7 @@ One person under two ids is trained on and reported at once, so what may be one 
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,18 @@ def person_of(participant: str, session: str, findings: Findings) -> tuple[str, 
         return participant, session
     person, more = _by_pattern(participant, findings.options, findings)
     return person, "_".join(filter(None, (more, session)))
+
+
+def as_known(participant: str, session: str, known: Collection[str]) -> tuple[str, str]:
+    """Return the known person whose whole name participant and session are, or begin with; else both as they are.
+
+    A table may call people `P_03`, as `--participant-pattern` did before `data convert`: the file `P_03.csv` is theirs.
+    """
+    if composed(participant) in known or not session:
+        return participant, session
+    name = composed(f"{participant}_{session}")
+    begins = [one for one in known if name == one or name.startswith(f"{one}_")]
+    return (person := max(begins, key=len), name[len(person) + 1 :]) if begins else (participant, session)
 
 
 def _by_pattern(name: str, options: ReadOptions, findings: Findings) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from models.splits import scaled
 from models.windows import Series, Windows, cut, merge
 from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.formats.unlabelled import Unlabelled, read_feature_files, read_videos
+from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.time_units import typical_step
@@ -77,6 +78,13 @@ def read_input(
     reading, options = reading_for(model, given), model.read_options
     if participant_pattern is not None:
         options = dataclasses.replace(options, participant_pattern=participant_pattern)
+    found = _read(model, path, reading, options, extracting or Extracting())
+    if options.participant_pattern is not None:
+        return found
+    return dataclasses.replace(found, recordings=model.with_known_people(found.recordings))
+
+
+def _read(model: SavedModel, path: Path, reading: Reading, options: ReadOptions, extracting: Extracting) -> Unlabelled:
     if model.images is None:
         features, tool = model.card["features"], model.features_tool
         if not is_of_videos(path):
@@ -84,7 +92,7 @@ def read_input(
         return read_extracted(
             path,
             tool,
-            extracting or Extracting(),
+            extracting,
             lambda table, video: read_feature_files(table, features, reading, options, tool=tool, beside=video),
         )
     size, crop = model.images.image_size, crop_of(model.images)

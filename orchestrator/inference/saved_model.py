@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from models.recipe import Recipe
 from models.sizes import DEFAULT_HEAD
 from models.splits import FoldSplit
 from orchestrator.corpora.names import composed
+from orchestrator.corpora.participants import as_known
 from orchestrator.corpora.read_options import ReadOptions, options_of_card
+from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.feature_tools import tool_by_features
 from orchestrator.data.backbone import BACKBONE, Backbone, load_backbone
 from orchestrator.data.image_options import ImageOptions
@@ -128,6 +130,18 @@ class SavedModel:
         """Return the folds that held a person out; none for a stranger. Two Unicode forms of a name are one person."""
         name = composed(participant)
         return tuple(k for k, one in enumerate(self.card["folds"]) if name in map(composed, one["held_out"]))
+
+    def with_known_people(self, recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+        """Return recordings with the model's own people under the names that these have in training.
+
+        A file's name alone does not say where the participant ends; a person trained on is never taken for a stranger.
+        """
+        known = {composed(person) for one in self.card["folds"] for person in one["held_out"]}
+        found = []
+        for one in recordings:
+            participant, session = as_known(one.participant, one.session, known)
+            found.append(dataclasses.replace(one, participant=participant, session=session))
+        return tuple(found)
 
     def check_fold(self, fold: int | None) -> None:
         """Refuse a fold that is not there (InputError)."""

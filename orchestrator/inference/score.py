@@ -75,6 +75,10 @@ def read_labelled(
     names = () if model.images is not None else tuple(model.card["features"])
     choice = FeatureChoice(names=names, tool=model.features_tool) if names else None
     found = open_corpus(path, corpus=corpus, choice=choice, reading=reading, options=how)
+    if pattern is None:
+        known = dataclasses.replace(found, recordings=model.with_known_people(found.recordings))
+        # Whom the model knows is no longer a question of how names are read.
+        found = known if known.participants == found.participants else dataclasses.replace(known, questions=())
     if model.images is not None:
         expected = "a video of every recording: the model was trained on images"
         lacking = [

@@ -283,13 +283,14 @@ def _embedded(parameters: JsonObject) -> Path:
 def load_corpus(data: DataOptions, *, faces: bool = False) -> tuple[Corpus, JsonObject | None]:
     """Open the user's recordings, or write the embedded corpus into the cache and read it like anyone's.
 
-    Of features action units are taken where nothing else was asked for; with `faces`, where none is used, all.
+    Of features action units are taken where nothing else was asked for: also with `faces`, where none is used, so that
+    a report knows searches of all methods on the same files as such of one corpus.
 
     The second value is what the embedded corpus is made with; None for the user's own.
     """
     how: JsonObject = {
         "corpus": data.corpus,
-        "choice": FeatureChoice(patterns=data.features, units_only=not faces),
+        "choice": FeatureChoice(patterns=data.features, units_only=True),
         "reading": data.reading,
         "options": data.options,
     }

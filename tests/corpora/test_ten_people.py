@@ -67,8 +67,12 @@ def test_the_help_s_example_takes_the_intensities(ten: Path) -> None:
     convert(open_corpus(ten), converted)  # where the columns are AU01 ...
     again, _ = load_corpus(DataOptions(path=converted, corpus=None, features=("AU*_r",)))
     assert again.feature_names == UNITS[:17]
-    images, _ = load_corpus(DataOptions(path=ten, corpus=None), faces=True)
-    assert len(images.feature_names) == 49  # none is used: the same corpus as ever
+
+
+def test_methods_on_images_have_the_corpus_of_the_others(ten: Path) -> None:
+    """None of the features is used then, and a report is about the searches of one corpus."""
+    units, images = (load_corpus(DataOptions(path=ten, corpus=None), faces=faces)[0] for faces in (False, True))
+    assert images.sha256 == units.sha256 != open_corpus(ten).sha256
 
 
 def test_the_template_is_valid_and_never_written_over_anything(tmp_path: Path) -> None:

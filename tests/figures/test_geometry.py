@@ -185,3 +185,14 @@ def test_numbers_of_shades_are_apart(spread: float) -> None:
         figure = plane.draw(make_search([]), [trace])
     assert figure is not None
     assert faults(figure) == []
+
+
+def test_every_person_is_inside_the_panels_which_share_an_axis() -> None:
+    own = {"valence": {"P1": 0.95, "P2": 0.9}, "arousal": {"P1": -0.3, "P2": 0.2}}
+    pooled = {"valence": replace(INTERVAL, estimate=0.92, low=0.88, high=0.99), "arousal": None}
+    drawing = people.draw(list(own["valence"]), own, pooled, heading="2 people").drawing
+    assert drawing is not None
+    for panel, values in zip(drawing.axes, own.values(), strict=True):
+        low, high = panel.get_xlim()
+        assert low < min(values.values())
+        assert max(*values.values(), 0.99) < high

@@ -23,6 +23,7 @@ def draw(
         shown = max(1, min(len(people), MOST_NAMES))
         drawing, axes = style.panels(1, len(DIMENSIONS), height_mm=30 + 3.2 * shown, heading=heading, sharex=True)
         looks = style.looks(list(DIMENSIONS))
+        reached: list[float] = []
         for panel, dimension in zip(axes[0], DIMENSIONS, strict=True):
             look, interval = looks[dimension], pooled[dimension]
             values = [(value, person) for person in people if (value := own[dimension][person]) is not None]
@@ -34,9 +35,9 @@ def draw(
                 panel.axvline(interval.estimate, color=look.colour, linestyle=look.line)
             named = len(ordered) <= MOST_NAMES
             panel.set_yticks(places if named else [], [style.plain(one, 12) for _, one in ordered] if named else [])
-            ends = [] if interval is None else [interval.low, interval.high]
+            reached += [v for v, _ in ordered] + ([] if interval is None else [interval.low, interval.high])
             panel.set(title=dimension, xlabel="CCC")
-            panel.set_xlim(style.limits_of([*(v for v, _ in ordered), *ends], least=0.0, most=0.2))
+        axes[0, 0].set_xlim(style.limits_of(reached, least=0.0, most=0.2))  # of both panels, which share the axis
         return Figure(
             name="people",
             title="CCC per person",
