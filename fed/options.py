@@ -98,9 +98,16 @@ class Federation:
     aggregator: str = _about("mean", known=AGGREGATORS, help="For federated methods; the paper's: mean.")
     local_epochs: int = _about(1, least=1, help="Epochs a client trains in a round.")
     proximal: float = _about(0.0, help="FedProx's mu; 0 is off.")  # Li et al. 2020
-    optimiser: str = _about("fresh", known=CLIENT_OPTIMISERS, option="--client-optimiser", help="Adam each round.")
+    optimiser: str = _about(
+        "fresh",
+        known=CLIENT_OPTIMISERS,
+        option="--client-optimiser",
+        help="Of each client: a new Adam in every round, or its own kept.",
+    )
     batch_norm: str = _about("mean", known=BATCH_NORMS, help="What becomes of batch normalisation.")
-    on_client_failure: str = _about("strict", known=FAILURE_POLICIES)
+    on_client_failure: str = _about(
+        "strict", known=FAILURE_POLICIES, help="How many clients a round needs: all, --quorum of them, or one."
+    )
     quorum: float = _about(QUORUM, above=True, most=1, help="Share of clients a round needs.")
     round_deadline_seconds: float = _about(  # for a round of all folds together
         ROUND_DEADLINE_SECONDS, above=True, option="--round-deadline", help="Seconds a round may take."

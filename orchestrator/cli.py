@@ -1,5 +1,8 @@
 """The command line. It imports nothing heavy until a command runs, so that --help answers at once."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +20,7 @@ from orchestrator.commands import (
     search,
     tracking,
 )
+from orchestrator.commands.help_sections import Listed
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import let_imports_end, take_as_ctrl_c
@@ -24,8 +28,11 @@ from orchestrator.process.unforeseen import unforeseen
 from orchestrator.search.endings import SearchEnded
 from orchestrator.tracking.address import hide_password, leave_command_line
 
+SCRIPT = "affect-orchestrator"  # as pyproject.toml installs it
+COMPLETION = "_AFFECT_ORCHESTRATOR_COMPLETE"  # what click's completion of that name sets
 
-class Guarded(click.Group):
+
+class Guarded(Listed):
     """Turns whatever ends a command into one line per problem and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -100,4 +107,6 @@ def main() -> None:
     take_as_ctrl_c()
     let_imports_end()
     terminal.forgive()
-    cli(prog_name="python -m orchestrator")
+    # Whoever typed the script's name reads it in the usage; a shell completes that name only, not `python -m`.
+    script = Path(sys.argv[0]).stem == SCRIPT or COMPLETION in os.environ
+    cli(prog_name=SCRIPT if script else "python -m orchestrator", complete_var=COMPLETION)

@@ -53,6 +53,7 @@ SET_ASIDE = ".damaged"  # behind the name of a result that was found damaged
 BEGINNINGS = (PLAN_FILE, LOG_FILE, TRACKING_STATE, TRACKING_LOCK, TRACKING_SECRET, LOCK_FILE)
 
 EXPECTED_NEW = "a new directory (a run that was broken off continues with --resume DIR)"
+EXPECTED_EMPTY = "a new or an empty directory"
 EXPECTED_WRITABLE = "a directory that can be written"
 MOST_NAMES = 1000  # ours: so many runs of one second; more is a fault
 
@@ -94,9 +95,10 @@ class Claim:
         self.give_back()
 
 
-def claim_new(path: Path, where: str = "--output") -> Claim:
+def claim_new(path: Path, where: str = "--output", expected: str = EXPECTED_NEW) -> Claim:
     """Claim a folder that is new or empty; InputError if it holds something, is at work, or cannot be made.
 
+    `expected` is what a folder that holds something is told: how a run goes on is of no use to who writes no run.
     Two commands that claim one folder at once: one has it, the other is refused and changes nothing.
     """
     made: list[Path] = []
@@ -105,11 +107,11 @@ def claim_new(path: Path, where: str = "--output") -> Claim:
         if path.exists() and not path.is_dir():
             raise InputError.of(where, found=f"{path} is a file", expected="a directory")
         if path.is_dir() and {one.name for one in path.iterdir()} - {LOCK_FILE}:
-            raise InputError.of(where, found=f"{path} is not empty", expected=EXPECTED_NEW)
+            raise InputError.of(where, found=f"{path} is not empty", expected=expected)
         made = _make(path)
         held = _locked(path, where)
         if {one.name for one in path.iterdir()} - {LOCK_FILE}:  # another command was there first, and is done
-            raise InputError.of(where, found=f"{path} is not empty", expected=EXPECTED_NEW)
+            raise InputError.of(where, found=f"{path} is not empty", expected=expected)
     except InputError:
         if held is not None:
             held.release()
@@ -138,7 +140,7 @@ def claim_next(path: Path) -> Claim:
 @contextlib.contextmanager
 def new_folder(path: Path, where: str = "--output") -> Iterator[None]:
     """Claim a folder that is written in one go, such as a report; it keeps no lock, and is not left empty."""
-    with claim_new(path, where) as claim:
+    with claim_new(path, where, EXPECTED_EMPTY) as claim:
         yield
         (claim.folder / LOCK_FILE).unlink(missing_ok=True)
 

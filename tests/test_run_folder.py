@@ -121,8 +121,13 @@ def test_a_run_that_has_begun_stays(tmp_path: Path) -> None:
     claim.keep()
     leave_by_an_error(claim)
     assert (tmp_path / "run" / PLAN_FILE).is_file()
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match=r"is not empty; expected a new directory .*--resume DIR"):
         claim_new(tmp_path / "run")
+    with (
+        pytest.raises(InputError, match=r"is not empty; expected a new or an empty directory$"),
+        new_folder(tmp_path / "run"),
+    ):
+        pass  # a report does not go on with --resume
     with claim_run(tmp_path / "run"), pytest.raises(InputError, match="a run that is still going on"):
         claim_run(tmp_path / "run")
     assert (tmp_path / "run" / PLAN_FILE).is_file()

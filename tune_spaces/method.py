@@ -36,10 +36,28 @@ class HParams:
     """
 
     learning_rate: float = field(
-        metadata=_about(About(title="Learning rate", axis="learning rate", sign="lr=", place=1, most=math.inf))
+        metadata=_about(
+            About(
+                title="Learning rate",
+                axis="learning rate",
+                sign="lr=",
+                place=1,
+                most=math.inf,
+                help="The step of Adam.",
+            )
+        )
     )
     hidden_size: int = field(
-        metadata=_about(About(title="Hidden size", axis="hidden size", sign="h=", place=3, most=1_000_000))
+        metadata=_about(
+            About(
+                title="Hidden size",
+                axis="hidden size",
+                sign="h=",
+                place=3,
+                most=1_000_000,
+                help="Units of a layer and direction.",
+            )
+        )
     )
     sequence_length: int = field(
         metadata=_about(
@@ -53,7 +71,9 @@ class HParams:
             )
         )
     )
-    num_layers: int = field(metadata=_about(About(title="Layers", axis="layers", sign="x", place=4, most=1000)))
+    num_layers: int = field(
+        metadata=_about(About(title="Layers", axis="layers", sign="x", place=4, most=1000, help="Recurrent layers."))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ DEFENCE_FIGURE = "defence.svg"
     help="Only this one; repeatable. All if not given.",
 )
 @click.option("--tracking-uri", help="MLflow store of recordings without a run; a run's own has the run's.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the attackers' draws.")
 @click.option("--pseudonymise", is_flag=True, help="Write people as keyed hashes (HMAC-SHA256) in place of their ids.")
 @opt.path_option("--key", help="The file of that key, made if it is not there; the user's own if not given.")
 @opt.path_option(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestrator.commands.help_sections import Listed
 from orchestrator.corpora.cache import cache_folder
 from orchestrator.corpora.cache_entries import KINDS, Entry, entries, of_kinds, remove_entries
 from orchestrator.errors import InputError, printable
@@ -14,7 +15,7 @@ BYTES_PER_MIB = 2**20
 ALL = "all"
 
 
-@click.group()
+@click.group(cls=Listed)
 def cache() -> None:
     """Look at the copies of recordings that the cache keeps, and remove them."""
 

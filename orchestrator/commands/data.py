@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.commands.help_sections import Listed
 from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.extraction.tool_names import AUTO, NAMES
@@ -13,7 +14,7 @@ from orchestrator.errors import InputError, number_of, printable
 from orchestrator.process import exit_codes
 
 
-@click.group()
+@click.group(cls=Listed)
 def data() -> None:
     """Look at recordings, convert them, extract action units, make a synthetic corpus."""
 

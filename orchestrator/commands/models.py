@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from orchestrator.commands import options as opt
+from orchestrator.commands.help_sections import Listed
 from orchestrator.commands.option_types import Finite, Purpose, RunFolder, RunName
 from orchestrator.corpora.read_options import checked_pattern
 from orchestrator.errors import InputError, number_of, printable
@@ -193,7 +194,7 @@ def export(  # noqa: PLR0913, PLR0917 - the command's options
     click.echo(f"written to {output}: differs by at most {done.difference:.1e} from the original on fresh input")
 
 
-@click.group()
+@click.group(cls=Listed)
 def benchmark() -> None:
     """Measure what a saved model costs."""
 

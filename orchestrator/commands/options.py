@@ -115,7 +115,13 @@ data_options = _all(
 )
 
 protocol_options = _all(
-    click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="described", show_default=True),
+    click.option(
+        "--protocol",
+        type=click.Choice(list(PROTOCOLS)),
+        default="described",
+        show_default=True,
+        help="How people are held out, and what is scored: docs/protocols.md.",
+    ),
     click.option("--epochs", type=POSITIVE, help="Instead of the preset's or the protocol's."),
     click.option("--folds", "num_folds", type=click.IntRange(min=2), help="Folds by participant; the paper's are 8."),
     click.option(
@@ -128,7 +134,7 @@ protocol_options = _all(
     click.option(
         "--scaling",
         type=click.Choice(SCALINGS),
-        help="Whose statistics scale; both: the person's, which go in beside what they scale.",
+        help="Whose mean and deviation features are scaled by; both: the person's, which are features themselves, too.",
     ),
     click.option(
         "--head",
@@ -154,7 +160,13 @@ protocol_options = _all(
 )
 
 run_options = _all(
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of weights, orders, draws and folds; the same seed gives the same results.",
+    ),
     click.option(
         "--repeats",
         type=POSITIVE,
@@ -176,7 +188,13 @@ run_options = _all(
         show_default=True,
         help="Configurations of one shape that are trained as stacks together; auto: as many as pay.",
     ),
-    click.option("--cpus-per-trial", type=ABOVE_ZERO, default=1.0, show_default=True),
+    click.option(
+        "--cpus-per-trial",
+        type=ABOVE_ZERO,
+        default=1.0,
+        show_default=True,
+        help="How many trials run side by side: the CPUs there are, divided by it.",
+    ),
     click.option(
         "--gpus-per-trial",
         type=ShareOrAuto(),
@@ -201,7 +219,9 @@ run_options = _all(
         show_default=True,
         help="Seconds, once a cluster has become too small for a trial; then code 4.",
     ),
-    click.option("--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="Between checkpoints."),
+    click.option(
+        "--checkpoint-seconds", type=FROM_ZERO, default=30.0, show_default=True, help="From one checkpoint to the next."
+    ),
     path_option("--output", help="Where everything is written; new, under runs/ if not given."),
     click.option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else the project's own."),
     click.option("--log-model/--no-log-model", default=True, show_default=True, help="The best one, as a model there."),
@@ -237,12 +257,24 @@ federation_options = _all(
     click.option(
         "--client-actors", type=CountOrAuto(), default="auto", show_default=True, help="Processes of clients."
     ),
-    click.option("--cpus-per-client", type=FROM_ZERO, default=DEFAULT_CPUS_PER_CLIENT, show_default=True),
+    click.option(
+        "--cpus-per-client",
+        type=FROM_ZERO,
+        default=DEFAULT_CPUS_PER_CLIENT,
+        show_default=True,
+        help="Of each process of clients.",
+    ),
     path_option("--identities", help="With --secure-sum: the folder of the clients' Ed25519 keys."),
     click.option("--gpus-per-client", type=FROM_ZERO, default=0.0, show_default=True, help="Fractions are allowed."),
 )
 
-method_option = click.option("--method", type=click.Choice(method_names()), default="au", show_default=True)
+method_option = click.option(
+    "--method",
+    type=click.Choice(method_names()),
+    default="au",
+    show_default=True,
+    help="Action units or images, in one place or federated (fl).",
+)
 
 IMAGE_FIELDS = ("image_size", "frame_stride", "face_crop", "backbone", "weights")
 FEDERATION_FIELDS = tuple(abouts())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.commands.help_sections import Listed
 from orchestrator.errors import printable
 from orchestrator.planning.past_runs import LATEST, PastRun, past_runs
 from orchestrator.protocols import DIMENSIONS
@@ -18,7 +19,7 @@ PLAIN_WIDTH = 80  # columns of the table if there is no terminal
 SYNTHETIC = "*"  # behind figures of a synthetic corpus
 
 
-@click.group()
+@click.group(cls=Listed)
 def runs() -> None:
     """Look at the runs there are."""
 

@@ -11,6 +11,7 @@ import click
 from models.sizes import NETWORKS
 from orchestrator.commands import options as opt
 from orchestrator.commands.config_file import as_toml, beside_file, config_options
+from orchestrator.commands.help_sections import Sectioned
 from orchestrator.commands.option_types import OneOf, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
@@ -23,7 +24,7 @@ ADDITIONS = ("networks", "overrides", "trials", "hours", "dry_run", "yes")  # wh
 RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run that is under way
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @config_options
 @opt.method_option
 @opt.data_options
@@ -67,7 +68,14 @@ RUN = "affect-orchestrator.run"  # in a context's meta: the folder of the run th
 )
 @click.pass_context
 def tune(ctx: click.Context, /, **values: Any) -> None:
-    """Search a method's grid with Ray Tune and record every configuration in MLflow."""
+    """Search a method's grid with Ray Tune and record every configuration in MLflow.
+
+    \b
+    tune --method au                       the embedded corpus, some minutes
+    tune --method au --data DIR --dry-run  what would run, and how long
+    tune --method au --data DIR --hours 8  what a night has time for
+    tune --resume latest                   go on after a break
+    """
     if values["print_config"]:
         click.echo(as_toml(ctx))
         return
@@ -90,10 +98,10 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
     _execute(ctx, ready, phases, new=True, yes=values["yes"])
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @config_options
 @opt.method_option
-@click.option("--network", required=True)
+@click.option("--network", required=True, help=f"The network: {', '.join(NETWORKS)}.")
 @click.option("--published", is_flag=True, help="The network's row of the paper's Table I.")
 @opt.hyper_parameter_options
 @opt.data_options
