@@ -54,14 +54,14 @@ def feature_streams(
 
 
 def pixel_streams(recordings: Sequence[Recording], images: ImageOptions) -> tuple[Stream, ...]:
-    """Return each frame in grey, PIXEL_SIDE pixels a side, brightness from 0 to 1; a few frames a second."""
+    """Return each frame in grey, PIXEL_SIDE pixels per side, brightness from 0 to 1; a few frames per second."""
     return _of_frames(recordings, images, _small)
 
 
 def embedding_streams(
     recordings: Sequence[Recording], images: ImageOptions, backbone: nn.Module | None, *, normalisation: str = "half"
 ) -> tuple[Stream, ...]:
-    """Return a backbone's 512 features of a few frames a second; None: a ResNet18 that nobody has trained."""
+    """Return a backbone's 512 features of a few frames per second; None: a ResNet18 that nobody has trained."""
     network = new_backbone(BACKBONE, seed=UNTRAINED_SEED) if backbone is None else backbone
 
     def features(frames: NDArray[np.uint8], index_T: NDArray[np.int64]) -> Floats:

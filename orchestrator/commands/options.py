@@ -66,7 +66,7 @@ reading_options = _all(
         "--frame-rate",
         type=ABOVE_ZERO,
         metavar="HZ",
-        help="Frames a second of tables with frame numbers and no times.",
+        help="Frames per second of tables with frame numbers and no times.",
     ),
     click.option(
         UNIT_OPTION,
@@ -228,7 +228,7 @@ run_options = _all(
 )
 
 image_options = _all(
-    click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels a side; for methods on frames."),
+    click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels per side; for methods on frames."),
     click.option("--frame-stride", type=POSITIVE, help="Keep every so many frames."),
     click.option("--face-crop", type=click.Choice(["none", "haar", "yunet"]), help="Need the extra `faces`."),
     click.option("--backbone", type=click.Choice(["trained", "frozen"]), help="ResNet18 trained, or features once."),

@@ -72,7 +72,7 @@ def test_a_baseline_sees_the_level_that_scaling_takes_away() -> None:
 
 
 def test_a_baseline_is_scored_as_a_configuration_is() -> None:
-    """Against the moments of its traces, by hand: 40 frames a person make a window of 30 and a part of one."""
+    """Against the moments of its traces, by hand: 40 frames per person make a window of 30 and a part of one."""
     dataset = make_dataset(make_corpus(), THREE_FOLDS, seed=0)
     told: list[str] = []
     measured = measure(dataset, show=told.append)

@@ -95,7 +95,7 @@ def make_search(trials: Sequence[TrialResult], **changes: Any) -> Search:
 
 
 def write_predictions(path: Path, noise: Mapping[str, float], *, gold: bool = True, raters: bool = True) -> Path:
-    """Write 60 frames a person at 25 a second; a person's predictions are the gold standard and so much noise."""
+    """Write 60 frames per person at 25 per second; a person's predictions are the gold standard and so much noise."""
     generator = np.random.default_rng(3)
     frames = np.arange(60) / 25.0
     tables = []

@@ -69,7 +69,7 @@ SYLLABLE_SECONDS = 0.08
 SPEECH_WEIGHTS: Mapping[str, float] = {"AU25": 1.8, "AU20": 0.8, "AU17": 0.4, "AU12": 0.3}
 BLINKS_PER_SECOND = 0.3
 BLINK_SECONDS = 0.2
-FLOW_PER_DEGREE = 0.06  # a degree a second
+FLOW_PER_DEGREE = 0.06  # a degree per second
 FLOW_PER_UNIT = 0.1  # an intensity step per second, summed over the units
 FLOW_SPREAD = 0.6  # of the flow's standard deviation over its mean
 
@@ -140,7 +140,7 @@ class FacialActions:
 
     @property
     def hz(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return 1.0 / float(self.time[1] - self.time[0])
 
 

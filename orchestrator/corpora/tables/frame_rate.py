@@ -22,7 +22,7 @@ VIDEOS_FOLDER = "videos"  # of one's own corpus, beside its features/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameRate:
-    """Frames a second, and who says so."""
+    """Frames per second, and who says so."""
 
     hz: float
     source: str

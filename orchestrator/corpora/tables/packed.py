@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 PACKED = ".gz"
-MOST_UNPACKED_BYTES = 1 << 30  # ours: a table of a day at 30 frames a second has some 0.5 GB as text
+MOST_UNPACKED_BYTES = 1 << 30  # ours: a table of a day at 30 frames per second has some 0.5 GB as text
 
 
 def suffix_of(path: Path) -> str:
