@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,8 @@ LABELLED = {
     "defence": "defence {}",
     "windows_a_step": "batch size {}",
 }
+# Of these, the options of what is scored: searches that differ in one are not compared.
+ALIKE = {"gold": "--gold", "label_delay_seconds": "--label-delay", "num_folds": "--folds", "group_by": "--group-by"}
 SAID = ("name", "optimistic")  # of a label, in their own way
 FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
 LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}
@@ -141,16 +144,35 @@ def _nested_scores(ranked: Sequence[TrialResult], protocol: Protocol) -> dict[st
 def command_for(
     method: str, searches: Sequence[Search], *, network: str | None = None, protocol: str | None = None
 ) -> str:
-    """Return the command that would run what is missing, on the recordings of the searches at hand."""
+    """Return the command that would run what is missing, on the recordings and labels of the searches at hand."""
     words = ["python", "-m", "orchestrator", "tune", "--method", method]
     if network is not None:
         words += ["--network", network]
     if protocol not in (None, "described"):
         words += ["--protocol", str(protocol)]
-    real = [one.plan["corpus"] for one in searches if not one.synthetic]
+    real = [one.plan for one in searches if not one.synthetic]
     if real:
-        words += ["--data", str(real[0].get("path", "DIR"))]
+        words += ["--data", str(real[0]["corpus"].get("path", "DIR")), *_read_alike(real[0]["corpus"])]
+        usual = PROTOCOLS.get(protocol or "described")
+        for key, option in ALIKE.items():
+            value = real[0]["protocol"].get(key)
+            if value is not None and value != getattr(usual, key, None):
+                words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
+
+
+def _read_alike(corpus: Mapping[str, Any]) -> list[str]:
+    """Return the options by which files are read as they were: else their contents are another corpus."""
+    options, units, rate = corpus.get("options") or {}, corpus.get("time_unit") or {}, corpus.get("frame_rate")
+    ends = options.get("label_range")
+    found = [
+        ("--frame-rate", f"{rate:g}" if rate else None),
+        ("--time-unit", ",".join(f"{side}={unit}" for side, unit in units.items())),
+        ("--participant-pattern", options.get("participant_pattern")),
+        ("--label-range", ",".join(f"{end:g}" for end in ends) if ends else None),
+        *(("--raters", one) for one in options.get("raters") or ()),
+    ]
+    return [word for option, value in found if value for word in (option, str(value))]
 
 
 def is_same_corpus(*searches: Search) -> bool:

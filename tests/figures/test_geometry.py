@@ -15,6 +15,7 @@ from orchestrator.estimators.intervals import Interval
 from orchestrator.report import figures
 from orchestrator.report.configuration_points import points
 from orchestrator.report.figures import by_method, defence, labels, people, plane, style
+from orchestrator.report.figures.best_baseline import draw_line
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.predictions import Trace
 from tests.figures import measured
@@ -196,3 +197,16 @@ def test_every_person_is_inside_the_panels_which_share_an_axis() -> None:
         low, high = panel.get_xlim()
         assert low < min(values.values())
         assert max(*values.values(), 0.99) < high
+
+
+def test_names_are_off_the_line_of_the_best_baseline() -> None:
+    with style.styled():
+        _, axes = style.panels(1, 1, height_mm=50, heading="")
+        panel = axes[0, 0]
+        panel.set(xlim=(0, 1), ylim=(0, 1))
+        draw_line(panel, {"valence": ("ridge", 0.5)}, "valence")
+        labels.place(panel, [labels.Spot(x=0.5, y=0.5, radius=2.0, text="bilstm")], size=7.0)
+        (name,) = panel.texts
+        box = name.get_window_extent()
+    level = panel.transData.transform((0, 0.5))[1]
+    assert not box.y0 < level < box.y1

@@ -9,6 +9,7 @@ from orchestrator.errors import InputError
 from orchestrator.estimators.facts import Estimate, RaterFacts
 from orchestrator.report import make
 from orchestrator.report.collect import Collection
+from orchestrator.report.queries import command_for
 from orchestrator.report.rendering import Report, as_csv, as_html, as_markdown
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables.results import results
@@ -97,6 +98,21 @@ def test_frames_of_somebodys_recordings_need_videos() -> None:
         "Action units, federated learning": False,
     }
     assert not any("video" in line for line in results((), [one]).remarks)
+
+
+def test_what_would_be_run_has_the_recordings_and_labels_of_what_was() -> None:
+    """Else its people are others, or its labels, and the report says that they cannot be compared."""
+    one = described(search("au"))
+    options = {"rules": 2, "participant_pattern": "(.+)", "label_range": [1.0, 9.0], "raters": ["Anna*", "Ben"]}
+    corpus = {**one.plan["corpus"], "synthetic": False, "path": "mine", "options": options}
+    corpus |= {"frame_rate": 29.97, "time_unit": {"annotations": "ms"}}
+    protocol = {**one.plan["protocol"], "gold": "ewe", "label_delay_seconds": 1.5, "num_folds": 5, "epochs": 3}
+    made = replace(one, plan={**one.plan, "corpus": corpus, "protocol": protocol})
+    read = "--frame-rate 29.97 --time-unit annotations=ms --participant-pattern '(.+)' --label-range 1,9"
+    wanted = f"--data mine {read} --raters 'Anna*' --raters Ben --gold ewe --label-delay 1.5 --folds 5"
+    assert command_for("fl-au", [made]).endswith(f"--method fl-au {wanted}")
+    assert command_for("au", [made], protocol="strict").endswith(f"--protocol strict {wanted}")
+    assert command_for("fl-au", [described(search("au"))]).endswith("--method fl-au")
 
 
 def test_files_have_the_papers_numbers_of_what_was_not_run_and_every_cell() -> None:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.json_records import number
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.report.figures import style
+from orchestrator.report.figures import labels, style
 from orchestrator.report.search_record import Search
 
 LABEL = "best baseline"
@@ -34,7 +34,7 @@ def best_baselines(searches: Sequence[Search]) -> Best:
 def draw_line(panel: Axes, best: Best, dimension: str) -> None:
     """Draw the line of a dimension, if there is one."""
     if dimension in best:
-        panel.axhline(best[dimension][1], zorder=0, **STYLE)
+        panel.axhline(best[dimension][1], zorder=0, gid=labels.LEVEL, **STYLE)
 
 
 def key(best: Best) -> tuple[list[Line2D], list[str]]:

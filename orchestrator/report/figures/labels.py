@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
 POINTS_PER_INCH = 72.0
+LEVEL = "level"  # gid of a line across the panel, such as the best baseline
 GAPS = (1.5, 6.0, 12.0, 20.0)  # points between a marker and its name: the nearest that is free
 # Where a name stands, as shares of its own width and height, and on which side of the marker: (across, up).
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -27,7 +28,7 @@ class Spot:
 
 
 def place(panel: Any, spots: Sequence[Spot], *, size: float, colour: str = "#000000") -> None:
-    """Write each name beside its point, inside the panel, off all markers, bars and other names.
+    """Write each name beside its point, inside the panel, off all markers, bars, levels and other names.
 
     The panel's limits and scales have to be final. A name for which no place is free is left out.
     """
@@ -38,7 +39,7 @@ def place(panel: Any, spots: Sequence[Spot], *, size: float, colour: str = "#000
     canvas: Any = FigureCanvasAgg(drawing)
     renderer = canvas.get_renderer()
     scale = drawing.dpi / POINTS_PER_INCH
-    taken = [box for one in spots for box in _shapes(panel, one, scale)]
+    taken = [box for one in spots for box in _shapes(panel, one, scale)] + list(_levels(panel, scale))
     for one in spots:
         if not one.text:
             continue
@@ -70,6 +71,14 @@ def _shapes(panel: Any, one: Spot, scale: float) -> Iterator[Bbox]:
     if one.low is not None and one.high is not None:
         low, high = (panel.transData.transform((one.x, end))[1] for end in (one.low, one.high))
         yield Bbox([[x - scale, low], [x + scale, high]])
+
+
+def _levels(panel: Any, scale: float) -> Iterator[Bbox]:
+    """Yield what the lines across the panel take in pixels."""
+    for line in panel.lines:
+        if line.get_gid() == LEVEL:
+            height = panel.transData.transform((1.0, line.get_ydata()[0]))[1]
+            yield Bbox([[panel.bbox.x0, height - scale / 2], [panel.bbox.x1, height + scale / 2]])
 
 
 def _free(
