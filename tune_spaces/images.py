@@ -20,9 +20,9 @@ GRID = {
 IMAGE_SIZE = 224
 
 # Ours: the search of a night. End to end one configuration takes weeks on two cores, so ResNet18 stays as ImageNet's
-# weights leave it and each frame's features are computed once, of five frames per second at RECOLA's 25; what follows is
-# searched as of action units, without the sizes that take the most time. By the dry run 40 of these take, for 23 people
-# of 5 minutes on two cores, 3 to 6 hours if all run to their end, and about a quarter of that with ASHA.
+# weights leave it and each frame's features are computed once, of five frames per second at RECOLA's 25; what follows
+# is searched as of action units, without the sizes that take the most time. By the dry run 40 of these take, for 23
+# people of 5 minutes on two cores, 3 to 6 hours if all run to their end, and about a quarter of that with ASHA.
 STANDARD_GRID = {**GRID, "hidden_size": (8, 16, 64, 128), "num_layers": (1, 2, 4)}
 STANDARD_FRAME_STRIDE = 5
 
