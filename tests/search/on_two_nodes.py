@@ -36,8 +36,11 @@ def end(process: "subprocess.Popen[str]") -> dict[str, object]:
 def main(records: Path, output: Path, words: list[str]) -> None:
     """See the module."""
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), PYTHONPATH=str(Path.cwd()))
+    from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
+    # The cluster notes its address there; `ray start` would have made it on a machine that has never had a Ray.
+    Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="n-", dir="/tmp")  # sockets have short names only
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder, "include_dashboard": False})
     try:
