@@ -27,12 +27,20 @@ from orchestrator.errors import InputError
 from orchestrator.estimators.participants import spread
 from orchestrator.evaluation import prediction_table
 from orchestrator.evaluation.baselines import ridge_weights
-from orchestrator.files import JsonObject, write_json
+from orchestrator.files import JsonObject, read_json, write_json
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.run_folder import PREDICTIONS_TABLE, new_folder
+from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, new_folder
 
 FUSION_FILE = "fusion.json"
 SAME_GOLD = 0.01  # ours: gold standards of two runs that differ by more are of other labels; those of labels are 0.01
+LABEL_OPTIONS = {  # what decides a run's labels, by the keys of its plan
+    "gold": "--gold",
+    "label_delay_seconds": "--label-delay",
+    "label_rounding": "rounding",
+    "label_decimals": "decimals",
+    "label_range": "--label-range",
+    "raters": "--raters",
+}
 MIN_FRAMES = 10  # ours: to fit a regression on
 
 Floats = NDArray[np.float64]
@@ -210,6 +218,7 @@ def _joined(runs: Sequence[Path], inputs: Sequence[Mapping[Who, Predictions]]) -
             both = np.isfinite(gold) & np.isfinite(labels)
             if own.time.shape == base.time.shape and (np.abs(gold - labels)[both] > SAME_GOLD).any():
                 found = f"gold of {name} that differs by up to {np.abs(gold - labels)[both].max():.2f}"
+                found += _other_options(runs[0], path)
                 raise InputError.of(str(path), found=found, expected="the same labels in all runs")
             gold = np.where(np.isfinite(gold), gold, labels)
         assert base.fold is not None
@@ -218,6 +227,19 @@ def _joined(runs: Sequence[Path], inputs: Sequence[Mapping[Who, Predictions]]) -
         expected = "one run whose labels are not kept by its clients (a federation's are)"
         raise InputError.of("fuse", found="no gold standard in any input", expected=expected)
     return recordings
+
+
+def _other_options(first: Path, second: Path) -> str:
+    """Return by which options two runs have other labels, as far as their plans say; "" where nothing is known."""
+    plans = [read_json(run / PLAN_FILE) if (run / PLAN_FILE).is_file() else {} for run in (first, second)]
+    made = [(plan.get("corpus") or {}).get("options") or {} for plan in plans]
+    made = [{**own, **(plan.get("protocol") or {})} for own, plan in zip(made, plans, strict=True)]
+    differ = [
+        f"{option} {' and '.join(str(one.get(key)) for one in made)}"
+        for key, option in LABEL_OPTIONS.items()
+        if all(made) and made[0].get(key) != made[1].get(key)
+    ]
+    return f" ({', '.join(differ)} in {first} and {second})" if differ else ""
 
 
 def _fit(train: Sequence[Joined], d: int, fold: int) -> tuple[Floats, float]:

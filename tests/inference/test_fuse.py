@@ -12,6 +12,7 @@ import pytest
 from models.ccc import Moments, ccc
 from orchestrator.errors import InputError
 from orchestrator.evaluation import fusion
+from orchestrator.files import write_json
 from tests.conftest import Run
 
 PEOPLE = ("A", "B", "C", "D")
@@ -169,6 +170,14 @@ def test_other_labels_are_another_corpus(tmp_path: Path) -> None:
     place = table.column_names.index("arousal_gold")
     pq.write_table(table.set_column(place, "arousal_gold", other), two / "predictions.parquet")
     with pytest.raises(InputError, match=r"two: found gold of A that differs by up to 0.20"):
+        fusion.fuse([one, two], tmp_path / "fused")
+    plans = {one: {"protocol": {"gold": "mean", "label_delay_seconds": 0.0}, "corpus": {}}}
+    plans[two] = {"protocol": {"gold": "ewe", "label_delay_seconds": 0.0}, "corpus": {"options": {"raters": ["A"]}}}
+    for run, plan in plans.items():
+        write_json(run / "plan.json", plan)
+    with pytest.raises(
+        InputError, match=r"up to 0.20 \(--gold mean and ewe, --raters None and \['A'\] in .*one and .*two\);"
+    ):
         fusion.fuse([one, two], tmp_path / "fused")
 
 
