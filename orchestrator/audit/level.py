@@ -78,14 +78,14 @@ CONFIGURATIONS = (
     Configuration(
         method="fl-au",
         secure=False,
-        title="Both levels",
+        title="Federated action units",
         leaves="updates; the model",
         counted=(*_UPDATES, _MODEL),
     ),
     Configuration(
         method="fl-au",
         secure=True,
-        title="Both levels, secure sums",
+        title="Federated action units, secure sums",
         leaves="sums of updates; the model",
         counted=(*_SUMS, _MODEL),
         always=False,

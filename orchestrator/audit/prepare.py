@@ -9,6 +9,7 @@ from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.feature_choice import FeatureChoice
 from orchestrator.data.backbone_features import Show
+from orchestrator.data.dataset import check_videos
 from orchestrator.errors import InputError, doing
 from orchestrator.inference.saved_model import open_model
 from orchestrator.planning.launch import load_corpus, reread
@@ -63,6 +64,8 @@ def subject_of_data(decided: Decided, *, show: Show | None = None) -> Subject:
     request = decided.request
     with doing("reading the recordings", show):
         corpus, _ = load_corpus(request.data, faces=decided.images is not None)
+        if decided.images is not None:
+            check_videos(corpus)  # before the attacks that need none: an audit half done would be left
     network, hparams = reference_point(decided)
     people = max(2, len(corpus.participants))
     protocol = dataclasses.replace(decided.protocol, num_folds=min(decided.protocol.num_folds, people))

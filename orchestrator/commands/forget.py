@@ -1,5 +1,6 @@
 """`data forget`: removes a person from the cache and from runs, and lists what of them stays."""
 
+import contextlib
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
+from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
 from orchestrator.errors import InputError, number_of, printable
 from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
@@ -54,6 +56,8 @@ def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Pa
     copies = copies_of(participant)
     known = read_key(key, make=False)
     changes, damaged = _changes(places, participant, known)
+    if not changes and not copies.tables:
+        _say_unknown(participant, places)
     _list(copies, changes)
     if (copies.paths or changes) and not _agreed(copies, changes, yes=yes):
         click.echo("nothing was removed", err=True)
@@ -65,6 +69,24 @@ def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Pa
     for words in damaged:
         click.echo(printable(f"kept      {words}"), err=True)
     ctx.exit(exit_codes.SOME_FAILED if kept or damaged else 0)
+
+
+def _say_unknown(participant: str, places: Sequence[Path]) -> None:
+    """Print that no run names the person, so that a slip of the pen is not taken for a removal.
+
+    InputError for a name that a run writes in other letters: what follows would remove everybody's pictures, not them.
+    """
+    from orchestrator.evaluation.person_removal import people_of
+
+    named: set[str] = set()
+    for folder in places:
+        with contextlib.suppress(InputError, OSError):
+            named |= people_of(folder)
+    alike = sorted(one for one in named if one.strip().casefold() == participant.strip().casefold())
+    if alike:
+        raise InputError.of("PARTICIPANT", found=f"{participant}, whom no run names", expected=" or ".join(alike))
+    there = f", which have {shortened(sorted(named))}" if named else ""
+    click.echo(printable(f"nobody named {participant} is in the {len(places)} runs looked through{there}"), err=True)
 
 
 def _runs(named: Sequence[Path]) -> list[Path]:

@@ -151,7 +151,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     hint = "; ".join(corpus.questions)
     folds = _folds(corpus.participants, protocol, groups, seed=seed, hint=hint)
     if images:
-        _check_videos(corpus)  # before anything is fetched for them
+        check_videos(corpus)  # before anything is fetched for them
     backbone = load_backbone(images) if images else None
     recordings = corpus.recordings
     if images:
@@ -230,7 +230,8 @@ def _outline(one: AnySeries) -> Outline:
     return Outline(participant=one.participant, session=one.session, valid_T=one.valid_T, mask_T2=one.mask_T2)
 
 
-def _check_videos(corpus: Corpus) -> None:
+def check_videos(corpus: Corpus) -> None:
+    """Raise InputError that names every recording without a video."""
     lacking = [one.name for one in corpus.recordings if one.video is None]
     if lacking:
         raise InputError(

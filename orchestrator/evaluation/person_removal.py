@@ -136,6 +136,14 @@ def _recordings(run: Path, participant: str) -> set[str]:
     }
 
 
+def people_of(run: Path) -> set[str]:
+    """Return the people whom a run names, by the table of predictions, else by results and names of recordings."""
+    if (run / PREDICTIONS_TABLE).is_file():
+        return set(_table(run / PREDICTIONS_TABLE, ["participant"]).column("participant").to_pylist())
+    read = (read_json(run / PLAN_FILE).get("corpus") or {}).get("read") or {}
+    return {*(read.get("recordings") or {}), *_held_out(run)}
+
+
 def _begins(name: str, participant: str) -> bool:
     return name == participant or name.startswith(f"{participant}_")
 

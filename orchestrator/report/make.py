@@ -65,7 +65,7 @@ def compose(collection: Collection, tracking_uri: str, price_per_hour: float | N
     searches = collection.searches
     places = points(searches, collection.audits)
     tables = [
-        results.results(places, searches),
+        results.results(places, searches, price_per_hour),
         paper_tables.table_1(searches),
         paper_tables.table_2(searches),
         efficiency.table_3(searches, collection.runs, places),

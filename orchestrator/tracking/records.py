@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from orchestrator import measures
@@ -38,6 +38,7 @@ from orchestrator.run_records import (
 )
 from orchestrator.tracking.address import hide_password
 from orchestrator.tracking.points import Numbers, Point, costs, fold_values, points, tracked, trial_points
+from orchestrator.tracking.views import RECORDINGS_TAG
 from tune_spaces.method import HParams, shown
 
 ARTIFACT_NAMES = (
@@ -143,8 +144,9 @@ def run_name(network: str, hparams: HParams) -> str:
 
 def search_record(plan: JsonObject) -> RunRecord:
     """Return the parent run of a search that is under way."""
-    name = f"{plan.get('title', 'search')} ({plan.get('name', '')}"
-    name += ", synthetic)" if plan.get("corpus", {}).get("synthetic") else ")"
+    # Its own name first: MLflow's table cuts a name after twenty characters, and titles begin alike.
+    name = f"{plan.get('name', '')}{', synthetic' if plan.get('corpus', {}).get('synthetic') else ''}: "
+    name += str(plan.get("title", "search"))
     params = {key: str(plan[key]) for key in ("command", "method", "preset", "seed") if plan.get(key) is not None}
     for group in ("protocol", "corpus", "search"):
         for key, value in plan.get(group, {}).items():
@@ -252,12 +254,19 @@ def _common_tags(plan: JsonObject) -> dict[str, str]:
         "corpus": corpus.get("kind"),
         "corpus_sha256": corpus.get("sha256"),
         "synthetic": corpus.get("synthetic"),
+        RECORDINGS_TAG: _recordings(corpus),
         "git_commit": plan.get("git_commit"),
         "mlflow.source.git.commit": plan.get("git_commit"),
         "mlflow.source.name": f"orchestrator {plan.get('command', '')}".strip(),
     }
     tags |= {f"version_{name}": version for name, version in plan.get("versions", {}).items()}
     return {key: _tag(value) for key, value in tags.items() if value is not None}
+
+
+def _recordings(corpus: JsonObject) -> str | None:
+    """Return what people call the recordings: the last part of their path, and whether they are made up."""
+    name = PurePath(str(corpus.get("path") or "")).name
+    return f"{name}{' (synthetic)' if corpus.get('synthetic') else ''}" if name else None
 
 
 def _tag(value: object) -> str:

@@ -26,6 +26,7 @@ from orchestrator.tracking.views import addresses
 STORE_VARIABLE = "MLFLOW_BACKEND_STORE_URI"  # read by `mlflow ui`
 DEFAULT_UI_PORT = 5000
 DEFAULT_UI_HOST = "127.0.0.1"
+QUIET = ("--uvicorn-opts", "--log-level warning")  # a line per request would carry our addresses off the screen
 UI_START_SECONDS = 90.0  # a cold disk and two busy cores; usually 5 to 10
 UI_STOP_SECONDS = 10.0
 
@@ -36,7 +37,7 @@ def ui_command(tracking_uri: str, port: int = DEFAULT_UI_PORT, host: str = DEFAU
     One worker is plenty for one reader; the artifacts' place is named because the library would else make
     a folder `mlartifacts` wherever it is started.
     """
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1", *QUIET]
     location = artifact_location(tracking_uri)
     return command if location is None else [*command, "--artifacts-destination", location]
 
@@ -44,6 +45,7 @@ def ui_command(tracking_uri: str, port: int = DEFAULT_UI_PORT, host: str = DEFAU
 def ui_environment(tracking_uri: str) -> dict[str, str]:
     """Return the environment of the UI's process: this one's, quiet, with the store and none of its own choosing."""
     environment = {**os.environ, **QUIET_ENVIRONMENT, STORE_VARIABLE: whole_address(tracking_uri)}
+    environment.setdefault("PYTHONWARNINGS", "ignore")  # of the libraries below MLflow, which nobody here can heed
     environment.pop(URI_VARIABLE, None)
     return environment
 

@@ -15,10 +15,11 @@ from tune_spaces.method import hyper_parameters
 
 NOTE_TAG = "mlflow.note.content"
 VIEW_TAG_PREFIX = "mlflow.sharedViewState."
+RECORDINGS_TAG = "recordings"  # whose a run is: runs of several corpora are in one experiment
 SEARCHES = "searches"
 CONFIGURATIONS = "configurations"
 
-NOTE = """Each **search** is a run, each of its **configurations** a run below it (open the triangle).
+NOTE = """Each **search** is a run, each of its **configurations** a run below it (click the plus sign).
 CCC is the mean over the folds; `validation_loss` is what the search selects by; minutes are of all folds together.
 Figures, predictions and the best model are among the artifacts of the search."""
 
@@ -80,10 +81,13 @@ def _views(page: str) -> dict[str, str]:
 
 
 def _columns() -> list[str]:
-    """Return the columns of every view: what it is, the headlines, the costs, and what the search selects by."""
+    """Return the columns of every view: of which recordings, the headlines, the costs, what the search selects by.
+
+    An experiment has one method, and a run's name begins with its network; MLflow's assistant hides what comes last.
+    """
     costs = [cost.column for cost in measures.COSTS if cost.column]
     metrics = [*measures.headline_keys(), *costs, VALIDATION_LOSS]
-    return ["tags.`method`", "params.`network`", *(f"metrics.`{name}`" for name in metrics)]
+    return [f"tags.`{RECORDINGS_TAG}`", *(f"metrics.`{name}`" for name in metrics), "params.`network`"]
 
 
 def _state(columns: Sequence[str]) -> JsonObject:

@@ -185,6 +185,14 @@ def test_what_cannot_be_is_one_line(run: Path, once: Path, tmp_path: Path, argum
     assert said.format(**names) in errors[0]
 
 
+def test_what_has_no_videos_is_refused_before_the_attacks_that_need_none(once: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made"
+    done = audit("--method", "images", "--data", once / "corpus.parquet", "--output", output)
+    assert done.exit_code == 2
+    assert "found no video; expected a video of every recording" in done.stderr
+    assert not output.exists()
+
+
 def test_defences_are_measured_and_drawn(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.audit.defence_tasks.STRENGTHS", {"noise": ("1", "100")})
     arguments = ["audit", "--question", "defence", "--data", once / "corpus.parquet", "--output", tmp_path / "made"]

@@ -21,7 +21,7 @@ CONFIGURATIONS = (
     "rnn lr=1e-3 h=16 L=50 x1",
     "rnn lr=1e-3 h=16 L=100 x1",
 )
-COLUMNS = ("method", "network", "ccc_valence", "ccc_arousal", "training_minutes", "model_size_mib")
+COLUMNS = ("recordings", "ccc_valence", "ccc_arousal", "training_minutes", "model_size_mib", "network")
 # As the eye reads: the table keeps its cells in another order. What is right of the window is not there.
 TEXTS = """
 const place = one => one.getBoundingClientRect();
@@ -60,7 +60,7 @@ def test_the_addresses_are_of_this_machine(ui: Ui) -> None:
 def test_the_search_is_listed_and_opens_to_its_configurations(browser: Chrome, ui: Ui) -> None:
     browser.get(ui.addresses["searches"])
     (name,) = wait_for(browser, lambda: run_names(browser), "the search's row")
-    assert name.startswith("Action units, trained centrally (run, synthetic)")
+    assert name.startswith("run, synthetic: Action units, trained centrally")
     assert set(COLUMNS) <= set(texts(browser, ".ag-header-cell"))
     assert "Each search is a run" in browser.find_element(By.TAG_NAME, "body").text
     wait_for(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".ag-row .ag-cell button"), "its triangle")

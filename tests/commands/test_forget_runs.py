@@ -111,6 +111,19 @@ def test_the_run_still_loads_with_renewed_checksums_and_its_scores(run: Path) ->
     assert found.figure("traces") is not None
 
 
+def test_a_slip_in_the_name_removes_nothing_and_says_who_is_there(run: Path) -> None:
+    before = contents(run)
+    done = forget(run, "--yes", person=f"{PERSON.lower()} ")
+    assert done.exit_code == 2
+    assert f"error: PARTICIPANT: found {PERSON.lower()} , whom no run names; expected {PERSON}\n" in done.output
+    done = forget(run, "--yes", person="Nobody")
+    assert done.exit_code == 0
+    assert "nobody named Nobody is in the 1 runs looked through, which have P16" in done.output
+    assert contents(run) == before
+    assert "nobody named" not in forget(run, "--yes").output
+    assert f"nobody named {PERSON} is in" in forget(run, "--yes").output  # done already: said, and no error
+
+
 def test_two_runs_are_compared_over_the_people_that_both_have(run: Path, once: Path) -> None:
     forget(run, "--yes")
     table = orchestrator.compare(run, once)

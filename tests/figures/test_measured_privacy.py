@@ -46,7 +46,7 @@ def test_what_was_not_run_or_not_measured_is_named_and_not_drawn() -> None:
     assert figure.drawing is not None
     assert [len(panel.containers) for panel in figure.drawing.axes] == [1, 1]
     assert "Images (its privacy is not measured)" in figure.caption
-    assert "Both levels (no search of it is reported, its privacy is not measured)" in figure.caption
+    assert "Federated action units (no search of it is reported, its privacy is not measured)" in figure.caption
     assert "Measured in part, without: Action units (membership model)." in figure.caption
     assert "The attacks: Action units: identity action-units shared." in figure.caption
 

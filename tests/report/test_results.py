@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ def described(one: Search) -> Search:
     return replace(one, plan=plan, run_id=one.plan["method"], summary=replace(one.summary, raters={"valence": facts}))
 
 
-def report_of(*searches: Search) -> Report:
+def report_of(*searches: Search, price: float | None = None) -> Report:
     collection = Collection(searches=[described(one) for one in searches], listed=[], audits=[UNITS])
-    return make.compose(collection, "sqlite:///mlflow.db")
+    return make.compose(collection, "sqlite:///mlflow.db", price)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,23 @@ def test_bytes_are_a_column_where_there_is_a_federation() -> None:
     page = Page(as_html(report_of(search("au"), search("fl", federation={}))))
     rows = [row for row in page.tables["results"].rows if row]
     assert [row["sent"].text for row in rows] == ["none: no clients", "", "2.5 MB", ""]
+
+
+def rows_of(report: Report) -> list[Any]:
+    return [row for row in Page(as_html(report)).tables["results"].rows if row]
+
+
+def test_money_is_a_column_where_there_is_a_price_also_without_an_audit() -> None:
+    report = report_of(search("au", hours=0.5), search("images", hours=2.0), price=3.0)
+    assert [row["money"].text for row in rows_of(report)] == ["6.0", "", "1.5", ""]
+    assert "Money: hours of training at 3 per hour." in Page(as_html(report)).text
+    assert "money" not in rows_of(report_of(search("au")))[0]
+
+
+def test_what_was_run_and_not_attacked_has_the_command_that_would() -> None:
+    said = Page(as_html(report_of(search("au"), search("images")))).text
+    assert "Privacy not measured of Images: python -m orchestrator audit RUN" in said
+    assert "orchestrator audit RUN" not in Page(as_html(report_of(search("au")))).text
 
 
 def test_a_method_that_was_not_run_is_one_line_and_its_command_stands_once() -> None:

@@ -64,7 +64,7 @@ def test_what_was_not_run_is_not_measured() -> None:
     page = shown(search("au"), search("images"))
     listed = {row["configuration"].text for row in page.tables["summary"].rows if row}
     assert listed == {"Images", "Action units", "Federated images"}, "what nobody ran or attacked is one line"
-    assert "Not run and not measured: Federated images, secure sums, Both levels." in page.text
+    assert "Not run and not measured: Federated images, secure sums, Federated action units." in page.text
     images = words(page, "Images")
     assert (images["privacy"], images["advantage"]) == ("not measured", "not measured")
     assert images["valence"] == "0.400 [0.100, 0.600]"

@@ -223,7 +223,7 @@ def test_a_finished_search_is_in_the_store_to_the_last_bit(output: Path, uri: st
     assert expected.items() <= child.data.tags.items()
     summary = json.loads((output / "summary.json").read_text())
     assert parent.info.status == "FINISHED"
-    assert parent.info.run_name == "Action units, demo grid (tune-au-20261122-040000, synthetic)"
+    assert parent.info.run_name == "tune-au-20261122-040000, synthetic: Action units, demo grid"
     assert "Synthetic" in parent.data.tags["mlflow.note.content"]
     assert parent.data.params["protocol_epochs"] == "3"
     assert parent.data.metrics["ccc_corrected_valence"] == summary["ccc_corrected_valence"]
@@ -785,8 +785,14 @@ def test_an_experiment_has_its_views_also_an_old_one(output: Path, uri: str) -> 
     tags = client.get_experiment_by_name(EXPERIMENT).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert "Each **search** is a run" in tags["mlflow.note.content"]
+    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    assert {run.data.tags["recordings"] for run in runs} == {"corpus (synthetic)"}
+    parent = next(run for run in runs if run.data.tags["kind"] == "search")
+    name = "tune-au-20261122-040000, synthetic: "
+    assert str(parent.info.run_name).startswith(name), "MLflow's table shows the beginning of a name only"
     views = {name: json.loads(tags[f"mlflow.sharedViewState.{name}"]) for name in ("searches", "configurations")}
     known = {"metrics.`ccc_valence`", "metrics.`ccc_arousal`", "metrics.`training_minutes`", "metrics.`model_size_mib`"}
-    assert all({"tags.`method`", "params.`network`"} | known <= set(view["selectedColumns"]) for view in views.values())
+    known |= {"tags.`recordings`", "params.`network`"}
+    assert all(known <= set(view["selectedColumns"]) for view in views.values())
     assert views["configurations"]["orderByKey"] == "metrics.`ccc_valence`"
     assert max(len(value) for value in tags.values()) < 5000  # MLflow's limit for an experiment's tag

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from models.sizes import title_of
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.configuration_points import SECONDS_PER_MINUTE, Point
-from orchestrator.report.cost_words import mib_words, minutes_words, sent_words
+from orchestrator.report.cost_words import mib_words, minutes_words, money_words, sent_words
 from orchestrator.report.figures.best_baseline import best_baselines
 from orchestrator.report.queries import best_of, command_for, method_name, methods, protocol_label, summary_of
 from orchestrator.report.search_record import Search
@@ -15,10 +15,11 @@ from orchestrator.report.tables.summary import NO_BASELINE, ends_text, with_ends
 from tune_spaces.catalogue import find_method
 
 
-def results(points: Sequence[Point], searches: Sequence[Search]) -> Table:
+def results(points: Sequence[Point], searches: Sequence[Search], price_per_hour: float | None = None) -> Table:
     """Return two rows for each configuration that was run, and a line for each method that was not.
 
-    `points` are those of `configuration_points.points`, `searches` all that are reported.
+    `points` are those of `configuration_points.points`, `searches` all that are reported. A price per hour of training
+    adds a column.
     """
     shown = [one for one in points if one.search is not None]
     federated = any(one.federated for one in shown)
@@ -28,7 +29,8 @@ def results(points: Sequence[Point], searches: Sequence[Search]) -> Table:
         caption="The best search of each method. CCC of frames on people who were not trained on; square brackets: "
         "95 % intervals over people. Difference: ours minus the best baseline's, over the people whom both scored. "
         "Ceiling: what the raters' agreement allows at most. Privacy: the word of the attack that gets furthest. "
-        "Minutes: training on all folds.",
+        "Minutes: training on all folds. Sent: between clients and server, in all rounds of all folds."
+        + ("" if price_per_hour is None else f" Money: hours of training at {price_per_hour:g} per hour."),
         columns=[
             Column(key="configuration", heading="Method", numeric=False, once=True),
             Column(key="model", heading="Network, protocol", numeric=False, once=True),
@@ -41,13 +43,13 @@ def results(points: Sequence[Point], searches: Sequence[Search]) -> Table:
             Column(key="minutes", heading="Minutes", once=True),
             Column(key="mib", heading="MiB", once=True),
             *([Column(key="sent", heading="Sent", numeric=False, once=True)] if federated else []),
+            *([] if price_per_hour is None else [Column(key="money", heading="Money", once=True)]),
         ],
-        rows=[
-            _row(one, dimension, sent=federated, first=dimension == DIMENSIONS[0])
-            for one in shown
-            for dimension in DIMENSIONS
+        rows=[_row(one, dimension, price_per_hour, sent=federated) for one in shown for dimension in DIMENSIONS],
+        remarks=[
+            *(_absent(method, points, searches) for method in methods() if not _has(searches, method)),
+            *_unaudited(shown),
         ],
-        remarks=[_absent(method, points, searches) for method in methods() if not _has(searches, method)],
         stacked=True,
     )
 
@@ -65,7 +67,13 @@ def _absent(method: str, points: Sequence[Point], searches: Sequence[Search]) ->
     return f"{method_name(method)}: {cells.NOT_RUN}{measured}; {command_for(method, searches)}{needed}"
 
 
-def _row(one: Point, dimension: str, *, sent: bool, first: bool) -> Row:
+def _unaudited(shown: Sequence[Point]) -> list[str]:
+    """Return the line of what was run and not attacked: the command that would."""
+    names = [one.title for one in shown if one.level.word is None]
+    return [f"Privacy {cells.NOT_MEASURED} of {', '.join(names)}: python -m orchestrator audit RUN"] if names else []
+
+
+def _row(one: Point, dimension: str, price_per_hour: float | None, *, sent: bool) -> Row:
     search = one.search
     assert search is not None
     minutes = None if one.seconds is None else one.seconds / SECONDS_PER_MINUTE
@@ -84,7 +92,9 @@ def _row(one: Point, dimension: str, *, sent: bool, first: bool) -> Row:
     ]
     if sent:
         found.append(_number(sent_words(one), one.sent_bytes) if one.federated else cells.plain(sent_words(one)))
-    return Row(cells=found, synthetic=one.synthetic, first=first)
+    if price_per_hour is not None:
+        found.append(_number(money_words(one, price_per_hour), one.money(price_per_hour)))
+    return Row(cells=found, synthetic=one.synthetic, first=dimension == DIMENSIONS[0])
 
 
 def _baseline(search: Search, dimension: str) -> list[Cell]:
