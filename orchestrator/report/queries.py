@@ -150,15 +150,24 @@ def command_for(
         words += ["--network", network]
     if protocol not in (None, "described"):
         words += ["--protocol", str(protocol)]
-    real = [one.plan for one in searches if not one.synthetic]
-    if real:
-        words += ["--data", str(real[0]["corpus"].get("path", "DIR")), *_read_alike(real[0]["corpus"])]
+    given = [one.plan for one in searches if is_of_given_recordings(one)]
+    if given:
+        words += ["--data", str(given[0]["corpus"].get("path", "DIR")), *_read_alike(given[0]["corpus"])]
         usual = PROTOCOLS.get(protocol or "described")
         for key, option in ALIKE.items():
-            value = real[0]["protocol"].get(key)
+            value = given[0]["protocol"].get(key)
             if value is not None and value != getattr(usual, key, None):
                 words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
+
+
+def is_of_given_recordings(search: Search) -> bool:
+    """Return whether somebody named the recordings, made ones too; not those that a search without `--data` makes.
+
+    Plans of before do not tell these from other synthetic ones.
+    """
+    corpus = search.plan["corpus"]
+    return not corpus["synthetic"] or corpus.get("embedded", True) is None
 
 
 def _read_alike(corpus: Mapping[str, Any]) -> list[str]:

@@ -105,9 +105,11 @@ def test_a_method_that_was_not_run_is_one_line_and_its_command_stands_once() -> 
     assert "Not run, in table-1.csv only: Raw Images; Action Units, described (BiLSTM, RNN); Federated" in page.text
 
 
-def test_frames_of_somebodys_recordings_need_videos() -> None:
+@pytest.mark.parametrize("said", [{"synthetic": False}, {"synthetic": True, "embedded": None}])
+def test_frames_of_somebodys_recordings_need_videos(said: dict[str, bool | None]) -> None:
+    """Made recordings that a search was given are not those that it makes without --data."""
     one = described(search("au"))
-    corpus = {**one.plan["corpus"], "synthetic": False, "path": "mine.parquet"}
+    corpus = {**one.plan["corpus"], "path": "mine.parquet", **said}
     remarks = results((), [replace(one, plan={**one.plan, "corpus": corpus})]).remarks
     needed = " --data mine.parquet (needs a video of each recording)"
     assert {line.split(":")[0]: line.endswith(needed) for line in remarks} == {

@@ -7,7 +7,15 @@ from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.configuration_points import SECONDS_PER_MINUTE, Point
 from orchestrator.report.cost_words import mib_words, minutes_words, money_words, sent_words
 from orchestrator.report.figures.best_baseline import best_baselines
-from orchestrator.report.queries import best_of, command_for, method_name, methods, protocol_label, summary_of
+from orchestrator.report.queries import (
+    best_of,
+    command_for,
+    is_of_given_recordings,
+    method_name,
+    methods,
+    protocol_label,
+    summary_of,
+)
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
@@ -62,7 +70,7 @@ def _absent(method: str, points: Sequence[Point], searches: Sequence[Search]) ->
     """Return the line of a method that was not run: the command that would, and its privacy if that was measured."""
     words = [one.level.word for one in points if one.configuration.method == method and one.level.word is not None]
     measured = f" (privacy measured: {words[0]})" if words else ""
-    frames = find_method(method).features == "frames" and not all(one.synthetic for one in searches)
+    frames = find_method(method).features == "frames" and any(map(is_of_given_recordings, searches))
     needed = " (needs a video of each recording)" if frames else ""
     return f"{method_name(method)}: {cells.NOT_RUN}{measured}; {command_for(method, searches)}{needed}"
 
