@@ -86,7 +86,9 @@ def _say_unknown(participant: str, places: Sequence[Path]) -> None:
     if alike:
         raise InputError.of("PARTICIPANT", found=f"{participant}, whom no run names", expected=" or ".join(alike))
     there = f", which have {shortened(sorted(named))}" if named else ""
-    click.echo(printable(f"nobody named {participant} is in the {len(places)} runs looked through{there}"), err=True)
+    click.echo(
+        printable(f"nobody named {participant} is in {number_of(len(places), 'run')} looked through{there}"), err=True
+    )
 
 
 def _runs(named: Sequence[Path]) -> list[Path]:
