@@ -118,7 +118,7 @@ def test_a_slip_in_the_name_removes_nothing_and_says_who_is_there(run: Path) -> 
     assert f"error: PARTICIPANT: found {PERSON.lower()} , whom no run names; expected {PERSON}\n" in done.output
     done = forget(run, "--yes", person="Nobody")
     assert done.exit_code == 0
-    assert "nobody named Nobody is in the 1 runs looked through, which have P16" in done.output
+    assert "nobody named Nobody is in 1 run looked through, which have P16" in done.output
     assert contents(run) == before
     assert "nobody named" not in forget(run, "--yes").output
     assert f"nobody named {PERSON} is in" in forget(run, "--yes").output  # done already: said, and no error
