@@ -215,12 +215,12 @@ def test_inference_is_not_measured_until_it_is(odd_store: Store, tmp_path: Path)
 
 
 def test_a_missing_method_says_what_would_run_it(synthetic: Page, odd_output: Path) -> None:
-    """The command names the recordings that a search was given, made ones too."""
+    """The command names the recordings that a search was given, made ones too, and how they were read and scored."""
     (words,) = [line for line in synthetic.text.splitlines() if "--method images" in line]
-    assert re.search(r"--method images --data \S+ \(needs a video", words)
+    assert re.search(r"--method images --data \S+ --folds 3 \(needs a video", words)
     odd = Page((odd_output / "report.html").read_text(encoding="utf-8"))
     (words,) = [line for line in odd.text.splitlines() if "--method images" in line]
-    assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv' \(needs a video", words)
+    assert re.search(r"--method images --data '.*<img src=x onerror=alert\(1\)>.csv' --folds 3 \(needs a video", words)
 
 
 def test_the_statement_of_use_is_at_the_foot(synthetic_output: Path) -> None:
