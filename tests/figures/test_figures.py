@@ -1,13 +1,16 @@
 """Figures are vector, readable, harmless and equal on each drawing; what cannot be drawn is said, never wrong."""
 
+import io
 import re
 import xml.etree.ElementTree as ET
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from orchestrator.report import figures, predictions
 from orchestrator.report.figures import configurations, files, importance, style, traces, trade_off
@@ -319,3 +322,18 @@ def test_each_figure_is_svg_pdf_and_png_of_equal_bytes_each_time(tmp_path: Path)
         elif name.endswith(".png"):
             assert content.startswith(b"\x89PNG\r\n\x1a\n")
             assert int.from_bytes(content[16:20], "big") == pytest.approx(88.0 / 25.4 * 300, abs=1)
+
+
+def test_a_pdf_holds_the_letters_of_its_font_without_what_places_them(drawn: dict[str, Figure]) -> None:
+    drawing = drawn["au-learning"].drawing
+    assert drawing is not None
+    with style.styled():
+        places = [axes.get_position().bounds for axes in drawing.axes]
+        content = style.to_pdf(drawing)
+        style.to_png(drawing)
+        assert [axes.get_position().bounds for axes in drawing.axes] == places  # as in the SVG
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
+    texts_of = [zlib.decompress(one) for one in streams if one.startswith(b"x")]
+    (font,) = [TTFont(io.BytesIO(one)) for one in texts_of if one.startswith(b"\0\1\0\0")]
+    assert {"glyf", "hmtx"} <= set(font.keys())
+    assert not {"GDEF", "GPOS", "GSUB"} & set(font.keys())
