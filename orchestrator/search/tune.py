@@ -228,7 +228,11 @@ def reserved(plan: Plan, dataset: Dataset) -> Any:
             cpus, actors = share_of_each(number, cpus_per_client=cpus, **shares), number
         bundles = bundles_for(number, client_actors=actors, cpus_per_client=cpus, **shares)
     except ClusterTooSmall as error:
-        raise InputError.of("--gpus-per-client, --cpus-per-client", found=str(error), expected="room for it") from error
+        raise InputError.of(
+            "--gpus-per-client, --cpus-per-client",
+            found=str(error),
+            expected="room for all: smaller shares, or a machine or cluster with more CPUs, GPUs or memory",
+        ) from error
     return tune.PlacementGroupFactory(bundles)
 
 

@@ -44,7 +44,7 @@ def privacy_price(points: Sequence[Point]) -> Table | None:
         title="What one configuration costs in accuracy against another",
         caption="First minus second: the mean difference of the people's own CCC, each person weighing the same, with "
         "its 95 % interval over the people whom both scored; below 0 the first is less accurate. p is of the same test "
-        "as that of `compare`, flips of signs, by Holm corrected for all rows. Below 0.05 a difference is "
+        "as that of the command compare, flips of signs, by Holm corrected for all rows. Below 0.05 a difference is "
         "shown; else none is, which is not equality. The CCC above are of all frames of a fold together, so their "
         f"difference is another number. {AFTER_SELECTION}: {CAVEAT}.",
         columns=[
