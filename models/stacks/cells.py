@@ -21,14 +21,20 @@ from models.precision import baddbmm, bmm
 
 # Elements that torch's loops take at a time with AVX-512 (two vectors of 16); a rest is calculated by other code.
 VECTOR = 32
+# Frames of a call are a multiple of it: MKL takes other code where a model's part of a product is not aligned to 16
+# bytes, as after an odd number of frames of the head's 10 columns. On an AMD EPYC that gave other bits than alone.
+FRAMES = 2
 
 sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
 tanh_slope = torch.ops.aten.tanh_backward.grad_input
 
 
-def padded_batch(windows: int, hidden_size: int) -> int:
-    """Return the smallest number of windows, at least `windows`, whose hidden states fill whole vectors."""
-    while windows * hidden_size % VECTOR:
+def padded_batch(windows: int, hidden_size: int, length: int) -> int:
+    """Return the smallest number of windows, at least `windows`, whose hidden states fill whole vectors.
+
+    And whose frames, `length` per window, are an even number.
+    """
+    while windows * hidden_size % VECTOR or windows * length % FRAMES:
         windows += 1
     return windows
 

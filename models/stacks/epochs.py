@@ -90,7 +90,7 @@ class Stack:
             self.adam.take_up(model, one)
         device = next(iter(self.weights.values())).device
         self.fold_M = torch.tensor([one.fold for one in members], device=device)
-        self._batch = padded_batch(recipe.windows_a_step, recipe.hidden_size)
+        self._batch = padded_batch(recipe.windows_a_step, recipe.hidden_size, data.length)
 
     def _new_adam(self, weights: State, learning_rates: Sequence[float]) -> Any:
         return StackedAdam(weights, learning_rates)
@@ -159,7 +159,7 @@ class Stack:
 
     def filled(self, windows: Sequence[Tensor], per_call: int) -> Tensor:
         """Return each model's windows (M, W), on the device, filled up with the empty one to whole calls."""
-        batch = padded_batch(per_call, self.recipe.hidden_size)
+        batch = padded_batch(per_call, self.recipe.hidden_size, self.data.length)
         calls = max(1, -(-max(map(len, windows)) // batch))
         windows_MW = torch.full((len(windows), batch * calls), self.data.empty)
         for model, index_W in enumerate(windows):
@@ -168,7 +168,7 @@ class Stack:
 
     def predict_filled(self, windows_MW: Tensor, per_call: int) -> Tensor:
         """Predict (M, W, L, 2) for windows of `filled`."""
-        models, batch = len(windows_MW), padded_batch(per_call, self.recipe.hidden_size)
+        models, batch = len(windows_MW), padded_batch(per_call, self.recipe.hidden_size, self.data.length)
         network = self._networks.of(models, batch=batch, training=False)
         parts = []
         with torch.no_grad():

@@ -9,7 +9,6 @@ import click
 
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
-from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
 from orchestrator.errors import InputError, number_of, printable
 from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
@@ -56,7 +55,7 @@ def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Pa
     copies = copies_of(participant)
     known = read_key(key, make=False)
     changes, damaged = _changes(places, participant, known)
-    if not changes and not copies.tables:
+    if not changes and not damaged and not copies.tables:
         _say_unknown(participant, places)
     _list(copies, changes)
     if (copies.paths or changes) and not _agreed(copies, changes, yes=yes):
@@ -76,6 +75,7 @@ def _say_unknown(participant: str, places: Sequence[Path]) -> None:
 
     InputError for a name that a run writes in other letters: what follows would remove everybody's pictures, not them.
     """
+    from orchestrator.corpora.findings import shortened
     from orchestrator.evaluation.person_removal import people_of
 
     named: set[str] = set()

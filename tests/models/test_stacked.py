@@ -63,7 +63,7 @@ def test_outputs_and_gradients_are_the_networks(network: str, num_layers: int, h
     padded = (windows.length_W < windows.length).nonzero().flatten().tolist()
     assert padded, "windows of several lengths are what makes the backward direction hard"
     data = StackedData(windows, [windows], models[0].recurrence.bidirectional + 1, torch.float64)
-    batch = padded_batch(4, hidden)
+    batch = padded_batch(4, hidden, windows.length)
     index = torch.full((3, batch), data.empty)
     index[:, :4] = torch.tensor([[0, padded[0], 2, 9], [padded[1], 4, 5, padded[2]], [7, 8, 1, 3]])
     weights = {name: value.requires_grad_() for name, value in stack([m.state_dict() for m in models], chosen).items()}

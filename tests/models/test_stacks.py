@@ -11,7 +11,7 @@ from models.networks import build
 from models.recipe import Recipe
 from models.sizes import NETWORKS
 from models.stacks.adam import StackedAdam
-from models.stacks.cells import VECTOR, padded_batch
+from models.stacks.cells import FRAMES, VECTOR, padded_batch
 from models.stacks.network import stack, unstack
 from tests.models.toys import NUM_FEATURES, RECIPE, image_recipe, recipe
 
@@ -65,10 +65,12 @@ def test_losses_by_model_are_the_losses(name: str) -> None:
 
 
 def test_a_batch_fills_whole_vectors() -> None:
-    assert [padded_batch(windows, hidden) for windows, hidden in ((8, 8), (8, 4), (1, 8), (4, 5), (8, 12))] == [
-        8, 8, 4, 32, 8,
-    ]  # fmt: skip
-    assert all(padded_batch(3, hidden) * hidden % VECTOR == 0 for hidden in range(1, 70))
+    sizes = ((8, 8), (8, 4), (1, 8), (4, 5), (8, 12), (5, 64))
+    assert [padded_batch(windows, hidden, 50) for windows, hidden in sizes] == [8, 8, 4, 32, 8, 5]
+    assert padded_batch(5, 64, 9) == 6  # 45 frames would be an odd number
+    for length in (8, 9):
+        batches = [(padded_batch(3, hidden, length), hidden) for hidden in range(1, 70)]
+        assert all(batch * hidden % VECTOR == batch * length % FRAMES == 0 for batch, hidden in batches)
 
 
 @pytest.mark.parametrize(
