@@ -23,7 +23,10 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 # What takes seconds whatever a test does with it: Ray, other processes, a browser, a search.
-SLOW_FIXTURES = {"ray_cluster", "run_command", "run_inside", "browser"}
+SLOW_FIXTURES = {
+    *("ray_cluster", "run_command", "run_inside", "run_here", "here", "browser"),
+    *("finished_search", "synthetic_store", "odd_store"),
+}
 # Files whose tests start such things by themselves, or take seconds for another reason.
 SLOW_FILES = {
     "corpora/video/test_faces.py",
@@ -32,6 +35,7 @@ SLOW_FILES = {
     "fed/test_ray_actors.py",
     "inference/test_export.py",
     "inference/test_follow.py",
+    "inference/test_logged.py",
     "planning/test_hyper_parameters.py",
     "search/test_ends.py",
     "search/test_federated_places.py",
@@ -48,32 +52,35 @@ LONGEST_FIRST = (
     "test_make.py",
     "fed/test_ray_actors.py",
     "test_readme.py",
+    "search/test_federated_kills.py",
+    "search/test_packs.py",
     "commands/test_commands.py",
+    "test_image_methods.py",
     "search/test_lost_nodes.py",
     "search/test_search.py",
-    "test_image_methods.py",
-    "search/test_federated_kills.py",
-    "search/test_full_disk.py",
-    "search/test_extension.py",
+    "search/test_ends.py",
+    "test_privacy_tutorial.py",
+    "test_nothing_leaves.py",
+    "search/test_federated_places.py",
     "search/test_worker_deaths.py",
     "search/test_hung_workers.py",
-    "search/test_ends.py",
-    "search/test_repair.py",
+    "test_api.py",
     "tracking/test_secrets.py",
-    "inference/test_logged.py",
     "report/test_report.py",
-    "test_nothing_leaves.py",
-    "test_old_runs.py",
-    "search/test_federated_places.py",
+    "test_secure_sums.py",
+    "search/test_full_disk.py",
     "planning/test_hyper_parameters.py",
+    "inference/test_logged.py",
+    "test_old_runs.py",
     "browser/test_report_page.py",
     "browser/test_ui.py",
     "tracking/test_faults.py",
     "tracking/test_tracker.py",
     "inference/test_follow.py",
-    "test_api.py",
-    "search/test_repeats.py",
     "inference/test_export.py",
+    "search/test_repeats.py",
+    "search/test_extension.py",
+    "search/test_wall_clock.py",
     "report/test_corpus.py",
     "commands/test_unforeseen.py",
     "inference/test_frame_rate.py",
@@ -143,11 +150,39 @@ def run_command(environment: dict[str, str]) -> Run:
 @pytest.fixture
 def run_inside(environment: dict[str, str], ray_cluster: StartRay, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command in this process, on the tests' shared Ray; as `run_command`, without the start of a process."""
+    ray_cluster()
+    return inside(environment, monkeypatch)
+
+
+@pytest.fixture
+def run_here(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same without Ray: a search trains in this process, see tests/search/trained_here.py."""
+    from tests.search.trained_here import trained_here
+
+    run = inside(environment, monkeypatch)
+
+    def alone(*arguments: object, **settings: Any) -> Any:
+        with trained_here():
+            return run(*arguments, **settings)
+
+    return alone
+
+
+@pytest.fixture
+def here() -> Iterator[None]:
+    """Searches of a test train in this process, without Ray."""
+    from tests.search.trained_here import trained_here
+
+    with trained_here():
+        yield
+
+
+def inside(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs a command in this process."""
     from click.testing import CliRunner
 
     from orchestrator.cli import cli
 
-    ray_cluster()
     changed = {key: value for key, value in environment.items() if os.environ.get(key) != value}
 
     def run(*arguments: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Any:
@@ -176,7 +211,7 @@ def ray_cluster() -> Iterator[StartRay]:
     from orchestrator.planning.plan import SearchOptions
     from orchestrator.search import cluster
 
-    with contextlib.ExitStack() as sessions:
+    with contextlib.ExitStack() as sessions, one_worker():
 
         def start() -> None:
             if not ray.is_initialized():
@@ -186,42 +221,79 @@ def ray_cluster() -> Iterator[StartRay]:
         yield start
 
 
-@pytest.fixture(scope="session")
-def finished_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of four configurations, its store beside it, only to be read: one for all test processes."""
-    from orchestrator.files import locked
-    from tests.search.small_searches import search
+@contextlib.contextmanager
+def one_worker() -> Iterator[None]:
+    """Searches of this process train one pack after the other: a second worker's start is longer than their training.
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-search"
+    Ray keeps both its CPUs, which federations need. Commands in processes of their own train two packs at once.
+    """
+    from ray import tune
+
+    with pytest.MonkeyPatch.context() as patch:
+        make = tune.TuneConfig
+        patch.setattr(tune, "TuneConfig", lambda **settings: make(max_concurrent_trials=1, **settings))
+        yield
+
+
+def made_once(places: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` fills, once for all test processes, and that is only to be read then."""
+    from orchestrator.files import locked
+
+    base = places.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     folder.mkdir(exist_ok=True)
     with locked(folder / "lock", wait_seconds=COMMAND_SECONDS):
         if not (folder / "made").exists():
-            request.getfixturevalue("ray_cluster")()
-            data = request.getfixturevalue("small_corpus")
-            assert search(data, folder / "run", f"sqlite:///{folder}/mlflow.db") == 0
+            make(folder)
             (folder / "made").touch()
-    return folder / "run"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search of four configurations on a real Ray, its store beside it."""
+    from tests.search.small_searches import search
+
+    def make(folder: Path) -> None:
+        request.getfixturevalue("ray_cluster")()
+        assert search(request.getfixturevalue("small_corpus"), folder / "run", f"sqlite:///{folder}/mlflow.db") == 0
+
+    return made_once(tmp_path_factory, "finished-search", make) / "run"
+
+
+@contextlib.contextmanager
+def without_figures() -> Iterator[None]:
+    """Searches without what takes longest at their end, for tests that do not look at it."""
+    from orchestrator.report.figures import files
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "write", lambda *_, **__: None)
+        yield
 
 
 @contextlib.contextmanager
 def without_baselines_and_figures() -> Iterator[None]:
-    """Searches without what is half of a small one, for tests that look at neither."""
+    """Searches without what is most of a small one, for tests that look at neither."""
     from orchestrator.evaluation.baselines import BASELINES
     from orchestrator.evaluation.search_baselines import Measured
-    from orchestrator.report.figures import files
     from orchestrator.search import run
 
     none = Measured(traces=dict.fromkeys(BASELINES, ()), left_out=dict.fromkeys(BASELINES, "not looked at here"))
-    with pytest.MonkeyPatch.context() as patch:
+    with without_figures(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "measure", lambda *_, **__: none)
-        patch.setattr(files, "write", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    """The first for a whole test."""
+    with without_figures():
         yield
 
 
 @pytest.fixture
 def only_trials() -> Iterator[None]:
-    """The same for a whole test."""
+    """The second for a whole test."""
     with without_baselines_and_figures():
         yield
 

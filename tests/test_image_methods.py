@@ -9,7 +9,7 @@ import pytest
 from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("no_figures"), *LEFT_OPEN]
 SMALL = (
     *("--preset", "demo", "--network", "rnn", "--folds", 2, "--num-cpus", 2, "--set", "hidden_size=8"),
     "--no-log-model",  # tests/inference/test_logged.py does
@@ -24,11 +24,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_images_are_learned_end_to_end_and_a_frozen_backbone_is_quicker(
-    faces: Path, run_inside: Run, tmp_path: Path
+    faces: Path, run_here: Run, tmp_path: Path
 ) -> None:
     for backbone in ("trained", "frozen"):
         output = tmp_path / backbone
-        done = run_inside(
+        done = run_here(
             *("tune", "--method", "images", *SMALL, *SHORT_WINDOWS, "--epochs", 1, "--backbone", backbone),
             *("--data", faces, "--output", output),
         )
@@ -51,12 +51,13 @@ def test_images_are_learned_end_to_end_and_a_frozen_backbone_is_quicker(
 
 @pytest.mark.parametrize("method", ["fl", "fl-au"])
 def test_federations_record_what_they_cost_and_packing_does_not_show(
-    method: str, faces: Path, run_inside: Run, tmp_path: Path
+    method: str, faces: Path, run_here: Run, run_inside: Run, tmp_path: Path
 ) -> None:
+    """The clients in this process, and in two of their own."""
     windows = SHORT_WINDOWS if method == "fl" else ("--set", "sequence_length=50")
-    for actors in (1, 2):
+    for actors, run in ((1, run_here), (2, run_inside)):
         output = tmp_path / str(actors)
-        done = run_inside(
+        done = run(
             *("tune", "--method", method, *SMALL, *windows, "--epochs", 2, "--client-actors", actors),
             *("--data", faces, "--output", output),
         )
@@ -76,10 +77,8 @@ def test_federations_record_what_they_cost_and_packing_does_not_show(
     assert one["mlflow"]["run_id"] != two["mlflow"]["run_id"]
 
 
-def test_personal_networks_are_scored_on_what_they_did_not_train_on(
-    faces: Path, run_inside: Run, tmp_path: Path
-) -> None:
-    done = run_inside(
+def test_personal_networks_are_scored_on_what_they_did_not_train_on(faces: Path, run_here: Run, tmp_path: Path) -> None:
+    done = run_here(
         *("tune", "--method", "fl-au", *SMALL, "--set", "sequence_length=20", "--epochs", 2, "--trials", 1),
         *("--aggregator", "personalised", "--data", faces, "--output", tmp_path / "run"),
     )
@@ -93,8 +92,8 @@ def test_personal_networks_are_scored_on_what_they_did_not_train_on(
         assert read_summary(tmp_path / "run")["federation"][f"own_ccc_{dimension}"] == pytest.approx(sum(own) / 2)
 
 
-def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_inside: Run, tmp_path: Path) -> None:
-    done = run_inside(
+def test_a_federation_that_loses_its_clients_ends_with_3(faces: Path, run_here: Run, tmp_path: Path) -> None:
+    done = run_here(
         *("tune", "--method", "fl-au", *SMALL, "--set", "sequence_length=50", "--epochs", 2, "--trials", 1),
         *("--round-deadline", 0.0001, "--data", faces, "--output", tmp_path / "run"),
     )

@@ -75,7 +75,14 @@ def content_of(path: Path) -> bytes:
     ("method", "protocol"), [("fl", "described"), ("fl-au", "described"), ("fl-au", "strict"), ("au", "described")]
 )
 def test_planted_marks_stay_with_the_participants(
-    marked: Path, run_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, method: str, protocol: str
+    marked: Path,
+    run_here: Run,
+    run_inside: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    method: str,
+    protocol: str,
 ) -> None:
     sent: list[bytes] = []
     search = tune.search
@@ -88,7 +95,7 @@ def test_planted_marks_stay_with_the_participants(
     output, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
     store.mkdir()
     images = ("--image-size", SIDE, "--frame-stride", 1, "--backbone", "frozen", "--weights", "none")
-    done = run_inside(
+    done = (run_here if method == "au" else run_inside)(
         *(
             "tune",
             "--method",

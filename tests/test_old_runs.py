@@ -14,7 +14,7 @@ from orchestrator.run_folder import TRIALS_FOLDER
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.old_runs import VERSIONS, store_of, unpacked
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("no_figures"), *LEFT_OPEN]
 
 # Another processor may round otherwise; what a changed rule makes of a score is far larger.
 SAME_SCORE = 1e-3
@@ -61,24 +61,24 @@ def test_plans_and_results_load(old: Path, name: str) -> None:
     assert {result.uid for result in read_results(old / name / TRIALS_FOLDER, uids)} == there
 
 
-def test_other_versions_than_the_runs_are_said(old: Path, run_inside: Run) -> None:
+def test_other_versions_than_the_runs_are_said(old: Path, run_here: Run) -> None:
     plan = old / "finished" / "plan.json"
     content = json.loads(plan.read_text())
     content["versions"] |= {"torch": "1.0", "ray": "1.0"}
     plan.write_text(json.dumps(content))
-    done = run_inside("tune", "--resume", old / "finished")
+    done = run_here("tune", "--resume", old / "finished")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("resume ")]
     assert line.startswith("resume    began with torch 1.0, goes on with ")
 
 
-def test_a_finished_run_resumes_to_the_same_bytes_and_trains_nothing(old: Path, run_inside: Run) -> None:
+def test_a_finished_run_resumes_to_the_same_bytes_and_trains_nothing(old: Path, run_here: Run) -> None:
     names = ("predictions.parquet", "model/model.safetensors", "curves.json")
     before = {name: (old / "finished" / name).read_bytes() for name in names}
     board = rows(old / "finished" / "leaderboard.csv")
     results = {file: file.stat().st_mtime_ns for file in old.glob("finished/trials/*/result.json")}
     assert len(results) == 4
-    done = run_inside("tune", "--resume", old / "finished")
+    done = run_here("tune", "--resume", old / "finished")
     assert done.returncode == 0, done.stderr
     assert {name: (old / "finished" / name).read_bytes() for name in names} == before
     again = rows(old / "finished" / "leaderboard.csv")
@@ -88,11 +88,11 @@ def test_a_finished_run_resumes_to_the_same_bytes_and_trains_nothing(old: Path, 
 
 
 @pytest.mark.parametrize("name", ["broken-au", "broken-fl-au"])
-def test_a_broken_off_run_goes_on_from_its_checkpoint(old: Path, name: str, run_inside: Run) -> None:
+def test_a_broken_off_run_goes_on_from_its_checkpoint(old: Path, name: str, run_here: Run) -> None:
     (checkpoint,) = (old / name).glob("trials/*/checkpoint/checkpoint.json")
     content = json.loads(checkpoint.read_text())["content"]
     earlier = content["rounds"] if "rounds" in content else content["curve"]
-    done = run_inside("tune", "--resume", old / name)
+    done = run_here("tune", "--resume", old / name)
     assert done.returncode == 0, done.stderr
     found, expected = rows(old / name / "leaderboard.csv"), rows(old / "resumed" / f"{name}.csv")
     assert found.keys() == expected.keys()
@@ -113,8 +113,8 @@ def test_a_broken_off_run_goes_on_from_its_checkpoint(old: Path, name: str, run_
     assert children(old, name) == dict.fromkeys(expected, "FINISHED")
 
 
-def test_its_model_predicts_what_it_predicted(old: Path, run_inside: Run) -> None:
-    done = run_inside(
+def test_its_model_predicts_what_it_predicted(old: Path, run_here: Run) -> None:
+    done = run_here(
         "predict", "--model", old / "finished", "--input", old / "corpus.parquet", "--output", old / "new.csv"
     )
     assert done.returncode == 0, done.stderr
@@ -129,8 +129,8 @@ def test_its_model_predicts_what_it_predicted(old: Path, run_inside: Run) -> Non
                 assert not found[dimension]
 
 
-def test_its_store_is_reported_and_its_model_is_fetched(old: Path, run_inside: Run) -> None:
-    done = run_inside("report", "--tracking-uri", store_of(old), "--output", old / "new-report")
+def test_its_store_is_reported_and_its_model_is_fetched(old: Path, run_here: Run) -> None:
+    done = run_here("report", "--tracking-uri", store_of(old), "--output", old / "new-report")
     assert done.returncode == 0, done.stderr
     best = read_summary(old / "finished")
     cells = {(row["method"], row["network"]): row for row in table(old / "new-report" / "table-2.csv")}
@@ -141,14 +141,14 @@ def test_its_store_is_reported_and_its_model_is_fetched(old: Path, run_inside: R
     assert cells["Action Units", "BiGRU"]["valence_ours"] == earlier["Action Units", "BiGRU"]["valence_ours"]
     run_id = read_json(old / "finished" / "tracking.json")["run_id"]
     words = ("export", "--model", run_id, "--tracking-uri", store_of(old), "--format", "pt2")
-    done = run_inside(*words, "--output", old / "model.pt2")
+    done = run_here(*words, "--output", old / "model.pt2")
     assert done.returncode == 0, done.stderr
 
 
-def test_track_adds_nothing_to_its_store_and_fills_an_empty_one(old: Path, run_inside: Run) -> None:
-    done = run_inside("track", old / "finished")
+def test_track_adds_nothing_to_its_store_and_fills_an_empty_one(old: Path, run_here: Run) -> None:
+    done = run_here("track", old / "finished")
     assert done.returncode == 0, done.stderr
     assert "0 configurations written, 4 there before" in done.stdout
-    done = run_inside("track", old / "finished", "--tracking-uri", f"sqlite:///{old}/other.db")
+    done = run_here("track", old / "finished", "--tracking-uri", f"sqlite:///{old}/other.db")
     assert done.returncode == 0, done.stderr
     assert "4 configurations written, 0 there before" in done.stdout

@@ -17,14 +17,14 @@ QUOTED = ("Was this person in the training data?", "success rate of model", "rmi
 pytestmark = LEFT_OPEN
 
 
-def test_the_tutorial_runs_and_its_files_are_what_it_says(tmp_path: Path, run_inside: Run) -> None:
+def test_the_tutorial_runs_and_its_files_are_what_it_says(tmp_path: Path, run_here: Run) -> None:
     assert len(COMMANDS) == 11
     (search,) = re.findall(r"```toml\n(.*?)```", TUTORIAL, re.DOTALL)
     (tmp_path / "search.toml").write_text(search)
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "XDG_DATA_HOME": str(tmp_path / "data")}
     said = {}
     for command in COMMANDS:
-        done = run_inside(*command.split(), cwd=tmp_path, env=own)
+        done = run_here(*command.split(), cwd=tmp_path, env=own)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         said[command] = done.stdout
     audits = "\n".join(text for command, text in said.items() if command.startswith("audit"))

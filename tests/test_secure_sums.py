@@ -13,7 +13,7 @@ from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.synthetic.tree import synthesize
 from tests.conftest import LEFT_OPEN, Run, read_summary
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 SMALL = (
     *("tune", "--method", "fl-au", "--preset", "demo", "--network", "rnn", "--folds", 3, "--num-cpus", 2),
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--trials", 1, "--epochs", 2, "--no-log-model"),
@@ -33,16 +33,14 @@ def result(output: Path) -> dict[str, Any]:
 
 
 def test_a_search_with_secure_sums_is_the_plain_one_up_to_the_fixed_point(
-    people: Path, run_inside: Run, tmp_path: Path
+    people: Path, run_here: Run, run_inside: Run, tmp_path: Path
 ) -> None:
     """The weighted mean, with identities; the mean and the server's optimisers: tests/fed/test_secure_round.py."""
     names = open_corpus(people).participants
     write_identities(tmp_path / "keys", names)
     secure = ("--secure-sum", "--identities", tmp_path / "keys")
-    for kind, more in (("plain", ()), ("secure", secure)):
-        done = run_inside(
-            *(*SMALL, "--aggregator", "weighted-mean", *more, "--data", people, "--output", tmp_path / kind)
-        )
+    for kind, more, run in (("plain", (), run_here), ("secure", secure, run_inside)):
+        done = run(*(*SMALL, "--aggregator", "weighted-mean", *more, "--data", people, "--output", tmp_path / kind))
         assert done.returncode == 0, done.stderr
     assert "6 clients in 6 processes per trial, 0.3 CPUs and 0 GPUs each" in done.stderr
     assert "secure    each client has its own process; the server learns sums only" in done.stdout

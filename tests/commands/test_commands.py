@@ -17,7 +17,7 @@ from tests.corpora.writers import three_people, write_recola
 from tests.search.injected_faults import MARK, TRIAL, checkpoints, signal_all
 from tests.trial_table import write_trial_table
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("no_figures"), *LEFT_OPEN]
 # A command with a Ray of its own trains one after the other: the first is done while the second is under way.
 TUNE = ("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 3, "--num-cpus", 1)
 GRID = ("--set", "hidden_size=8,16", "--set", "sequence_length=50", "--set", "num_layers=1")
@@ -51,11 +51,11 @@ def frozen_half_done(output: Path, marker: str) -> bool:
 
 
 @pytest.fixture
-def undisturbed(small_corpus: Path, run_inside: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(small_corpus: Path, run_here: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search, made once."""
     output = tmp_path_factory.getbasetemp() / "undisturbed-search"
     if not output.exists():
-        done = run_inside(*TUNE, *GRID, *SLOW, "--data", small_corpus, "--output", output)
+        done = run_here(*TUNE, *GRID, *SLOW, "--data", small_corpus, "--output", output)
         assert done.returncode == 0, done.stderr
     return output
 
@@ -114,11 +114,11 @@ def test_an_hour_budget_ends_a_search_that_resume_can_continue(
     assert "--resume" in done.stderr
 
 
-def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_inside: Run, tmp_path: Path) -> None:
+def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_here: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
     table = write_trial_table(tmp_path / "trials.csv")
     point = ("--learning-rate", 0.003, "--hidden-size", 16, "--sequence-length", 42, "--num-layers", 1)
-    done = run_inside(
+    done = run_here(
         "evaluate", "--method", "au", "--network", "bilstm", *point, "--data", table, "--epochs", 14, "--output", output
     )
     assert done.returncode == 0, done.stderr
@@ -131,9 +131,9 @@ def test_evaluate_on_trial_level_data_and_ridge_does_not_beat_it(run_inside: Run
     assert summary["ccc_arousal"] > ridge["ccc_arousal"] > 0.2
 
 
-def test_evaluate_published_is_the_networks_row_of_table_i(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_evaluate_published_is_the_networks_row_of_table_i(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    done = run_inside(
+    done = run_here(
         *("evaluate", "--method", "au", "--network", "bilstm", "--published", "--epochs", 1, "--folds", 2),
         *("--data", small_corpus, "--output", output),
     )
@@ -227,20 +227,18 @@ def test_an_output_that_holds_another_run_is_refused(undisturbed: Path, small_co
 
 
 def test_a_dead_tracking_server_costs_nothing_but_a_sentence_and_track_writes_it_later(
-    small_corpus: Path, run_inside: Run, store: str, tmp_path: Path
+    small_corpus: Path, run_here: Run, store: str, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
     grid = ("--set", "hidden_size=8", "--set", "sequence_length=50", "--set", "num_layers=1", "--epochs", 2)
-    done = run_inside(
-        *(*TUNE, *grid, "--data", small_corpus, "--output", output, "--tracking-uri", "http://127.0.0.1:9")
-    )
+    done = run_here(*(*TUNE, *grid, "--data", small_corpus, "--output", output, "--tracking-uri", "http://127.0.0.1:9"))
     assert done.returncode == 0, done.stderr
     assert f"track {output}" in done.stdout
     assert read_summary(output)["mlflow"]["run_id"] is None
-    done = run_inside("track", output, "--tracking-uri", store)
+    done = run_here("track", output, "--tracking-uri", store)
     assert done.returncode == 0, done.stderr
     assert "1 configuration written" in done.stdout
-    done = run_inside("track", tmp_path)
+    done = run_here("track", tmp_path)
     assert done.returncode == 2
     assert "plan.json" in done.stderr
 
@@ -289,23 +287,23 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_copy_of_a_run_can_be_moved_and_resumed(undisturbed: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_a_copy_of_a_run_can_be_moved_and_resumed(undisturbed: Path, run_here: Run, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(undisturbed, moved)
-    done = run_inside("tune", "--resume", moved)
+    done = run_here("tune", "--resume", moved)
     assert done.returncode == 0, done.stderr
     assert (moved / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
 
 
 def test_killed_while_writing_its_first_checkpoint_a_trial_begins_again(
-    undisturbed: Path, run_inside: Run, tmp_path: Path
+    undisturbed: Path, run_here: Run, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(undisturbed, copy)
     best = read_summary(undisturbed)["best"]["uid"]
     shutil.rmtree(copy / "trials" / best)
     (copy / "trials" / best / "checkpoint").mkdir(parents=True)
-    done = run_inside("tune", "--resume", copy)
+    done = run_here("tune", "--resume", copy)
     assert done.returncode == 0, done.stderr
     assert (copy / "leaderboard.csv").read_bytes() == (undisturbed / "leaderboard.csv").read_bytes()
 

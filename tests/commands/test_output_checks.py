@@ -94,7 +94,7 @@ def test_a_folder_that_holds_an_input_is_no_output_folder(corpus: Path, tmp_path
         check_output_folder("--output", tmp_path / "hard.csv", inputs={})
 
 
-def test_commands_refuse_before_they_read(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_commands_refuse_before_they_read(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "card.json").write_text("not read")
@@ -131,30 +131,30 @@ def test_commands_refuse_before_they_read(small_corpus: Path, run_inside: Run, t
         ("report", "--output", tmp_path, "--tracking-uri", f"sqlite:///{recorded}"),
     ]
     for command in commands:
-        done = run_inside(*command)
+        done = run_here(*command)
         assert done.returncode == 2, (command, done.stdout, done.stderr)
         assert done.stderr.startswith(("error: --out", "error: --plot")), (command, done.stderr)
         assert done.stderr.count("\n") == 1, (command, done.stderr)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_force_replaces_what_was_there(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_force_replaces_what_was_there(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     out = tmp_path / "c.parquet"
     out.write_text("old")
-    done = run_inside("data", "convert", small_corpus, "--out", out)
+    done = run_here("data", "convert", small_corpus, "--out", out)
     assert done.returncode == 2
     assert "--force" in done.stderr
     assert out.read_text() == "old"
-    assert run_inside("data", "convert", small_corpus, "--out", out, "--force").returncode == 0
+    assert run_here("data", "convert", small_corpus, "--out", out, "--force").returncode == 0
     assert out.read_bytes().startswith(b"PAR1")
 
 
-def test_two_outputs_of_one_command_are_two_files(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_two_outputs_of_one_command_are_two_files(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("old")
     (tmp_path / "p.svg").hardlink_to(tmp_path / "p.csv")
     (tmp_path / "model").mkdir()
     words = ("--input", small_corpus, "--output", tmp_path / "p.csv", "--plot", tmp_path / "p.svg", "--force")
-    done = run_inside("predict", "--model", tmp_path / "model", *words)
+    done = run_here("predict", "--model", tmp_path / "model", *words)
     assert done.returncode == 2
     assert "--plot: found" in done.stderr
     assert "which is --output itself" in done.stderr
@@ -238,10 +238,10 @@ MAY_MOUNT = os.geteuid() == 0 and shutil.which("mount") is not None
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
 @pytest.mark.parametrize("options", ["size=16k", "size=1m,nr_inodes=3"])
-def test_a_full_disk_leaves_no_half_of_a_fusion(options: str, tmp_path: Path, run_inside: Run) -> None:
+def test_a_full_disk_leaves_no_half_of_a_fusion(options: str, tmp_path: Path, run_here: Run) -> None:
     one, two = write_run(tmp_path / "one", 1), write_run(tmp_path / "two", 2)
     with small_disk(tmp_path / "disk", options) as disk:
-        done = run_inside("fuse", one, two, "--output", disk / "fused")
+        done = run_here("fuse", one, two, "--output", disk / "fused")
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
         assert done.stderr.startswith(f"error: --output: found {disk}/fused: ")
@@ -250,10 +250,10 @@ def test_a_full_disk_leaves_no_half_of_a_fusion(options: str, tmp_path: Path, ru
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
-def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, run_inside: Run) -> None:
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, run_here: Run) -> None:
     source = write_table(tmp_path / "own.parquet", three_people(num_rows=4000))
     with small_disk(tmp_path / "disk", "size=100k") as disk:
-        done = run_inside("data", "convert", source, "--out", disk / "c.parquet")
+        done = run_here("data", "convert", source, "--out", disk / "c.parquet")
         assert done.returncode == 2
         expected = "No space left on device; expected a file that can be written"
         assert done.stderr == f"error: --out: found {disk}/c.parquet: {expected}\n"

@@ -14,7 +14,7 @@ from orchestrator.planning import launch
 from orchestrator.process import exit_codes
 from tests.conftest import LEFT_OPEN, ROOT, Run
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("no_figures"), *LEFT_OPEN]
 POINT = ("--set", "hidden_size=8", "--set", "sequence_length=50", "--set", "num_layers=1", "--folds", 2)
 
 
@@ -23,12 +23,12 @@ def fault(*_: object, **__: object) -> None:
 
 
 def test_an_unforeseen_error_in_a_run_is_one_line_with_the_runs_log(
-    small_corpus: Path, run_inside: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small_corpus: Path, run_here: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("orchestrator.evaluation.summary.build", fault)
     output = tmp_path / "run"
     words = ("tune", "--data", small_corpus, *POINT, "--network", "rnn", "--epochs", 1, "--no-log-model")
-    done = run_inside(*words, "--output", output)
+    done = run_here(*words, "--output", output)
     assert done.returncode == exit_codes.UNFORESEEN
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: tune while writing the results: RuntimeError: of our own making; ")
@@ -37,15 +37,15 @@ def test_an_unforeseen_error_in_a_run_is_one_line_with_the_runs_log(
     assert "Traceback" not in done.stdout + done.stderr
     assert "in fault" in (output / "run.log").read_text()
     monkeypatch.undo()
-    assert run_inside("tune", "--resume", output).returncode == 0
+    assert run_here("tune", "--resume", output).returncode == 0
 
 
 def test_an_unforeseen_error_elsewhere_has_a_log_of_its_own(
-    small_corpus: Path, run_inside: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small_corpus: Path, run_here: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(manifest, "manifest_text", fault)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    done = run_inside("data", "check", small_corpus)
+    done = run_here("data", "check", small_corpus)
     assert done.returncode == exit_codes.UNFORESEEN
     (log,) = tmp_path.glob("affect-orchestrator-*.log")
     assert (
@@ -56,13 +56,13 @@ def test_an_unforeseen_error_elsewhere_has_a_log_of_its_own(
 
 
 def test_a_new_run_that_fails_before_it_begins_leaves_no_folder(
-    small_corpus: Path, run_inside: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small_corpus: Path, run_here: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for place, name in ((launch, "versions"), (preview, "announce")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, fault)
             patched.setattr("tempfile.tempdir", str(tmp_path))
-            done = run_inside("tune", "--data", small_corpus, *POINT, "--output", tmp_path / "new" / "run")
+            done = run_here("tune", "--data", small_corpus, *POINT, "--output", tmp_path / "new" / "run")
         assert done.returncode == exit_codes.UNFORESEEN
         assert not (tmp_path / "new").exists(), name
 

@@ -202,7 +202,7 @@ EMBEDDED = ("tune", "--method", "au", "--preset", "demo", "--dry-run")
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounts a small disk")
 class TestFullCache:
     @pytest.mark.parametrize("options", ["size=100k", "size=1m,nr_inodes=3"])
-    def test_every_user_of_it_says_so(self, options: str, tmp_path: Path, run_inside: Run) -> None:
+    def test_every_user_of_it_says_so(self, options: str, tmp_path: Path, run_here: Run) -> None:
         from orchestrator.corpora.synthetic.tree import synthesize
 
         faces = synthesize(tmp_path / "faces", participants=2, seconds=6.0, faces=True)
@@ -217,7 +217,7 @@ class TestFullCache:
             )
         ):
             with small_disk(tmp_path / f"disk{number}", options) as disk:
-                done = run_inside(*words, env={CACHE_VARIABLE: str(disk)})
+                done = run_here(*words, env={CACHE_VARIABLE: str(disk)})
                 assert done.returncode == 2, (words, done.stdout, done.stderr)
                 said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
                 assert said == [
@@ -245,12 +245,12 @@ class TestFullCache:
 @pytest.mark.parametrize("words", [EMBEDDED, FEDERATED], ids=["embedded", "tables"])
 @pytest.mark.parametrize("place", ["file", "file/below", "/dev/null/x", "long", "/proc/none"])
 def test_a_cache_that_cannot_be_is_named(
-    place: str, words: tuple[object, ...], small_corpus: Path, tmp_path: Path, run_inside: Run
+    place: str, words: tuple[object, ...], small_corpus: Path, tmp_path: Path, run_here: Run
 ) -> None:
     (tmp_path / "file").write_text("")
     folder = tmp_path / ("x" * 300 if place == "long" else place)
     data = ("--data", small_corpus) if words is FEDERATED else ()
-    done = run_inside(*words, *data, env={CACHE_VARIABLE: str(folder)})
+    done = run_here(*words, *data, env={CACHE_VARIABLE: str(folder)})
     assert done.returncode == 2, done.stderr
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert said.startswith(f"error: {CACHE_VARIABLE}: found {folder}: "), said

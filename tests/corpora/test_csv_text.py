@@ -88,7 +88,7 @@ def test_the_slow_look_undoes_it_too(tmp_path: Path) -> None:
     assert columns.text["participant"] == ("-1+2", "=x", "plain")
 
 
-def test_fusion_meets_the_people_of_a_run_in_a_protected_table(tmp_path: Path, run_inside: Run) -> None:
+def test_fusion_meets_the_people_of_a_run_in_a_protected_table(tmp_path: Path, run_here: Run) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,7 +98,7 @@ def test_fusion_meets_the_people_of_a_run_in_a_protected_table(tmp_path: Path, r
     people = pa.array([names[one] for one in table.column("participant").to_pylist()])
     pq.write_table(table.set_column(0, "participant", people), run / "predictions.parquet")
     write_csv(tmp_path / "other.csv", predictions(tuple(names.values())))
-    done = run_inside("fuse", run, tmp_path / "other.csv", "--output", tmp_path / "fused")
+    done = run_here("fuse", run, tmp_path / "other.csv", "--output", tmp_path / "fused")
     assert done.returncode == 0, done.stderr
     fused = pq.read_table(tmp_path / "fused" / "predictions.parquet")
     assert set(fused.column("participant").to_pylist()) == set(names.values())

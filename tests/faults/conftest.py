@@ -24,30 +24,36 @@ def few_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthesize(tmp_path_factory.mktemp("few") / "corpus", participants=4, seconds=8.0, seed=4)
 
 
-@pytest.fixture
-def undisturbed(run_inside: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Run a command once a session, in this process, and return its output; equal commands share it."""
+def once(places: pytest.TempPathFactory, run: Run) -> Callable[..., Path]:
+    """Return what runs a command once a session and returns its output; equal commands share it."""
 
-    def run(name: str, *arguments: object) -> Path:
-        output = tmp_path_factory.getbasetemp() / f"undisturbed-{name}"
+    def made(name: str, *arguments: object) -> Path:
+        output = places.getbasetemp() / f"undisturbed-{name}"
         if not output.exists():
-            done = run_inside(*arguments, "--output", output)
+            done = run(*arguments, "--output", output)
             assert done.returncode == 0, done.stderr
         return output
 
-    return run
+    return made
 
 
 @pytest.fixture
-def finished(undisturbed: Callable[..., Path], small_corpus: Path) -> Path:
-    """A finished search of two configurations."""
-    return undisturbed("search", *SEARCH, "--data", small_corpus)
+def undisturbed(run_inside: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run a command once a session on a real Ray, and return its output."""
+    return once(tmp_path_factory, run_inside)
 
 
 @pytest.fixture
-def federated(undisturbed: Callable[..., Path], few_people: Path) -> Path:
-    """A finished federation of one configuration."""
-    return undisturbed("federation", *FEDERATION, "--epochs", 3, "--data", few_people)
+def finished(run_here: Run, tmp_path_factory: pytest.TempPathFactory, small_corpus: Path) -> Path:
+    """A finished search of two configurations, trained in this process."""
+    return once(tmp_path_factory, run_here)("search", *SEARCH, "--data", small_corpus)
+
+
+@pytest.fixture
+def federated(run_here: Run, tmp_path_factory: pytest.TempPathFactory, few_people: Path) -> Path:
+    """A finished federation of one configuration, trained in this process."""
+    words = (*FEDERATION, "--epochs", 3, "--data", few_people)
+    return once(tmp_path_factory, run_here)("federation", *words)
 
 
 @pytest.fixture

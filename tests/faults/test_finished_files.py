@@ -108,14 +108,14 @@ def test_a_result_that_is_json_and_no_result(how: str, finished: Path, run_insid
 
 @injects("finished-old-result-without-fields", quick=True)
 @pytest.mark.parametrize("how", SPOILT)
-def test_the_same_in_an_older_run_without_checksums(how: str, finished: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_the_same_in_an_older_run_without_checksums(how: str, finished: Path, run_here: Run, tmp_path: Path) -> None:
     output, best = tmp_path / "run", uids(finished)[0]
     broken_off(finished, output)
     for file in output.glob(f"trials/*/{CHECKSUMS}"):
         file.unlink()
     file = output / "trials" / best / "result.json"
     file.write_text(SPOILT[how](file.read_text()))
-    done = run_inside("tune", "--resume", output)
+    done = run_here("tune", "--resume", output)
     if done.returncode == 0:
         assert_equal(output, finished)
     else:

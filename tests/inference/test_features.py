@@ -51,8 +51,9 @@ def test_commas_and_repeats_are_one_list() -> None:
     assert patterns(["AU*, Yaw", "Yaw", "F0_*"]) == ("AU*", "Yaw", "F0_*")
 
 
-def test_the_run_says_so(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
-    done = run_inside(
+@pytest.mark.usefixtures("only_trials")
+def test_the_run_says_so(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
+    done = run_here(
         *("evaluate", "--network", "rnn", "--learning-rate", 0.001, "--hidden-size", 4, "--sequence-length", 50),
         *("--num-layers", 1, "--epochs", 1, "--folds", 2, "--features", "AU0*,Yaw", "--no-log-model"),
         *("--data", small_corpus, "--output", tmp_path / "run"),

@@ -15,7 +15,7 @@ from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.corpora.tool_files import NUM_ROWS, PY_FEAT_0_5, write_labels, write_tool
 from tests.search.small_searches import make_request
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("no_figures"), *LEFT_OPEN]
 COLUMNS = {"frame": [*range(NUM_ROWS)], "FaceScore": [0.99] * NUM_ROWS, "input": ["001.mp4"] * NUM_ROWS}
 SMALL = (
     *("evaluate", "--network", "rnn", "--learning-rate", 0.001, "--hidden-size", 4, "--sequence-length", 20),
@@ -53,16 +53,16 @@ def test_the_rate_is_the_corpus_s_and_a_resumed_run_reads_it_again(own: Path, st
     assert load_plan(tmp_path / "30").corpus.frame_rate is None
 
 
-def test_check_convert_evaluate_and_predict_take_it(own: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_check_convert_evaluate_and_predict_take_it(own: Path, run_here: Run, tmp_path: Path) -> None:
     rate = ("--frame-rate", 30)
-    checked = json.loads(run_inside("data", "check", own, "--json", *rate).stdout)
+    checked = json.loads(run_here("data", "check", own, "--json", *rate).stdout)
     assert checked["hz"] == 30.0
     assert "times from frame numbers at 30 frames per second: --frame-rate [A, B, C]" in checked["notes"]
-    converted = run_inside("data", "convert", own, "--out", tmp_path / "own.parquet", *rate)
+    converted = run_here("data", "convert", own, "--out", tmp_path / "own.parquet", *rate)
     assert converted.returncode == 0, converted.stderr
-    assert json.loads(run_inside("data", "check", tmp_path / "own.parquet", "--json").stdout)["hz"] == 30.0
+    assert json.loads(run_here("data", "check", tmp_path / "own.parquet", "--json").stdout)["hz"] == 30.0
 
-    done = run_inside(*SMALL, "--data", own, *rate, "--output", tmp_path / "run")
+    done = run_here(*SMALL, "--data", own, *rate, "--output", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "at 30 frames per second: --frame-rate" in done.stdout
     assert read_summary(tmp_path / "run")["corpus"]["frame_rate"] == 30.0
@@ -71,14 +71,14 @@ def test_check_convert_evaluate_and_predict_take_it(own: Path, run_inside: Run, 
 
     stranger = write_tool(tmp_path / "stranger.csv", PY_FEAT_0_5, COLUMNS, seed=9)
     predict = ("predict", "--model", tmp_path / "run", "--input", stranger)
-    refused = run_inside(*predict, "--output", tmp_path / "none.csv")
+    refused = run_here(*predict, "--output", tmp_path / "none.csv")
     assert refused.returncode == 2
     assert "--frame-rate HZ, or a file hz.txt beside it" in refused.stderr
     assert not (tmp_path / "none.csv").exists()
-    done = run_inside(*predict, "--output", tmp_path / "some.csv", *rate)
+    done = run_here(*predict, "--output", tmp_path / "some.csv", *rate)
     assert done.returncode == 0, done.stderr
     last = (tmp_path / "some.csv").read_text().splitlines()[-1].split(",")
     assert float(last[2]) == pytest.approx((NUM_ROWS - 1) / 30, abs=1e-5)
-    live = run_inside(*predict, "--follow", "--idle", 0.2, "--scaling-from", stranger, *rate)
+    live = run_here(*predict, "--follow", "--idle", 0.2, "--scaling-from", stranger, *rate)
     assert live.returncode == 0, live.stderr
     assert float(live.stdout.splitlines()[-1].split(",")[0]) == pytest.approx((NUM_ROWS - 1) / 30, abs=1e-5)

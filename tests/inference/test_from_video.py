@@ -106,9 +106,9 @@ def test_a_video_that_cannot_be_extracted_is_an_error(
         read_input(model, videos)
 
 
-def test_the_command_predicts_a_video(of_openface: Path, videos: Path, tmp_path: Path, run_inside: Run) -> None:
+def test_the_command_predicts_a_video(of_openface: Path, videos: Path, tmp_path: Path, run_here: Run) -> None:
     output = tmp_path / "predictions.csv"
-    done = run_inside(
+    done = run_here(
         "predict", "--model", of_openface, "--input", videos / "Q9.mp4", "--output", output, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stderr
@@ -116,7 +116,7 @@ def test_the_command_predicts_a_video(of_openface: Path, videos: Path, tmp_path:
     assert len(output.read_text().splitlines()) == 1 + NUM_FRAMES
 
 
-def test_another_tools_features_are_refused_by_name(of_openface: Path, tmp_path: Path, run_inside: Run) -> None:
+def test_another_tools_features_are_refused_by_name(of_openface: Path, tmp_path: Path, run_here: Run) -> None:
     model = open_model(str(of_openface))
     other = corpus_of(tmp_path / "mediapipe", MEDIAPIPE, MEDIAPIPE_CLOCK)
     told = "found features by MediaPipe.*; expected features by OpenFace 2, which the model was trained on"
@@ -129,7 +129,7 @@ def test_another_tools_features_are_refused_by_name(of_openface: Path, tmp_path:
             attempt()
         assert len(caught.value.problems) == 1
     table = other / "features" / "P1.csv"
-    followed = run_inside("predict", "--model", of_openface, "--input", table, "--follow", "--look-ahead", 0.1)
+    followed = run_here("predict", "--model", of_openface, "--input", table, "--follow", "--look-ahead", 0.1)
     assert followed.returncode == 2
     assert re.search(told, followed.stderr)
 

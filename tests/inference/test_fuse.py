@@ -181,11 +181,11 @@ def test_other_labels_are_another_corpus(tmp_path: Path) -> None:
         fusion.fuse([one, two], tmp_path / "fused")
 
 
-def test_the_command_says_what_came_of_it(tmp_path: Path, run_inside: Run) -> None:
+def test_the_command_says_what_came_of_it(tmp_path: Path, run_here: Run) -> None:
     one, two = write_run(tmp_path / "one", 1), write_csv(tmp_path / "two.csv", 2)
-    done = run_inside("fuse", one, two, "--output", tmp_path / "fused")
+    done = run_here("fuse", one, two, "--output", tmp_path / "fused")
     assert done.returncode == 0, done.stderr
     assert f"written to {tmp_path / 'fused'}" in done.stdout
-    again = run_inside("fuse", one, two, "--output", tmp_path / "fused")
+    again = run_here("fuse", one, two, "--output", tmp_path / "fused")
     assert again.returncode == 2
     assert "is not empty" in again.stderr

@@ -124,7 +124,7 @@ class TestCommand:
     @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
     @pytest.mark.parametrize("said", [True, False])
     def test_predictions_from_a_generated_table_carry_the_mark(
-        self, said: bool, suffix: str, make_model: Make, run_inside: Run, tmp_path: Path
+        self, said: bool, suffix: str, make_model: Make, run_here: Run, tmp_path: Path
     ) -> None:
         """The model is of recordings that are not generated: the mark is the input's."""
         people = three_people(num_rows=60)
@@ -138,7 +138,7 @@ class TestCommand:
             write_csv(source, list(columns), list(zip(*columns.values(), strict=True)))
         else:
             pq.write_table(table, source)
-        done = run_inside(
+        done = run_here(
             *("predict", "--model", folder, "--input", source, "--output", tmp_path / "p.csv", "--device", "cpu"),
         )
         assert done.returncode == 0, done.stderr

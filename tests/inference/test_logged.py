@@ -16,9 +16,10 @@ from orchestrator.inference import benchmark, export, export_best, predict
 from orchestrator.inference.saved_model import SavedModel, open_model
 from orchestrator.tracking.client import connect
 from orchestrator.tracking.tracker import tracking_identity, write_missing
-from tests.conftest import LEFT_OPEN, Disk, Run, StartRay, read_summary
+from tests.conftest import LEFT_OPEN, Disk, Run, read_summary, without_baselines_and_figures
 from tests.records import make_result
 from tests.search.small_searches import search
+from tests.search.trained_here import trained_here
 
 pytestmark = [*LEFT_OPEN, pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")]
 BEST = make_result("aaa111", [0.5], [0.5])  # not looked at: the model is one of features
@@ -26,14 +27,12 @@ ONE_POINT = {"overrides": ("hidden_size=8", "sequence_length=50", "num_layers=1"
 
 
 @pytest.fixture(scope="module")
-def run_folder(
-    small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory
-) -> "tuple[Path, str]":
+def run_folder(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, str]":
     """A search of one configuration with a store of its own."""
-    ray_cluster()
     folder = tmp_path_factory.mktemp("logged")
     uri = f"sqlite:///{folder}/mlflow.db"
-    assert search(small_corpus, folder / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
+    with trained_here(), without_baselines_and_figures():
+        assert search(small_corpus, folder / "run", uri, **ONE_POINT, search={"log_model": True}) == 0
     return folder / "run", uri
 
 
@@ -92,15 +91,14 @@ def test_what_other_methods_log_gives_the_numbers_of_predict(  # noqa: PLR0917
     shape: tuple[int, ...],
     dtype: str,
     folds: list[int] | None,
-    ray_cluster: StartRay,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     """A federation's mean over the folds, and a backbone's fold of least selection loss, on windows of real input."""
-    ray_cluster()
     data: Path = request.getfixturevalue(corpus)
     output, uri = tmp_path / "run", f"sqlite:///{tmp_path}/mlflow.db"
-    assert search(data, output, uri, **asked) == 0
+    with trained_here(), without_baselines_and_figures():
+        assert search(data, output, uri, **asked) == 0
     run = parent((output, uri))
     assert "logged_model_problem" not in run.data.tags
     (logged_model,) = run.outputs.model_outputs
@@ -151,7 +149,7 @@ def test_once_a_search(run_folder: "tuple[Path, str]") -> None:
     assert (run_folder[0] / "model.pt2").stat().st_mtime_ns == stamp
 
 
-def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_inside: Run, tmp_path: Path) -> None:
+def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_here: Run, tmp_path: Path) -> None:
     run_id = parent(run_folder).info.run_id
     for place in (run_id, f"runs:/{run_id}"):
         model = open_model(place, tracking_uri=run_folder[1])
@@ -159,7 +157,7 @@ def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_inside: Run, 
         assert model.run_id == run_id
     child = connect(run_folder[1]).search_runs([parent(run_folder).info.experiment_id], "tags.uid != ''")[0]
     for wrong, message in ((child.info.run_id, "configurations have no model"), ("0" * 32, "expected a run of this")):
-        done = run_inside(
+        done = run_here(
             *("export", "--model", wrong, "--format", "pt2", "--output", tmp_path / "m.pt2"),
             *("--tracking-uri", run_folder[1]),
         )
@@ -167,15 +165,13 @@ def test_a_run_s_id_is_a_model(run_folder: "tuple[Path, str]", run_inside: Run, 
         assert message in done.stderr
 
 
+@pytest.mark.usefixtures("here", "only_trials")
 def test_a_failed_export_is_a_line_and_a_tag(
     small_corpus: Path,
-    ray_cluster: StartRay,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ray_cluster()
-
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("torch does not want to")
 
@@ -194,8 +190,8 @@ def test_a_failed_export_is_a_line_and_a_tag(
     assert len(parent((tmp_path / "run", uri)).outputs.model_outputs) == 1
 
 
-def test_inference_is_timed_and_recorded(run_folder: "tuple[Path, str]", run_inside: Run, tmp_path: Path) -> None:
-    done = run_inside(
+def test_inference_is_timed_and_recorded(run_folder: "tuple[Path, str]", run_here: Run, tmp_path: Path) -> None:
+    done = run_here(
         *("benchmark", "inference", "--model", run_folder[0], "--device", "cpu", "--record"),
         *("--output", tmp_path / "t.json", "--tracking-uri", run_folder[1]),
     )

@@ -341,11 +341,11 @@ class TestCommand:
     pytestmark = LEFT_OPEN
 
     def test_files_and_plot_are_written_and_said(
-        self, small_corpus: Path, make_model: Make, run_inside: Run, tmp_path: Path
+        self, small_corpus: Path, make_model: Make, run_here: Run, tmp_path: Path
     ) -> None:
         folder = make_model(small_corpus)
         for suffix in ("svg", "png"):
-            done = run_inside(
+            done = run_here(
                 *("predict", "--model", folder, "--input", small_corpus, "--output", tmp_path / "p.csv"),
                 *("--plot", tmp_path / f"p.{suffix}", "--device", "cpu", "--force"),
             )
@@ -368,9 +368,9 @@ class TestCommand:
         ],
     )
     def test_options_that_do_not_fit(
-        self, options: tuple[str, ...], message: str, small_corpus: Path, make_model: Make, run_inside: Run
+        self, options: tuple[str, ...], message: str, small_corpus: Path, make_model: Make, run_here: Run
     ) -> None:
-        done = run_inside("predict", "--model", make_model(small_corpus), "--input", small_corpus, *options)
+        done = run_here("predict", "--model", make_model(small_corpus), "--input", small_corpus, *options)
         assert done.returncode == 2
         assert message in done.stderr
 

@@ -116,11 +116,11 @@ class TestCommand:
     pytestmark = LEFT_OPEN
 
     def test_the_folder_has_the_scores_the_people_and_a_figure(
-        self, small_corpus: Path, strangers: Path, make_model: Make, run_inside: RunCommand, tmp_path: Path
+        self, small_corpus: Path, strangers: Path, make_model: Make, run_here: RunCommand, tmp_path: Path
     ) -> None:
         folder, output = make_model(small_corpus), tmp_path / "out"
         words = ("score", "--model", folder, "--data", strangers, "--device", "cpu")
-        done = run_inside(*words, "--output", output)
+        done = run_here(*words, "--output", output)
         assert done.returncode == 0, done.stderr
         assert "SYNTHETIC" in done.stderr
         content = json.loads((output / "scores.json").read_text())
@@ -135,7 +135,7 @@ class TestCommand:
         assert "nan" not in (output / "predictions.csv").read_text().lower()
         assert sum(bool(row["valence"] and row["valence_gold"]) for row in rows) == one_sum(people, "frames_valence")
         assert (output / "people.svg").read_text().count("<path") > 3
-        again = run_inside(*words, "--output", output)
+        again = run_here(*words, "--output", output)
         assert again.returncode == 2
         assert "not empty" in again.stderr
         shutil.rmtree(output)

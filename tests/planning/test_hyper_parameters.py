@@ -59,7 +59,7 @@ def test_a_toy_hyper_parameter_is_found_everywhere(
     assert "--dropout" in run("evaluate", "--help")
     grid = [word for text in (*POINT, "dropout=0,0.25") for word in ("--set", text)]
     output = tmp_path / "run"
-    options = ("--epochs", 2, "--folds", 3, "--num-cpus", 2, "--no-log-model")
+    options = ("--epochs", 2, "--folds", 3, "--num-cpus", 1, "--no-log-model")
     run(*("tune", "--method", "au", "--network", "rnn", "--data", small_corpus, "--output", output, *options), *grid)
     points = {one["hparams"]["dropout"]: one["uid"] for one in json.loads((output / "plan.json").read_text())["trials"]}
     assert sorted(points) == [0.0, 0.25]

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from orchestrator.tracking import tracker
-from tests.conftest import StartRay
+from tests.conftest import made_once, without_figures
 from tests.corpora.writers import content, write_table
 from tests.report.made_runs import make_three_corpora
 from tests.search.small_searches import search
+from tests.search.trained_here import trained_here
 from tests.tracking.test_tracker import make_failure, make_plan, write_trial
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -29,34 +30,33 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def synthetic_store(small_corpus: Path, ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def synthetic_store(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Action units by two protocols and both levels at once, on six synthetic people; images were never run."""
-    ray_cluster()
-    folder = tmp_path_factory.mktemp("synthetic-store")
-    uri = f"sqlite:///{folder}/mlflow.db"
-    outputs = {}
-    for name, method, networks, protocol, points in (
-        ("units", "au", ("rnn", "bigru"), "described", ONE_POINT),
-        ("strict", "au", ("rnn",), "strict", TWO_POINTS),
-        ("both", "fl-au", ("rnn",), "described", ONE_POINT),
-    ):
-        outputs[name] = folder / name
-        changes = {"method": method, "networks": networks, "protocol": protocol, "overrides": points}
-        code = search(small_corpus, outputs[name], uri, **changes)
-        assert code == 0
-    return Store(uri=uri, outputs=outputs)
+    searches = {
+        "units": {"method": "au", "networks": ("rnn", "bigru"), "protocol": "described", "overrides": ONE_POINT},
+        "strict": {"method": "au", "networks": ("rnn",), "protocol": "strict", "overrides": TWO_POINTS},
+        "both": {"method": "fl-au", "networks": ("rnn",), "protocol": "described", "overrides": ONE_POINT},
+    }
+
+    def make(folder: Path) -> None:
+        with trained_here(), without_figures():
+            for name, changes in searches.items():
+                assert search(small_corpus, folder / name, f"sqlite:///{folder}/mlflow.db", **changes) == 0
+
+    folder = made_once(tmp_path_factory, "synthetic-store", make)
+    return Store(uri=f"sqlite:///{folder}/mlflow.db", outputs={name: folder / name for name in searches})
 
 
 @pytest.fixture(scope="session")
-def odd_store(ray_cluster: StartRay, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def odd_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Real (not synthetic) recordings of people with hostile names, a search that failed, and one that never ended."""
-    ray_cluster()
     folder = tmp_path_factory.mktemp("odd-store")
     uri = f"sqlite:///{folder}/mlflow.db"
     people = [content(name, num_rows=120, seed=seed) for seed, name in enumerate((NASTY, FORMULA, "P3"))]
     corpus = write_table(folder / f"{NASTY}.csv", people)
     outputs = {"odd": folder / NASTY, "failed": folder / "failed", "broken-off": folder / "broken-off"}
-    assert search(corpus, outputs["odd"], uri, overrides=ONE_POINT) == 0
+    with trained_here(), without_figures():
+        assert search(corpus, outputs["odd"], uri, overrides=ONE_POINT) == 0
     trial = json.loads(next((outputs["odd"] / "trials").glob("*/result.json")).read_text())
     failure = {"uid": "abc123", "network": trial["network"], "hparams": trial["hparams"], "message": FORMULA}
     write_trial(outputs["odd"], "abc123", "failure.json", failure | {"traceback": FORMULA})

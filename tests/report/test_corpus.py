@@ -385,8 +385,8 @@ def test_a_score_is_corrected_where_something_was_selected(pages: dict[str, tupl
         assert row["described_corrected"].text == "nothing selected"  # one configuration
 
 
-def test_the_command_names_the_corpus_and_the_others(three_corpora: str, run_inside: Run, tmp_path: Path) -> None:
-    done = run_inside("report", "--tracking-uri", three_corpora, "--corpus", "own.csv", "--output", tmp_path / "report")
+def test_the_command_names_the_corpus_and_the_others(three_corpora: str, run_here: Run, tmp_path: Path) -> None:
+    done = run_here("report", "--tracking-uri", three_corpora, "--corpus", "own.csv", "--output", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert "corpus: own.csv (table, sha256 bbbbbbbb)" in done.stdout
     assert (

@@ -417,14 +417,14 @@ def test_a_folder_that_no_report_wrote_is_left_alone(odd_store: Store, tmp_path:
         make.make_report(odd_store.uri, (), (), tmp_path / "report")
 
 
-def test_bad_options_are_named(odd_store: Store, run_inside: Run, tmp_path: Path) -> None:
+def test_bad_options_are_named(odd_store: Store, run_here: Run, tmp_path: Path) -> None:
     for words, said in (
         (("--tracking-uri", f"sqlite:///{tmp_path}/none.db"), "--tracking-uri: found no database at"),
         (("--tracking-uri", odd_store.uri, "--experiment", "affect-xyz"), "--experiment: found 'affect-xyz'"),
         (("--tracking-uri", odd_store.uri, "--run", "nonsense"), "--run: found 'nonsense'"),
         (("--tracking-uri", "http://127.0.0.1:9"), "--tracking-uri: found http://127.0.0.1:9"),
     ):
-        done = run_inside("report", *words, "--output", tmp_path / "report")
+        done = run_here("report", *words, "--output", tmp_path / "report")
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
         assert not (tmp_path / "report").exists()

@@ -11,7 +11,7 @@ from orchestrator.run_folder import PLAN_FILE, RESULT_FILE, TRACKING_STATE, TRIA
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.search.small_searches import FOUR_POINTS, search
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
+pytestmark = [pytest.mark.usefixtures("here", "no_figures"), *LEFT_OPEN]
 
 
 def results(output: Path) -> dict[str, bytes]:
@@ -24,16 +24,16 @@ def children(output: Path) -> dict[str, Any]:
 
 
 def test_an_extended_search_is_the_search_that_had_all_from_the_beginning(
-    run_inside: Run, small_corpus: Path, finished_search: Path, tmp_path: Path, store: str
+    run_here: Run, small_corpus: Path, finished_search: Path, tmp_path: Path, store: str
 ) -> None:
     part, whole = tmp_path / "part", finished_search
     fewer = ("hidden_size=8", *FOUR_POINTS[1:])
     assert search(small_corpus, part, store, overrides=fewer) == 0
     before, told = results(part), children(part)
-    dry = run_inside("tune", "--extend", part, "--set", "hidden_size=16", "--dry-run")
+    dry = run_here("tune", "--extend", part, "--set", "hidden_size=16", "--dry-run")
     assert f"extends   {part}: 2 configurations there, 2 to come" in dry.stdout
     plan = (part / PLAN_FILE).read_bytes()
-    done = run_inside("tune", "--extend", part, "--set", "hidden_size=16")
+    done = run_here("tune", "--extend", part, "--set", "hidden_size=16")
     assert done.returncode == 0, done.stderr
     assert (part / PLAN_FILE).read_bytes() != plan
     after = results(part)
@@ -47,8 +47,8 @@ def test_an_extended_search_is_the_search_that_had_all_from_the_beginning(
     assert found["children"].items() > told["children"].items()
     assert found["children"].keys() == after.keys()
     assert "2 configurations written, 2 there before" in done.stdout
-    assert "0 configurations written, 4 there before" in run_inside("track", part).stdout
-    refused = run_inside("tune", "--extend", part, "--epochs", "3")
+    assert "0 configurations written, 4 there before" in run_here("track", part).stdout
+    refused = run_here("tune", "--extend", part, "--epochs", "3")
     assert refused.returncode == 2
     assert "--extend: found beside --epochs; expected --set, --network, --trials, --hours" in refused.stderr
     more = orchestrator.load_run(part).extend(set={"hidden_size": [8, 24]})

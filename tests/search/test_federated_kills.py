@@ -47,10 +47,10 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def undisturbed(people: Path, run_inside: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(people: Path, run_here: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.getbasetemp() / "undisturbed-federation"
     if not output.exists():
-        done = run_inside(*TUNE, "--data", people, "--output", output)
+        done = run_here(*TUNE, "--data", people, "--output", output)
         assert done.returncode == 0, done.stderr
         assert "CLIENT FAILED" not in done.stderr
     return output

@@ -36,10 +36,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_the_search_and_it_goes_on_once_there_is_room(
-    small_corpus: Path, run_inside: Run, small_disk: Path, tmp_path: Path
+    small_corpus: Path, run_here: Run, run_inside: Run, small_disk: Path, tmp_path: Path
 ) -> None:
     undisturbed, output = tmp_path / "undisturbed", tmp_path / "run"
-    assert run_inside(*TUNE, "--data", small_corpus, "--output", undisturbed).returncode == 0
+    assert run_here(*TUNE, "--data", small_corpus, "--output", undisturbed).returncode == 0
     done = run_inside(*TUNE, "--data", small_corpus, "--output", output, "--storage", small_disk)
     assert done.returncode == exit_codes.SOME_FAILED, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

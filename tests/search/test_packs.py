@@ -12,7 +12,7 @@ from orchestrator.run_folder import FAILURE_FILE, PACKS_FOLDER, RESULT_FILE
 from tests.conftest import LEFT_OPEN, Run, read_summary
 from tests.search.injected_faults import TRIAL, Disturbance, checkpoints, disturbed
 
-pytestmark = LEFT_OPEN
+pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 EPOCHS = 24  # of which the tenth is a rung
 TUNE = (
     *("tune", "--method", "au", "--preset", "demo", "--network", "rnn", "--folds", 2, "--epochs", EPOCHS),
@@ -29,9 +29,9 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def undisturbed(together: Path, small_corpus: Path, run_inside: Run) -> Path:
+def undisturbed(together: Path, small_corpus: Path, run_here: Run) -> Path:
     if not together.exists():
-        done = run_inside(*TUNE, *RATES, "--pack", 3, "--data", small_corpus, "--output", together)
+        done = run_here(*TUNE, *RATES, "--pack", 3, "--data", small_corpus, "--output", together)
         assert done.returncode == 0, done.stderr
     return together
 
@@ -58,14 +58,14 @@ def timeless(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def test_together_as_alone_and_as_the_reference(
-    undisturbed: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
+    undisturbed: Path, small_corpus: Path, run_here: Run, tmp_path: Path
 ) -> None:
     assert [len(pack) for pack in plan(undisturbed)["packs"]] == [3]
     assert {one["backend"] for one in results(undisturbed).values()} == {"stacked"}
     alone, reference = tmp_path / "alone", tmp_path / "reference"
     words = (*TUNE, *RATES, "--data", small_corpus)
     for output, more in ((alone, ("--pack", 1)), (reference, ("--backend", "reference"))):
-        done = run_inside(*words, *more, "--output", output)
+        done = run_here(*words, *more, "--output", output)
         assert done.returncode == 0, done.stderr
     assert [len(pack) for pack in plan(alone)["packs"]] == [1, 1, 1]
     assert timeless(results(alone)) == timeless(results(undisturbed))  # whoever else is there: not a bit
@@ -76,10 +76,10 @@ def test_together_as_alone_and_as_the_reference(
             assert float(row[key]) == pytest.approx(float(leaderboard(undisturbed)[uid][key]), abs=1e-4)
 
 
-def test_one_that_diverges_fails_alone(undisturbed: Path, small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+def test_one_that_diverges_fails_alone(undisturbed: Path, small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     output = tmp_path / "run"
     rates = ("--set", "learning_rate=0.01,0.001,1e30")
-    done = run_inside(*TUNE, *rates, "--pack", 3, "--data", small_corpus, "--output", output)
+    done = run_here(*TUNE, *rates, "--pack", 3, "--data", small_corpus, "--output", output)
     assert done.returncode == 1, done.stderr
     assert "FAILED rnn lr=1e+30 h=8 L=50 x1: fold 0, epoch 1: training diverged" in done.stderr
     assert read_summary(output)["trials"] == {"planned": 3, "finished": 2, "failed": 1, "stopped": 0}

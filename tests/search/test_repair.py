@@ -13,8 +13,9 @@ from orchestrator.run_folder import CHECKSUMS_FILE, FAILURE_FILE, MODEL_FILE, PR
 from tests.conftest import LEFT_OPEN, read_summary, without_baselines_and_figures
 from tests.old_runs import unpacked
 from tests.search.small_searches import executed, resumed, search
+from tests.search.trained_here import trained_here
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster", "only_trials"), *LEFT_OPEN]
+pytestmark = [pytest.mark.usefixtures("here", "only_trials"), *LEFT_OPEN]
 
 EQUAL = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors")
 CHANCE = random.Random(11)
@@ -24,7 +25,7 @@ CHANCE = random.Random(11)
 def finished(small_corpus: Path, store: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "finished"
     overrides = ("hidden_size=8,16", "sequence_length=50", "num_layers=1")
-    with without_baselines_and_figures():
+    with trained_here(), without_baselines_and_figures():
         assert search(small_corpus, output, store, overrides=overrides) == 0
     return output
 

@@ -1,4 +1,4 @@
-"""Repeats on a real Ray: trained like trials, taken up again, and never counted among the configurations."""
+"""Repeats: trained like trials, taken up again, and never counted among the configurations."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from orchestrator.run_folder import MODEL_FILE, RESULT_FILE
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.search.small_searches import resumed, search
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
+pytestmark = [pytest.mark.usefixtures("here", "no_figures"), *LEFT_OPEN]
 
 TWO_POINTS = ("hidden_size=8,16", "sequence_length=50", "num_layers=1")
 

@@ -1,4 +1,8 @@
-"""Whole searches on a real Ray: what they leave behind, and that breaking them off changes nothing."""
+"""Whole searches: what they leave behind, and that breaking them off changes nothing.
+
+On a real Ray where Tune decides or a trial fails, and for the finished search that the first tests read; in this
+process, to the same bytes, where only the records count.
+"""
 
 import csv
 import json
@@ -19,7 +23,7 @@ from tests.documents import SOMETIMES, summary_keys
 from tests.search.small_searches import POINT, resumed, search
 from tune_spaces.method import HParams
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), *LEFT_OPEN]
+pytestmark = LEFT_OPEN
 
 
 def test_summary_has_the_documented_keys(finished_search: Path) -> None:
@@ -95,6 +99,7 @@ def test_the_model_folder_holds_every_folds_weights_and_a_card(finished_search: 
     assert "synthetic" in (finished_search / "model" / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("here", "no_figures")
 def test_resuming_a_finished_run_trains_nothing_and_changes_nothing(
     finished_search: Path, store: str, tmp_path: Path
 ) -> None:
@@ -111,6 +116,7 @@ def test_resuming_a_finished_run_trains_nothing_and_changes_nothing(
     assert {**read_summary(copy), "mlflow": 0} == {**read_summary(finished_search), "mlflow": 0}
 
 
+@pytest.mark.usefixtures("here", "no_figures")
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     finished_search: Path, small_corpus: Path, store: str, tmp_path: Path
 ) -> None:
@@ -123,7 +129,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     assert (finished_search / "leaderboard.csv").read_bytes() == (tmp_path / "again" / "leaderboard.csv").read_bytes()
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("ray_cluster", "only_trials")
 def test_a_failing_trial_is_reported_and_does_not_stop_the_others(
     small_corpus: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,7 +149,7 @@ def test_a_failing_trial_is_reported_and_does_not_stop_the_others(
     assert resumed(output) == 1
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("here", "only_trials")
 def test_every_trial_failing_is_a_result_without_a_best(small_corpus: Path, store: str, tmp_path: Path) -> None:
     overrides = ("learning_rate=1e30", "hidden_size=8", "sequence_length=50", "num_layers=1")
     assert search(small_corpus, tmp_path / "run", store, overrides=overrides) == 1
@@ -153,7 +159,7 @@ def test_every_trial_failing_is_a_result_without_a_best(small_corpus: Path, stor
     assert summary["folds"] == []
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("here", "only_trials")
 @pytest.mark.parametrize("protocol", ["published", "strict"])
 def test_other_protocols(protocol: str, small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / protocol
@@ -172,7 +178,7 @@ def test_other_protocols(protocol: str, small_corpus: Path, store: str, tmp_path
     assert all(1 <= fold["chosen_epoch"] <= 3 for fold in folds)
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("here", "only_trials")
 def test_published_scores_whole_windows_only(small_corpus: Path, store: str, tmp_path: Path) -> None:
     overrides = ("hidden_size=8", "sequence_length=400", "num_layers=1")
     assert search(small_corpus, tmp_path / "run", store, protocol="published", overrides=overrides) == 0
@@ -182,7 +188,7 @@ def test_published_scores_whole_windows_only(small_corpus: Path, store: str, tmp
     assert not np.isnan(table["valence_pred"].drop_null().to_numpy()).any()
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("ray_cluster", "only_trials")
 def test_asha_stops_trials_and_keeps_a_result_of_each(small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / "run"
     overrides = ("learning_rate=0.001,0.00001", "hidden_size=8,16", "sequence_length=100", "num_layers=1")
@@ -203,7 +209,7 @@ def test_asha_stops_trials_and_keeps_a_result_of_each(small_corpus: Path, store:
     assert (output / "leaderboard.csv").read_bytes() == before
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("ray_cluster", "only_trials")
 def test_random_and_optuna_try_as_many_as_asked_and_resume_to_the_same_leaderboard(
     small_corpus: Path, store: str, tmp_path: Path
 ) -> None:
@@ -220,7 +226,7 @@ def test_random_and_optuna_try_as_many_as_asked_and_resume_to_the_same_leaderboa
         assert (output / "leaderboard.csv").read_bytes() == before
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("here", "only_trials")
 def test_changed_recordings_are_not_mixed_with_old_results(small_corpus: Path, store: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(small_corpus, data)
@@ -234,7 +240,7 @@ def test_changed_recordings_are_not_mixed_with_old_results(small_corpus: Path, s
         resumed(tmp_path / "run")
 
 
-@pytest.mark.usefixtures("only_trials")
+@pytest.mark.usefixtures("here", "only_trials")
 def test_evaluate_trains_the_one_point(small_corpus: Path, store: str, tmp_path: Path) -> None:
     output = tmp_path / "run"
     assert search(small_corpus, output, store, command="evaluate", point=POINT, overrides=()) == 0
@@ -244,6 +250,7 @@ def test_evaluate_trains_the_one_point(small_corpus: Path, store: str, tmp_path:
     assert summary["ccc_corrected_valence"] is None  # nothing was selected
 
 
+@pytest.mark.usefixtures("ray_cluster")
 def test_more_cpus_than_any_node_has_are_refused_with_the_arithmetic(
     small_corpus: Path, store: str, tmp_path: Path
 ) -> None:

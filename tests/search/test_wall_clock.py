@@ -8,7 +8,7 @@ import pytest
 import orchestrator
 from orchestrator.run_folder import WALL_CLOCK_FILE
 from orchestrator.search.wall_clock import WallClock
-from tests.conftest import LEFT_OPEN, Run, StartRay, read_summary
+from tests.conftest import LEFT_OPEN, Run, read_summary
 
 pytestmark = LEFT_OPEN
 WORDS = ("--preset", "demo", "--network", "rnn", "--folds", 2, "--epochs", 1, "--num-cpus", 1, "--no-log-model")
@@ -63,9 +63,10 @@ def test_a_folder_that_takes_nothing_is_no_fault_of_the_clock(tmp_path: Path) ->
     WallClock(tmp_path, 90.0, new=True).save()
 
 
-def test_a_search_says_what_it_does_and_how_long_it_took(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_figures")
+def test_a_search_says_what_it_does_and_how_long_it_took(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     output, begun = tmp_path / "run", time.monotonic()
-    done = run_inside("tune", *WORDS, *POINT, "--data", small_corpus, "--output", output)
+    done = run_here("tune", *WORDS, *POINT, "--data", small_corpus, "--output", output)
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if line.endswith(" ...")]
     assert tuple(told) == PHASES
@@ -73,26 +74,26 @@ def test_a_search_says_what_it_does_and_how_long_it_took(small_corpus: Path, run
     assert read_summary(output)["search_seconds"] < seconds < time.monotonic() - begun
     assert "by the clock" in done.stdout
 
-    again = run_inside("tune", "--resume", output)
+    again = run_here("tune", "--resume", output)
     assert again.returncode == 0, again.stderr
     assert not [line for line in again.stderr.splitlines() if line.startswith("starting to train")]
     assert read_summary(output)["wall_seconds"] == seconds  # it was only looked at
 
     (result,) = output.glob("trials/*/result.json")
     result.unlink()
-    assert run_inside("tune", "--resume", output).returncode == 0
+    assert run_here("tune", "--resume", output).returncode == 0
     assert seconds < read_summary(output)["wall_seconds"] < time.monotonic() - begun
 
     result.unlink()
     (output / WALL_CLOCK_FILE).unlink()  # as an older version left it
-    assert run_inside("tune", "--resume", output).returncode == 0
+    assert run_here("tune", "--resume", output).returncode == 0
     assert "wall_seconds" not in read_summary(output)
 
 
+@pytest.mark.usefixtures("here", "no_figures")
 def test_in_python_no_phase_is_printed(
-    small_corpus: Path, store: str, tmp_path: Path, ray_cluster: StartRay, capfd: pytest.CaptureFixture[str]
+    small_corpus: Path, store: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ray_cluster()
     options = {"preset": "demo", "network": "rnn", "folds": 2, "epochs": 1, "log_model": False}
     grid = {"hidden_size": [8], "sequence_length": [50]}
     run = orchestrator.tune(
