@@ -8,7 +8,12 @@ import tomllib
 from tests.conftest import ROOT
 
 OURS = ("orchestrator", "fed", "models", "tune_spaces")
-NAMES = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "feat": "py-feat"}  # imported -> distributed
+NAMES = {
+    "sklearn": "scikit-learn",
+    "fontTools": "fonttools",
+    "cv2": "opencv-python-headless",
+    "feat": "py-feat",
+}  # imported -> distributed
 UNPINNED = {"py-feat", "mediapipe"}  # installed by who wants it, beside older libraries than ours
 
 
