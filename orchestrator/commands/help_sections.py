@@ -17,7 +17,7 @@ SECTIONS = {
         *("overrides", "search", "scheduler", "trials", "hours"),
     ),
     "Protocol": ("protocol", *opt.PROTOCOL_FIELDS, "seed", "repeats"),
-    "Images": opt.IMAGE_FIELDS,
+    "Images": (*opt.IMAGE_FIELDS, "model_file"),
     "Federation": (*opt.FEDERATION_FIELDS, "client_actors", "cpus_per_client", "gpus_per_client", "identities"),
     "Machine": (
         *("backend", "pack", "cpus_per_trial", "gpus_per_trial", "precision", "num_cpus", "address", "storage"),

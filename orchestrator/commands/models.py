@@ -57,7 +57,7 @@ purpose_option = click.option(
 @click.option("--look-ahead", type=opt.FROM_ZERO, help="--follow: seconds to wait for what comes after a frame.")
 @click.option("--idle", type=opt.ABOVE_ZERO, default=DEFAULT_IDLE_SECONDS, show_default=True, help="--follow: end.")
 @click.option("--executable", help="For a video: OpenFace's program, or the Python that has the tool.")
-@opt.path_option("--model-file", help="For a video: MediaPipe's face_landmarker.task.")
+@opt.path_option("--model-file", help="Of a video: MediaPipe's face_landmarker.task, or YuNet's file.")
 @opt.path_option("--scaling-from", help="--follow: an earlier recording of the person, to scale by.")
 @fold_option
 @device_option

@@ -231,6 +231,7 @@ image_options = _all(
     click.option("--image-size", type=click.IntRange(33, 1024), help="Pixels per side; for methods on frames."),
     click.option("--frame-stride", type=POSITIVE, help="Keep every so many frames."),
     click.option("--face-crop", type=click.Choice(["none", "haar", "yunet"]), help="Need the extra `faces`."),
+    path_option("--model-file", help="Of --face-crop yunet: its file, kept in the cache; else it is fetched once."),
     click.option("--backbone", type=click.Choice(["trained", "frozen"]), help="ResNet18 trained, or features once."),
     click.option("--weights", help="ResNet18's start: imagenet, none, or a file."),
 )

@@ -13,6 +13,10 @@ Values = dict[str, Any]  # by the options' names, as click has them
 
 def request(command: str, values: Values) -> Request:
     """Return what a command was asked for; InputError if a configuration is not given whole, or twice."""
+    if values["model_file"] is not None:
+        from orchestrator.corpora.video.yunet import keep_model
+
+        keep_model(values["model_file"], values["face_crop"])
     networks = values["networks"] if command == "tune" else (values["network"],)
     return Request(
         command=command,

@@ -21,6 +21,7 @@ from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.time_units import typical_step
 from orchestrator.corpora.video.decoding import how_seen
+from orchestrator.corpora.video.yunet import keep_model
 from orchestrator.data.series import crop_of, make_series, thinned
 from orchestrator.errors import InputError, Problem
 from orchestrator.inference.defaults import DEFAULT_OVERLAP
@@ -96,6 +97,8 @@ def _read(model: SavedModel, path: Path, reading: Reading, options: ReadOptions,
             lambda table, video: read_feature_files(table, features, reading, options, tool=tool, beside=video),
         )
     size, crop = model.images.image_size, crop_of(model.images)
+    if extracting.model_file is not None:
+        keep_model(extracting.model_file, crop)
     return read_videos(path, image_size=size, face_crop=crop, reading=reading, options=options)
 
 

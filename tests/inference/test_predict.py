@@ -21,6 +21,7 @@ from orchestrator.data.series import make_series
 from orchestrator.errors import InputError
 from orchestrator.files import write_json
 from orchestrator.inference import output, predict
+from orchestrator.inference.from_video import Extracting
 from orchestrator.inference.predict import Predicted, Wishes
 from orchestrator.inference.saved_model import open_model
 from orchestrator.run_folder import CARD_FILE
@@ -254,6 +255,8 @@ def test_what_a_model_cannot_read_is_said(small_corpus: Path, faces: Path, make_
     video = next(faces.rglob("*.mp4"))
     with pytest.raises(InputError, match="found a video; expected tables of features by RECOLA"):
         predicted(of_features, video)
+    with pytest.raises(InputError, match="--model-file: found the face crop none"):  # nobody would look at it
+        predict.read_input(open_model(str(of_images)), video, extracting=Extracting(model_file=video))
     (tmp_path / "a.csv").write_text("time,AU01\n0,1\n")
     with pytest.raises(InputError, match="the model was trained on images"):
         predicted(of_images, tmp_path / "a.csv")

@@ -54,6 +54,17 @@ def given_file(option: str, path: Path) -> Path:
     return path.absolute()
 
 
+def keep_given(model: ModelFile, option: str, path: Path) -> None:
+    """Copy a file that the user gave into the cache, as if it had been fetched.
+
+    InputError: no file, other bytes than the known ones, a cache that cannot be written.
+    """
+    content = given_file(option, path).read_bytes()
+    _check(f"{option} {path}", digest_of(content), model.sha256, f", that of {model.name}")
+    with written_to(cache_folder()):
+        write_bytes(model.path, content)
+
+
 def cached_file(model: ModelFile, where: str, *, option: str = "", show: Callable[[str], object] | None = None) -> Path:
     """Return the file in the cache, fetched first if it is not there.
 
@@ -78,7 +89,7 @@ def _fetched(model: ModelFile, where: str, option: str) -> bytes:
         with urllib.request.urlopen(model.address, timeout=FETCH_SECONDS) as answer:
             content: bytes = answer.read(model.num_bytes + 1)
     except (OSError, ValueError) as error:  # URLError is an OSError
-        other = f"{option} with the file" if option else f"the file at {model.path}"
+        other = f"{option} with the file, or the file at {model.path}" if option else f"the file at {model.path}"
         raise InputError.of(
             where,
             found=f"no {model.name}, and {model.address} does not answer ({getattr(error, 'reason', None) or error})",

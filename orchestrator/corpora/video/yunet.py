@@ -5,18 +5,27 @@ Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", Machine Intell
 """
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from orchestrator.corpora.extraction.model_file import YUNET, cached_file
+from orchestrator.corpora.extraction.model_file import YUNET, cached_file, keep_given
 from orchestrator.corpora.video.search import MARGIN, Box, largest, small_size, smallest_face
 from orchestrator.errors import InputError
 from orchestrator.process.extras import install_command
 
-OPTION = "--face-crop yunet"
+NAME = "yunet"
+OPTION, FILE_OPTION = f"--face-crop {NAME}", "--model-file"
 MIN_SCORE = 0.9  # of a face; OpenCV's default
+
+
+def keep_model(path: Path, face_crop: str | None) -> None:
+    """Take the network's file from `path` instead of fetching it; InputError for other bytes, and for another crop."""
+    if face_crop != NAME:
+        raise InputError.of(FILE_OPTION, found=f"the face crop {face_crop or 'none'}", expected=OPTION)
+    keep_given(YUNET, FILE_OPTION, path)
 
 
 class YunetFinder:
@@ -31,7 +40,7 @@ class YunetFinder:
         if not hasattr(cv2, "FaceDetectorYN"):
             found = f"OpenCV {cv2.__version__} without FaceDetectorYN"
             raise InputError.of(OPTION, found=found, expected=f"OpenCV from 4.8 on: {install_command('faces')}")
-        path = cached_file(YUNET, OPTION)
+        path = cached_file(YUNET, OPTION, option=FILE_OPTION)
         try:
             self._network = cv2.FaceDetectorYN.create(str(path), "", (32, 32), MIN_SCORE)
         except cv2.error as error:

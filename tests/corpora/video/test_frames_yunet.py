@@ -108,6 +108,41 @@ def test_pictures_are_of_the_face_and_keyed_by_the_model(model, video, monkeypat
         open_frames(video, image_size=48, face_crop="yunet")
 
 
+def test_a_file_of_the_users_is_taken_instead_of_fetched(model, video, tmp_path):
+    source = Path(model.address.removeprefix("file://"))
+    own = source.rename(tmp_path / "mine.onnx")
+    yunet.keep_model(own, "yunet")
+    own.unlink()  # it is in the cache now, for predictions and resumed runs too
+    assert open_frames(video, image_size=48, face_crop="yunet").valid.any()
+
+
+def test_another_file_and_another_crop_are_refused(model, tmp_path):
+    (tmp_path / "other.onnx").write_bytes(b"no network")
+    with pytest.raises(InputError, match=r"--model-file .*other\.onnx: found a file of sha256 .*that of yunet\.onnx"):
+        yunet.keep_model(tmp_path / "other.onnx", "yunet")
+    with pytest.raises(InputError, match=r"--model-file: found no file"):
+        yunet.keep_model(tmp_path, "yunet")
+    for crop in ("haar", "none", None):
+        with pytest.raises(InputError, match=f"found the face crop {crop or 'none'}; expected --face-crop"):
+            yunet.keep_model(tmp_path / "other.onnx", crop)
+    assert not model.path.exists()
+
+
+@pytest.mark.parametrize("command", ["tune", "evaluate"])
+def test_commands_refuse_a_file_without_its_crop(command, tmp_path, run_inside):
+    (tmp_path / "other.onnx").write_bytes(b"no network")
+    words = [command, "--method", "images", "--model-file", tmp_path / "other.onnx", "--output", tmp_path / "run"]
+    if command == "evaluate":
+        words += ["--network", "rnn", "--published"]
+    done = run_inside(*words)
+    assert done.returncode == 2
+    assert "error: --model-file: found the face crop none; expected --face-crop yunet" in done.stderr
+    done = run_inside(*words, "--face-crop", "yunet")
+    assert done.returncode == 2
+    assert "other.onnx: found a file of sha256" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_missing_is_said(model, video, monkeypatch):
     Path(model.address.removeprefix("file://")).unlink()
     with pytest.raises(InputError, match=r"--face-crop yunet: found no yunet\.onnx, and .*or the file at .*models-"):
