@@ -34,13 +34,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("orchestrator", "fed", "models", "tune_spaces"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file, mark, text in (
-        (folder / "tune_spaces" / "method.py", "num_layers: int = field(", FIELD),
+        (folder / "tune_spaces" / "method.py", 'help="Recurrent layers."))\n    )\n', FIELD),
         (folder / "models" / "recipe.py", "    backbone: str | None = None\n", "    dropout: float = 0.0\n"),
     ):
         before, found, after = file.read_text().partition(mark)
         assert found
-        line, _, rest = (found + after).partition("\n")
-        file.write_text(f"{before}{line}\n{text.lstrip(chr(10))}{rest}")
+        file.write_text(f"{before}{found}{text.lstrip(chr(10))}{after}")
     return folder
 
 

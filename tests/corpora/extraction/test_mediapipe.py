@@ -102,7 +102,8 @@ def test_the_frames_before_a_chunk_are_shown_to_the_tool(video, model, tmp_path,
     assert 0 < seam < 0.03  # what the stand-in remembers halves with each frame: 0.4 without the four before
 
 
-def test_a_killed_extraction_goes_on_at_the_first_missing_chunk(mediapipe, video, model, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("mediapipe")
+def test_a_killed_extraction_goes_on_at_the_first_missing_chunk(video, model, tmp_path, monkeypatch):
     extract(video, tmp_path / "unbroken", model_file=model)
     code = (
         "from pathlib import Path; from orchestrator.corpora.extraction import chunks, extract;"
@@ -119,12 +120,12 @@ def test_a_killed_extraction_goes_on_at_the_first_missing_chunk(mediapipe, video
     process.wait()
     assert not (features / "P16.csv").exists()
     monkeypatch.setenv("FAKE_MEDIAPIPE", "")
-    time.sleep(0.1)  # the stand-in of the killed run ends with its input
-    mediapipe.unlink()
+    log = tmp_path / "second.log"  # the stand-in of the killed run may still write to the first: it ends with its input
+    monkeypatch.setenv("FAKE_MEDIAPIPE_LOG", str(log))
     said: list[str] = []
     report = extract(video, tmp_path / "out", model_file=model, show=said.append)
     assert [path.name for path in report.done] == ["P16.csv"]
-    assert len(mediapipe.read_text()) == 4 + 10 + 4 + 5  # two chunks, each with the frames before it
+    assert len(log.read_text()) == 4 + 10 + 4 + 5  # two chunks, each with the frames before it
     assert said[1] == "P16.mp4: 10 of 35 frames, done by an earlier run"
     assert (features / "P16.csv").read_bytes() == (tmp_path / "unbroken/features/P16.csv").read_bytes()
     assert not list(features.glob(".P16*"))
