@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.audit import records
 from orchestrator.audit.records import Attack, Audit
-from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, PRIVACY, RULE, UNDERPOWERED, advantage
+from orchestrator.audit.verdict import EXPOSED, NOT_SHOWN, PARTLY, PRIVACY, RULE, UNDERPOWERED, advantages
 
 Counted = tuple[str, str, str | None]  # attack, source, variant; None: every variant
 WORST_FIRST = (EXPOSED, PARTLY, UNDERPOWERED, NOT_SHOWN)
@@ -143,5 +143,5 @@ def level(configuration: Configuration, audits: Sequence[Audit], defence: str | 
 
 def _advantage(one: Attack) -> float:
     """Return an attack's advantage, by which attacks of one verdict are told apart; least where it is not known."""
-    main = one.main
-    return -math.inf if main.value is None or main.chance is None else advantage(main.value, main.chance)
+    found = advantages(one.main)
+    return -math.inf if found is None else found[0]

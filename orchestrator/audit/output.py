@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from orchestrator.audit.level import CONFIGURATIONS, defence_of, level
 from orchestrator.audit.records import TEST_TITLES, TESTS, TITLES, Attack, Audit, Statistic, place_of
-from orchestrator.audit.verdict import NOT_MEASURED, RULE, advantage
+from orchestrator.audit.verdict import NOT_MEASURED, RULE, advantages
 from orchestrator.errors import cut
 from orchestrator.files import JsonObject
 
@@ -58,13 +58,11 @@ def answer(audit: Audit) -> list[str]:
 
 def _advantage(one: Attack) -> str:
     """Return the attacker's advantage with the ends of its interval and a comma; nothing if it is not defined."""
-    main = one.main
-    if main.value is None or main.chance is None:
+    found = advantages(one.main)
+    if found is None:
         return ""
-    value, *ends = (
-        None if end is None else advantage(end, main.chance) for end in (main.value, main.lower, main.upper)
-    )
-    between = "" if None in ends else f" ({ends[0]:.3f} to {ends[1]:.3f})"
+    value, low, high = found
+    between = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
     return f"advantage {value:.3f}{between}, "
 
 

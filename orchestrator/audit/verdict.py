@@ -31,6 +31,14 @@ def advantage(value: float, chance: float, best: float = 1.0) -> float:
     return (value - chance) / (best - chance)
 
 
+def advantages(one: Statistic) -> tuple[float, float | None, float | None] | None:
+    """Return the advantage of a statistic of which 1 is certainty, and the ends of its interval; None without it."""
+    if one.value is None or one.chance is None:
+        return None
+    lower, upper = (None if end is None else advantage(end, one.chance) for end in (one.lower, one.upper))
+    return advantage(one.value, one.chance), lower, upper
+
+
 def verdict(one: Statistic, *, best: float = 1.0) -> str:
     """Return the word for a statistic of which `best` is certainty: exposed, partly exposed, no leak, underpowered."""
     if one.value is None:

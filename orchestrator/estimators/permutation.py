@@ -1,6 +1,6 @@
 """A paired permutation test over people: signs of their differences are exchangeable if two results are alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ def sign_flip_p(differences: Sequence[float] | NDArray[np.float64], *, seed: int
         for _ in range(DRAWS // CHUNK)
     )
     return (1 + count) / (1 + DRAWS)
+
+
+def paired_sign_flip_p(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """Return `sign_flip_p` of first minus second over the people, by name, whom both have; at least one."""
+    return sign_flip_p([first[person] - second[person] for person in first if person in second])
 
 
 def _all_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestrator.audit.level import CONFIGURATIONS, Configuration, Level, level
 from orchestrator.audit.records import Audit
-from orchestrator.audit.verdict import advantage
+from orchestrator.audit.verdict import advantages
 from orchestrator.json_records import number
 from orchestrator.measures import HIGH, LOW
 from orchestrator.report.blocks import headline, protocol_fields
@@ -64,10 +64,8 @@ class Point:
     def leak(self) -> Ends | None:
         """The advantage of the attack that decides the word (0: chance, 1: certainty); None if nothing was measured."""
         main = None if self.level.decisive is None else self.level.decisive.main
-        if main is None or main.value is None or main.chance is None:
-            return None
-        ends = (None if one is None else advantage(one, main.chance) for one in (main.value, main.lower, main.upper))
-        return _ends(*ends)
+        found = None if main is None else advantages(main)
+        return None if found is None else _ends(*found)
 
     @property
     def seconds(self) -> float | None:

@@ -14,7 +14,7 @@ from orchestrator.corpora.names import listed
 from orchestrator.errors import InputError
 from orchestrator.estimators.intervals import Interval
 from orchestrator.estimators.paired import compare, holm, own_interval
-from orchestrator.estimators.permutation import sign_flip_p
+from orchestrator.estimators.permutation import paired_sign_flip_p
 from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.files import JsonObject, read_json
 from orchestrator.protocols import DIMENSIONS
@@ -159,7 +159,7 @@ def _pairs(runs: Sequence[Compared]) -> Iterator[tuple[int, int, str, Interval |
                 if first.people.folds is not None and second.people.folds is not None
                 else None
             )
-            p = sign_flip_p([one[person] - other[person] for person in one if person in other])
+            p = paired_sign_flip_p(one, other)
             yield i, j, d, None if found_pair is None else found_pair.reported, own, p
 
 

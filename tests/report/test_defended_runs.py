@@ -93,6 +93,17 @@ def test_the_price_is_the_mean_difference_of_the_peoples_own_ccc() -> None:
     assert rows[0]["p_holm"].value == pytest.approx(0.5)
 
 
+def test_a_p_of_a_price_is_never_nothing() -> None:
+    """Twenty people who all lose: 2 of 2^20 choices of signs are as far from 0."""
+    better = with_people(search("au"), **{f"P{number}": 0.5 + number / 100 for number in range(20)})
+    worse = with_people(search("fl", federation={}), **{f"P{number}": 0.3 for number in range(20)})
+    table = privacy_price(points([better, worse], []))
+    assert table is not None
+    (p,) = {row.cells[[one.key for one in table.columns].index("p_holm")] for row in table.rows}
+    assert p.text == "<0.0001"
+    assert p.value == pytest.approx(2 * 2 / 2**20)
+
+
 def test_one_configuration_has_no_price() -> None:
     assert privacy_price(points([search("au")], [BARE])) is None
 

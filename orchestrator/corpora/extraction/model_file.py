@@ -59,10 +59,10 @@ def keep_given(model: ModelFile, option: str, path: Path) -> None:
 
     InputError: no file, other bytes than the known ones, a cache that cannot be written.
     """
-    content = given_file(option, path).read_bytes()
-    _check(f"{option} {path}", digest_of(content), model.sha256, f", that of {model.name}")
+    given = given_file(option, path)
+    _check(f"{option} {path}", sha256_of(given), model.sha256, f", that of {model.name}")
     with written_to(cache_folder()):
-        write_bytes(model.path, content)
+        write_bytes(model.path, given.read_bytes())
 
 
 def cached_file(model: ModelFile, where: str, *, option: str = "", show: Callable[[str], object] | None = None) -> Path:

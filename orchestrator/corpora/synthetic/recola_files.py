@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.synthetic.facial_model import ACTIONS, RATERS, FacialActions
 from orchestrator.corpora.synthetic.numerals import rows_as_text, times_as_text
+from orchestrator.protocols import DIMENSIONS
 
 VIDEOS, TIMINGS = "RECOLA-Video-recordings", "RECOLA-Video-timings"
 FEATURE_NAMES = tuple(f"VIDEO_40_LLD_{action}{suffix}" for suffix in ("", "_delta") for action in ACTIONS)
 _FEATURE_DECIMALS = 3
 _FEATURE_LIMIT = 100  # beyond any feature's range, see facial_model's ranges and their differences
-RATING_DECIMALS = 2
+_RATING_DECIMALS = 2
 
 
 def participant_files(
@@ -26,11 +27,19 @@ def participant_files(
         )
     }
     # RECOLA leaves a blank after each rater's name but the last.
-    header = f"time;{' ;'.join(RATERS)}\n".encode()
-    for index, dimension in enumerate(("valence", "arousal")):
+    labels = label_files(face, ratings_tr2, separator=";", header=f"time;{' ;'.join(RATERS)}")
+    return files | {f"RECOLA-Annotation/emotional_behaviour/{name}": content for name, content in labels.items()}
+
+
+def label_files(
+    face: FacialActions, ratings_tr2: NDArray[np.float64], *, separator: str, header: str
+) -> dict[str, bytes]:
+    """Return labels (T, R, 2) as CSV with this header, by their paths in a folder of annotations."""
+    times, files = times_as_text(face.time), {}
+    for index, dimension in enumerate(DIMENSIONS):
         ratings = ratings_tr2[..., index]
-        rows = rows_as_text(times, ratings, decimals=RATING_DECIMALS, limit=1, separator=";", missing="?")
-        files[f"RECOLA-Annotation/emotional_behaviour/{dimension}/{face.participant}.csv"] = header + rows
+        rows = rows_as_text(times, ratings, decimals=_RATING_DECIMALS, limit=1, separator=separator, missing="?")
+        files[f"{dimension}/{face.participant}.csv"] = f"{header}\n".encode() + rows
     return files
 
 

@@ -15,7 +15,7 @@ from orchestrator.corpora.extraction.tool_names import MEDIAPIPE, OPENFACE, PY_F
 from orchestrator.corpora.synthetic.facial_model import ACTIONS, POSE, POSE_RANGE, RATERS, UNIT_RANGE, FacialActions
 from orchestrator.corpora.synthetic.numerals import rows_as_text, times_as_text
 from orchestrator.corpora.synthetic.processes import Array, seeded_generator
-from orchestrator.corpora.synthetic.recola_files import RATING_DECIMALS
+from orchestrator.corpora.synthetic.recola_files import label_files
 from orchestrator.corpora.tables.frame_rate import RATE_FILE, VIDEOS_FOLDER
 
 VIDEOS, TIMINGS = VIDEOS_FOLDER, "timings"
@@ -88,12 +88,8 @@ def participant_files(
     files = {f"features/{face.participant}.csv": begin + rows}
     if tool == PY_FEAT:  # its tables count frames
         files[f"features/{RATE_FILE}"] = f"{face.hz:.10g}\n".encode()
-    header = f"time,{','.join(RATERS)}\n".encode()
-    for index, dimension in enumerate(("valence", "arousal")):
-        ratings = ratings_tr2[..., index]
-        labels = rows_as_text(times, ratings, decimals=RATING_DECIMALS, limit=1, separator=",", missing="")
-        files[f"annotations/{dimension}/{face.participant}.csv"] = header + labels
-    return files
+    labels = label_files(face, ratings_tr2, separator=",", header=f"time,{','.join(RATERS)}")
+    return files | {f"annotations/{name}": content for name, content in labels.items()}
 
 
 class _Sources:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.corpora.cache import cache_folder, remove, written_to
@@ -110,9 +110,7 @@ def synthesize(  # noqa: PLR0913
     `data extract` whose tables stand in for RECOLA's. Equal parameters give equal bytes. `out` may be an empty folder;
     InputError for anything else that exists and for bad parameters, all of them at once.
     """
-    if tool not in LAYOUTS:
-        raise InputError.of("--tool", found=tool, expected=", ".join(LAYOUTS))
-    parameters = replace(_checked(participants, seconds, hz, seed, identity, faces, face_size), tool=tool)
+    parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size, tool)
     check_output_folder("--out", out, inputs={})
     _check_room(out, parameters)
     out = out.resolve()
@@ -179,10 +177,17 @@ def cached_synthetic(  # noqa: PLR0913
 
 
 def _checked(  # noqa: PLR0913, PLR0917
-    participants: int, seconds: float, hz: float, seed: int, identity: float, faces: bool, face_size: int
+    participants: int,
+    seconds: float,
+    hz: float,
+    seed: int,
+    identity: float,
+    faces: bool,
+    face_size: int,
+    tool: str = RECOLA,
 ) -> _Parameters:
-    """Return the parameters; InputError for every one of `participants`, `seconds`, `hz`, `seed`, `identity`, `faces`
-    and `face_size` (as in `synthesize`) that makes no sense.
+    """Return the parameters; InputError for every one of `participants`, `seconds`, `hz`, `seed`, `identity`, `faces`,
+    `face_size` and `tool` (as in `synthesize`) that makes no sense.
     """
     problems = []
 
@@ -194,6 +199,7 @@ def _checked(  # noqa: PLR0913, PLR0917
     check(0.0 < seconds < math.inf, "--seconds", seconds, "a number above 0")
     check(0.0 < hz < math.inf, "--hz", hz, "a number above 0")
     check(0.0 <= identity <= 1.0, "--identity", identity, "a number from 0 to 1")
+    check(tool in LAYOUTS, "--tool", tool, ", ".join(LAYOUTS))
     if faces:  # yuv420p halves the sides
         even = MIN_FACE_SIZE <= face_size <= MAX_FACE_SIZE and face_size % 2 == 0
         check(even, "--face-size", face_size, f"an even number from {MIN_FACE_SIZE} to {MAX_FACE_SIZE}")
@@ -211,6 +217,7 @@ def _checked(  # noqa: PLR0913, PLR0917
         identity=float(identity),
         faces=bool(faces),
         face_size=int(face_size),
+        tool=tool,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from orchestrator.estimators.paired import CAVEAT, holm
-from orchestrator.estimators.permutation import sign_flip_p
+from orchestrator.estimators.permutation import paired_sign_flip_p
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.configuration_points import Point
 from orchestrator.report.tables import cells
@@ -64,8 +64,7 @@ def _p(first: Side, second: Side, dimension: str) -> float:
     """Return the p that `compare` gives two runs: exact for few people, which a t is not."""
     assert first.people is not None
     assert second.people is not None
-    one, other = first.people.own[dimension], second.people.own[dimension]
-    return sign_flip_p([one[person] - other[person] for person in one if person in other])
+    return paired_sign_flip_p(first.people.own[dimension], second.people.own[dimension])
 
 
 def _difference(outcome: Difference | str, corrected: Iterator[float]) -> list[Cell]:
@@ -75,7 +74,7 @@ def _difference(outcome: Difference | str, corrected: Iterator[float]) -> list[C
     text = f"{cells.signed(own.estimate, cells.CCC_DIGITS)} {ends_text(own.low, own.high)}"
     return [
         Cell(text=text, value=own.estimate, kind="difference"),
-        cells.ours(next(corrected), digits=4),
+        cells.p_value(next(corrected)),
         cells.ours(own.num_people, digits=None),
     ]
 
