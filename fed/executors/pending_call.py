@@ -35,6 +35,8 @@ class PendingCall:
     jobs: dict[int, list[Job]]
     # Messages in the order of submission, each with its jobs.
     pending: dict[Reference, tuple[Slot, tuple[Job, ...]]] = field(default_factory=dict)
+    # Jobs of slots whose process has died, in order: each is sent when the one before it is done.
+    held: list[tuple[Slot, Job]] = field(default_factory=list)
     asked: dict[Reference, tuple[Slot, int]] = field(default_factory=dict)  # sums, by slot and fold
     done: dict[tuple[int, str], Value | Failure] = field(default_factory=dict)  # by fold and client
     sums: dict[tuple[int, int], PartialSum | None] = field(default_factory=dict)  # by fold and id of the slot
@@ -57,10 +59,10 @@ class PendingCall:
 
     def break_off(self) -> list[tuple[Slot, Job]]:
         """Drop all jobs that are not done, by name; return them with the slots that are still at work."""
-        dropped = [(slot, job) for slot, jobs in self.pending.values() for job in jobs]
+        dropped = [(slot, job) for slot, jobs in self.pending.values() for job in jobs] + self.held
         for _, job in dropped:
             self.finish(job, late(self.call, job))
-        self.pending = {}
+        self.pending, self.held = {}, []
         return dropped
 
     def wants_sum(self, slot: Slot, fold: int) -> bool:
@@ -76,12 +78,25 @@ class PendingCall:
         self.sums[place] = None
         return False
 
+    def sent_to(self, slot: Slot) -> list[Job]:
+        """Return the jobs that a slot's actor was sent and has not answered, in the order of submission."""
+        return [job for owner, jobs in self.pending.values() if owner is slot for job in jobs]
+
+    def next_held(self, slot: Slot) -> Job | None:
+        """Remove and return the job that a slot does next, if it has nothing else to do and one is held."""
+        held = next((place for place in self.held if place[0] is slot), None)
+        if held is None or self.sent_to(slot):
+            return None
+        self.held.remove(held)
+        return held[1]
+
     def lose(self, slot: Slot) -> list[Job]:
-        """Drop all that died with a slot's actor; return the jobs to be done again, the one at work first.
+        """Drop all that died with a slot's actor; return the jobs to be done again, those sent first.
 
         Jobs whose sum was still in the actor come last: they were no part in its death.
         """
-        again = [job for owner, jobs in self.pending.values() if owner is slot for job in jobs]
+        again = self.sent_to(slot) + [job for owner, job in self.held if owner is slot]
+        self.held = [place for place in self.held if place[0] is not slot]
         self.pending = {ref: place for ref, place in self.pending.items() if place[0] is not slot}
         self.asked = {ref: place for ref, place in self.asked.items() if place[0] is not slot}
         if self.call.summed is not None:

@@ -250,8 +250,13 @@ class Pool:
             waiting.finish(job, done)
             if waiting.call.kind == "train" and not isinstance(done, Failure):
                 self._workload.trained(job.client, done.seconds)
+        self._send_held(waiting, slot)
         for fold in dict.fromkeys(job.fold for job in jobs):
             self._ask_for_sum(waiting, slot, fold)
+
+    def _send_held(self, waiting: PendingCall, slot: Slot) -> None:
+        if (job := waiting.next_held(slot)) is not None:
+            self._submit(waiting, slot, [[job]])
 
     def _ask_for_sum(self, waiting: PendingCall, slot: Slot, fold: int) -> None:
         if waiting.wants_sum(slot, fold):
@@ -271,20 +276,22 @@ class Pool:
     def _replace(self, waiting: PendingCall, slot: Slot, error: RayError) -> None:
         """Start a new actor for one that died; its jobs, and those whose sum died with it, are done again.
 
-        Of several that were sent together nobody knows whose fault it was: they are sent one by one from then on.
+        Of several that were sent nobody knows whose fault it was, for an answer may have died on its way with the
+        process of the next job: they are sent one by one from then on, each when the one before it is done.
         """
         _end(slot)
-        at_work = next((jobs for owner, jobs in waiting.pending.values() if owner is slot), ())
+        sent = waiting.sent_to(slot)
         again = waiting.lose(slot)
         slot.barren_deaths += 1
-        blamed = again[0] if len(at_work) == 1 else None
+        blamed = sent[0] if len(sent) == 1 else None
         if blamed is not None:
             waiting.deaths[blamed.client] += 1
             if waiting.deaths[blamed.client] >= MAX_TRIES:
                 again.remove(blamed)
                 waiting.fail(blamed, f"its process died {MAX_TRIES} times: {_last_line(error)}", str(error))
         self._create(slot)
-        self._submit(waiting, slot, [[job] for job in again])
+        waiting.held += [(slot, job) for job in again]
+        self._send_held(waiting, slot)
         if blamed is not None:
             self._ask_for_sum(waiting, slot, blamed.fold)
         if slot.barren_deaths >= MAX_BARREN_DEATHS:

@@ -196,11 +196,14 @@ def _object_store_bytes() -> int:
     return int(total - ray.available_resources().get("object_store_memory", total))
 
 
-@pytest.mark.parametrize("aggregator", ["mean", "median"])
-def test_a_killed_actor_is_replaced_and_changes_nothing(clients: list[Client], tmp_path: Path, aggregator: str) -> None:
+@pytest.mark.parametrize(("aggregator", "who", "deaths"), [("mean", "P2", 1), ("median", "P2", 1), ("mean", "P1", 3)])
+def test_a_killed_actor_is_replaced_and_changes_nothing(
+    clients: list[Client], tmp_path: Path, aggregator: str, who: str, deaths: int
+) -> None:
+    """P1 dies as often as a client may, but the first time others were sent with it: whose fault is not known."""
     marker = tmp_path / "deaths"
-    marker.write_text("1")
-    start = learning(partial(misbehaving, "die", "P2", 2, str(marker)), in_actors(**TWO))
+    marker.write_text(str(deaths))
+    start = learning(partial(misbehaving, "die", who, 2, str(marker)), in_actors(**TWO))
     disturbed = trained(clients=clients, start=start, aggregator=aggregator)
     assert marker.read_text() == "0"
     assert disturbed.first_failure is None
@@ -226,7 +229,8 @@ def test_a_client_that_kills_every_actor_is_dropped_by_name(clients: list[Client
     (failure,) = folds.rounds[0].failed
     assert (failure.client, failure.fold) == ("P2", 1)
     assert failure.reason.startswith(f"its process died {actors.MAX_TRIES} times")
-    assert marker.read_text() == str(99 - actors.MAX_TRIES)
+    # One death more where the answer of another client, or its job, died with the first process.
+    assert 99 - int(marker.read_text()) - actors.MAX_TRIES in {0, 1}
     assert folds.rounds[0].trained == (("P1", "P3", "P5"), ("P0", "P4"))
     folds.close()
 
