@@ -4,6 +4,7 @@ Looked at before anything is read. Files are compared by device and inode, so th
 spellings of a path are the same file.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ _Identity = tuple[int, int]
 def check_output(option: str, path: Path, *, inputs: Inputs, force: bool = False) -> None:
     """Refuse a file to write that is an input, lies in an input folder, or exists (but for `force`); InputError.
 
-    Refused too, whatever `force` says: folders, devices, names that no file can have, and parents that are files.
+    Refused too, whatever `force` says: folders, devices, names that no file can have, and parents that are files or
+    cannot be written.
     """
     there = _existing(option, path)
     _check_parents(option, path)
@@ -36,12 +38,14 @@ def check_output(option: str, path: Path, *, inputs: Inputs, force: bool = False
 
 
 def check_output_folder(option: str, path: Path, *, inputs: Inputs) -> None:
-    """Refuse a folder to write into that is an input, lies in one or holds one, or that is a file; InputError."""
+    """Refuse a folder to write into that is an input, lies in one or holds one, or cannot be written; InputError."""
     there = _existing(option, path)
     _check_parents(option, path)
     _check_apart(option, path, there, inputs)
     if there is not None and not stat.S_ISDIR(there.st_mode):
         raise InputError.of(option, found=f"{path} is a file", expected="a folder")
+    if there is not None:
+        _check_writable(option, path, path)
     for name, given in inputs.items():
         if there is not None and given is not None and _identity(there) in _folders_above(given):
             raise InputError.of(option, found=f"{path}, which holds {name} {given}", expected="a folder apart from it")
@@ -64,9 +68,18 @@ def _existing(option: str, path: Path) -> os.stat_result | None:
 def _check_parents(option: str, path: Path) -> None:
     for parent in path.absolute().parents:
         if parent.is_dir():
+            _check_writable(option, path, parent)
             return
         if os.path.lexists(parent):
             raise InputError.of(option, found=f"{parent}, which is no folder", expected="a folder to write into")
+
+
+def _check_writable(option: str, path: Path, folder: Path) -> None:
+    """Refuse a path whose folder nothing can be made in: a long job would find it out at its end."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        why = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise InputError.of(option, found=f"{path}: {folder}: {why}", expected="a folder that can be written")
 
 
 def _check_apart(option: str, path: Path, there: os.stat_result | None, inputs: Inputs) -> None:

@@ -84,9 +84,9 @@ SHORTER = {
     " --scaling train --data trials.csv": ONE_EPOCH,
     "data check /data/RECOLA": [],
     "data check mine": [],
-    "data convert mine --out mine.parquet": [],
-    "data synthesize --out synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
-    "data synthesize --tool mediapipe --seconds 50 --out synthetic-mediapipe": [
+    "data convert mine --output mine.parquet": [],
+    "data synthesize --output synthetic-corpus --participants 8 --seconds 30 --identity 0.8": [],
+    "data synthesize --tool mediapipe --seconds 50 --output synthetic-mediapipe": [
         "--participants",
         "3",
         "--seconds",
@@ -114,7 +114,7 @@ ELSEWHERE = {  # run by a test of its own below
     "ray start --head --port 6379 --block",
     f"{OURS}tune --method au --data /data/RECOLA --address 127.0.0.1:6379 --storage /shared/runs --cpus-per-trial 1",
     f"{OURS}ui --port 5000",
-    f"{OURS}data extract videos/ --out mine",
+    f"{OURS}data extract videos/ --output mine",
 }
 
 

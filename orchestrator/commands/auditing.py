@@ -9,7 +9,7 @@ import click
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
 from orchestrator.audit.records import DEFENCE, Audit
 from orchestrator.commands import options as opt
-from orchestrator.commands.option_types import OneOf, Renamed, RunFolder
+from orchestrator.commands.option_types import OneOf, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
@@ -33,12 +33,7 @@ DEFENCE_FIGURE = "defence.svg"
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the attackers' draws.")
 @click.option("--pseudonymise", is_flag=True, help="Write people as keyed hashes (HMAC-SHA256) in place of their ids.")
 @opt.path_option("--key", help="The file of that key, made if it is not there; the user's own if not given.")
-@opt.path_option(
-    "--output",
-    "--out",
-    cls=Renamed,
-    help=f"Folder; RUN/{AUDIT_FOLDER} if not given, of --data below {RUNS_FOLDER}/.",
-)
+@opt.output_option(required=False, help=f"Folder; RUN/{AUDIT_FOLDER} if not given, of --data below {RUNS_FOLDER}/.")
 def audit(**values: Any) -> list[tuple[Path, Audit]]:
     """Measure what privacy is left: of finished runs, or of recordings (--data, or the embedded corpus)."""
     _check(values)

@@ -42,19 +42,19 @@ def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
 @click.option("--corpus", type=OneOf(CORPORA))
 @opt.reading_options
 @opt.corpus_options
-@opt.path_option("--out", required=True, help="The Parquet file to write.")
+@opt.output_option(help="The Parquet file to write.")
 @opt.force_option
-def convert(path: Path, corpus: str | None, out: Path, force: bool, **values: Any) -> None:
+def convert(path: Path, corpus: str | None, output: Path, force: bool, **values: Any) -> None:
     """Write any corpus as one `table` file."""
     from orchestrator.corpora import convert as converting
     from orchestrator.corpora.readers import open_corpus
     from orchestrator.output_checks import check_output
 
-    converting.check_name(out)
-    check_output("--out", out, inputs={"PATH": path}, force=force)
+    converting.check_name(output)
+    check_output("--output", output, inputs={"PATH": path}, force=force)
     how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
-    converting.convert(open_corpus(path, corpus=corpus, **how), out)
-    click.echo(f"written to {out}")
+    converting.convert(open_corpus(path, corpus=corpus, **how), output)
+    click.echo(f"written to {output}")
 
 
 @data.command()
@@ -74,7 +74,7 @@ def template(folder: Path) -> None:
 
 
 @data.command()
-@opt.path_option("--out", required=True, help="A new folder.")
+@opt.output_option(help="A new folder.")
 @click.option("--participants", type=int, default=23, show_default=True)
 @click.option("--seconds", type=float, default=300.0, show_default=True)
 @click.option("--hz", type=float, default=25.0, show_default=True)
@@ -87,23 +87,23 @@ def template(folder: Path) -> None:
     type=OneOf(("recola", *NAMES)),
     help="Whose tables: RECOLA's (default), or a tool's: a model of those takes videos of yours.",
 )
-def synthesize(out: Path, **values: Any) -> None:
+def synthesize(output: Path, **values: Any) -> None:
     """Write a synthetic corpus, as a RECOLA tree or as a folder of a tool's tables."""
     from orchestrator.corpora.synthetic.tree import synthesize as write
 
-    write(out, **{name: value for name, value in values.items() if value is not None})
-    click.echo(f"written to {out}: synthetic, comparable with no published figure")
+    write(output, **{name: value for name, value in values.items() if value is not None})
+    click.echo(f"written to {output}: synthetic, comparable with no published figure")
 
 
 @data.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@opt.path_option("--out", required=True, help="Folder for features/NAME.csv.")
+@opt.output_option(help="Folder for features/NAME.csv.")
 @click.option("--tool", type=click.Choice([AUTO, *NAMES]), default=AUTO, show_default=True)
 @click.option("--executable", help="OpenFace's FeatureExtraction, or the Python that has the other tool.")
 @opt.path_option("--model-file", help="MediaPipe's face_landmarker.task; else it is fetched once.")
 @click.option("--discard-video", is_flag=True, help="Delete each video once its table was read back whole.")
 @click.pass_context
-def extract(ctx: click.Context, /, source: Path, out: Path, **values: Any) -> None:
+def extract(ctx: click.Context, /, source: Path, output: Path, **values: Any) -> None:
     """Extract facial features from a video or a folder of videos: level 1's first step.
 
     A run that was broken off goes on if it is repeated.
@@ -111,8 +111,8 @@ def extract(ctx: click.Context, /, source: Path, out: Path, **values: Any) -> No
     from orchestrator.corpora.extraction.extract import extract as run
     from orchestrator.output_checks import check_output_folder
 
-    check_output_folder("--out", out / "features", inputs={"SOURCE": source})
-    report = run(source, out, **values, show=lambda line: click.echo(printable(line), err=True))
+    check_output_folder("--output", output / "features", inputs={"SOURCE": source})
+    report = run(source, output, **values, show=lambda line: click.echo(printable(line), err=True))
     for line in report.left_out:
         click.echo(f"left out: {line}", err=True)
     for problem in report.failed:
@@ -120,7 +120,7 @@ def extract(ctx: click.Context, /, source: Path, out: Path, **values: Any) -> No
     for problem in report.kept:
         click.echo(f"video kept: {problem}", err=True)
     click.echo(
-        f"{number_of(len(report.done), 'table')} written to {out / 'features'}, {len(report.skipped)} there before,"
+        f"{number_of(len(report.done), 'table')} written to {output / 'features'}, {len(report.skipped)} there before,"
         f" {number_of(len(report.failed), 'video')} failed, {number_of(len(report.discarded), 'video')} discarded"
     )
     ctx.exit(exit_codes.SOME_FAILED if report.failed else 0)

@@ -61,6 +61,11 @@ def path_option(*names: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, type=click.Path(path_type=Path), **settings)
 
 
+def output_option(*, help: str, required: bool = True) -> Callable[[F], F]:  # noqa: A002 - click's word
+    """Make the option `--output`, of a command at which it was once called `--out`."""
+    return path_option("--output", "--out", cls=Renamed, required=required, help=help)
+
+
 reading_options = _all(
     click.option(
         "--frame-rate",

@@ -12,8 +12,8 @@ from orchestrator.errors import InputError
 
 @click.command()
 @click.argument("run", type=RunFolder())
-@opt.path_option("--out", required=True, help="A new folder for the papers.")
-def papers(run: Path, out: Path) -> None:
+@opt.output_option(help="A new folder for the papers.")
+def papers(run: Path, output: Path) -> None:
     """Write drafts from a run's records: notice.md, impact_assessment.md, reforms.md. Not legal advice.
 
     A notice for the people, a data protection impact assessment, the REFORMS checklist; blanks where only a person
@@ -27,15 +27,15 @@ def papers(run: Path, out: Path) -> None:
     from orchestrator.report.papers.reforms import reforms
     from orchestrator.run_folder import new_folder
 
-    check_output_folder("--out", out, inputs={"RUN": run})
+    check_output_folder("--output", output, inputs={"RUN": run})
     material = material_of(run, date=datetime.now(UTC).strftime("%Y-%m-%d"))
     texts = {f"{make.__name__}.md": make(material) for make in (notice, impact_assessment, reforms)}
     try:
-        with new_folder(out, "--out"):
+        with new_folder(output):
             for name, text in texts.items():
-                write_text(out / name, text)
+                write_text(output / name, text)
     except OSError as error:
-        found = f"{out}: {error.strerror or error}"
-        raise InputError.of("--out", found=found, expected="a new folder that can be written") from error
+        found = f"{output}: {error.strerror or error}"
+        raise InputError.of("--output", found=found, expected="a new folder that can be written") from error
     blanks = sum(text.count("[to be filled in: ") for text in texts.values())
-    click.echo(f"written to {out}: {', '.join(texts)}; {blanks} blanks to be filled in; not legal advice")
+    click.echo(f"written to {output}: {', '.join(texts)}; {blanks} blanks to be filled in; not legal advice")

@@ -32,13 +32,13 @@ def convert(corpus: Corpus, out: Path) -> None:
             parquet.write_table(table, file)
     except OSError as error:
         found = f"{out}: {error.strerror or error}"
-        raise InputError.of("--out", found=found, expected="a file that can be written") from error
+        raise InputError.of("--output", found=found, expected="a file that can be written") from error
 
 
 def check_name(out: Path) -> None:
     """Refuse a name that does not say what is written (InputError)."""
     if out.suffix.lower() != ".parquet":
-        raise InputError.of("--out", found=str(out), expected="a file name that ends in .parquet")
+        raise InputError.of("--output", found=str(out), expected="a file name that ends in .parquet")
 
 
 def as_bytes(corpus: Corpus) -> bytes:

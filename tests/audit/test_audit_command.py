@@ -137,7 +137,7 @@ def test_pseudonyms_are_the_same_by_the_same_key_and_hide_every_id(run: Path, tm
 
 
 def test_recordings_are_audited_without_a_run(once: Path, tmp_path: Path) -> None:
-    done = audit("--data", once / "corpus.parquet", "--out", tmp_path / "made")
+    done = audit("--data", once / "corpus.parquet", "--output", tmp_path / "made")
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "made" / "audit.json").read_text())
     assert {f"{one['source']} {one['variant']}" for one in found["attacks"]} == (

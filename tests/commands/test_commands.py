@@ -251,14 +251,14 @@ def test_data_commands(small_corpus: Path, run_inside: Run, tmp_path: Path) -> N
     assert manifest["synthetic"] is True
     assert "participants" in run_inside("data", "check", small_corpus).stdout
     table = tmp_path / "one.parquet"
-    assert run_inside("data", "convert", small_corpus, "--out", table).returncode == 0
+    assert run_inside("data", "convert", small_corpus, "--output", table).returncode == 0
     again = json.loads(run_inside("data", "check", table, "--json").stdout)
     assert again["sha256"] == manifest["sha256"]
     made = tmp_path / "made"
-    done = run_inside("data", "synthesize", "--out", made, "--participants", 3, "--seconds", 4)
+    done = run_inside("data", "synthesize", "--output", made, "--participants", 3, "--seconds", 4)
     assert done.returncode == 0, done.stderr
     assert "synthetic" in done.stdout
-    done = run_inside("data", "synthesize", "--out", made, "--participants", 0, "--seconds", -1, "--hz", 0)
+    done = run_inside("data", "synthesize", "--output", made, "--participants", 0, "--seconds", -1, "--hz", 0)
     assert done.returncode == 2
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 3
     assert run_inside("data", "check", tmp_path / "nothing").returncode == 2
@@ -269,7 +269,7 @@ def test_extract_drives_openface_and_names_what_failed(run_inside: Run, tmp_path
     videos.mkdir()
     (videos / "A.mp4").write_bytes(b"not a video")
     done = run_inside(
-        "data", "extract", videos, "--out", tmp_path / "out", "--executable", "/nowhere/FeatureExtraction"
+        "data", "extract", videos, "--output", tmp_path / "out", "--executable", "/nowhere/FeatureExtraction"
     )
     assert done.returncode == 2
     assert "FeatureExtraction" in done.stderr

@@ -116,13 +116,13 @@ def test_commands_refuse_before_they_read(small_corpus: Path, run_here: Run, tmp
         ("export", "--model", model, "--format", "pt2", "--output", model / "m.pt2"),
         ("export", "--model", model, "--format", "pt2", "--output", recorded / "m.pt2"),
         ("benchmark", "inference", "--model", model, "--output", model / "card.json", "--force"),
-        ("data", "convert", parquet, "--out", parquet, "--force"),
-        ("data", "convert", small_corpus, "--out", small_corpus / "new.parquet"),
-        ("data", "convert", small_corpus, "--out", parquet),
-        ("data", "convert", small_corpus, "--out", tmp_path / f"{LONG}.parquet"),
-        ("data", "extract", small_corpus, "--out", small_corpus),
-        ("data", "synthesize", "--out", recorded / "x"),
-        ("data", "synthesize", "--out", tmp_path / LONG),
+        ("data", "convert", parquet, "--output", parquet, "--force"),
+        ("data", "convert", small_corpus, "--output", small_corpus / "new.parquet"),
+        ("data", "convert", small_corpus, "--output", parquet),
+        ("data", "convert", small_corpus, "--output", tmp_path / f"{LONG}.parquet"),
+        ("data", "extract", small_corpus, "--output", small_corpus),
+        ("data", "synthesize", "--output", recorded / "x"),
+        ("data", "synthesize", "--output", tmp_path / LONG),
         ("fuse", run, recorded, "--output", run),
         ("fuse", run, recorded, "--output", tmp_path),
         ("fuse", run, recorded, "--output", tmp_path / LONG),
@@ -133,7 +133,7 @@ def test_commands_refuse_before_they_read(small_corpus: Path, run_here: Run, tmp
     for command in commands:
         done = run_here(*command)
         assert done.returncode == 2, (command, done.stdout, done.stderr)
-        assert done.stderr.startswith(("error: --out", "error: --plot")), (command, done.stderr)
+        assert done.stderr.startswith(("error: --output", "error: --plot")), (command, done.stderr)
         assert done.stderr.count("\n") == 1, (command, done.stderr)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -141,11 +141,11 @@ def test_commands_refuse_before_they_read(small_corpus: Path, run_here: Run, tmp
 def test_force_replaces_what_was_there(small_corpus: Path, run_here: Run, tmp_path: Path) -> None:
     out = tmp_path / "c.parquet"
     out.write_text("old")
-    done = run_here("data", "convert", small_corpus, "--out", out)
+    done = run_here("data", "convert", small_corpus, "--output", out)
     assert done.returncode == 2
     assert "--force" in done.stderr
     assert out.read_text() == "old"
-    assert run_here("data", "convert", small_corpus, "--out", out, "--force").returncode == 0
+    assert run_here("data", "convert", small_corpus, "--output", out, "--force").returncode == 0
     assert out.read_bytes().startswith(b"PAR1")
 
 
@@ -250,11 +250,26 @@ def test_a_full_disk_leaves_no_half_of_a_fusion(options: str, tmp_path: Path, ru
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
+def test_a_read_only_disk_is_said_before_anything_is_read(tmp_path: Path, run_here: Run) -> None:
+    for name, words in {"export": ("--format", "pt2"), "benchmark": ("inference",)}.items():
+        (tmp_path / name).mkdir()
+        with small_disk(tmp_path / name / "disk", "size=1m,ro") as disk:
+            head = (name, *words) if name == "benchmark" else (name,)
+            tail = words if name == "export" else ()
+            done = run_here(*head, "--model", tmp_path / "not-read", *tail, "--output", disk / "new" / "m.pt2")
+            assert done.returncode == 2
+            assert done.stderr == (
+                f"error: --output: found {disk}/new/m.pt2: {disk}: Read-only file system; expected a folder that can be"
+                " written\n"
+            )
+
+
+@pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, run_here: Run) -> None:
     source = write_table(tmp_path / "own.parquet", three_people(num_rows=4000))
     with small_disk(tmp_path / "disk", "size=100k") as disk:
-        done = run_here("data", "convert", source, "--out", disk / "c.parquet")
+        done = run_here("data", "convert", source, "--output", disk / "c.parquet")
         assert done.returncode == 2
         expected = "No space left on device; expected a file that can be written"
-        assert done.stderr == f"error: --out: found {disk}/c.parquet: {expected}\n"
+        assert done.stderr == f"error: --output: found {disk}/c.parquet: {expected}\n"
         assert not list(disk.iterdir())

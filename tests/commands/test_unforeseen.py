@@ -102,7 +102,7 @@ def test_a_command_whose_reader_left_or_whose_terminal_knows_no_letters_does_its
     tree = synthesize(tmp_path / "tree", participants=2, seconds=4.0)
     for settings in ({"PYTHONIOENCODING": "ascii"}, {}):
         out = tmp_path / f"out{len(settings)}.parquet"
-        command = [sys.executable, "-m", "orchestrator", "data", "convert", str(tree), "--out", str(out)]
+        command = [sys.executable, "-m", "orchestrator", "data", "convert", str(tree), "--output", str(out)]
         with Path("/dev/full").open("wb") as full:
             environment = {**os.environ, **settings}
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment, check=False)

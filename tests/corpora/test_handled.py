@@ -322,7 +322,7 @@ def test_convert_to_a_place_that_cannot_be_written(tmp_path: Path, name: str) ->
     corpus = open_corpus(write_table(tmp_path / "t.csv", three_people()))
     (tmp_path / "folder.parquet").mkdir()
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(InputError, match="--out") as caught:
+    with pytest.raises(InputError, match="--output") as caught:
         convert(corpus, tmp_path / name)
     assert str(tmp_path / name) in caught.value.problems[0].found
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.parquet", "t.csv"]

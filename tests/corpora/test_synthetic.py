@@ -156,13 +156,13 @@ def test_nothing_is_overwritten_and_nothing_left_behind(tmp_path):
     (tmp_path / "empty").mkdir()
     assert synthesize(tmp_path / "empty", **SMALL) == tmp_path / "empty"
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=r"--out: .*holds something") as caught:
+    with pytest.raises(InputError, match=r"--output: .*holds something") as caught:
         synthesize(tmp_path / "empty", **SMALL, seed=1)
-    assert caught.value.problems[0].where == "--out"
+    assert caught.value.problems[0].where == "--output"
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="--output"):
         synthesize(tmp_path / "file", **SMALL)
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="--output"):
         synthesize(tmp_path / "file" / "below", **SMALL)
     assert contents(tmp_path) == before | {"file": b"mine"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]

@@ -158,7 +158,7 @@ def test_nothing_is_open_to_others(watched: Watched, run_command: Run, few_peopl
     assert not {path: oct(mode) for path, mode in watched.modes.items() if mode & PRIVATE}
     made = tmp_path / "made"
     made.mkdir()
-    done = run_command("data", "convert", few_people, "--out", made / "one.parquet", umask=0o077)
+    done = run_command("data", "convert", few_people, "--output", made / "one.parquet", umask=0o077)
     assert done.returncode == 0, done.stderr
     assert not {path: oct(mode) for path, mode in modes(made / "one.parquet").items() if mode & PRIVATE}
 

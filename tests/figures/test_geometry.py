@@ -210,3 +210,11 @@ def test_names_are_off_the_line_of_the_best_baseline() -> None:
         box = name.get_window_extent()
     level = panel.transData.transform((0, 0.5))[1]
     assert not box.y0 < level < box.y1
+
+
+def test_limits_hold_all_values_in_their_middle_and_small_differences_stay_small() -> None:
+    low, high = style.limits_around([0.80, 0.81], span=0.1)
+    assert (low + high) / 2 == pytest.approx(0.805)
+    assert high - low == pytest.approx(0.106)
+    low, high = style.limits_around([-0.1, 0.9], span=0.1)
+    assert (low, high) == pytest.approx((-0.13, 0.93))

@@ -58,7 +58,7 @@ def test_check_convert_evaluate_and_predict_take_it(own: Path, run_here: Run, tm
     checked = json.loads(run_here("data", "check", own, "--json", *rate).stdout)
     assert checked["hz"] == 30.0
     assert "times from frame numbers at 30 frames per second: --frame-rate [A, B, C]" in checked["notes"]
-    converted = run_here("data", "convert", own, "--out", tmp_path / "own.parquet", *rate)
+    converted = run_here("data", "convert", own, "--output", tmp_path / "own.parquet", *rate)
     assert converted.returncode == 0, converted.stderr
     assert json.loads(run_here("data", "check", tmp_path / "own.parquet", "--json").stdout)["hz"] == 30.0
 

@@ -140,13 +140,13 @@ def test_the_command_writes_three_files_into_a_new_folder(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
-    done = CliRunner().invoke(cli, ["papers", str(run), "--out", str(tmp_path / "papers")])
+    done = CliRunner().invoke(cli, ["papers", str(run), "--output", str(tmp_path / "papers")])
     assert done.exit_code == 0, done.output
     names = {"notice.md", "impact_assessment.md", "reforms.md"}
     assert {one.name for one in (tmp_path / "papers").iterdir()} == names
-    again = CliRunner().invoke(cli, ["papers", str(run), "--out", str(tmp_path / "papers")])
+    again = CliRunner().invoke(cli, ["papers", str(run), "--output", str(tmp_path / "papers")])
     assert again.exit_code == 2
     assert "is not empty" in again.output
     (tmp_path / "no").mkdir()
-    none = CliRunner().invoke(cli, ["papers", str(tmp_path / "no"), "--out", str(tmp_path / "new")])
+    none = CliRunner().invoke(cli, ["papers", str(tmp_path / "no"), "--output", str(tmp_path / "new")])
     assert none.output == f"error: RUN: found {tmp_path / 'no'}, without plan.json; expected the folder of a run\n"

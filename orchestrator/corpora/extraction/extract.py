@@ -94,7 +94,7 @@ def extract_with(  # noqa: PLR0913
             write_text(out / SYNTHETIC_MARKERS[0], MARKED)
     except OSError as error:
         raise InputError.of(
-            "--out", found=f"{out}: {error.strerror}", expected="a folder that can be written"
+            "--output", found=f"{out}: {error.strerror}", expected="a folder that can be written"
         ) from error
     log, progress = _Log(), Progress(videos, show)
     for video in videos:

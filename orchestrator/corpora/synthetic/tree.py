@@ -111,14 +111,14 @@ def synthesize(  # noqa: PLR0913
     InputError for anything else that exists and for bad parameters, all of them at once.
     """
     parameters = _checked(participants, seconds, hz, seed, identity, faces, face_size, tool)
-    check_output_folder("--out", out, inputs={})
+    check_output_folder("--output", out, inputs={})
     _check_room(out, parameters)
     out = out.resolve()
     try:
         _write_whole(out, parameters)
     except OSError as error:
         found = f"{out}: {error.strerror or error}"
-        raise InputError.of("--out", found=found, expected="a new or empty folder that can be written") from error
+        raise InputError.of("--output", found=found, expected="a new or empty folder that can be written") from error
     return out
 
 
@@ -127,7 +127,7 @@ def _write_whole(out: Path, parameters: _Parameters) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name[:NAME_BYTES]}.synthetic-", dir=out.parent) as temporary:
         if out.is_file() or (out.is_dir() and any(out.iterdir())):
-            raise InputError.of("--out", found=f"{out}, which holds something", expected="a new or empty folder")
+            raise InputError.of("--output", found=f"{out}, which holds something", expected="a new or empty folder")
         tree = Path(temporary) / "tree"  # not the temporary folder itself, which is private to this user
         _write_tree(tree, parameters)
         tree.replace(out)

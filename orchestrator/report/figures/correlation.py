@@ -10,6 +10,7 @@ from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import Search
 
 FEWEST_TRIALS = 2
+LEAST_SPAN = 0.1  # of the axes: smaller differences shall look small
 
 
 def draw(search: Search) -> Figure | None:
@@ -24,7 +25,7 @@ def draw(search: Search) -> Figure | None:
     appearance = style.looks(networks(trials))
     drawing, axes = style.panels(1, len(DIMENSIONS), height_mm=56, heading=heading(search), sharey=True, sharex=True)
     keys = [f"{measure}_{dimension}" for measure in ("pearson", "ccc") for dimension in DIMENSIONS]
-    limits = style.limits_of([trial.score(key) for trial in trials for key in keys], least=0.0, most=0.2)
+    limits = style.limits_around([trial.score(key) for trial in trials for key in keys], span=LEAST_SPAN)
     for panel, dimension in zip(axes[0], DIMENSIONS, strict=True):
         panel.plot(limits, limits, color=style.GREY, linewidth=0.6, linestyle=":")
         for network, look in appearance.items():

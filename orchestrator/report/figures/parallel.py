@@ -1,6 +1,5 @@
 """Parallel coordinates of a search: a line per configuration through what was varied and the two CCCs."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report.figures import style
 from orchestrator.report.figures.configurations import (
@@ -24,9 +24,11 @@ from orchestrator.report.search_record import Search
 from orchestrator.run_records import TrialResult
 
 FEWEST_TRIALS = 2
+LEAST_SPAN = 0.1  # of the axes of CCC: smaller differences shall look small
 FEW = 50  # lines that can be drawn at their full strength
 BEST_COLOUR = "#D55E00"
 LABEL_POINTS = 4.0  # between an axis and its values
+MOST_TICKS = 8  # of an axis of CCC
 AXIS = "axis"  # the name in the drawing of the lines that are axes
 
 
@@ -38,7 +40,7 @@ def draw(search: Search) -> Figure | None:
         return None
     drawing, axes = style.panels(1, 1, height_mm=80, heading=heading(search))
     panel = axes[0, 0]
-    low, high = style.limits_of([trial.score(key) for trial in trials for key in CCC_KEYS], least=0.0, most=0.1)
+    low, high = style.limits_around([trial.score(key) for trial in trials for key in CCC_KEYS], span=LEAST_SPAN)
     points = np.array([_line(trial, keys, low, high) for trial in trials])  # trials, axes
     means = np.array([np.mean([trial.score(key) for key in CCC_KEYS]) for trial in trials])
     order = np.argsort(means, kind="stable")
@@ -82,8 +84,10 @@ def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> No
             _label(panel, place, step / (len(values) - 1), style.plain(style.number(value), 9), left=place == 0)
     for place in range(len(keys), len(names)):
         panel.axvline(place, color=style.GREY, linewidth=0.6, gid=AXIS)
-        for value in _ticks(low, high):
-            _label(panel, place, (value - low) / (high - low), f"{value:.1f}")
+        ticks = _ticks(low, high)
+        decimals = max(len(f"{value:g}".partition(".")[2]) for value in ticks)
+        for value in ticks:
+            _label(panel, place, (value - low) / (high - low), f"{value:.{decimals}f}")
     panel.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
     panel.set_yticks([])
     panel.set(xlim=(-0.3, len(names) - 0.3), ylim=(-0.04, 1.04))
@@ -91,8 +95,8 @@ def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> No
 
 
 def _ticks(low: float, high: float) -> Sequence[float]:
-    step = 0.1 if high - low < 0.8 else 0.2
-    return [count * step for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    found = MaxNLocator(MOST_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [round(float(value), 6) for value in found if low <= value <= high]
 
 
 def _label(panel: Any, x: float, y: float, text: str, *, left: bool = False) -> None:

@@ -132,6 +132,13 @@ def limits_of(values: Sequence[float], *, least: float, most: float) -> tuple[fl
     return low - margin, high + margin
 
 
+def limits_around(values: Sequence[float], *, span: float) -> tuple[float, float]:
+    """Return limits that hold all values in their middle and are at least `span` apart."""
+    low, high = min(values), max(values)
+    lacking = max(0.0, span - (high - low)) / 2
+    return limits_of(values, least=low - lacking, most=high + lacking)
+
+
 def to_svg(drawing: Drawing) -> str:
     """Return the drawing as SVG, without date and random ids; its panels keep their places from then on."""
     buffer = io.StringIO()

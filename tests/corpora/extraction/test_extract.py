@@ -225,7 +225,7 @@ def test_what_can_be_known_before_the_start_is_refused(videos, tmp_path, monkeyp
     with pytest.raises(InputError, match="auto, openface, py-feat or mediapipe"):
         extract(videos, tmp_path / "out", tool="libreface")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="--output"):
         extract(videos / "P16.mp4", tmp_path / "file", tool="openface")
     monkeypatch.setenv(OPENFACE_VARIABLE, str(tmp_path / "nothing"))
     with pytest.raises(InputError, match=OPENFACE_VARIABLE):
