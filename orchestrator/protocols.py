@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DIMENSIONS = ("valence", "arousal")
+# What decides the labels that are scored: fields of the protocol, then of the corpus's options, as they are given.
+LABEL_FIELDS = {
+    "gold": "--gold",
+    "label_delay_seconds": "--label-delay",
+    "label_rounding": "rounding",
+    "label_decimals": "decimals",
+}
+LABEL_OPTIONS = {"label_range": "--label-range", "raters": "--raters"}
 TERMS = {"windows_a_step": "batch size"}  # of fields that have another name on disk than in texts
 
 PAPER_EPOCHS = 100  # section IV.D

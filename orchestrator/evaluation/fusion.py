@@ -28,19 +28,11 @@ from orchestrator.estimators.participants import spread
 from orchestrator.evaluation import prediction_table
 from orchestrator.evaluation.baselines import ridge_weights
 from orchestrator.files import JsonObject, read_json, write_json
-from orchestrator.protocols import DIMENSIONS
+from orchestrator.protocols import DIMENSIONS, LABEL_FIELDS, LABEL_OPTIONS
 from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, new_folder
 
 FUSION_FILE = "fusion.json"
 SAME_GOLD = 0.01  # ours: gold standards of two runs that differ by more are of other labels; those of labels are 0.01
-LABEL_OPTIONS = {  # what decides a run's labels, by the keys of its plan
-    "gold": "--gold",
-    "label_delay_seconds": "--label-delay",
-    "label_rounding": "rounding",
-    "label_decimals": "decimals",
-    "label_range": "--label-range",
-    "raters": "--raters",
-}
 MIN_FRAMES = 10  # ours: to fit a regression on
 
 Floats = NDArray[np.float64]
@@ -236,7 +228,7 @@ def _other_options(first: Path, second: Path) -> str:
     made = [{**own, **(plan.get("protocol") or {})} for own, plan in zip(made, plans, strict=True)]
     differ = [
         f"{option} {' and '.join(str(one.get(key)) for one in made)}"
-        for key, option in LABEL_OPTIONS.items()
+        for key, option in {**LABEL_FIELDS, **LABEL_OPTIONS}.items()
         if all(made) and made[0].get(key) != made[1].get(key)
     ]
     return f" ({', '.join(differ)} in {first} and {second})" if differ else ""

@@ -12,7 +12,7 @@ from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.estimators.participants import spread
 from orchestrator.evaluation.results import chosen_by_fold, nested, ranking
 from orchestrator.json_records import number
-from orchestrator.protocols import PROTOCOLS, Protocol
+from orchestrator.protocols import LABEL_FIELDS, PROTOCOLS, Protocol
 from orchestrator.report.own_options import option_changes
 from orchestrator.report.paper import METHOD_NAMES, METHOD_ORDER
 from orchestrator.report.search_record import Search
@@ -39,7 +39,11 @@ LABELLED = {
     "windows_a_step": "batch size {}",
 }
 # Of these, the options of what is scored: searches that differ in one are not compared.
-ALIKE = {"gold": "--gold", "label_delay_seconds": "--label-delay", "num_folds": "--folds", "group_by": "--group-by"}
+ALIKE = {
+    **{key: LABEL_FIELDS[key] for key in ("gold", "label_delay_seconds")},
+    "num_folds": "--folds",
+    "group_by": "--group-by",
+}
 SAID = ("name", "optimistic")  # of a label, in their own way
 FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
 LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}

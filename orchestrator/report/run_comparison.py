@@ -17,7 +17,7 @@ from orchestrator.estimators.paired import compare, holm, own_interval
 from orchestrator.estimators.permutation import paired_sign_flip_p
 from orchestrator.evaluation.person_records import ScoredPeople
 from orchestrator.files import JsonObject, read_json
-from orchestrator.protocols import DIMENSIONS
+from orchestrator.protocols import DIMENSIONS, LABEL_FIELDS, LABEL_OPTIONS
 from orchestrator.report.blocks import protocol_fields
 from orchestrator.report.person_scores import People, of_reported
 from orchestrator.report.queries import number_in, summary_of
@@ -25,10 +25,6 @@ from orchestrator.report.search_record import Search
 from orchestrator.run_folder import MOMENTS_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
 from orchestrator.tracking.location import is_run_id
-
-# What makes the labels that are scored; results by other labels are no pair.
-LABEL_FIELDS = ("gold", "label_decimals", "label_rounding", "label_delay_seconds")
-LABEL_OPTIONS = ("label_range", "raters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,12 +133,23 @@ def _check_same(first: Compared, second: Compared) -> None:
         hashes = f"contents with sha256 {one['sha256'][:12]} and {other['sha256'][:12]}"
         found = f"different people: {shortened(apart)} in one of them only" if apart else hashes
         raise InputError.of(where, found=found, expected="runs on the same recordings")
-    labels = [{k: protocol_fields(run.search).get(k) for k in LABEL_FIELDS} for run in (first, second)]
-    for made, corpus in zip(labels, (one, other), strict=True):
-        made |= {key: (corpus.get("options") or {}).get(key) or None for key in LABEL_OPTIONS}
-    differ = [key for key in labels[0] if labels[0][key] != labels[1][key]]
+    differ = [
+        f"{option} {' and '.join('nothing' if value is None else str(value) for value in made)}"
+        for option, *made in zip(_label_options(), _labels(first), _labels(second), strict=True)
+        if made[0] != made[1]
+    ]
     if differ:
         raise InputError.of(where, found=f"labels made otherwise: {', '.join(differ)}", expected="runs on equal labels")
+
+
+def _label_options() -> list[str]:
+    return [*LABEL_FIELDS.values(), *LABEL_OPTIONS.values()]
+
+
+def _labels(run: Compared) -> list[object]:
+    """Return what made the labels that are scored, in the order of `_label_options`."""
+    made, options = protocol_fields(run.search), run.search.plan["corpus"].get("options") or {}
+    return [*(made.get(key) for key in LABEL_FIELDS), *(options.get(key) or None for key in LABEL_OPTIONS)]
 
 
 def _pairs(runs: Sequence[Compared]) -> Iterator[tuple[int, int, str, Interval | None, Interval, float]]:

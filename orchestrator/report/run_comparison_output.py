@@ -8,7 +8,7 @@ from orchestrator.estimators.intervals import Interval, ccc_in_words, with_ends
 from orchestrator.estimators.paired import CAVEAT
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.run_comparison import Comparison
-from orchestrator.report.tables.cells import p_in_words
+from orchestrator.report.tables.cells import written_p
 
 LONGEST_PLACE = 45  # ours: characters of a run's name in the table
 OWN = "people's own CCC"
@@ -30,7 +30,7 @@ def text(found: Comparison) -> str:
     for one in found.pairs:
         name = f"{one.first} - {one.second} {one.dimension}"
         intervals = f"{with_ends(one.reported):>24s}{with_ends(one.own):>24s}"
-        lines.append(f"{name:15s}{intervals}{p_in_words(one.p):>8s}{p_in_words(one.p_holm):>9s}")
+        lines.append(f"{name:15s}{intervals}{written_p(one.p):>8s}{written_p(one.p_holm):>9s}")
     lines += [
         "In brackets: 95 % intervals over people. p: of the people's own CCC, by flips of",
         f"signs; Holm: corrected for all {len(found.pairs)} tests of the table.",

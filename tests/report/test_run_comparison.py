@@ -100,7 +100,7 @@ def test_the_same_files_with_other_features_are_compared(tmp_path: Path) -> None
 
 def test_other_labels_are_refused(tmp_path: Path) -> None:
     first, second = made(tmp_path / "a", 0.3), made(tmp_path / "b", 0.3, changes={"gold": "ewe"})
-    with pytest.raises(InputError, match="labels made otherwise: gold"):
+    with pytest.raises(InputError, match="labels made otherwise: --gold mean and ewe; "):
         compare_runs([str(first), str(second)])
 
 

@@ -119,10 +119,10 @@ def ours(
 
 def p_value(value: float) -> Cell:
     """Make a cell of a p, which is never 0: one that four decimals would round to it is said to be below."""
-    return replace(ours(value, digits=P_DIGITS), text=p_in_words(value))
+    return replace(ours(value, digits=P_DIGITS), text=written_p(value))
 
 
-def p_in_words(value: float) -> str:
+def written_p(value: float) -> str:
     """Write a p with four decimals, `<0.0001` below."""
     return f"<{10**-P_DIGITS:.{P_DIGITS}f}" if value < 10**-P_DIGITS else f"{value:.{P_DIGITS}f}"
 
