@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 
 from orchestrator.run_folder import FAILURE_FILE, PACKS_FOLDER, RESULT_FILE
 from tests.conftest import LEFT_OPEN, Run, read_summary
-from tests.search.injected_faults import TRIAL, Disturbance, checkpoints, disturbed
 
 pytestmark = [pytest.mark.usefixtures("only_trials"), *LEFT_OPEN]
 EPOCHS = 24  # of which the tenth is a rung
@@ -19,7 +19,7 @@ TUNE = (
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--checkpoint-seconds", 0, "--no-log-model"),
 )
 RATES = ("--set", "learning_rate=0.01,0.001,0.0001")
-EQUAL = ("leaderboard.csv", "predictions.parquet", "model/model.safetensors", "curves.json")
+EQUAL = ("predictions.parquet", "model/model.safetensors", "curves.json")
 
 
 @pytest.fixture(scope="module")
@@ -90,50 +90,17 @@ def test_one_that_diverges_fails_alone(undisturbed: Path, small_corpus: Path, ru
     assert all(before[uid] == one for uid, one in found.items())
 
 
-def epochs_of(checkpoint: Path) -> int:
-    return max(map(len, json.loads(checkpoint.read_text())["content"]["curves"]))
-
-
-@pytest.mark.parametrize("epochs", [1, 8])
-def test_killed_in_its_middle_and_taken_up_it_ends_as_undisturbed(
-    epochs: int, undisturbed: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
-) -> None:
-    output = tmp_path / "run"
-
-    def harm(run: Disturbance) -> None:
-        run.wait_until(lambda: any(epochs_of(file) >= epochs for file in checkpoints(output)))
-        run.kill(TRIAL)
-
-    with disturbed(harm):
-        done = run_inside(*TUNE, *RATES, "--pack", 3, "--data", small_corpus, "--output", output)
-    assert done.returncode == 0, done.stderr
-    for name in EQUAL:
-        assert (output / name).read_bytes() == (undisturbed / name).read_bytes(), name
-    assert not (output / PACKS_FOLDER).exists()
-
-
-def test_a_configuration_that_is_halved_leaves_its_pack(
-    undisturbed: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
-) -> None:
-    output = tmp_path / "run"
-    words = (*TUNE, *RATES, "--pack", 3, "--scheduler", "asha", "--data", small_corpus, "--output", output)
-    done = run_inside(*words)
-    assert done.returncode == 0, done.stderr
-    before, found = timeless(results(undisturbed)), timeless(results(output))
-    stopped = {uid for uid, one in found.items() if one["status"] == "stopped"}
-    assert {found[uid]["epochs"] for uid in stopped} == {10}
-    best = min(before, key=lambda uid: before[uid]["curve"]["validation_loss"][9])
-    assert stopped == before.keys() - {best, plan(output)["packs"][0][0]}  # nobody was there to compare the first with
-    for uid in before.keys() - stopped:
-        assert found[uid] == before[uid]
-
-
 # Python reads such a file in every process that has its folder in PYTHONPATH: Ray's workers, too.
-HOG = """
+HARM = """
 import importlib.machinery, os, resource, signal, sys
 
-def too_much(configuration, epoch):
-    if configuration.recipe.learning_rate == 0.0001 and epoch.number == 2:
+def harm(configuration, epoch):
+    if {how!r} == "once":
+        flag = os.path.join({folder!r}, str(epoch.number))
+        if epoch.number in {epochs} and not os.path.exists(flag):
+            open(flag, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+    elif configuration.recipe.learning_rate == 0.0001 and epoch.number in {epochs}:
         if {how!r} == "killed":
             os.kill(os.getpid(), signal.SIGKILL)  # as the system does that has no memory left
         before = resource.getrlimit(resource.RLIMIT_AS)
@@ -155,17 +122,54 @@ class Finder:
             execute(module)
             keep = module.StackedConfiguration.keep
 
-            def hog(self, epoch):
-                too_much(self, epoch)
+            def harmed(self, epoch):
+                harm(self, epoch)
                 keep(self, epoch)
 
-            module.StackedConfiguration.keep = hog
+            module.StackedConfiguration.keep = harmed
 
         spec.loader.exec_module = changed
         return spec
 
 sys.meta_path.insert(0, Finder())
 """
+
+
+def with_harm(folder: Path, environment: Mapping[str, str], *, how: str, epochs: Sequence[int]) -> dict[str, str]:
+    """An environment whose processes are harmed in a pack's epochs: "raised", "killed", or killed "once" in each."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HARM.format(how=how, epochs=tuple(epochs), folder=str(folder)))
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))}
+
+
+def test_killed_in_its_middle_twice_and_taken_up_it_ends_as_undisturbed(
+    undisturbed: Path, small_corpus: Path, run_command: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    output, harmed = tmp_path / "run", with_harm(tmp_path / "site", environment, how="once", epochs=(2, 9))
+    words = (*TUNE, *RATES, "--pack", 3, "--num-cpus", 1, "--data", small_corpus, "--output", output)
+    done = run_command(*words, env=harmed)
+    assert {"2", "9"} <= {file.name for file in (tmp_path / "site").iterdir()}
+    assert done.returncode == 0, done.stderr
+    for name in EQUAL:
+        assert (output / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    assert leaderboard(output) == leaderboard(undisturbed)
+    assert not (output / PACKS_FOLDER).exists()
+
+
+def test_a_configuration_that_is_halved_leaves_its_pack(
+    undisturbed: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    words = (*TUNE, *RATES, "--pack", 3, "--scheduler", "asha", "--data", small_corpus, "--output", output)
+    done = run_inside(*words)
+    assert done.returncode == 0, done.stderr
+    before, found = timeless(results(undisturbed)), timeless(results(output))
+    stopped = {uid for uid, one in found.items() if one["status"] == "stopped"}
+    assert {found[uid]["epochs"] for uid in stopped} == {10}
+    best = min(before, key=lambda uid: before[uid]["curve"]["validation_loss"][9])
+    assert stopped == before.keys() - {best, plan(output)["packs"][0][0]}  # nobody was there to compare the first with
+    for uid in before.keys() - stopped:
+        assert found[uid] == before[uid]
 
 
 @pytest.mark.parametrize(("how", "kind"), [("raised", "MemoryError"), ("killed", "WorkerDied")])
@@ -179,12 +183,9 @@ def test_a_memory_hog_fails_alone(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
 ) -> None:
     """Of three that fail together nobody knows whose fault it is; in halves it is found out."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(HOG.format(how=how))
-    output = tmp_path / "run"
-    paths = os.pathsep.join(filter(None, [str(tmp_path / "site"), environment.get("PYTHONPATH")]))
+    output, harmed = tmp_path / "run", with_harm(tmp_path / "site", environment, how=how, epochs=[2])
     words = (*TUNE, *RATES, "--pack", 3, "--num-cpus", 1, "--data", small_corpus, "--output", output)
-    done = run_command(*words, env={**environment, "PYTHONPATH": paths})
+    done = run_command(*words, env=harmed)
     assert done.returncode == 1, done.stderr
     assert "3 configurations failed together" in done.stderr
     (failure,) = output.glob(f"trials/*/{FAILURE_FILE}")
