@@ -1,6 +1,7 @@
 """`compare`: any runs on the same recordings, paired over participants; what differs between them, in words."""
 
 import atexit
+import math
 import shutil
 import tempfile
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from models.ccc import Moments
 from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.names import listed
 from orchestrator.errors import InputError
@@ -25,6 +27,11 @@ from orchestrator.report.search_record import Search
 from orchestrator.run_folder import MOMENTS_FILE, PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
 from orchestrator.tracking.location import is_run_id
+
+# Ours: between means, or deviations, of a person's gold standard in two files of one recording; some frames lack a face
+# in one of them.
+SAME_GOLD = 0.02
+FILES = "files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,16 +130,18 @@ def _plan(path: Path) -> JsonObject:
 
 
 def _check_same(first: Compared, second: Compared) -> None:
-    """Refuse runs on other recordings or other labels; the same files with other features are the same recordings."""
+    """Refuse runs on other recordings or other labels.
+
+    The same files with other features are the same recordings; so are other files, of another tool, whose people have
+    the same names and the same gold standard.
+    """
     where = f"{first.place} and {second.place}"
-    one, other = first.search.plan["corpus"], second.search.plan["corpus"]
-    files = [(corpus.get("read") or {}).get("files") for corpus in (one, other)]
-    if one["sha256"] != other["sha256"] and (None in files or files[0] != files[1]):
+    if not _same_files(first, second):
         people = [{name for own in run.people.own.values() for name in own} for run in (first, second)]
         apart = sorted(people[0] ^ people[1])
-        hashes = f"contents with sha256 {one['sha256'][:12]} and {other['sha256'][:12]}"
-        found = f"different people: {shortened(apart)} in one of them only" if apart else hashes
-        raise InputError.of(where, found=found, expected="runs on the same recordings")
+        found = f"different people: {shortened(apart)} in one of them only" if apart else _other_gold(first, second)
+        if found:
+            raise InputError.of(where, found=found, expected="runs on the same recordings")
     differ = [
         f"{option} {' and '.join('nothing' if value is None else str(value) for value in made)}"
         for option, *made in zip(_label_options(), _labels(first), _labels(second), strict=True)
@@ -140,6 +149,34 @@ def _check_same(first: Compared, second: Compared) -> None:
     ]
     if differ:
         raise InputError.of(where, found=f"labels made otherwise: {', '.join(differ)}", expected="runs on equal labels")
+
+
+def _same_files(first: Compared, second: Compared) -> bool:
+    one, other = (run.search.plan["corpus"] for run in (first, second))
+    files = [(corpus.get("read") or {}).get("files") for corpus in (one, other)]
+    return bool(one["sha256"] == other["sha256"] or (files[0] is not None and files[0] == files[1]))
+
+
+def _other_gold(first: Compared, second: Compared) -> str:
+    """Return why the gold standards of two runs of other files are not known to be the same; "" where they are."""
+    sums = [run.people.folds for run in (first, second)]
+    if sums[0] is None or sums[1] is None:
+        hashes = " and ".join(run.search.plan["corpus"]["sha256"][:12] for run in (first, second))
+        return f"contents with sha256 {hashes}, and labels that stayed with the people in one of them"
+    for d in DIMENSIONS:
+        one, other = ({person: m for fold in folds[d] for person, m in fold.items()} for folds in (sums[0], sums[1]))
+        for person in sorted(one.keys() & other.keys()):
+            facts = zip(("mean", "deviation"), _gold_of(one[person]), _gold_of(other[person]), strict=True)
+            for what, own, their in facts:
+                if abs(own - their) > SAME_GOLD:
+                    return f"{person}, whose gold standard of {d} has a {what} of {own:.3f} and {their:.3f}"
+    return ""
+
+
+def _gold_of(sums: Moments) -> tuple[float, float]:
+    """Return mean and deviation of a person's gold standard; 0 without a frame."""
+    mean = sums.sum_y / max(1, sums.n)
+    return mean, math.sqrt(max(0.0, sums.sum_yy / max(1, sums.n) - mean * mean))
 
 
 def _label_options() -> list[str]:
@@ -175,13 +212,20 @@ def _differing(runs: Sequence[Compared]) -> tuple[str, ...]:
     common = set.intersection(*(set(_features(run.search)) for run in runs))
     facts = [_facts(run.search, common) for run in runs]
     keys = dict.fromkeys(key for one in facts for key in one)
+    if all(_same_files(runs[0], one) for one in runs):
+        del keys[FILES]  # the same ones in another place
     many = {"features": f"{len(common)} in all; besides "} if common else {}
     return tuple(
         f"{key}: {many.get(key, '')}"
-        + "; ".join(f"{number} {one.get(key, '-')}" for number, one in enumerate(facts, 1))
+        + "; ".join(f"{number} {_in_short(one.get(key, '-'))}" for number, one in enumerate(facts, 1))
         for key in keys
         if len({one.get(key) for one in facts}) > 1
     )
+
+
+def _in_short(value: str) -> str:
+    """Return a choice; of long lists, such as all columns of a tool, the first few and the number of the others."""
+    return shortened(value.split(", "))
 
 
 def _features(search: Search) -> Sequence[str]:
@@ -194,6 +238,7 @@ def _facts(search: Search, common: Container[str]) -> Mapping[str, str]:
     names = _features(search)
     own = listed(name for name in names if name not in common) or "none"
     facts: dict[str, Any] = {"method": plan["method"], "features": own if names else "all"}
+    facts[FILES] = plan["corpus"].get("path")
     facts |= protocol_fields(search)
     facts["protocol"] = facts.pop("name", "-")
     for part in ("images", "federation"):

@@ -22,21 +22,22 @@ from tests.report.made_runs import make_run
 
 PEOPLE = tuple(f"P{number}" for number in range(8))
 Folds = list[dict[str, dict[str, Moments]]]
+OWN = [{"own": {person: {"valence": 0.5, "arousal": 0.4}}} for person in PEOPLE]  # as of a federation
 
 
-def moments_of(noise: float, people: tuple[str, ...] = PEOPLE) -> Folds:
-    """Four folds of people whose gold standard is the same for any noise."""
+def moments_of(noise: float, people: tuple[str, ...] = PEOPLE, shift: float = 0.0) -> Folds:
+    """Four folds of people whose gold standard is the same for any noise; P7's is shifted."""
     random = np.random.default_rng(7)
     own = {}
     for person in people:
-        gold, off = random.normal(size=(2, 50)), random.normal(size=(2, 50))
+        gold, off = random.normal(size=(2, 50)) + shift * (person == "P7"), random.normal(size=(2, 50))
         own[person] = {d: Moments.of(gold[k] + noise * off[k], gold[k]) for k, d in enumerate(("valence", "arousal"))}
     return [{person: own[person] for person in people[k::4]} for k in range(4)]
 
 
-def made(folder: Path, noise: float, *, people: tuple[str, ...] = PEOPLE, **fields: Any) -> Path:
+def made(folder: Path, noise: float, *, people: tuple[str, ...] = PEOPLE, shift: float = 0.0, **fields: Any) -> Path:
     make_run(folder, {"rnn": (0.3,)}, **fields)
-    folds = moments_of(noise, people)
+    folds = moments_of(noise, people, shift)
     sums = [{"moments": {p: {d: m.to_list() for d, m in one.items()} for p, one in f.items()}} for f in folds]
     write_json(folder / "moments.json", {"networks": {"rnn": sums}, "reported": None, "baselines": {}})
     return folder
@@ -90,9 +91,32 @@ def test_the_same_files_with_other_features_are_compared(tmp_path: Path) -> None
     assert "features: 1 AU01, AU12; 2 loudness" in compare_runs([str(first), str(second)]).differing
     more = with_corpus(made(tmp_path / "more", 0.6), read={"files": "f" * 64}, feature_names=["AU01", "gaze", "AU12"])
     assert "features: 2 in all; besides 1 none; 2 gaze" in compare_runs([str(first), str(more)]).differing
-    third = with_corpus(made(tmp_path / "c", 0.6), read={"files": "e" * 64}, sha256="dd" * 32)
-    with pytest.raises(InputError, match=r"sha256 aaaaaaaaaaaa and dddddddddddd; expected runs on the same recordings"):
-        compare_runs([str(first), str(third)])
+    assert not any(line.startswith("files") for line in compare_runs([str(first), str(more)]).differing)
+
+
+def test_other_files_of_the_same_people_and_labels_are_compared(tmp_path: Path) -> None:
+    first = with_corpus(made(tmp_path / "a", 0.3), read={"files": "f" * 64}, path="openface")
+
+    def other(name: str, **fields: Any) -> str:
+        return str(
+            with_corpus(
+                made(tmp_path / name, 0.6, **fields), read={"files": "e" * 64}, sha256="dd" * 32, path="mediapipe"
+            )
+        )
+
+    for shift in (0.0, 0.019):
+        found = compare_runs([str(first), other(f"b{shift}", shift=shift)])
+        assert "files: 1 openface; 2 mediapipe" in found.differing
+        assert len(found.pairs) == 2
+    expected = r"P7, whose gold standard of valence has a mean of -?0\.\d+ and -?0\.\d+; expected runs on the same rec"
+    with pytest.raises(InputError, match=expected):
+        compare_runs([str(first), other("c", shift=0.021)])
+    federated = other("d")
+    write_json(Path(federated) / "moments.json", {"networks": {"rnn": OWN}, "reported": None, "baselines": {}})
+    with pytest.raises(
+        InputError, match=r"sha256 aaaaaaaaaaaa and dddddddddddd, and labels that stayed with the people"
+    ):
+        compare_runs([str(first), federated])
     others = with_corpus(made(tmp_path / "d", 0.6, people=(*PEOPLE[:7], "Q1")), sha256="dd" * 32)
     with pytest.raises(InputError, match="different people: P7, Q1 in one of them only"):
         compare_runs([str(first), str(others)])
