@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from orchestrator.audit.level import CONFIGURATIONS, defence_of, level
 from orchestrator.audit.records import TEST_TITLES, TESTS, TITLES, Attack, Audit, Statistic, place_of
-from orchestrator.audit.verdict import NOT_MEASURED, RULE, advantages
+from orchestrator.audit.verdict import DIAGNOSTIC, DIAGNOSTIC_RULE, NOT_MEASURED, RULE, advantages
 from orchestrator.errors import cut
 from orchestrator.files import JsonObject
 
@@ -32,7 +32,8 @@ def table(audit: Audit) -> str:
         lines += _indented(f"{name}: {why}", 2)
     for note in shared:
         lines += _indented(f"Of {times[note]} of these: {note}.", 0)
-    return "\n".join([*lines, *_indented(f"Verdicts: {RULE}.", 0)])
+    rules = [RULE, *([DIAGNOSTIC_RULE] if any(one.verdict == DIAGNOSTIC for one in audit.attacks) else [])]
+    return "\n".join([*lines, *_indented(f"Verdicts: {'; '.join(rules)}.", 0)])
 
 
 def answer(audit: Audit) -> list[str]:

@@ -19,6 +19,7 @@ MEMBERSHIP = "membership"  # was this person in the training data?
 LINKABILITY = "linkability"  # are two updates one client's?
 UPDATE_MATCH = "update-match"  # whose recordings fit a client's update?
 ROW_SPACE = "row-space"  # were these frames in a client's update?
+GRADIENT_INVERSION = "gradient-inversion"  # what can be rebuilt from one gradient? a diagnostic
 SUM_MEMBERSHIP = "sum-membership"  # which of two candidates is in the sum?
 DEFENCE = "defence"  # who is this, after a defence, and what does it cost?
 TITLES = {
@@ -27,6 +28,7 @@ TITLES = {
     LINKABILITY: "What does the server see? Which updates are one client's",
     UPDATE_MATCH: "What does the server see? Whose recordings fit an update",
     ROW_SPACE: "What does the server see? Which frames are in an update",
+    GRADIENT_INVERSION: "What does the server see? What can be rebuilt from one gradient (diagnostic)",
     SUM_MEMBERSHIP: "What does the server see? Who is in the sum",
     DEFENCE: "What can be done about it?",
 }
@@ -37,7 +39,7 @@ ATTACKS = tuple(TITLES)
 SINGLING_OUT, LINKING, INFERENCE = "singling out", "linking", "inference"
 TESTS = {
     SINGLING_OUT: (MEMBERSHIP, SUM_MEMBERSHIP, ROW_SPACE),
-    LINKING: (IDENTITY, LINKABILITY, UPDATE_MATCH),
+    LINKING: (IDENTITY, LINKABILITY, UPDATE_MATCH, GRADIENT_INVERSION),
     INFERENCE: (),
 }
 TEST_TITLES = {

@@ -15,6 +15,7 @@ PARTLY = "partly exposed"
 NOT_SHOWN = "no leak above a tenth"
 UNDERPOWERED = "underpowered"
 NOT_MEASURED = "not measured"
+DIAGNOSTIC = "diagnostic"  # in the place of a word, of an attack in a setting that no run has
 
 # Of Table III: its column is called privacy, so that much leakage is little of it.
 PRIVACY = {EXPOSED: "Low", PARTLY: "Average", NOT_SHOWN: "High", UNDERPOWERED: UNDERPOWERED}
@@ -23,6 +24,8 @@ RULE = (
     f"the advantage is (value - chance) / (1 - chance); {EXPOSED}: its 95 % interval over people is above {LARGE:g};"
     f" {NOT_SHOWN}: below {SMALL:g}; {PARTLY}: above 0; else {UNDERPOWERED}: too few people to say either"
 )
+
+DIAGNOSTIC_RULE = f"{DIAGNOSTIC}: asked in a setting easier than any run's; it has no verdict and counts for no word"
 
 
 def advantage(value: float, chance: float, best: float = 1.0) -> float:

@@ -14,9 +14,9 @@ from fed.rounds import FederatedFolds
 from fed.updates import Layout, flatten
 from orchestrator.audit.folder import AuditFolder
 from orchestrator.audit.membership.models import local_clients
-from orchestrator.audit.records import Audit
+from orchestrator.audit.records import UPDATE, Audit
 from orchestrator.audit.server import sums as server_sums
-from orchestrator.audit.server.question import server_tasks, sum_attacks, update_attacks
+from orchestrator.audit.server.question import RULES, server_tasks, sum_attacks, update_attacks
 from orchestrator.audit.server.rounds import (
     LocalTraining,
     first_layer,
@@ -28,7 +28,7 @@ from orchestrator.audit.server.rounds import (
 from orchestrator.audit.server.sums import sums_seen
 from orchestrator.audit.server.updates import frames_of, has_other_sessions, other_recordings, updates_seen
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import run_tasks
+from orchestrator.audit.tasks import Task, run_tasks
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.protocols import DESCRIBED
@@ -254,9 +254,14 @@ def test_tasks_leave_their_records(subject, tmp_path):
         "sum-membership sum all-rounds",
         "linkability update",
         "update-match update",
+        "gradient-inversion update",
     ]
     assert {one.name for one in found.attacks} == {name for task in tasks for name in task.names}
     assert not skipped
+    # What audits of before have found of the other attacks is kept.
+    updates = {**subject.identity, "rules": RULES, "attack": UPDATE}
+    names = ("linkability update", "update-match update", "row-space update")
+    assert tasks[0].digest == Task(names=names, inputs=updates, run=tasks[0].run).digest
     assert all(one.main.lower <= one.main.value <= one.main.upper for one in found.attacks)
 
 
@@ -271,10 +276,18 @@ def test_what_a_server_cannot_do_is_said(subject):
     images = ImageOptions(backbone="trained", image_size=36, frame_stride=5, weights="none", face_crop="none")
     tasks, skipped = server_tasks(dataclasses.replace(subject, images=images))
     assert tasks[0].names == ("linkability update", "update-match update")
-    assert list(skipped) == ["row-space update"]
+    assert list(skipped) == ["row-space update", "gradient-inversion update"]
+    assert "takes hours on a CPU" in skipped["gradient-inversion update"]
+    frozen = dataclasses.replace(images, backbone="frozen")
+    assert not server_tasks(dataclasses.replace(subject, images=frozen))[1]
+    large = dataclasses.replace(subject.hparams, hidden_size=1024, num_layers=6)
+    tasks, skipped = server_tasks(dataclasses.replace(subject, hparams=large))
+    assert list(skipped) == ["gradient-inversion update"]
+    assert "0 people fit into the time" in skipped["gradient-inversion update"]
+    assert "gradient-inversion update" not in [name for task in tasks for name in task.names]
     one_round = dataclasses.replace(subject, protocol=dataclasses.replace(subject.protocol, epochs=1))
     assert list(server_tasks(one_round)[1]) == ["linkability update"]
     few = dataclasses.replace(subject.corpus, recordings=subject.corpus.recordings[:3])
     tasks, skipped = server_tasks(dataclasses.replace(subject, corpus=few))
     assert not tasks
-    assert len(skipped) == 5
+    assert len(skipped) == 6

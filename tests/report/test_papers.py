@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from fed.options import Federation
 from orchestrator.audit.folder import AuditFolder
-from orchestrator.audit.records import Attack, Audit, Statistic
+from orchestrator.audit.records import GRADIENT_INVERSION, Attack, Audit, Statistic
+from orchestrator.audit.verdict import DIAGNOSTIC, DIAGNOSTIC_RULE
 from orchestrator.cli import cli
 from orchestrator.files import read_json
 from orchestrator.report.papers.impact_assessment import impact_assessment
@@ -56,6 +57,16 @@ def test_the_risks_are_the_audit_s_in_the_order_of_the_tests(material: Material)
     assert "- not measured: identity pixels: no videos" in text
     assert f"| defence traces | rank-1 | - {row}" in section(text, "4. Measures")
     assert text.index("### Singling out") < text.index("### Linking") < text.index("### Inference")
+
+
+def test_a_diagnostic_is_called_one(material: Material) -> None:
+    assert material.audit is not None
+    assert DIAGNOSTIC_RULE not in impact_assessment(material)
+    one = dataclasses.replace(attack(GRADIENT_INVERSION, "update", 0.5), verdict=DIAGNOSTIC)
+    audit = dataclasses.replace(material.audit, attacks=(*material.audit.attacks, one))
+    risks = section(impact_assessment(dataclasses.replace(material, audit=audit)), "Linking")
+    assert f"| gradient-inversion update | rank-1 | 0.500 [0.250, 0.750] | 0.125 | 7 | {DIAGNOSTIC} |" in risks
+    assert DIAGNOSTIC_RULE in impact_assessment(dataclasses.replace(material, audit=audit))
 
 
 def test_without_an_audit_nothing_is_measured(material: Material) -> None:

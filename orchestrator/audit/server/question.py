@@ -24,6 +24,8 @@ from orchestrator.audit.records import (
     Attack,
     Statistic,
 )
+from orchestrator.audit.server.diagnostic import NAME as INVERSION
+from orchestrator.audit.server.diagnostic import inversion_task, refusal
 from orchestrator.audit.server.links import ENERGY
 from orchestrator.audit.server.sums import guessed_rounds, moments, pair_success, sums_seen
 from orchestrator.audit.server.updates import (
@@ -72,21 +74,25 @@ def server_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
         Task(names=updates, inputs={**inputs, "attack": UPDATE}, run=partial(_run_updates, subject, updates)),
         Task(names=sums, inputs={**inputs, "attack": SUM}, run=partial(_run_sums, subject)),
     )
-    return [one for one in tasks if one.names], refused
+    diagnostics = [] if INVERSION in refused else [inversion_task(subject)]
+    return [*(one for one in tasks if one.names), *diagnostics], refused
 
 
 def _refused(subject: Subject, federation: Federation) -> dict[str, str]:
     people = len(subject.corpus.participants)
     if people < FEWEST_PEOPLE:
         why = f"{people} participants, at least {FEWEST_PEOPLE} are needed"
-        return dict.fromkeys((*_update_names(), *_sum_names(subject)), why)
+        return dict.fromkeys((*_update_names(), *_sum_names(subject), INVERSION), why)
     found = {}
     if subject.protocol.epochs < 2:
         found[f"{LINKABILITY} {UPDATE}"] = "one round has no other to be linked with"
     if subject.images is not None and subject.images.backbone != "frozen":
         found[f"{ROW_SPACE} {UPDATE}"] = "the first layer is a convolution, whose rows are no frames"
+    too_much = refusal(subject)
+    if too_much is not None:
+        found[INVERSION] = too_much
     if federation.secure_sum:
-        found |= dict.fromkeys(_update_names(), "with secure sums the server has no client's update")
+        found |= dict.fromkeys((*_update_names(), INVERSION), "with secure sums the server has no client's update")
     return found
 
 

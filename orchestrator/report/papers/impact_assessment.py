@@ -5,7 +5,7 @@ Risks are in the order of the three tests of anonymity: singling out, linking, i
 
 from orchestrator.audit.output import with_ends
 from orchestrator.audit.records import DEFENCE, TEST_TITLES, TESTS, Attack
-from orchestrator.audit.verdict import NOT_MEASURED, RULE
+from orchestrator.audit.verdict import DIAGNOSTIC, DIAGNOSTIC_RULE, NOT_MEASURED, RULE
 from orchestrator.report.papers.material import NOT_RECORDED, Material, blank, table
 
 _RISKS = ("attack", "statistic", "value [95 % over people]", "chance", "people", "verdict")
@@ -92,7 +92,9 @@ def _risks(material: Material) -> list[str]:
         lines += [f"This run has no audit: `python -m orchestrator audit {material.run}` makes one.", ""]
     elif material.audit.skipped:
         lines += [*(f"- not measured: {name}: {why}" for name, why in material.audit.skipped.items()), ""]
-    return [*lines, f"Rule of the verdicts: {RULE}. No attack is the strongest there is.", "",
+    attacks = material.audit.attacks if material.audit else ()
+    rules = [RULE, *([DIAGNOSTIC_RULE] if any(one.verdict == DIAGNOSTIC for one in attacks) else [])]
+    return [*lines, f"Rule of the verdicts: {'; '.join(rules)}. No attack is the strongest there is.", "",
             blank("other risks: discrimination, wrong estimates, misuse; how likely, how grave"), ""]  # fmt: skip
 
 
