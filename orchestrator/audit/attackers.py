@@ -75,7 +75,7 @@ def recognise(enrolled: Windows, probe: Windows, *, num_people: int, seed: int) 
         tried[name] = (float((raw.argmax(axis=1) == truth).mean()), -loss, temperature)
     best = max(tried, key=lambda name: tried[name][:2])
     temperature = tried[best][2]
-    raw = _answers(ATTACKERS[best], enrolled, probe.rows_WF, num_people, seed=seed_for(seed, "attacker", best))
+    raw = trained_answers(ATTACKERS[best], enrolled, probe.rows_WF, num_people, seed=seed_for(seed, "attacker", best))
     return Answers(
         log_probability_WP=at_temperature(raw, temperature),
         attacker=best,
@@ -110,13 +110,13 @@ def _held_out(make: Make, enrolled: Windows, num_people: int, *, seed: int) -> t
         part = Windows(
             rows_WF=enrolled.rows_WF[known], person_W=enrolled.person_W[known], half_W=enrolled.half_W[known]
         )
-        raw.append(_answers(make, part, enrolled.rows_WF[asked], num_people, seed=seed))
+        raw.append(trained_answers(make, part, enrolled.rows_WF[asked], num_people, seed=seed))
         truth.append(enrolled.person_W[asked])
     return np.concatenate(raw), np.concatenate(truth)
 
 
-def _answers(make: Make, known: Windows, asked_WF: Array, num_people: int, *, seed: int) -> Array:
-    """Train on known windows and return log-probabilities (W, P), none smaller than the largest by LARGEST_ODDS."""
+def trained_answers(make: Make, known: Windows, asked_WF: Array, num_people: int, *, seed: int) -> Array:
+    """Train on known windows and return log-probabilities (W, P) of others, none below -LARGEST_ODDS."""
     rows_WF, asked_WF = _projected(known.rows_WF, asked_WF, seed=seed)
     model = make(seed)
     with warnings.catch_warnings():
@@ -128,13 +128,22 @@ def _answers(make: Make, known: Windows, asked_WF: Array, num_people: int, *, se
     return np.log(np.maximum(probability_WP, smallest))
 
 
-def _projected(known_WF: Array, asked_WF: Array, *, seed: int) -> tuple[Array, Array]:
-    """Standardise by the known windows, and project many columns on their principal components."""
+def standardised(known_WF: Array, asked_WF: Array) -> tuple[Array, Array]:
+    """Scale both by the mean and the deviation of the known windows; a column that never moves there is left out.
+
+    A single column of zeros if none moves.
+    """
     mean, sd = known_WF.mean(axis=0), known_WF.std(axis=0)
     moves = sd > 1e-9 * np.maximum(1.0, np.abs(mean))
     if not moves.any():
         return np.zeros((len(known_WF), 1)), np.zeros((len(asked_WF), 1))
     known, asked = ((rows[:, moves] - mean[moves]) / sd[moves] for rows in (known_WF, asked_WF))
+    return known, asked
+
+
+def _projected(known_WF: Array, asked_WF: Array, *, seed: int) -> tuple[Array, Array]:
+    """Standardise by the known windows, and project many columns on their principal components."""
+    known, asked = standardised(known_WF, asked_WF)
     if known.shape[1] <= MOST_COLUMNS:
         return known, asked
     from sklearn.decomposition import PCA

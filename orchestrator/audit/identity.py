@@ -49,11 +49,6 @@ def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     main = scores[RANK1]
     said = verdict(main)
     own = _own(answers.log_probability_WP, task.probe.person_W, count)
-    lines = list(notes)
-    if task.parted != ACROSS:
-        lines.append("enrolment and probe are of one recording: what lasts minutes, such as light or mood, helps too")
-    if said == UNDERPOWERED:
-        lines.append(f"{count} people: the interval allows both a leak and none")
     return Attack(
         attack=IDENTITY,
         source=source,
@@ -63,7 +58,7 @@ def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
         others=tuple(one for name, one in scores.items() if name != RANK1),
         people=count,
         verdict=said,
-        notes=tuple(lines),
+        notes=(*notes, *notes_of(task.parted, said, count)),
         settings={
             "attacker": answers.attacker,
             "temperature": answers.temperature,
@@ -78,6 +73,16 @@ def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     )
 
 
+def notes_of(parted: str, said: str, count: int) -> list[str]:
+    """Return what a record says of how so many people were `parted` into enrolment and probe, and of its verdict."""
+    lines = []
+    if parted != ACROSS:
+        lines.append("enrolment and probe are of one recording: what lasts minutes, such as light or mood, helps too")
+    if said == UNDERPOWERED:
+        lines.append(f"{count} people: the interval allows both a leak and none")
+    return lines
+
+
 def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: int) -> dict[str, Statistic]:
     log_WP = answers.log_probability_WP
     hit_P, bits_P, whole_P = _own(log_WP, truth_W, count)
@@ -89,7 +94,7 @@ def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: i
         PROBE_RANK1: (share_of_people(whole_P, seed=seed), "", chance),
         EQUAL_ERROR_RATE: (error, "", 0.5),
         BITS: (over_people(lambda drawn_P: float(bits_P[drawn_P].mean()), count, seed=seed), "bit", 0.0),
-        ADVANTAGE: (_advantage(rank1, chance), "", 0.0),
+        ADVANTAGE: (advantage_of(rank1, chance), "", 0.0),
     }
     return {
         name: Statistic(name=name, unit=unit, value=ends.value, lower=ends.lower, upper=ends.upper, chance=level)
@@ -97,8 +102,9 @@ def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: i
     }
 
 
-def _advantage(rank1: Ends, chance: float) -> Ends:
-    value, *ends = (None if x is None else advantage(x, chance) for x in (rank1.value, rank1.lower, rank1.upper))
+def advantage_of(share: Ends, chance: float) -> Ends:
+    """Return how far a share and the ends of its interval are from chance (0) to certainty (1)."""
+    value, *ends = (None if x is None else advantage(x, chance) for x in (share.value, share.lower, share.upper))
     assert value is not None
     return Ends(value=value, lower=ends[0], upper=ends[1])
 
@@ -109,11 +115,11 @@ def _own(log_WP: Array, truth_W: NDArray[np.int64], count: int) -> tuple[Array, 
     Bits: log2 of the people's number, minus the cross-entropy of the calibrated answers.
     """
     rows = np.arange(len(truth_W))
-    # Where several people are equally likely, a hit counts by how many: an attacker who knows nothing gets chance.
-    hit_W = _hits(log_WP, truth_W)
+    # Of several people who are equally likely each counts in part: an attacker who knows nothing gets chance.
+    hit_W = hits(log_WP, truth_W)
     bits_W = (log_WP[rows, truth_W] + math.log(count)) / math.log(2)
     together_PP = np.stack([log_WP[truth_W == p].sum(axis=0) for p in range(count)])
-    whole_P = _hits(together_PP, np.arange(count))
+    whole_P = hits(together_PP, np.arange(count))
     of_person = [truth_W == p for p in range(count)]
     return (
         np.array([hit_W[own].mean() for own in of_person]),
@@ -122,7 +128,8 @@ def _own(log_WP: Array, truth_W: NDArray[np.int64], count: int) -> tuple[Array, 
     )
 
 
-def _hits(score_WP: Array, truth_W: NDArray[np.int64]) -> Array:
+def hits(score_WP: Array, truth_W: NDArray[np.int64]) -> Array:
+    """Return for each row (W,) 1 where the truth's column (W, P) is the largest, 1 / n where n are, else 0."""
     most_W = score_WP.max(axis=1, keepdims=True)
     among_WP = score_WP >= most_W - 1e-12
     return np.asarray(among_WP[np.arange(len(truth_W)), truth_W] / among_WP.sum(axis=1))

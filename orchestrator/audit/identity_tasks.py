@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.audit import records
-from orchestrator.audit.records import IDENTITY, Attack
+from orchestrator.audit.records import IDENTITY, P_BLEND, Attack
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Show, Task
 from orchestrator.audit.windows import Stream
@@ -16,6 +16,7 @@ from orchestrator.data.image_options import ImageOptions
 from orchestrator.files import JsonObject
 
 VERSION = 2  # of these attacks: another number, and earlier records are not kept
+P_BLEND_VERSION = 1
 
 # Variants of action units.
 SHARED = "shared"  # the columns that the method learns from, as they are shared with whoever trains
@@ -38,13 +39,17 @@ THREATS = {
 }
 NO_VIDEO = "the data have no videos"
 NO_MODEL = "needs a run's model"
+NO_FEATURES = "the data have no features"
 
 Tasks = tuple[list[Task], dict[str, str]]  # and by name why an attack cannot be made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """One stream to be attacked: how its records are called, and the streams when they are asked for."""
+class Look:
+    """One stream to be attacked: how its records are called, and the streams when they are asked for.
+
+    `inputs` decide its result beside what all attacks on its source depend on.
+    """
 
     source: str
     variant: str
@@ -57,18 +62,26 @@ class _Look:
 
 def identity_tasks(subject: Subject) -> Tasks:
     """Return a task for each stream that the subject has, and why others are not there."""
-    tasks = [_task(subject, one) for one in _of_units(subject)]
+    looks = unit_looks(subject)
+    tasks = [_task(subject, one) for one in looks]
     skipped: dict[str, str] = {}
     names = {one.names[0] for one in tasks}
     for variant, why in WHY_NOT.items():
         name = f"{IDENTITY} {records.ACTION_UNITS} {variant}"
         if name not in names:
-            skipped[name] = why if names else "the data have no features"
+            skipped[name] = why if names else NO_FEATURES
+    if subject.attacker == P_BLEND:
+        published = {look.variant: _p_blend_task(subject, look) for look in looks if look.variant in (SHARED, ALL)}
+        tasks += published.values()
+        for variant in (SHARED, ALL):
+            if variant not in published:
+                name = f"{IDENTITY} {records.ACTION_UNITS} {variant} {P_BLEND}"
+                skipped[name] = WHY_NOT[variant] if looks else NO_FEATURES
     for source, variant in ((records.PIXELS, ""), (records.EMBEDDINGS, UNTRAINED)):
-        if not _videos(subject):
+        if not has_videos(subject):
             skipped[" ".join(filter(None, (IDENTITY, source, variant)))] = NO_VIDEO
-    if _videos(subject):
-        tasks += [_task(subject, one) for one in _of_frames(subject)]
+    if has_videos(subject):
+        tasks += [_task(subject, one) for one in frame_looks(subject)]
     inside = [f"{IDENTITY} {source}" for source in (records.HIDDEN_STATES, records.TRACES)]
     if subject.model is None:
         skipped |= dict.fromkeys(inside, NO_MODEL)
@@ -77,7 +90,8 @@ def identity_tasks(subject: Subject) -> Tasks:
     return tasks, skipped
 
 
-def _of_units(subject: Subject) -> list[_Look]:
+def unit_looks(subject: Subject) -> list[Look]:
+    """Return the streams of action units, what is shared first; none if the data have no features."""
     from orchestrator.audit.streams import feature_streams
     from orchestrator.data.defences import defended_corpus
 
@@ -88,10 +102,10 @@ def _of_units(subject: Subject) -> list[_Look]:
     if not learnt.feature_names:
         return []
 
-    def look(variant: str, corpus: Corpus, names: Sequence[str], note: str = "", **how: Any) -> _Look:
+    def look(variant: str, corpus: Corpus, names: Sequence[str], note: str = "", **how: Any) -> Look:
         places = [corpus.feature_names.index(name) for name in names]
         whole = variant == WHOLE_SCALE
-        return _Look(
+        return Look(
             source=records.ACTION_UNITS,
             variant=variant,
             streams=lambda: feature_streams(corpus.recordings, places, own_scale=whole),
@@ -120,13 +134,14 @@ def _of_units(subject: Subject) -> list[_Look]:
     ]
 
 
-def _of_frames(subject: Subject) -> list[_Look]:
+def frame_looks(subject: Subject) -> list[Look]:
+    """Return the streams of pictures, pixels first; the data have videos."""
     from orchestrator.audit.streams import embedding_streams, pixel_streams
 
     recordings, images = subject.corpus.recordings, image_options(subject)
     looks = [
-        _Look(source=records.PIXELS, variant="", streams=lambda: pixel_streams(recordings, images)),
-        _Look(
+        Look(source=records.PIXELS, variant="", streams=lambda: pixel_streams(recordings, images)),
+        Look(
             source=records.EMBEDDINGS,
             variant=UNTRAINED,
             streams=lambda: embedding_streams(recordings, images, None),
@@ -138,7 +153,7 @@ def _of_frames(subject: Subject) -> list[_Look]:
         return looks
     if model.images.backbone == "trained":
         looks.append(
-            _Look(
+            Look(
                 source=records.EMBEDDINGS,
                 variant=TRAINED,
                 streams=lambda: embedding_streams(
@@ -149,7 +164,7 @@ def _of_frames(subject: Subject) -> list[_Look]:
         )
     elif model.images.weights != "none":
         looks.append(
-            _Look(
+            Look(
                 source=records.EMBEDDINGS,
                 variant=FROZEN,
                 streams=lambda: _frozen(subject, images),
@@ -179,12 +194,13 @@ def image_options(subject: Subject) -> ImageOptions:
     )
 
 
-def _videos(subject: Subject) -> bool:
+def has_videos(subject: Subject) -> bool:
+    """Return whether every recording has a video."""
     recordings = subject.corpus.recordings
     return bool(recordings) and all(one.video is not None for one in recordings)
 
 
-def _task(subject: Subject, one: _Look) -> Task:
+def _task(subject: Subject, one: Look) -> Task:
     def run(show: Show, _: Path) -> Sequence[Attack]:
         show(f"audit     {IDENTITY} {one.source} {one.variant} ...".replace("  ...", " ..."))
         return [_attack(subject, one, one.streams())]
@@ -193,6 +209,26 @@ def _task(subject: Subject, one: _Look) -> Task:
     how = {"statistics": one.statistics, "own_scale": one.own_scale, "notes": list(one.notes)}
     inputs = _inputs(subject, one.source) | one.inputs | how
     return Task(names=(name,), inputs=inputs, run=run)
+
+
+def _p_blend_task(subject: Subject, one: Look) -> Task:
+    """The same stream by the attacker as published, beside the audit's own."""
+
+    def run(show: Show, _: Path) -> Sequence[Attack]:
+        from orchestrator.audit.p_blend import p_blend_attack
+
+        show(f"audit     {name} ...")
+        threat = THREATS[one.source]
+        return [
+            p_blend_attack(
+                one.streams(), source=one.source, variant=variant, threat=threat, seed=subject.seed, notes=one.notes
+            )
+        ]
+
+    variant = f"{one.variant} {P_BLEND}"
+    name = f"{IDENTITY} {one.source} {variant}"
+    inputs = _inputs(subject, one.source) | one.inputs | {"attacker": P_BLEND, "attacker_version": P_BLEND_VERSION}
+    return Task(names=(name,), inputs=inputs | {"notes": list(one.notes)}, run=run)
 
 
 def _inside_task(subject: Subject, names: tuple[str, ...]) -> Task:
@@ -206,8 +242,8 @@ def _inside_task(subject: Subject, names: tuple[str, ...]) -> Task:
         hidden, traces = model_streams(subject.model, subject.corpus.recordings)
         note = ("one fold's model, which trained on most of these people, looks at everybody",)
         looks = (
-            _Look(source=records.HIDDEN_STATES, variant="", streams=lambda: hidden, notes=note),
-            _Look(source=records.TRACES, variant="", streams=lambda: traces, notes=note),
+            Look(source=records.HIDDEN_STATES, variant="", streams=lambda: hidden, notes=note),
+            Look(source=records.TRACES, variant="", streams=lambda: traces, notes=note),
         )
         return [_attack(subject, look, look.streams()) for look in looks]
 
@@ -215,19 +251,19 @@ def _inside_task(subject: Subject, names: tuple[str, ...]) -> Task:
 
 
 def _inputs(subject: Subject, source: str) -> JsonObject:
-    """Return what decides a stream's attack: not all of a subject, so that what runs share is attacked once."""
+    return {"version": VERSION, **of_source(subject, source)}
+
+
+def of_source(subject: Subject, source: str) -> JsonObject:
+    """Return what decides a source's streams: not all of a subject, so that what runs share is attacked once."""
     known: Mapping[str, Any] = subject.identity
     of_data = {name: known[name] for name in ("corpus", "features", "seed")}
     if source == records.ACTION_UNITS:
-        return {"version": VERSION, **of_data}
-    return (
-        {"version": VERSION, **known}
-        if source != records.PIXELS
-        else {"version": VERSION, **of_data, "images": known["images"]}
-    )
+        return of_data
+    return dict(known) if source != records.PIXELS else {**of_data, "images": known["images"]}
 
 
-def _attack(subject: Subject, one: _Look, streams: Sequence[Stream]) -> Attack:
+def _attack(subject: Subject, one: Look, streams: Sequence[Stream]) -> Attack:
     from orchestrator.audit.identity import identity_attack
 
     return identity_attack(

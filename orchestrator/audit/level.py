@@ -31,6 +31,7 @@ class Configuration:
     title: str
     leaves: str
     counted: tuple[Counted, ...]
+    beside: tuple[Counted, ...] = ()  # count where they were made, and are not missing where not
     always: bool = True  # in a table, also where nobody has measured it
 
     def of(self, audit: Audit, defence: str | None = None) -> bool:
@@ -60,6 +61,7 @@ CONFIGURATIONS = (
         title="Action units",
         leaves="action units; the model",
         counted=((records.IDENTITY, records.ACTION_UNITS, "shared"), _MODEL),
+        beside=tuple((records.IDENTITY, records.ACTION_UNITS, f"shared {one}") for one in records.PUBLISHED),
     ),
     Configuration(
         method="fl",
@@ -124,7 +126,7 @@ def level(configuration: Configuration, audits: Sequence[Audit], defence: str | 
                 latest.setdefault(one.name, one)
     found: list[Attack] = []
     missing = []
-    for attack, source, variant in configuration.counted:
+    for attack, source, variant in (*configuration.counted, *configuration.beside):
         own = [
             one
             for one in latest.values()
@@ -133,7 +135,7 @@ def level(configuration: Configuration, audits: Sequence[Audit], defence: str | 
             and one.verdict in PRIVACY
         ]
         found += own
-        if not own:
+        if not own and (attack, source, variant) in configuration.counted:
             missing.append(" ".join(part for part in (attack, source, variant) if part))
     if not found:
         return Level(word=None, decisive=None, attacks=(), missing=tuple(missing))

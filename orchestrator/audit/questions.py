@@ -11,6 +11,7 @@ QUESTIONS: Mapping[str, str] = {
     "identity": "orchestrator.audit.identity_tasks:identity_tasks",
     "membership": "orchestrator.audit.membership.question:membership_tasks",
     "server": "orchestrator.audit.server.question:server_tasks",
+    "attributes": "orchestrator.audit.attribute_tasks:attribute_tasks",
     "defence": "orchestrator.audit.defence_tasks:defence_tasks",
 }
 

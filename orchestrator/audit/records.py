@@ -21,6 +21,7 @@ UPDATE_MATCH = "update-match"  # whose recordings fit a client's update?
 ROW_SPACE = "row-space"  # were these frames in a client's update?
 GRADIENT_INVERSION = "gradient-inversion"  # what can be rebuilt from one gradient? a diagnostic
 SUM_MEMBERSHIP = "sum-membership"  # which of two candidates is in the sum?
+ATTRIBUTE = "attribute"  # which value has this person in a column of participants.csv?
 DEFENCE = "defence"  # who is this, after a defence, and what does it cost?
 TITLES = {
     IDENTITY: "Who is this?",
@@ -30,6 +31,7 @@ TITLES = {
     ROW_SPACE: "What does the server see? Which frames are in an update",
     GRADIENT_INVERSION: "What does the server see? What can be rebuilt from one gradient (diagnostic)",
     SUM_MEMBERSHIP: "What does the server see? Who is in the sum",
+    ATTRIBUTE: "What do the data tell of a new person?",
     DEFENCE: "What can be done about it?",
 }
 ATTACKS = tuple(TITLES)
@@ -40,13 +42,17 @@ SINGLING_OUT, LINKING, INFERENCE = "singling out", "linking", "inference"
 TESTS = {
     SINGLING_OUT: (MEMBERSHIP, SUM_MEMBERSHIP, ROW_SPACE),
     LINKING: (IDENTITY, LINKABILITY, UPDATE_MATCH, GRADIENT_INVERSION),
-    INFERENCE: (),
+    INFERENCE: (ATTRIBUTE,),
 }
 TEST_TITLES = {
     SINGLING_OUT: "Singling out: is somebody in the data?",
     LINKING: "Linking: do two records belong to one person?",
     INFERENCE: "Inference: what attributes do the data tell of a person?",
 }
+
+# Attackers on identity as they were published, for comparison with the figures of others: the end of a variant's name.
+P_BLEND = "p-blend"
+PUBLISHED = (P_BLEND,)
 
 # What an attack looks at.
 PIXELS = "pixels"

@@ -31,6 +31,7 @@ class Subject:
     groups: tuple[tuple[str, ...], ...] = ()  # people who are in one fold together
     run: Path | None = None
     model: SavedModel | None = None
+    attacker: str | None = None  # a published one on identity, beside the audit's own: records.PUBLISHED
     every_column: Corpus | None = None  # the same recordings with all their columns, where more are there than learnt
 
     @property

@@ -27,6 +27,7 @@ WITHIN = "within recordings"
 ACROSS = "across sessions"
 
 Columns = Callable[[Array], list[Array]]
+People = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,11 +92,10 @@ def make_task(
     `where`, if fewer than two people are left.
     """
     people = tuple(dict.fromkeys(one.participant for one in streams))
-    parts, parted = _parts(streams, people)
+    parts, parted = parts_of(streams, people)
     if own_scale:
         parts = {name: _scaled(own, halves=name == "enrolled") for name, own in parts.items()}
-    shortest = min((end - start for _, start, end in parts["enrolled"]), default=0.0)
-    seconds = min(WINDOW_SECONDS, shortest / 2 / (1 + 1 / STEPS_PER_WINDOW))
+    seconds = _window_seconds([end - start for _, start, end in parts["enrolled"]])
     columns = STATISTICS[statistics]
     rows = {name: _windows(own, seconds, columns, halves=name == "enrolled") for name, own in parts.items()}
     kept = tuple(person for person in people if _enough(rows, person))
@@ -107,10 +107,40 @@ def make_task(
     return Task(people=kept, window_seconds=seconds, parted=parted, **made)
 
 
+def whole_windows(streams: Sequence[Stream], *, most: int, statistics: str = "all") -> tuple[People, Windows, float]:
+    """Return the windows of whole recordings, at most so many of a person and spread evenly, and their seconds.
+
+    They have 10 s, or fewer where somebody's longest recording is short: each half of it holds two. People without a
+    valid window are left out; `person_W` is the place among the others.
+    """
+    longest: dict[str, float] = {}
+    for one in streams:
+        span = float(one.time[-1] - one.time[0])
+        longest[one.participant] = max(span, longest.get(one.participant, 0.0))
+    seconds = _window_seconds([span for span in longest.values() if span > 0.0])
+    parts = [(one, float(one.time[0]), float(one.time[-1])) for one in streams if one.time[-1] > one.time[0]]
+    rows = _windows(parts, seconds, STATISTICS[statistics], halves=False)
+    people = tuple(person for person in longest if any(who == person for who, *_ in rows))
+    kept: list[Row] = []
+    for person in people:
+        own = [row for row in rows if row[0] == person]
+        places = np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int))
+        kept += [own[place] for place in places]
+    place = {person: index for index, person in enumerate(people)}
+    empty = Windows(rows_WF=np.zeros((0, 1)), person_W=np.zeros(0, np.int64), half_W=np.zeros(0, np.int64))
+    return people, _stacked(kept, place) if kept else empty, seconds
+
+
+def _window_seconds(spans: Sequence[float]) -> float:
+    """Return how long a window is, of which each half of the shortest span holds at least two."""
+    return min(WINDOW_SECONDS, min(spans, default=0.0) / 2 / (1 + 1 / STEPS_PER_WINDOW))
+
+
 Part = tuple[Stream, float, float]  # from when to when
 
 
-def _parts(streams: Sequence[Stream], people: Sequence[str]) -> tuple[dict[str, list[Part]], str]:
+def parts_of(streams: Sequence[Stream], people: Sequence[str]) -> tuple[dict[str, list[Part]], str]:
+    """Return what is enrolled and what is the probe, as `make_task` parts them, and how in words."""
     sessions = {person: {one.session for one in streams if one.participant == person} for person in people}
     across = min(map(len, sessions.values()), default=0) > 1
     parts: dict[str, list[Part]] = {"enrolled": [], "probe": []}
@@ -164,17 +194,24 @@ def _windows(parts: Sequence[Part], seconds: float, columns: Columns, *, halves:
         middle = (start + end) / 2
         spans = ((start, middle, 0), (middle, end, 1)) if halves else ((start, end, 0),)
         for begin, until, half in spans:
-            for at in _begins(begin, until, seconds):
-                inside = (one.time >= at) & (one.time < at + seconds)
-                there = inside & one.valid
-                if there.sum() >= max(FEWEST_STEPS, VALID_SHARE * inside.sum()):
-                    rows.append((one.participant, half, np.concatenate(columns(one.values[there].astype(np.float64)))))
+            for at in begins(begin, until, seconds, seconds / STEPS_PER_WINDOW):
+                row = statistics_of(one, at, seconds, columns)
+                if row is not None:
+                    rows.append((one.participant, half, row))
     return rows
 
 
-def _begins(start: float, end: float, seconds: float) -> Array:
-    """Return the times at which windows begin, a fifth of their length apart."""
-    step = seconds / STEPS_PER_WINDOW
+def statistics_of(one: Stream, at: float, seconds: float, columns: Columns) -> Array | None:
+    """Return the statistics (F,) of the window that begins `at`; None if too few of its steps are valid."""
+    inside = (one.time >= at) & (one.time < at + seconds)
+    there = inside & one.valid
+    if there.sum() < max(FEWEST_STEPS, VALID_SHARE * inside.sum()):
+        return None
+    return np.concatenate(columns(one.values[there].astype(np.float64)))
+
+
+def begins(start: float, end: float, seconds: float, step: float) -> Array:
+    """Return the times at which windows begin that end by `end`, `step` seconds apart."""
     count = int(np.floor((end - start - seconds) / step + 1e-6)) + 1
     return np.asarray(start + step * np.arange(max(0, count)), dtype=np.float64)
 

@@ -1,5 +1,6 @@
 """The command `audit`: what privacy a run or a data set leaves its people, measured. Nothing heavy until it runs."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,14 @@ from typing import Any
 import click
 
 from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
-from orchestrator.audit.records import DEFENCE, Audit
+from orchestrator.audit.records import DEFENCE, IDENTITY, PUBLISHED, Audit
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import OneOf, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
 SYNTHETIC_LINE = "SYNTHETIC: the recordings are generated; these numbers say nothing about people"
-QUESTIONS = ("identity", "membership", "server", "defence")
+QUESTIONS = ("identity", "membership", "server", "attributes", "defence")
 DEFENCE_FIGURE = "defence.svg"
 
 
@@ -28,6 +29,11 @@ DEFENCE_FIGURE = "defence.svg"
     multiple=True,
     type=OneOf(QUESTIONS),
     help="Only this one; repeatable. All if not given.",
+)
+@click.option(
+    "--attacker",
+    type=OneOf(PUBLISHED),
+    help="On action units also this attacker as published: p-blend votes over 10 s by a linear SVM.",
 )
 @click.option("--tracking-uri", help="MLflow store of recordings without a run; a run's own has the run's.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the attackers' draws.")
@@ -50,6 +56,9 @@ def _check(values: dict[str, Any]) -> None:
     if values["runs"] and beside:
         found = f"beside {len(values['runs'])} runs, which have their own recordings"
         raise InputError.of(f"--{beside[0]}", found=found, expected="either RUN or recordings")
+    if values["attacker"] is not None and IDENTITY not in (values["questions"] or QUESTIONS):
+        expected = f"--question {IDENTITY}, which it attacks, or no --question"
+        raise InputError.of("--attacker", found=f"--question {', '.join(values['questions'])}", expected=expected)
     if values["key"] is not None and not values["pseudonymise"]:
         raise InputError.of("--key", found="without --pseudonymise", expected="both or neither")
     names = [run.resolve().name for run in values["runs"]]
@@ -80,6 +89,7 @@ def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
         subject = subject_of_run(run, seed=values["seed"], show=_show)
     else:
         subject = subject_of_data(_decided(values), show=_show)
+    subject = dataclasses.replace(subject, attacker=values["attacker"])
     if subject.corpus.synthetic:
         _show(SYNTHETIC_LINE)
     begun = Audit(

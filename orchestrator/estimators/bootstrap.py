@@ -6,7 +6,7 @@ the number of people allows takes its place. Shapes: P people, B draws.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,21 @@ def share_of_people(values_P: Array, *, seed: int, lowest: float = 0.0, highest:
         lower=min(found.lower, low) if count * (1.0 - share) < FEW else found.lower,
         upper=max(found.upper, high) if count * share < FEW else found.upper,
     )
+
+
+def mean_of_shares(groups: Sequence[Array], *, seed: int) -> Ends:
+    """Return the mean over groups of people of each group's share, a value from 0 to 1 per person, with its interval.
+
+    Each group counts the same, however many people it has; at least two people are in each. The ends of the groups'
+    own intervals are put together by Zou and Donner (2008, Stat. Med. 27, 1693-1702): the squares of their distances
+    from the shares add up.
+    """
+    shares = [share_of_people(group, seed=seed) for group in groups]
+    below = math.hypot(*(one.value - one.lower for one in shares if one.lower is not None))
+    above = math.hypot(*(one.upper - one.value for one in shares if one.upper is not None))
+    count = len(groups)
+    value = sum(one.value for one in shares) / count
+    return Ends(value=value, lower=value - below / count, upper=value + above / count)
 
 
 def over_people(statistic: Statistic, num_people: int, *, seed: int, draws: int = DRAWS) -> Ends:

@@ -46,7 +46,8 @@ def run(once: Path, tmp_path: Path) -> Path:
 
 
 def audit(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["audit", "--question", "identity", *map(str, arguments)])
+    asked = [] if "--question" in arguments else ["--question", "identity"]
+    return CliRunner().invoke(cli, ["audit", *asked, *map(str, arguments)])
 
 
 def without_store(folder: Path) -> None:
@@ -147,6 +148,27 @@ def test_recordings_are_audited_without_a_run(once: Path, tmp_path: Path) -> Non
     assert "tracked in" in done.stdout, done.stderr
 
 
+def test_a_published_attacker_stands_beside_the_audits_own_which_is_kept(run: Path) -> None:
+    without_store(run)
+    assert audit(run).exit_code == 0
+    before = json.loads((run / "audit" / "audit.json").read_text())
+    done = audit(run, "--attacker", "p-blend")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count(": kept") == 6
+    found = json.loads((run / "audit" / "audit.json").read_text())
+    (published,) = (one for one in found["attacks"] if one not in before["attacks"])
+    assert [one for one in found["attacks"] if one is not published] == before["attacks"]
+    assert (published["attack"], published["source"], published["variant"]) == (
+        "identity",
+        "action-units",
+        "shared p-blend",
+    )
+    assert (published["main"]["name"], published["main"]["chance"]) == ("rank-1 of votes", 0.25)
+    assert found["skipped"]["identity action-units all p-blend"] == "no columns beside those that are learnt from"
+    again = audit(run, "--attacker", "p-blend")
+    assert again.stderr.count(": kept") == 7
+
+
 def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
     (run / "audit").mkdir()
     with locked(run / "audit" / ".lock"):
@@ -165,6 +187,10 @@ def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
         (["{run}", "--key", "k"], "--key: found without --pseudonymise; expected both or neither"),
         (["{run}", "--pseudonymise", "--key", "{corpus}/k"], "--key: found {corpus}/k: File exists"),
         (["{run}", "--pseudonymise", "--key", "{short}"], "--key: found {short} of 3 bytes; expected at least 32"),
+        (
+            ["{run}", "--attacker", "p-blend", "--question", "server"],
+            "--attacker: found --question server; expected --question identity, which it attacks, or no --question",
+        ),
         (["{run}", "{run}", "--output", "x"], "--output: found two runs of the name run"),
         (["--data", "{corpus}", "--output", "{corpus}"], "--output: found "),
         (["{run}", "--output", "{corpus}/x"], "--output: found "),

@@ -160,25 +160,30 @@ def test_records_and_lines_are_ordered_by_the_three_tests(tmp_path):
     made = [
         attack("action-units"),
         attack("action-units", attack="defence"),
+        attack("action-units", "sex", attack="attribute"),
         attack("model", attack="membership"),
         attack("traces"),
     ]
     folder.keep(made)
     audit = folder.finish([one.name for one in made], {})
     assert [one.name for one in audit.attacks] == [
-        "membership model", "identity action-units", "identity traces", "defence action-units",
+        "membership model", "identity action-units", "identity traces", "attribute action-units sex",
+        "defence action-units",
     ]  # fmt: skip
     lines = table(audit).splitlines()
     titles = [line for line in lines if not line.startswith(" ") and not line.startswith(("Verdicts", "advantage"))]
-    assert titles[:6] == [
+    assert titles[:7] == [
         "Singling out: is somebody in the data?",
         "Was this person in the training data?",
         "Linking: do two records belong to one person?",
         "Who is this?",
-        "Inference: what attributes do the data tell of a person? not measured",
+        "Inference: what attributes do the data tell of a person?",
+        "What do the data tell of a new person?",
         "What can be done about it?",
     ]
-    assert "Singling out: is somebody in the data? not measured" in table(folder.finish([made[0].name], {}))
+    one = table(folder.finish([made[0].name], {}))
+    assert "Singling out: is somebody in the data? not measured" in one
+    assert "Inference: what attributes do the data tell of a person? not measured" in one
 
 
 def test_every_attack_is_of_one_test_or_a_defence():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orchestrator.estimators.bootstrap import over_people, share_of_people, wilson
+from orchestrator.estimators.bootstrap import mean_of_shares, over_people, share_of_people, wilson
 
 
 def test_wilson_as_in_the_textbook():
@@ -36,6 +36,24 @@ def test_bounds_are_those_of_the_values():
     assert found.upper is not None
     assert found.lower <= 2 * low - 1
     assert found.upper >= 2 * high - 1
+
+
+def test_the_mean_of_shares_weighs_groups_and_not_people_alike():
+    """Wilson's ends of 10 of 10 and 0 of 20, whose distances from the shares add up in squares."""
+    found = mean_of_shares([np.ones(10), np.zeros(20)], seed=0)
+    assert found.value == 0.5
+    assert found.lower == pytest.approx(0.5 - (1.0 - wilson(1.0, 10)[0]) / 2)
+    assert found.upper == pytest.approx(0.5 + wilson(0.0, 20)[1] / 2)
+
+
+def test_the_interval_of_a_mean_of_shares_is_about_the_normal_one():
+    generator = np.random.default_rng(0)
+    groups = [generator.permutation([1.0] * ones + [0.0] * (100 - ones)) for ones in (30, 60, 50)]
+    found = mean_of_shares(groups, seed=0)
+    half = 1.96 * np.sqrt(sum(group.var() / 100 for group in groups)) / 3
+    assert found.value == pytest.approx(1.4 / 3)
+    assert found.lower == pytest.approx(1.4 / 3 - half, abs=0.006)
+    assert found.upper == pytest.approx(1.4 / 3 + half, abs=0.006)
 
 
 def test_one_person_has_no_interval():

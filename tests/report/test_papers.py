@@ -33,7 +33,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of an earlier version, with an audit."""
     folder = unpacked(tmp_path_factory.mktemp("old")) / "finished"
     audit = Audit(subject={}, seed=0, synthetic=True, participants=7, skipped={"identity pixels": "no videos"})
-    made = [attack("identity", "traces", 0.5), attack("membership", "model", 0.625), attack("defence", "traces", None)]
+    made = [
+        attack("identity", "traces", 0.5),
+        attack("membership", "model", 0.625),
+        attack("attribute", "pixels", 0.75),
+        attack("defence", "traces", None),
+    ]
     AuditFolder.begin(folder / "audit", audit).keep(made)
     return folder
 
@@ -53,7 +58,7 @@ def test_the_risks_are_the_audit_s_in_the_order_of_the_tests(material: Material)
     row = "| 0.125 | 7 | partly exposed |"
     assert f"| membership model | rank-1 | 0.625 [0.250, 0.750] {row}" in section(text, "Singling out")
     assert f"| identity traces | rank-1 | 0.500 [0.250, 0.750] {row}" in section(text, "Linking")
-    assert "\nNot measured.\n" in section(text, "Inference")
+    assert f"| attribute pixels | rank-1 | 0.750 [0.250, 0.750] {row}" in section(text, "Inference")
     assert "- not measured: identity pixels: no videos" in text
     assert f"| defence traces | rank-1 | - {row}" in section(text, "4. Measures")
     assert text.index("### Singling out") < text.index("### Linking") < text.index("### Inference")

@@ -72,6 +72,20 @@ def test_only_what_leaves_a_person_counts() -> None:
     assert level(BY_TITLE["Federated images"], [secure]).word is None
 
 
+def test_a_published_attacker_counts_where_it_was_made_and_an_attribute_never() -> None:
+    own, member = attack("identity", "action-units", NOT_SHOWN, "shared"), MEMBER
+    published = attack("identity", "action-units", PARTLY, "shared p-blend")
+    beside = (
+        attack("identity", "action-units", EXPOSED, "all p-blend"),
+        attack("attribute", "action-units", EXPOSED, "sex"),
+    )
+    alone, both = (
+        level(BY_TITLE["Action units"], [audit("au", own, member, *more)]) for more in (beside, (published, *beside))
+    )
+    assert (alone.word, alone.missing) == ("High", ())
+    assert (both.word, both.missing, both.decisive) == ("Average", (), published)
+
+
 def test_a_verdict_of_nothing_is_no_measurement() -> None:
     empty = dataclasses.replace(MEMBER, verdict="not measured")
     assert level(BY_TITLE["Images"], [audit("images", empty)]).word is None
