@@ -25,7 +25,7 @@ def check_output(option: str, path: Path, *, inputs: Inputs, force: bool = False
     cannot be written.
     """
     there = _existing(option, path)
-    _check_parents(option, path)
+    _check_writable(option, path, _folder_of(option, path))
     _check_apart(option, path, there, inputs)
     if there is None:
         return
@@ -40,12 +40,11 @@ def check_output(option: str, path: Path, *, inputs: Inputs, force: bool = False
 def check_output_folder(option: str, path: Path, *, inputs: Inputs) -> None:
     """Refuse a folder to write into that is an input, lies in one or holds one, or cannot be written; InputError."""
     there = _existing(option, path)
-    _check_parents(option, path)
+    folder = _folder_of(option, path)
     _check_apart(option, path, there, inputs)
     if there is not None and not stat.S_ISDIR(there.st_mode):
         raise InputError.of(option, found=f"{path} is a file", expected="a folder")
-    if there is not None:
-        _check_writable(option, path, path)
+    _check_writable(option, path, folder if there is None else path)
     for name, given in inputs.items():
         if there is not None and given is not None and _identity(there) in _folders_above(given):
             raise InputError.of(option, found=f"{path}, which holds {name} {given}", expected="a folder apart from it")
@@ -65,13 +64,14 @@ def _existing(option: str, path: Path) -> os.stat_result | None:
         raise InputError.of(option, found=found, expected="a path that can be written") from error
 
 
-def _check_parents(option: str, path: Path) -> None:
+def _folder_of(option: str, path: Path) -> Path:
+    """Return the nearest folder above a path that is there; InputError if something else stands on the way."""
     for parent in path.absolute().parents:
         if parent.is_dir():
-            _check_writable(option, path, parent)
-            return
+            return parent
         if os.path.lexists(parent):
             raise InputError.of(option, found=f"{parent}, which is no folder", expected="a folder to write into")
+    return Path(path.absolute().anchor)
 
 
 def _check_writable(option: str, path: Path, folder: Path) -> None:

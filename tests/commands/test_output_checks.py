@@ -265,6 +265,16 @@ def test_a_read_only_disk_is_said_before_anything_is_read(tmp_path: Path, run_he
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
+def test_a_folder_that_is_there_is_written_whatever_is_above_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "outer", "size=1m") as outer, small_disk(outer / "inner", "size=1m") as inner:
+        subprocess.run(["mount", "-o", "remount,ro", outer], check=True)
+        check_output_folder("--output", inner, inputs={})
+        with pytest.raises(InputError, match="Read-only file system"):
+            check_output_folder("--output", outer / "new", inputs={})
+        subprocess.run(["mount", "-o", "remount,rw", outer], check=True)
+
+
+@pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small disk")
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, run_here: Run) -> None:
     source = write_table(tmp_path / "own.parquet", three_people(num_rows=4000))
     with small_disk(tmp_path / "disk", "size=100k") as disk:
