@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.audit import records
 from orchestrator.audit.attribute_columns import Column, columns_of
 from orchestrator.audit.identity_tasks import (
+    INSIDE_NOTE,
     NO_FEATURES,
     NO_MODEL,
     NO_VIDEO,
@@ -32,7 +33,6 @@ THREATS = {
     records.HIDDEN_STATES: "Somebody has the model's inner state for other people and what they are; a new one comes.",
     records.TRACES: "Somebody has the model's answers for other people and what they are, and meets a new person's.",
 }
-INSIDE_NOTE = "one fold's model, which trained on most of these people, looks at everybody"
 
 Sources = Callable[[], Mapping[str, Sequence[Stream]]]  # by source, of one pass
 

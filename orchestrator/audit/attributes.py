@@ -8,6 +8,7 @@ P people with a value, K values.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from models.seeds import seed_for
 from orchestrator.audit.attackers import at_temperature, calibrated, trained_answers
 from orchestrator.audit.attribute_columns import FEWEST_PEOPLE, Column
 from orchestrator.audit.identity import hits
-from orchestrator.audit.records import ATTRIBUTE, Attack, Statistic
+from orchestrator.audit.records import ATTRIBUTE, Attack
+from orchestrator.audit.statistics import share, statistic
 from orchestrator.audit.verdict import NOT_MEASURED, UNDERPOWERED, verdict
 from orchestrator.audit.windows import Windows
-from orchestrator.estimators.bootstrap import Ends, mean_of_shares, share_of_people
+from orchestrator.estimators.bootstrap import mean_of_shares
 from orchestrator.estimators.sums import Array
 
 BALANCED_ACCURACY = "balanced accuracy"
@@ -86,43 +88,30 @@ def attribute_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     names = [people[place] for place in there]
     value_P = np.array([column.value_of[name] for name in names], dtype=np.int64)
     count = len(column.values)
+    chance = 1.0 / count
+    record = partial(Attack, attack=ATTRIBUTE, source=source, variant=column.name, threat=threat, people=len(there))
     lines = [*notes, *column.notes]
     left_out = len(column.value_of) - len(there)
     if left_out:
         lines.append(f"{column.name}: left out, without a valid window: {left_out} people")
     if np.bincount(value_P, minlength=count).min() < FEWEST_PEOPLE:
         lines.append(f"{column.name}: fewer than {FEWEST_PEOPLE} people of a value have a window")
-        main = _statistic(BALANCED_ACCURACY, None, 1.0 / count)
-        return Attack(
-            attack=ATTRIBUTE,
-            source=source,
-            variant=column.name,
-            threat=threat,
-            main=main,
-            people=len(there),
-            verdict=NOT_MEASURED,
-            notes=tuple(lines),
-        )
+        return record(main=statistic(BALANCED_ACCURACY, None, chance), verdict=NOT_MEASURED, notes=tuple(lines))
     known = _known(windows, there, value_P, count)
     log_PK, chosen = _answers(known, seed=seed)
     right_P = hits(log_PK, value_P)
     of_value = [right_P[value_P == value] for value in range(count)]
-    main = _statistic(BALANCED_ACCURACY, mean_of_shares(of_value, seed=seed), 1.0 / count)
+    main = statistic(BALANCED_ACCURACY, mean_of_shares(of_value, seed=seed), chance)
     said = verdict(main)
     if said == UNDERPOWERED:
         lines.append(f"{column.name}, {len(names)} people: the interval allows both a leak and none")
     probability_P = np.exp(log_PK[np.arange(len(names)), value_P])
-    return Attack(
-        attack=ATTRIBUTE,
-        source=source,
-        variant=column.name,
-        threat=threat,
+    return record(
         main=main,
         others=tuple(
-            _statistic(f"recall of {value} ({len(own)} people)", share_of_people(own, seed=seed), 1.0 / count)
+            share(f"recall of {value} ({len(own)} people)", own, chance, seed=seed)
             for value, own in zip(column.values, of_value, strict=True)
         ),
-        people=len(names),
         verdict=said,
         notes=tuple(lines),
         settings={
@@ -136,11 +125,6 @@ def attribute_attack(  # noqa: PLR0913 - what is attacked, and what it is called
             name: {RIGHT: float(right_P[p]), PROBABILITY: float(probability_P[p])} for p, name in enumerate(names)
         },
     )
-
-
-def _statistic(name: str, ends: Ends | None, chance: float) -> Statistic:
-    value, lower, upper = (None, None, None) if ends is None else (ends.value, ends.lower, ends.upper)
-    return Statistic(name=name, unit="", value=value, lower=lower, upper=upper, chance=chance)
 
 
 def _known(windows: Windows, there: Sequence[int], value_P: Ints, count: int) -> _Known:

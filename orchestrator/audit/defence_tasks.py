@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from orchestrator.audit.identity import ADVANTAGE, BITS
+from orchestrator.audit.identity import BITS
 from orchestrator.audit.records import ACTION_UNITS, DEFENCE, Attack, Statistic
+from orchestrator.audit.statistics import ADVANTAGE
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Show, Task
 from orchestrator.corpora.recording import Corpus

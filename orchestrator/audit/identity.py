@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from orchestrator.audit.attackers import Answers, recognise
 from orchestrator.audit.records import IDENTITY, Attack, Statistic
-from orchestrator.audit.verdict import UNDERPOWERED, advantage, verdict
+from orchestrator.audit.statistics import advantage_of, share, statistic
+from orchestrator.audit.verdict import UNDERPOWERED, verdict
 from orchestrator.audit.windows import ACROSS, Stream, make_task
-from orchestrator.estimators.bootstrap import Ends, over_people, share_of_people
+from orchestrator.estimators.bootstrap import over_people
 from orchestrator.estimators.sums import Array
 
 RANK1 = "rank-1"
 PROBE_RANK1 = "rank-1 of the whole probe"
 EQUAL_ERROR_RATE = "equal error rate"
 BITS = "bits leaked"
-ADVANTAGE = "identity advantage"
 
 
 def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
@@ -86,27 +86,17 @@ def notes_of(parted: str, said: str, count: int) -> list[str]:
 def _scores(answers: Answers, truth_W: NDArray[np.int64], count: int, *, seed: int) -> dict[str, Statistic]:
     log_WP = answers.log_probability_WP
     hit_P, bits_P, whole_P = _own(log_WP, truth_W, count)
-    rank1 = share_of_people(hit_P, seed=seed)
     chance = 1.0 / count
-    error = over_people(ErrorRate(log_WP, truth_W), count, seed=seed)
-    found = {
-        RANK1: (rank1, "", chance),
-        PROBE_RANK1: (share_of_people(whole_P, seed=seed), "", chance),
-        EQUAL_ERROR_RATE: (error, "", 0.5),
-        BITS: (over_people(lambda drawn_P: float(bits_P[drawn_P].mean()), count, seed=seed), "bit", 0.0),
-        ADVANTAGE: (advantage_of(rank1, chance), "", 0.0),
-    }
-    return {
-        name: Statistic(name=name, unit=unit, value=ends.value, lower=ends.lower, upper=ends.upper, chance=level)
-        for name, (ends, unit, level) in found.items()
-    }
-
-
-def advantage_of(share: Ends, chance: float) -> Ends:
-    """Return how far a share and the ends of its interval are from chance (0) to certainty (1)."""
-    value, *ends = (None if x is None else advantage(x, chance) for x in (share.value, share.lower, share.upper))
-    assert value is not None
-    return Ends(value=value, lower=ends[0], upper=ends[1])
+    rank1 = share(RANK1, hit_P, chance, seed=seed)
+    bits = over_people(lambda drawn_P: float(bits_P[drawn_P].mean()), count, seed=seed)
+    found = (
+        rank1,
+        share(PROBE_RANK1, whole_P, chance, seed=seed),
+        statistic(EQUAL_ERROR_RATE, over_people(ErrorRate(log_WP, truth_W), count, seed=seed), 0.5),
+        statistic(BITS, bits, 0.0, unit="bit"),
+        advantage_of(rank1),
+    )
+    return {one.name: one for one in found}
 
 
 def _own(log_WP: Array, truth_W: NDArray[np.int64], count: int) -> tuple[Array, Array, Array]:

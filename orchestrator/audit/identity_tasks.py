@@ -37,6 +37,7 @@ THREATS = {
     records.HIDDEN_STATES: "Somebody has the trained model's inner state for known people, and meets a later one.",
     records.TRACES: "Somebody has the model's valence and arousal of known people and meets a later trace.",
 }
+INSIDE_NOTE = "one fold's model, which trained on most of these people, looks at everybody"
 NO_VIDEO = "the data have no videos"
 NO_MODEL = "needs a run's model"
 NO_FEATURES = "the data have no features"
@@ -240,10 +241,9 @@ def _inside_task(subject: Subject, names: tuple[str, ...]) -> Task:
         assert subject.model is not None
         show(f"audit     {' and '.join(names)} ...")
         hidden, traces = model_streams(subject.model, subject.corpus.recordings)
-        note = ("one fold's model, which trained on most of these people, looks at everybody",)
         looks = (
-            Look(source=records.HIDDEN_STATES, variant="", streams=lambda: hidden, notes=note),
-            Look(source=records.TRACES, variant="", streams=lambda: traces, notes=note),
+            Look(source=records.HIDDEN_STATES, variant="", streams=lambda: hidden, notes=(INSIDE_NOTE,)),
+            Look(source=records.TRACES, variant="", streams=lambda: traces, notes=(INSIDE_NOTE,)),
         )
         return [_attack(subject, look, look.streams()) for look in looks]
 

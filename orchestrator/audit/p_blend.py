@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from models.seeds import seed_for
 from orchestrator.audit.attackers import standardised
-from orchestrator.audit.identity import ADVANTAGE, RANK1, advantage_of, notes_of
-from orchestrator.audit.records import IDENTITY, P_BLEND, Attack, Statistic
+from orchestrator.audit.identity import RANK1, notes_of
+from orchestrator.audit.records import IDENTITY, P_BLEND, Attack
+from orchestrator.audit.statistics import advantage_of, share
 from orchestrator.audit.verdict import verdict
 from orchestrator.audit.windows import Part, Stream, begins, parts_of, statistics_of
 from orchestrator.errors import InputError
-from orchestrator.estimators.bootstrap import share_of_people
 from orchestrator.estimators.sums import Array
 
 VOTES_RANK1 = "rank-1 of votes"
@@ -67,10 +67,11 @@ def p_blend_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     them, and `notes` further lines of it. `seed` decides the order in which the SVM sees windows, and the bootstrap.
     InputError if fewer than two people have a window of 2 s to enrol and one to recognise them in.
     """
-    parts, parted = parts_of(streams, tuple(dict.fromkeys(one.participant for one in streams)))
+    everybody = tuple(dict.fromkeys(one.participant for one in streams))
+    parts, parted = parts_of(streams, everybody)
     cuts = {name: [one for one in map(_cut, own) if len(one.place_W)] for name, own in parts.items()}
     there = {name: {one.person for one in own} for name, own in cuts.items()}
-    people = tuple(person for person in dict.fromkeys(one.participant for one in streams) if _in_all(there, person))
+    people = tuple(person for person in everybody if all(person in own for own in there.values()))
     if len(people) < 2:
         found = (
             f"{len(people)} people with a valid window of {WINDOW_SECONDS:g} s to enrol and one to recognise them in"
@@ -84,16 +85,9 @@ def p_blend_attack(  # noqa: PLR0913 - what is attacked, and what it is called
         windows[one.person] += [name == one.person for name in names]
         votes[one.person] += [name == one.person for name in voted(names, one.place_W)]
     chance = 1.0 / len(people)
-    ends, of_windows = (
-        share_of_people(np.array([np.mean(own[person]) for person in people]), seed=seed) for own in (votes, windows)
-    )
-    main, *others = (
-        Statistic(name=name, unit="", value=one.value, lower=one.lower, upper=one.upper, chance=level)
-        for name, one, level in (
-            (VOTES_RANK1, ends, chance),
-            (RANK1, of_windows, chance),
-            (ADVANTAGE, advantage_of(ends, chance), 0.0),
-        )
+    main, of_windows = (
+        share(name, np.array([np.mean(own[person]) for person in people]), chance, seed=seed)
+        for name, own in ((VOTES_RANK1, votes), (RANK1, windows))
     )
     word = verdict(main)
     return Attack(
@@ -102,7 +96,7 @@ def p_blend_attack(  # noqa: PLR0913 - what is attacked, and what it is called
         variant=variant,
         threat=threat,
         main=main,
-        others=tuple(others),
+        others=(of_windows, advantage_of(main)),
         people=len(people),
         verdict=word,
         notes=(*notes, NOTE, *notes_of(parted, word, len(people))),
@@ -148,10 +142,6 @@ def voted(names: Sequence[str], place_W: NDArray[np.int64]) -> list[str]:
         if own:
             found.append(Counter(own).most_common(1)[0][0])  # those of one count are in the order of their first
     return found
-
-
-def _in_all(there: dict[str, set[str]], person: str) -> bool:
-    return all(person in people for people in there.values())
 
 
 def _cut(part: Part) -> _Cut:

@@ -142,10 +142,11 @@ def _check_same(first: Compared, second: Compared) -> None:
         found = f"different people: {shortened(apart)} in one of them only" if apart else _other_gold(first, second)
         if found:
             raise InputError.of(where, found=found, expected="runs on the same recordings")
+    labels = [_labels(run) for run in (first, second)]
     differ = [
-        f"{option} {' and '.join('nothing' if value is None else str(value) for value in made)}"
-        for option, *made in zip(_label_options(), _labels(first), _labels(second), strict=True)
-        if made[0] != made[1]
+        f"{option} {' and '.join('nothing' if made[option] is None else str(made[option]) for made in labels)}"
+        for option in labels[0]
+        if labels[0][option] != labels[1][option]
     ]
     if differ:
         raise InputError.of(where, found=f"labels made otherwise: {', '.join(differ)}", expected="runs on equal labels")
@@ -179,14 +180,11 @@ def _gold_of(sums: Moments) -> tuple[float, float]:
     return mean, math.sqrt(max(0.0, sums.sum_yy / max(1, sums.n) - mean * mean))
 
 
-def _label_options() -> list[str]:
-    return [*LABEL_FIELDS.values(), *LABEL_OPTIONS.values()]
-
-
-def _labels(run: Compared) -> list[object]:
-    """Return what made the labels that are scored, in the order of `_label_options`."""
-    made, options = protocol_fields(run.search), run.search.plan["corpus"].get("options") or {}
-    return [*(made.get(key) for key in LABEL_FIELDS), *(options.get(key) or None for key in LABEL_OPTIONS)]
+def _labels(run: Compared) -> dict[str, object]:
+    """Return what made the labels that are scored, by option."""
+    fields, options = protocol_fields(run.search), run.search.plan["corpus"].get("options") or {}
+    made = {option: fields.get(key) for key, option in LABEL_FIELDS.items()}
+    return made | {option: options.get(key) or None for key, option in LABEL_OPTIONS.items()}
 
 
 def _pairs(runs: Sequence[Compared]) -> Iterator[tuple[int, int, str, Interval | None, Interval, float]]:

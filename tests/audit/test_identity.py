@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from orchestrator.audit.attackers import CHANCE_SHARE, at_temperature, calibrated, recognise
-from orchestrator.audit.identity import ADVANTAGE, BITS, PROBE_RANK1, RANK1, ErrorRate, identity_attack
+from orchestrator.audit.identity import BITS, PROBE_RANK1, RANK1, ErrorRate, identity_attack
+from orchestrator.audit.statistics import ADVANTAGE
 from orchestrator.audit.verdict import EXPOSED, UNDERPOWERED
 from orchestrator.audit.windows import ACROSS, WITHIN, Stream, Windows, make_task
 from orchestrator.errors import InputError

@@ -7,9 +7,10 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from orchestrator.audit import p_blend
-from orchestrator.audit.identity import ADVANTAGE, RANK1
+from orchestrator.audit.identity import RANK1
 from orchestrator.audit.p_blend import VOTES_RANK1, nine, p_blend_attack, voted
 from orchestrator.audit.records import Attack
+from orchestrator.audit.statistics import ADVANTAGE
 from orchestrator.audit.verdict import EXPOSED, UNDERPOWERED
 from orchestrator.audit.windows import ACROSS, WITHIN, Stream
 from orchestrator.errors import InputError

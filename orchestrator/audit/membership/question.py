@@ -1,4 +1,4 @@
-# ruff: noqa: N803, N806 - shape suffixes, by the legend below
+# ruff: noqa: N806 - shape suffixes, by the legend below
 """Was this person in the training data? Asked of models of the audited recipe, per person first (docs/privacy.md).
 
 Reference models are trained on random halves of the people, and each is the target of the others once. The run's own
@@ -21,12 +21,12 @@ from orchestrator.audit.membership.rates import (
     released_success,
 )
 from orchestrator.audit.membership.scores import GAMMA, OFFLINE_A, SCORES, Array, Known, Mask, halves
-from orchestrator.audit.records import MEMBERSHIP, MODEL, Attack, Statistic
+from orchestrator.audit.records import MEMBERSHIP, MODEL, Attack
+from orchestrator.audit.statistics import share
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Task
 from orchestrator.audit.verdict import verdict
 from orchestrator.corpora.names import composed
-from orchestrator.estimators.bootstrap import share_of_people
 from orchestrator.inference.saved_model import SavedModel
 
 # Ours: as many as two cores train within minutes; with 32 each person's rate has 32 answers.
@@ -88,10 +88,10 @@ def attack(material: Material, name: str, known: Known, released: tuple[Array, M
     """Return the record of one score: everybody's success rate, and what the released models add."""
     found = in_turn(name, known)
     seed, people = material.seed, material.people
-    main = _statistic(SUCCESS, found.success_P, 0.5, seed)
+    main = share(SUCCESS, found.success_P, 0.5, seed=seed)
     rate = found.smallest_rate
     true_P = found.true_positives_at(rate)
-    others = [_statistic(f"{TRUE_POSITIVES} at {rate:.3g}", true_P, rate, seed)]
+    others = [share(f"{TRUE_POSITIVES} at {rate:.3g}", true_P, rate, seed=seed)]
     num_models = len(known.member_RP)
     of_person: dict[str, dict[str, float | None]] = {}
     for place, person in enumerate(people):
@@ -108,7 +108,7 @@ def attack(material: Material, name: str, known: Known, released: tuple[Array, M
         order_P = released_success(SCORES[name](error_KW, known), member_KP)
         there_P = np.isfinite(order_P)
         if there_P.any():
-            others.append(_statistic(RELEASED, order_P[there_P], 0.5, seed))
+            others.append(share(RELEASED, order_P[there_P], 0.5, seed=seed))
             notes.append(
                 f"{RELEASED}: how often one of the run's {len(member_KP)} fold models that was trained on a person"
                 " scores higher than one that was not"
@@ -129,11 +129,6 @@ def attack(material: Material, name: str, known: Known, released: tuple[Array, M
         settings={"references": num_models, **({"a": OFFLINE_A, "gamma": GAMMA} if name == "rmia" else {})},
         per_person=of_person,
     )
-
-
-def _statistic(name: str, value_P: Array, chance: float, seed: int) -> Statistic:
-    ends = share_of_people(value_P, seed=seed)
-    return Statistic(name=name, unit="", value=ends.value, lower=ends.lower, upper=ends.upper, chance=chance)
 
 
 def _exposed(of_person: dict[str, dict[str, float | None]]) -> str:

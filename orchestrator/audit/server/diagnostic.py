@@ -1,4 +1,4 @@
-# ruff: noqa: N803, N806 - shape suffixes, by the legend below
+# ruff: noqa: N806 - shape suffixes, by the legend below
 """What can be rebuilt from one gradient: the task of gradient inversion, and its record. It counts for no word.
 
 It asks in a setting that no round has, chosen in the attacker's favour. Shapes: P people.
@@ -10,8 +10,7 @@ from pathlib import Path
 
 from models.sizes import BACKBONE_FEATURES, num_parameters
 from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, material_of
-from orchestrator.audit.membership.scores import Array
-from orchestrator.audit.records import GRADIENT_INVERSION, UPDATE, Attack, Statistic
+from orchestrator.audit.records import GRADIENT_INVERSION, UPDATE, Attack
 from orchestrator.audit.server.inversion import (
     FRAMES_BASELINE,
     LONGEST,
@@ -27,10 +26,10 @@ from orchestrator.audit.server.inversion import (
     most_people,
     rebuilt_windows,
 )
+from orchestrator.audit.statistics import share
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Task
 from orchestrator.audit.verdict import DIAGNOSTIC
-from orchestrator.estimators.bootstrap import share_of_people
 
 RULES = 1  # of the arithmetic of this attack: an audit of other rules is made again
 NAME = f"{GRADIENT_INVERSION} {UPDATE}"
@@ -100,10 +99,10 @@ def inversion_attack(material: Material, rebuilt: Rebuilt) -> Attack:
         attack=GRADIENT_INVERSION,
         source=UPDATE,
         threat=THREAT,
-        main=_statistic(RANK_1, matched_P, 1 / num_people, seed),
+        main=share(RANK_1, matched_P, 1 / num_people, seed=seed),
         others=(
-            _statistic(FRAMES_CORRELATION, rebuilt[OF_FRAMES], float(rebuilt[FRAMES_BASELINE].mean()), seed, lowest=-1),
-            _statistic(MEANS_CORRELATION, rebuilt[OF_MEANS], float(rebuilt[MEANS_BASELINE].mean()), seed, lowest=-1),
+            share(FRAMES_CORRELATION, rebuilt[OF_FRAMES], float(rebuilt[FRAMES_BASELINE].mean()), seed=seed, lowest=-1),
+            share(MEANS_CORRELATION, rebuilt[OF_MEANS], float(rebuilt[MEANS_BASELINE].mean()), seed=seed, lowest=-1),
         ),
         people=num_people,
         verdict=DIAGNOSTIC,
@@ -118,8 +117,3 @@ def inversion_attack(material: Material, rebuilt: Rebuilt) -> Attack:
             for place, person in enumerate(material.people[:num_people])
         },
     )
-
-
-def _statistic(name: str, value_P: Array, chance: float, seed: int, *, lowest: float = 0.0) -> Statistic:
-    ends = share_of_people(value_P, seed=seed, lowest=lowest)
-    return Statistic(name=name, unit="", value=ends.value, lower=ends.lower, upper=ends.upper, chance=chance)

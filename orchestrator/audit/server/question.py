@@ -40,10 +40,10 @@ from orchestrator.audit.server.updates import (
     has_other_sessions,
     updates_seen,
 )
+from orchestrator.audit.statistics import share
 from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Task
 from orchestrator.audit.verdict import verdict
-from orchestrator.estimators.bootstrap import share_of_people
 
 RULES = 1  # of the arithmetic of these attacks: an audit of other rules is made again
 RANK_1, FIRST_LAST_RANK, PAIRS = "rank-1", "rank-1, first round to last", "right of two candidates"
@@ -121,7 +121,7 @@ def update_attacks(material: Material, found: Found) -> list[Attack]:
     asked = ", ".join(map(str, asked_rounds(num_rounds)))
     attacks = []
     if LINKED in found:
-        other = _statistic(FIRST_LAST_RANK, found[FIRST_TO_LAST], 1 / len(material.people), material.seed)
+        other = share(FIRST_LAST_RANK, found[FIRST_TO_LAST], 1 / len(material.people), seed=material.seed)
         note = f"steps of neighbouring rounds, of {num_rounds}, linked by their cosine around the round's mean step"
         attacks.append(_update_attack(material, LINKABILITY, found[LINKED], [note], others=(other,)))
     if has_other_sessions(material.series):
@@ -148,7 +148,7 @@ def update_attacks(material: Material, found: Found) -> list[Attack]:
 def _update_attack(
     material: Material, name: str, right_C: Array, notes: Sequence[str], *, others: tuple[Statistic, ...] = ()
 ) -> Attack:
-    main = _statistic(RANK_1, right_C, 1 / len(right_C), material.seed)
+    main = share(RANK_1, right_C, 1 / len(right_C), seed=material.seed)
     return Attack(
         attack=name,
         source=UPDATE,
@@ -183,7 +183,7 @@ def sum_attacks(material: Material, amount_ZKP: Array, member_KP: Mask) -> list[
     for (variant, last), amount_KP in zip(moments(num_rounds).items(), amount_ZKP, strict=True):
         right_P = pair_success(amount_KP, member_KP)
         there_P = np.isfinite(right_P)
-        main = _statistic(PAIRS, right_P[there_P], 0.5, material.seed)
+        main = share(PAIRS, right_P[there_P], 0.5, seed=material.seed)
         guessed = sum(number <= last for number in guessed_rounds(num_rounds))
         attacks.append(
             Attack(
@@ -210,10 +210,3 @@ def sum_attacks(material: Material, amount_ZKP: Array, member_KP: Mask) -> list[
             )
         )
     return attacks
-
-
-def _statistic(name: str, value_P: Array, chance: float, seed: int) -> Statistic:
-    if not len(value_P):
-        return Statistic(name=name, unit="", value=None, lower=None, upper=None, chance=chance)
-    ends = share_of_people(value_P, seed=seed)
-    return Statistic(name=name, unit="", value=ends.value, lower=ends.lower, upper=ends.upper, chance=chance)

@@ -82,10 +82,10 @@ def _axes(panel: Any, keys: dict[str, list[Any]], low: float, high: float) -> No
         panel.axvline(place, color=style.GREY, linewidth=0.6, gid=AXIS)
         for step, value in enumerate(values):
             _label(panel, place, step / (len(values) - 1), style.plain(style.number(value), 9), left=place == 0)
+    ticks = _ticks(low, high)
+    decimals = max(len(f"{value:g}".partition(".")[2]) for value in ticks)
     for place in range(len(keys), len(names)):
         panel.axvline(place, color=style.GREY, linewidth=0.6, gid=AXIS)
-        ticks = _ticks(low, high)
-        decimals = max(len(f"{value:g}".partition(".")[2]) for value in ticks)
         for value in ticks:
             _label(panel, place, (value - low) / (high - low), f"{value:.{decimals}f}")
     panel.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
