@@ -20,6 +20,8 @@ from models.sizes import NUM_DIMENSIONS
 
 State = tuple[Tensor, ...]
 Step = Callable[[State, Tensor], tuple[State, Tensor]]
+# From what input (C, B, G) and state before (C, B, G) give, and that state, in plain operations: differentiable twice.
+Cell = Callable[[Tensor, Tensor, State], State]
 
 
 class ExportableNetwork(nn.Module):
@@ -105,7 +107,7 @@ class ExportableNetwork(nn.Module):
         into_LCBG = into_CNG.reshape(models * directions, x_MLBF.shape[1], x_MLBF.shape[2], -1).transpose(0, 1)
         zeros = into_LCBG.new_zeros(models * directions, x_MLBF.shape[2], self.hidden_size)
         state = (zeros, zeros.clone()) if self.cell is nn.LSTM else (zeros,)
-        _, hidden_LCBH = scan(_STEPS[self.cell](layer.back, layer.back_bias), state, into_LCBG)
+        _, hidden_LCBH = scan(_step(CELLS[self.cell], layer.back, layer.back_bias), state, into_LCBG)
         hidden_LMDBH = hidden_LCBH.reshape(x_MLBF.shape[1], models, directions, x_MLBF.shape[2], self.hidden_size)
         hidden_DMLBH = hidden_LMDBH.permute(2, 1, 0, 3, 4)
         if directions == 1:
@@ -139,34 +141,33 @@ class _Layer(nn.Module):
         self.register_buffer("back_bias", back_bias[:, None])
 
 
-def _tanh(back_CHH: Tensor, bias_C1H: Tensor) -> Step:
-    def step(state: State, into_CBH: Tensor) -> tuple[State, Tensor]:
-        hidden = torch.tanh(into_CBH + torch.baddbmm(bias_C1H, state[0], back_CHH))
-        return (hidden,), hidden.clone()
-
-    return step
-
-
-def _gru(back_CHG: Tensor, bias_C1G: Tensor) -> Step:
+def _step(cell: Cell, back_CHG: Tensor, bias_C1G: Tensor) -> Step:
     def step(state: State, into_CBG: Tensor) -> tuple[State, Tensor]:
-        into_r, into_z, into_n = into_CBG.chunk(3, 2)
-        back_r, back_z, back_n = torch.baddbmm(bias_C1G, state[0], back_CHG).chunk(3, 2)
-        keep = torch.sigmoid(into_z + back_z)
-        new = torch.tanh(into_n + torch.sigmoid(into_r + back_r) * back_n)
-        hidden = new + keep * (state[0] - new)
-        return (hidden,), hidden.clone()
+        state = cell(into_CBG, torch.baddbmm(bias_C1G, state[0], back_CHG), state)
+        return state, state[0].clone()
 
     return step
 
 
-def _lstm(back_CHG: Tensor, bias_C1G: Tensor) -> Step:
-    def step(state: State, into_CBG: Tensor) -> tuple[State, Tensor]:
-        into, forget, new, out = (into_CBG + torch.baddbmm(bias_C1G, state[0], back_CHG)).chunk(4, 2)
-        memory = torch.sigmoid(forget) * state[1] + torch.sigmoid(into) * torch.tanh(new)
-        hidden = torch.sigmoid(out) * torch.tanh(memory)
-        return (hidden, memory), hidden.clone()
-
-    return step
+def tanh_cell(into_CBH: Tensor, back_CBH: Tensor, _: State) -> State:
+    """Return the next hidden states from what the input and the state before give a tanh cell."""
+    return (torch.tanh(into_CBH + back_CBH),)
 
 
-_STEPS = {nn.RNN: _tanh, nn.GRU: _gru, nn.LSTM: _lstm}  # by the modules of models.networks.MODULES
+def gru_cell(into_CBG: Tensor, back_CBG: Tensor, state: State) -> State:
+    """Return the next hidden states as torch.nn.GRU: gates r, z, n; h' = n + z (h - n)."""
+    into_r, into_z, into_n = into_CBG.chunk(3, 2)
+    back_r, back_z, back_n = back_CBG.chunk(3, 2)
+    keep = torch.sigmoid(into_z + back_z)
+    new = torch.tanh(into_n + torch.sigmoid(into_r + back_r) * back_n)
+    return (new + keep * (state[0] - new),)
+
+
+def lstm_cell(into_CBG: Tensor, back_CBG: Tensor, state: State) -> State:
+    """Return the next hidden states and memory as torch.nn.LSTM: gates i, f, g, o; c' = f c + i g; h = o tanh(c')."""
+    into, forget, new, out = (into_CBG + back_CBG).chunk(4, 2)
+    memory = torch.sigmoid(forget) * state[1] + torch.sigmoid(into) * torch.tanh(new)
+    return torch.sigmoid(out) * torch.tanh(memory), memory
+
+
+CELLS: dict[type[nn.Module], Cell] = {nn.RNN: tanh_cell, nn.GRU: gru_cell, nn.LSTM: lstm_cell}

@@ -1,26 +1,25 @@
 # ruff: noqa: N803, N806 - shape suffixes, by the legend below
 """Each window's own gradient of a network of features, as a function that can itself be differentiated.
 
-The networks' fast recurrences have no second derivative; here the same equations are written out in plain operations.
+The networks' fast recurrences have no second derivative; here the equations are those of models.exportable.
 A linear layer y = W x + b has the gradients d x^T and d, summed over frames, if d is the loss's gradient in y: all
 windows share the products with W, and each has a gradient of its own.
 
 Shapes: P windows, L frames, F features, D directions side by side, G gates' rows, H hidden units, N weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from models.exportable import CELLS, State
 from models.losses import loss_of, target_of
 from models.networks import AffectNetwork
 from models.recipe import Recipe
 from models.recurrences import WEIGHTS_PER_DIRECTION, Recurrence
 from models.windows import Batch
-
-Cell = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # input, recurrent, state -> hidden, state
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,44 +90,18 @@ def _recurrences(recurrence: Recurrence, x_PLF: Tensor, length_P: Tensor) -> tup
 def _over_time(
     recurrence: Recurrence, input_DPLG: Tensor, back_DGH: Tensor, back_bias_DG: Tensor
 ) -> tuple[Tensor, _Product]:
-    cell = _cell_of(recurrence)
+    cell = CELLS[type(recurrence)]
     # It requires a gradient, so that the first frame's recurrent product has one as all others do.
     zero_DPH = input_DPLG.new_zeros(*input_DPLG.shape[:2], recurrence.hidden_size, requires_grad=True)
     back_DHG, bias_D1G = back_DGH.transpose(1, 2), back_bias_DG[:, None]
-    hidden, state, outputs = [zero_DPH], zero_DPH, []
+    state: State = (zero_DPH, zero_DPH) if isinstance(recurrence, nn.LSTM) else (zero_DPH,)
+    hidden, outputs = [zero_DPH], []
     for input_DPG in input_DPLG.unbind(2):
         outputs.append(torch.baddbmm(bias_D1G, hidden[-1], back_DHG))
-        h_DPH, state = cell(input_DPG, outputs[-1], state)
-        hidden.append(h_DPH)
+        state = cell(input_DPG, outputs[-1], state)
+        hidden.append(state[0])
     before_DPLH = torch.stack(hidden[:-1], dim=2)
     return torch.stack(hidden[1:], dim=2), _Product(before_DPLH, tuple(outputs), frame_by_frame=True)
-
-
-def _cell_of(recurrence: Recurrence) -> Cell:
-    if isinstance(recurrence, nn.LSTM):
-        return _lstm
-    return _gru if isinstance(recurrence, nn.GRU) else _tanh
-
-
-def _tanh(into: Tensor, back: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-    hidden = torch.tanh(into + back)
-    return hidden, hidden
-
-
-def _gru(into: Tensor, back: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """As torch.nn.GRU: gates r, z, n; h' = (1 - z) n + z h."""
-    size = before.shape[-1]
-    r, z = torch.sigmoid(into[..., : 2 * size] + back[..., : 2 * size]).chunk(2, dim=-1)
-    n = torch.tanh(into[..., 2 * size :] + r * back[..., 2 * size :])
-    hidden = torch.lerp(n, before, z)
-    return hidden, hidden
-
-
-def _lstm(into: Tensor, back: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """As torch.nn.LSTM: gates i, f, g, o; c' = f c + i g; h = o tanh(c')."""
-    i, f, g, o = (into + back).chunk(4, dim=-1)
-    state = torch.sigmoid(f) * before + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(state), state
 
 
 def _head(network: AffectNetwork, hidden_PLH: Tensor) -> tuple[Tensor, list[_Product]]:
