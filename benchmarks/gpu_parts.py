@@ -1,17 +1,20 @@
 """Parts of the GPU's measurements: kernels, agreement with the CPU, a resumed pack, images, the demo's trainings."""
 
 import multiprocessing
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, pack, people, recipe, seconds_of, splits
+from models import frames
 from models.backends import AUTO, BF16, PRECISIONS, REFERENCE, STACKED, STACKED_CUDA, TF32, TRITON, choose
 from models.frames import FrameSeries
 from models.networks import build_for
@@ -19,25 +22,45 @@ from models.precision import modules_in
 from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from models.stacks.folds import StackedFolds
-from models.stacks.fused import tried
+from models.stacks.fused import fused
+from models.stacks.teams import in_teams
+from models.stacks.trials import tried
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 
-TRIED_SIZES = (8, 64, 128)
+TRIED_SIZES = (8, 16, 64, 128, 256, 512)
+TRIED_ALL = 128  # hidden units at which every precision is tried, elsewhere TF32 and above it bfloat16
+TRYING = 6  # processes; a kernel is compiled by one processor
+START = "spawn"  # processes that have used a GPU cannot fork
 DEMO_FRAMES = 1500  # of a person of the embedded corpus
+READ_AHEAD = "read ahead"
+KILLED_POINT, KILLED_AFTER, EPOCHS = ("bigru", 16, 100, 2, 1500), 2, 12
 
 
 def kernels(found: dict[str, Any]) -> None:
-    """Try the kernels of every network, size and precision."""
-    for network in ("rnn", "bigru", "bilstm"):
-        for size in TRIED_SIZES:
-            for precision in PRECISIONS if size == TRIED_SIZES[0] else (TF32, BF16):
-                start = time.perf_counter()
-                trial = tried(network, size, precision, DEVICE)
-                found[f"{network} {size} {precision}"] = {
-                    "refusal": trial.refusal,
-                    "worst_error": max(trial.errors, default=None),
-                    "seconds": time.perf_counter() - start,
-                }
+    """Try the kernels of every network, size and precision, in some processes; Triton keeps them for what follows."""
+    shapes = [
+        (network, size, precision)
+        for size in reversed(TRIED_SIZES)  # those that take longest first
+        for network in ("rnn", "bigru", "bilstm")
+        for precision in (PRECISIONS if size == TRIED_ALL else (TF32, BF16) if size > TRIED_ALL else (TF32,))
+    ]
+    with multiprocessing.get_context(START).Pool(TRYING) as pool:
+        for (network, size, precision), told in zip(
+            shapes, pool.imap(_try, [(*shape, DEVICE) for shape in shapes]), strict=True
+        ):
+            found[f"{network} {size} {precision}"] = told
+
+
+def _try(shape: tuple[str, int, str, str]) -> dict[str, Any]:
+    network, size, precision, device = shape
+    start = time.perf_counter()
+    told: dict[str, Any] = {}
+    for name, kind in (("one program", fused(network, precision)), ("a team", in_teams(network, precision))):
+        trial = tried(kind, size, device)
+        told = {"by": name, "refusal": trial.refusal, "worst_error": max(trial.errors, default=None)}
+        if trial.refusal is None:
+            break
+    return {**told, "seconds": time.perf_counter() - start}
 
 
 def agreement(found: dict[str, Any]) -> None:
@@ -68,23 +91,40 @@ def _finite(epoch: Epoch | TrainingDiverged) -> Epoch:
 
 
 def resume(found: dict[str, Any]) -> None:
-    """Interrupt a pack on the GPU after an epoch, take it up from its checkpoint, and compare."""
-    point = ("bigru", 16, 100, 2, 1500)
-    whole = pack(point, TRITON, recipe={"epochs": 4})
-    expected = list(whole.epochs())[-1]
-    first = pack(point, TRITON, recipe={"epochs": 4})
-    going = first.epochs()
-    next(going), next(going)
+    """Kill the process that trains a pack on the GPU, take the pack up from its checkpoint, and compare."""
+    expected = list(_pack_to_kill().epochs())[-1]
     with tempfile.TemporaryDirectory() as folder:
-        first.save(Path(folder) / "checkpoint")
-        second = pack(point, TRITON, recipe={"epochs": 4})
-        second.load(Path(folder) / "checkpoint")
-    last = list(second.epochs())[-1]
+        checkpoint = Path(folder) / "checkpoint"
+        training = multiprocessing.get_context(START).Process(target=_train_and_save, args=(checkpoint,))
+        training.start()
+        while training.is_alive() and not checkpoint.exists():
+            time.sleep(0.002)
+        training.kill()
+        training.join()
+        if training.exitcode != -signal.SIGKILL:
+            raise RuntimeError(f"the training ended by itself with {training.exitcode}; expected that it was killed")
+        second = _pack_to_kill()
+        second.load(checkpoint)
+    going = list(second.epochs())
+    found["killed_after_epochs"] = EPOCHS - len(going)
+    last = going[-1]
     found["ccc_max_diff"] = max(
         abs(a - b)
         for place in last
         for a, b in zip(_finite(last[place]).ccc_valence, _finite(expected[place]).ccc_valence, strict=True)
     )
+
+
+def _pack_to_kill() -> StackedFolds:
+    return pack(KILLED_POINT, TRITON, recipe={"epochs": EPOCHS})
+
+
+def _train_and_save(checkpoint: Path) -> None:
+    """Train a pack, and write its state after `KILLED_AFTER` epochs."""
+    going = _pack_to_kill()
+    for number, _ in enumerate(going.epochs(), 1):
+        if number == KILLED_AFTER:
+            going.save(checkpoint)
 
 
 def images(found: dict[str, Any]) -> None:
@@ -104,17 +144,19 @@ def images(found: dict[str, Any]) -> None:
     one = recipe("bilstm", 8, 16, 1, epochs=3, backbone="resnet18", image_size=224)
     x, gold = torch.randint(0, 256, (8, 16, 224, 224, 3), dtype=torch.uint8), torch.rand(8, 16, 2)
     for precision in (TF32, BF16):
-        training = FoldsInTraining(series, [split], one, seed=0, device=DEVICE, precision=precision)
-        seconds = seconds_of(training.epochs())[-1]
         with modules_in(precision):
             model = build_for(one, num_features=BACKBONE_FEATURES, seed=0).to(DEVICE)
             resident = _by_hand(model, x.to(DEVICE), gold.to(DEVICE))
-        found[precision] = {
-            "epoch_s": seconds,
-            "resident_s": resident,
-            "ratio": seconds / resident,
-            "frames_per_s": 2048 / seconds,
-        }
+        for name, share in ((precision, frames.RESIDENT_SHARE), (f"{precision}, {READ_AHEAD}", 0.0)):
+            with mock.patch.object(frames, "RESIDENT_SHARE", share):
+                training = FoldsInTraining(series, [split], one, seed=0, device=DEVICE, precision=precision)
+            seconds = seconds_of(training.epochs())[-1]
+            found[name] = {
+                "epoch_s": seconds,
+                "resident_s": resident,
+                "ratio": seconds / resident,
+                "frames_per_s": 2048 / seconds,
+            }
 
 
 def _by_hand(model: nn.Module, x: Tensor, gold: Tensor) -> float:

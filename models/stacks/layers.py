@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from models.backends import BF16, STACKED, STACKED_CUDA, TRITON
 from models.recipe import Recipe
 from models.stacks.cells import Gru, Tanh
-from models.stacks.fused import fused, tried, why_not
+from models.stacks.fused import fused, why_not
 from models.stacks.lstm import SmallLstm
 from models.stacks.network import Kind, kind_on_cpu
+from models.stacks.teams import in_teams
+from models.stacks.trials import tried
 
 STEPWISE = {"rnn": Tanh, "bigru": Gru, "bilstm": SmallLstm}
 
@@ -32,8 +34,11 @@ def layers_for(recipe: Recipe, backend: str, *, precision: str, device: str) -> 
     if backend == STACKED_CUDA:
         return Layers(kind=stepwise, backend=STACKED_CUDA, kernels=False)
     assert backend == TRITON, backend
-    trial = tried(recipe.network, recipe.hidden_size, precision, device)
-    if trial.refusal is None:
-        return Layers(kind=fused(recipe.network, precision), backend=TRITON, kernels=True)
-    note = f"triton does not run {recipe.network} of {recipe.hidden_size} units here: {trial.refusal}"
+    why = []
+    for kind in (fused(recipe.network, precision), in_teams(recipe.network, precision)):
+        trial = tried(kind, recipe.hidden_size, device)
+        if trial.refusal is None:
+            return Layers(kind=kind, backend=TRITON, kernels=True)
+        why.append(trial.refusal)
+    note = f"triton does not run {recipe.network} of {recipe.hidden_size} units here: {'; '.join(dict.fromkeys(why))}"
     return Layers(kind=stepwise, backend=STACKED_CUDA, kernels=why_not() is None, note=note)

@@ -1,23 +1,32 @@
 """Run by tests/models/test_device_stacks.py with TRITON_INTERPRET=1: what the kernels give, as JSON."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
 from models.backends import FLOAT32, STACKED, TRITON
 from models.sizes import NETWORKS
-from models.stacks import fused
+from models.stacks import fused, teams, trials
 from models.stacks.device import DeviceAdam
 from models.stacks.folds import StackedFolds
 from models.training import Epoch
 from tests.models.toys import recipe, toy_series, toy_splits
 
 
-def layer_errors(network: str) -> list[float]:
+def layer_errors(network: str, hidden: int, made: Callable[[str, str], type[fused.FusedLayer]]) -> list[float]:
     """Compare hidden states and gradients with those of the layer by steps: more windows than a program has."""
-    fused.TRIED_LENGTH = 4
-    return list(fused.tried(network, 5, FLOAT32, "cpu").errors)
+    trials.TRIED_LENGTH = 4
+    return list(trials.tried(made(network, FLOAT32), hidden, "cpu").errors)
+
+
+def divided(network: str, hidden: int, room: int) -> tuple[int, bool]:
+    """Return how many programs a team has with so much room, and whether each gate has its own product."""
+    teams.ROOM = room
+    parts = teams.parts_of(teams.in_teams(network, FLOAT32), hidden, room)
+    assert parts is not None
+    return fused.padded(hidden) // parts.units, parts.apart
 
 
 def curves(network: str, backend: str) -> tuple[str, list[float]]:
@@ -53,12 +62,14 @@ def adam_errors() -> tuple[float, float]:
 
 def main() -> None:
     """Print what was found."""
-    found: dict[str, dict[str, object]] = {"layers": {}, "backend": {}, "curves": {}}
+    found: dict[str, dict[str, object]] = {"layers": {}, "teams": {}, "backend": {}, "curves": {}}
     for network in NETWORKS:
-        found["layers"][network] = layer_errors(network)
+        found["layers"][network] = layer_errors(network, 5, fused.fused)
+        for hidden, room in ((40, 20 << 10), (100, 110 << 10)):
+            told = f"{network} {hidden} {divided(network, hidden, room)}"
+            found["teams"][told] = layer_errors(network, hidden, teams.in_teams)
         _, expected = curves(network, STACKED)
-        backend, own = curves(network, TRITON)
-        found["backend"][network] = backend
+        found["backend"][network], own = curves(network, TRITON)
         found["curves"][network] = max(abs(a - b) for a, b in zip(own, expected, strict=True))
     error, resting = adam_errors()
     print(json.dumps({**found, "adam": error, "resting": resting}))

@@ -17,7 +17,7 @@ from models.backends import BF16, FLOAT32, STACKED, STACKED_CUDA, TF32, TRITON
 from models.ccc import ccc
 from models.recipe import Recipe
 from models.sizes import NETWORKS
-from models.stacks import fused, layers
+from models.stacks import fused, layers, trials
 from models.stacks.cells import Tanh
 from models.stacks.device import DeviceAdam, DeviceStack
 from models.stacks.folds import StackedFolds
@@ -145,7 +145,7 @@ class Racing(Tanh):
     def run_over_time(self, back_CHG: Tensor, back_bias_CG: Tensor) -> None:
         super().run_over_time(back_CHG, back_bias_CG)
         Racing.calls += 1
-        if Racing.calls == fused.REPEATS - 1:
+        if Racing.calls == trials.REPEATS - 1:
             self.h_CTBH[0, -1, 0, 0] += 1e-7
 
 
@@ -161,18 +161,17 @@ class NotANumber(Tanh):
 
 
 @pytest.fixture
-def trying(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tanh]], fused.Trial]:
+def trying(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tanh]], trials.Trial]:
     """Try a layer in place of the kernel's, repeated as on a GPU."""
-    monkeypatch.setattr(fused, "why_not", lambda: None)
-    monkeypatch.setattr(fused, "repeats_on", lambda _: fused.REPEATS)
+    monkeypatch.setattr(trials, "why_not", lambda: None)
+    monkeypatch.setattr(trials, "repeats_on", lambda _: trials.REPEATS)
 
-    def try_it(kind: type[Tanh]) -> fused.Trial:
-        monkeypatch.setattr(fused, "fused", lambda *_: kind)
-        fused.tried.cache_clear()
-        try:
-            return fused.tried("rnn", 8, TF32, "cpu")
-        finally:
-            fused.tried.cache_clear()
+    def try_it(kind: type[Tanh]) -> trials.Trial:
+        class Tried(kind, fused.FusedTanh):  # type: ignore[valid-type, misc]
+            precision = TF32
+            run_over_time, run_back, _prepare = kind.run_over_time, kind.run_back, kind._prepare
+
+        return trials.tried(Tried, 8, "cpu")
 
     return try_it
 
@@ -188,7 +187,7 @@ def trying(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tanh]], fused.Tria
     ],
 )
 def test_a_kernel_is_tried_before_it_is_trusted(
-    kind: type[Tanh], refusal: str | None, trying: Callable[[type[Tanh]], fused.Trial]
+    kind: type[Tanh], refusal: str | None, trying: Callable[[type[Tanh]], trials.Trial]
 ) -> None:
     found = trying(kind)
     if refusal is None:
@@ -235,5 +234,11 @@ def test_kernels_by_tritons_interpreter() -> None:
         assert max(errors) < 1e-5, network
         assert found["backend"][network] == TRITON
         assert found["curves"][network] < 1e-4, network
+    assert sorted(found["teams"]) == [
+        "bigru 100 (4, True)", "bigru 40 (8, False)", "bilstm 100 (8, False)", "bilstm 40 (8, False)",
+        "rnn 100 (2, False)", "rnn 40 (2, False)",
+    ]  # fmt: skip
+    for told, errors in found["teams"].items():
+        assert max(errors) < 1e-5, told
     assert found["adam"] < 1e-6
     assert found["resting"] == 0.0
