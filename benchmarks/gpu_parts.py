@@ -1,4 +1,4 @@
-"""Parts of the GPU's measurements: kernels, agreement with the CPU, a resumed pack, images, the demo's trainings."""
+"""Parts of the GPU's measurements: kernels, agreement with the CPU, a killed pack, images."""
 
 import multiprocessing
 import signal
@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, pack, people, recipe, seconds_of, splits
 from models import frames
-from models.backends import AUTO, BF16, PRECISIONS, REFERENCE, STACKED, STACKED_CUDA, TF32, TRITON, choose
+from models.backends import BF16, FLOAT32, PRECISIONS, REFERENCE, STACKED, STACKED_CUDA, TF32, TRITON
+from models.checkpoints import JSON_NAME
 from models.frames import FrameSeries
 from models.networks import build_for
 from models.precision import modules_in
+from models.recipe import Recipe
 from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from models.stacks.folds import StackedFolds
@@ -26,12 +28,17 @@ from models.stacks.fused import fused
 from models.stacks.teams import in_teams
 from models.stacks.trials import tried
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
+from models.windows import Series
 
 TRIED_SIZES = (8, 16, 64, 128, 256, 512)
 TRIED_ALL = 128  # hidden units at which every precision is tried, elsewhere TF32 and above it bfloat16
 TRYING = 6  # processes; a kernel is compiled by one processor
 START = "spawn"  # processes that have used a GPU cannot fork
-DEMO_FRAMES = 1500  # of a person of the embedded corpus
+DEMO_FRAMES, DEMO_EPOCHS = 1500, 10  # of a person of the embedded corpus; of the preset demo
+DEMO_SHAPES = [
+    (network, size, length) for network in ("rnn", "bigru", "bilstm") for size in (8, 64) for length in (50, 200)
+]
+DEMO = "demo"
 READ_AHEAD = "read ahead"
 KILLED_POINT, KILLED_AFTER, EPOCHS = ("bigru", 16, 100, 2, 1500), 2, 12
 
@@ -64,25 +71,62 @@ def _try(shape: tuple[str, int, str, str]) -> dict[str, Any]:
 
 
 def agreement(found: dict[str, Any]) -> None:
-    """Train the same configurations on the CPU and on the GPU, by every back end and precision."""
-    series, folds = people(6, 800), splits(6, 3)
-    for network in ("rnn", "bigru", "bilstm"):
-        one = recipe(network, 16, 50, 2, epochs=3)
-        expected = _finite(list(StackedFolds(series, folds, [one], seeds=[0], backend=STACKED).epochs())[-1][0])
-        for backend in (REFERENCE, STACKED_CUDA, TRITON):
-            for precision in PRECISIONS if backend == TRITON else (TF32, BF16):
-                if backend == REFERENCE:
-                    training = FoldsInTraining(series, folds, one, seed=0, device=DEVICE, precision=precision)
-                    last = list(training.epochs())[-1]
-                else:
-                    made = StackedFolds(
-                        series, folds, [one], seeds=[0], device=DEVICE, backend=backend, precision=precision
-                    )
-                    last = _finite(list(made.epochs())[-1][0])
-                pairs = zip(
-                    last.ccc_valence + last.ccc_arousal, expected.ccc_valence + expected.ccc_arousal, strict=True
-                )
-                found[f"{network} {backend} {precision}"] = max(abs(a - b) for a, b in pairs)
+    """Train the same configurations on the CPU and on the GPU: some epochs by every back end, and those of the demo."""
+    shapes = [(16, 2, 800, network) for network in ("rnn", "bigru", "bilstm")]
+    shapes += [(128, 1, 400, "bilstm"), (256, 1, 400, "bigru")]  # by teams
+    with multiprocessing.get_context(START).Pool(TRYING) as pool:
+        small = pool.map_async(_short_on_cpu, shapes, chunksize=1)
+        demos = pool.map_async(_demo_on_cpu, DEMO_SHAPES, chunksize=1)
+        for shape, expected in zip(shapes, small.get(), strict=True):
+            hidden, _, _, network = shape
+            for backend in (REFERENCE, STACKED_CUDA, TRITON):
+                for precision in PRECISIONS if backend == TRITON else (TF32, BF16):
+                    told = _difference(_short(shape, DEVICE, backend, precision), expected)
+                    found[f"{network} {hidden} {backend} {precision}"] = told
+        for one, expected in zip(DEMO_SHAPES, demos.get(), strict=True):
+            for precision in (FLOAT32, TF32):
+                found[f"{DEMO} {one} {precision}"] = _difference(_demo(one, DEVICE, TRITON, precision), expected)
+
+
+def _short_on_cpu(shape: tuple[int, int, int, str]) -> tuple[float, ...]:
+    torch.set_num_threads(1)
+    return _short(shape, "cpu", STACKED, TF32)
+
+
+def _demo_on_cpu(shape: tuple[str, int, int]) -> tuple[float, ...]:
+    torch.set_num_threads(1)
+    return _demo(shape, "cpu", STACKED, TF32)
+
+
+def _short(shape: tuple[int, int, int, str], device: str, backend: str, precision: str) -> tuple[float, ...]:
+    hidden, layers, frames_each, network = shape
+    one = recipe(network, hidden, 50, layers, epochs=3)
+    return _ccc(one, people(6, frames_each), splits(6, 3), device, backend, precision)
+
+
+def _demo(shape: tuple[str, int, int], device: str, backend: str, precision: str) -> tuple[float, ...]:
+    """Train a configuration of the demo preset for its ten epochs, on two of its folds."""
+    one = recipe(*shape, 1, epochs=DEMO_EPOCHS)
+    return _ccc(one, people(PEOPLE, DEMO_FRAMES), splits(PEOPLE, FOLDS)[:2], device, backend, precision)
+
+
+def _ccc(  # noqa: PLR0913, PLR0917 - a training
+    one: Recipe, series: list[Series], folds: list[FoldSplit], device: str, backend: str, precision: str
+) -> tuple[float, ...]:
+    """Train and return the CCC of both dimensions, fold by fold, after the last epoch.
+
+    `one` on the `folds` of `series`, on the `device` by the `backend` with the `precision`.
+    """
+    if backend == REFERENCE:
+        last = list(FoldsInTraining(series, folds, one, seed=0, device=device, precision=precision).epochs())[-1]
+    else:
+        made = StackedFolds(series, folds, [one], seeds=[0], device=device, backend=backend, precision=precision)
+        last = _finite(list(made.epochs())[-1][0])
+    return (*last.ccc_valence, *last.ccc_arousal)
+
+
+def _difference(values: tuple[float, ...], expected: tuple[float, ...]) -> float:
+    return max(abs(a - b) for a, b in zip(values, expected, strict=True))
 
 
 def _finite(epoch: Epoch | TrainingDiverged) -> Epoch:
@@ -95,9 +139,10 @@ def resume(found: dict[str, Any]) -> None:
     expected = list(_pack_to_kill().epochs())[-1]
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint"
-        training = multiprocessing.get_context(START).Process(target=_train_and_save, args=(checkpoint,))
+        context: Any = multiprocessing.get_context(START)
+        training = context.Process(target=_train_and_save, args=(checkpoint,))
         training.start()
-        while training.is_alive() and not checkpoint.exists():
+        while training.is_alive() and not (checkpoint / JSON_NAME).exists():  # it is written last
             time.sleep(0.002)
         training.kill()
         training.join()
@@ -180,31 +225,3 @@ def _by_hand(model: nn.Module, x: Tensor, gold: Tensor) -> float:
 
     seconds_of(learn(5)), seconds_of(predict(2))
     return seconds_of(learn(12))[0] + seconds_of(predict(4))[0]
-
-
-def demo(found: dict[str, Any]) -> None:
-    """Train the configurations of the demo preset, without Ray: packs on the GPU, and two processes on a core each."""
-    shapes = [
-        (network, size, length) for network in ("rnn", "bigru", "bilstm") for size in (8, 64) for length in (50, 200)
-    ]
-    start = time.perf_counter()
-    for shape in shapes:
-        train_demo(shape, DEVICE)
-    found["gpu_s"] = time.perf_counter() - start
-    with multiprocessing.get_context("spawn").Pool(2, torch.set_num_threads, (1,)) as pool:
-        pool.map(abs, (-1, -2), chunksize=1)  # both have started
-        start = time.perf_counter()
-        pool.starmap(train_demo, [(shape, "cpu") for shape in shapes], chunksize=1)
-        found["two_cores_s"] = time.perf_counter() - start
-    found["ratio"] = found["two_cores_s"] / found["gpu_s"]
-
-
-def train_demo(shape: tuple[str, int, int], device: str) -> None:
-    """Train a configuration of the demo: 8 folds, 10 epochs."""
-    one = recipe(*shape, 1, epochs=10)
-    backend = choose(AUTO, one, models=FOLDS, device=device)
-    series, folds = people(PEOPLE, DEMO_FRAMES), splits(PEOPLE, FOLDS)
-    if backend == REFERENCE:
-        list(FoldsInTraining(series, folds, one, seed=0, device=device).epochs())
-    else:
-        list(StackedFolds(series, folds, [one], seeds=[0], device=device, backend=backend).epochs())

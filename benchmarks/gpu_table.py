@@ -1,11 +1,16 @@
 """The GPU's part of docs/benchmarks.md, from what `benchmarks/gpu.py` has measured."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from benchmarks.gpu_parts import DEMO
+from benchmarks.gpu_parts import EPOCHS as EPOCHS_KILLED
+from models.backends import PRECISIONS, REFERENCE, STACKED_CUDA, TRITON
 from models.gpus import seconds_by_rule
-from tune_spaces.au import GRID
+from tune_spaces.au import GRID, NETWORKS
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 HEAD = "## On a GPU\n"
@@ -13,6 +18,7 @@ HEAD = "## On a GPU\n"
 BARS = {8: (30, 100), 64: (30, 100), 128: (15, 25), 256: (15, 25), 512: (8, 20)}
 GRID_BARS = (48, 24)
 IMAGE_BARS = (1.15, 1.05)
+TUNE_BARS = (3, 6)
 EPOCHS, PEOPLE, FRAMES, FOLDS, WINDOWS = 100, 23, 7500, 8, 8
 
 
@@ -30,6 +36,14 @@ def hours(ms_per_step: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return total
 
 
+def measured_on() -> dict[str, str]:
+    """Return the GPU, torch's version and the date."""
+    import torch
+
+    name = torch.cuda.get_device_properties(0).name
+    return {"device": name, "torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
+
+
 def write(results: Sequence[Mapping[str, Any]]) -> None:
     """Replace the part on GPUs by what some runs on one device have measured; a later run's figure goes first."""
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -42,7 +56,12 @@ def section(results: Sequence[Mapping[str, Any]]) -> str:
     parts: dict[str, dict[str, Any]] = {}
     for one in results:
         for name, found in one["parts"].items():
-            parts.setdefault(name, {}).update({key: value for key, value in found.items() if value is not None})
+            part = parts.setdefault(name, {})
+            for key, value in found.items():
+                if isinstance(value, dict) and isinstance(part.get(key), dict):
+                    part[key] = {**part[key], **value}
+                elif value is not None:
+                    part[key] = value
     last = results[-1]
     lines = [
         f"Written by `python -m benchmarks.gpu`: {last['date']}, one {last['device']}, torch {last['torch']}.",
@@ -74,8 +93,8 @@ def _pack_row(name: str, row: Mapping[str, Any]) -> str:
 
 def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = ["| what | bar (to reach for) | measured | verdict |", "|---|---|---|---|"]
-    grid = parts.get("grid", {}).get("hours")
-    if grid:
+    grid = hours(parts.get("grid", {}).get("ms_per_step", {}))
+    if len(grid) == len(GRID["hidden_size"]) * len(NETWORKS):
         total, (bar, reach) = sum(grid.values()), GRID_BARS
         told = ", ".join(f"{name} {value:.1f}" for name, value in grid.items() if value > total / 20)
         verdict = "holds" if total <= bar else "falls short"
@@ -83,7 +102,7 @@ def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
             f"| the paper's 2,160 configurations, 100 epochs, one GPU, by packs at the corners of the grid | {bar} h"
             f" ({reach} h) | **{total:.0f} h** ({told} h) | {verdict} |"
         )
-    for precision in ("tf32", "bf16"):
+    for precision in ("tf32", "tf32, read ahead", "bf16", "bf16, read ahead"):
         one = parts.get("images", {}).get(precision)
         if one:
             most, ideal = IMAGE_BARS
@@ -92,22 +111,22 @@ def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 f"| images of 224 pixels, {precision}: an epoch over the same steps on frames already there | {most:g}"
                 f" ({ideal:g}) | **{one['ratio']:.2f}**, {one['frames_per_s']:.0f} frames/s | {verdict} |"
             )
-    demo = parts.get("demo", {})
-    ratio = f"**{demo['ratio']:.1f}x**" if "ratio" in demo else "not measured"
-    lines.append(f"| trainings of the demo of `au`, without Ray, against two cores | 3x (6x) | {ratio} | |")
-    agreement = {k: v for k, v in parts.get("agreement", {}).items() if isinstance(v, float) and k != "seconds"}
-    if agreement:
-        for precision in ("float32", "tf32", "bf16"):
-            worst = {
-                backend: max(v for k, v in agreement.items() if k.split()[1:] == [backend, precision])
-                for backend in ("reference", "stacked-cuda", "triton")
-                if any(k.split()[1:] == [backend, precision] for k in agreement)
-            }
-            told = ", ".join(f"{backend} {value:.1e}" for backend, value in worst.items())
-            lines.append(f"| largest difference of CCC to the CPU, 3 networks, {precision} | 1e-3 | {told} | |")
+    tune = parts.get("tune", {})
+    if tune:
+        (bar, reach), verdict = TUNE_BARS, "holds" if tune["ratio"] >= TUNE_BARS[0] else "falls short"
+        lines.append(
+            f"| `tune --method au`, the demo, the whole command, against two cores | {bar}x ({reach}x) |"
+            f" **{tune['ratio']:.1f}x**, {tune['gpu_s']:.0f} and {tune['two_cores_s']:.0f} s, of which trainings"
+            f" {tune['gpu_training_s']:.0f} and {tune['two_cores_training_s']:.0f} s of a worker | {verdict} |"
+        )
+    lines += _agreement(
+        {k: v for k, v in parts.get("agreement", {}).items() if isinstance(v, float) and k != "seconds"}
+    )
     if "ccc_max_diff" in parts.get("resume", {}):
         lines.append(
-            f"| a pack resumed from its checkpoint, difference of CCC | | {parts['resume']['ccc_max_diff']:g} | |"
+            "| a pack whose process was killed, taken up from its checkpoint after"
+            f" {parts['resume']['killed_after_epochs']} of {EPOCHS_KILLED} epochs: difference of CCC | |"
+            f" {parts['resume']['ccc_max_diff']:g} | |"
         )
     tried = {k: v for k, v in parts.get("kernels", {}).items() if isinstance(v, dict)}
     if tried:
@@ -118,4 +137,27 @@ def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
             f" {len(tried) - len(refused)} of {len(tried)}, {worst_error:.1e};"
             f" refused: {', '.join(refused) or 'none'} | |"
         )
+    return lines
+
+
+def _agreement(found: Mapping[str, float]) -> list[str]:
+    """Return the lines on differences from the CPU: by precision and back end, and of the demo's configurations."""
+    lines = []
+    for precision in PRECISIONS:
+        by_backend = {
+            backend: [v for k, v in found.items() if k.split()[2:] == [backend, precision]]
+            for backend in (REFERENCE, STACKED_CUDA, TRITON)
+        }
+        told = ", ".join(f"{backend} {max(values):.1e}" for backend, values in by_backend.items() if values)
+        if told:
+            lines.append(
+                f"| largest difference of CCC to the CPU after 3 epochs, 5 networks, {precision} | 1e-3 | {told} | |"
+            )
+    for precision in PRECISIONS:
+        demo = [v for k, v in found.items() if k.startswith(DEMO) and k.endswith(precision)]
+        if demo:
+            told = f"largest {max(demo):.1e}, median {median(demo):.1e}"
+            lines.append(
+                f"| the same of the demo's 12 configurations, 10 epochs, two folds, {precision} | 1e-3 | {told} | |"
+            )
     return lines

@@ -38,6 +38,8 @@ def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in (("PEOPLE", 4), ("FOLDS", 2), ("RATES", (1e-3, 1e-4))):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(gpu_parts, "START", "fork")
+    monkeypatch.setattr(gpu_parts, "KILLED_POINT", ("bigru", 8, 20, 1, 200))
     monkeypatch.setattr(gpu, "POINTS", (("bigru", 8, 10, 1, 45), ("rnn", 128, 10, 1, 30)))
     monkeypatch.setattr(gpu, "SIZES", (8,))
     monkeypatch.setattr(gpu, "FRAMES_AT", (100, 400, 50))
@@ -60,9 +62,18 @@ def test_parts_go_through() -> None:
     gpu.grid(grid, lambda: 1.0)
     assert sorted(grid["ms_per_step"]) == ["bigru 8", "bilstm 8", "rnn 8"]
     assert all(hours > 0 for hours in grid["hours"].values())
+    tried: dict[str, Any] = {}
+    gpu_parts.kernels(tried)
+    assert len(tried) == 3 * (3 * 1 + 3 + 2 * 2)
+    assert all(one["refusal"] for one in tried.values()), "there is no GPU"
+
+
+@pytest.mark.usefixtures("on_a_cpu")
+def test_a_killed_process_is_taken_up() -> None:
     resumed: dict[str, Any] = {}
     gpu_parts.resume(resumed)
-    assert resumed == {"ccc_max_diff": 0.0}
+    assert resumed["ccc_max_diff"] == 0.0
+    assert gpu_parts.KILLED_AFTER <= resumed["killed_after_epochs"] < gpu_parts.EPOCHS
 
 
 def test_without_time_left_a_point_is_marked_as_not_measured() -> None:

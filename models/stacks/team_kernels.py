@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return, untyped-decorator, misc"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return, untyped-decorator, misc, assignment"
 """Triton kernels for recurrent weights that do not fit on one multiprocessor: a team of programs per cell.
 
 A program keeps the weights that lead to some hidden units on the chip for the whole sequence. Forward, the programs of

@@ -45,7 +45,6 @@ def programs_on(device: str) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
-@functools.cache
 def parts_of(kind: type[FusedLayer], hidden: int, room: int) -> Parts | None:
     """Divide a layer into as few programs as have `room` bytes on the chip; None if products would be too narrow.
 
@@ -109,8 +108,9 @@ class Team(FusedLayer):
         self._counter = torch.zeros(self.teams, dtype=torch.int32, device=device)
         if self.training:
             other = self._beside
-            self.sums = new(self.teams, 2, self.programs, ROWS, size) if other is None else other.sums
-            self.carry_CBH = new(self.cells, self.batch, self.hidden) if other is None else other.carry_CBH
+            sums = (self.teams, 2, self.programs, ROWS, size)
+            self.sums: Tensor = new(sums) if other is None else other.sums
+            self.carry_CBH: Tensor = new(self.cells, self.batch, self.hidden) if other is None else other.carry_CBH
 
     def run_over_time(self, back_CHG: Tensor, back_bias_CG: Tensor) -> None:
         """As in the base class."""

@@ -3,7 +3,6 @@
 Shapes: as in `models.stacks.cells`.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,18 +30,27 @@ class Trial:
     refusal: str | None = None
 
 
+TRIED: dict[tuple[type[FusedLayer], int, str], Trial] = {}  # of this process
+
+
 def repeats_on(device: str) -> int:
     """Return how often a kernel is run on a device: Triton's interpreter knows no races."""
     return REPEATS if torch.device(device).type == "cuda" else 1
 
 
-@functools.cache
 def tried(kind: type[FusedLayer], hidden: int, device: str) -> Trial:
     """Run the kernels of a shape some times on random numbers, and compare bits with bits and values with float32.
 
     Called before a shape is used first in a process. What does not fit on the chip, does not compile or is wrong is
     refused with a reason, and nothing else is lost.
     """
+    key = kind, hidden, device
+    if key not in TRIED:
+        TRIED[key] = _try(kind, hidden, device)
+    return TRIED[key]
+
+
+def _try(kind: type[FusedLayer], hidden: int, device: str) -> Trial:
     reason = why_not() or kind.refused(hidden, device)
     if reason is not None:
         return Trial(refusal=reason)

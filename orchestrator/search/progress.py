@@ -3,6 +3,7 @@
 A live line in a terminal or a notebook, plain lines elsewhere. It also deletes weights that no later choice can need.
 """
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ class Observer:
         self.begun = self.last_line = self.last_shown = time.monotonic()
         self.stream: TextIO = terminal()
         self.live = display_of(self.stream)
+        self._writing = threading.RLock()  # baselines are told of from a thread of their own
 
     def __enter__(self) -> "Observer":
         """Open the display."""
@@ -189,11 +191,12 @@ class Observer:
         )
 
     def _say(self, text: str) -> None:
-        if self.live:
-            self.live.print(text)
-        else:
-            print(text, file=self.stream, flush=True)
-            self.last_line = time.monotonic()
+        with self._writing:
+            if self.live:
+                self.live.print(text)
+            else:
+                print(text, file=self.stream, flush=True)
+                self.last_line = time.monotonic()
 
     def status(self) -> str:
         """Return the state in one line."""
@@ -234,7 +237,8 @@ class Observer:
     def _show(self) -> None:
         self.last_shown = time.monotonic()
         if self.live:
-            self.live.update(self.status())
+            with self._writing:
+                self.live.update(self.status())
         elif time.monotonic() - self.last_line >= PLAIN_SECONDS:
             self._say(self.status())
 

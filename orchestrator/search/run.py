@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ from safetensors import SafetensorError
 
 from orchestrator.data.dataset import Dataset, as_columns
 from orchestrator.errors import doing
-from orchestrator.evaluation.search_baselines import measure
+from orchestrator.evaluation.search_baselines import Measured, measure
 from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
 from orchestrator.json_records import newer_keys
 from orchestrator.planning.launch import Launch
+from orchestrator.planning.packs import has_free_processor
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.strategies import SEARCHES
+from orchestrator.process.background import Beside
 from orchestrator.run_folder import (
     RESULT_FILE,
     SCRATCH_FOLDER,
@@ -38,6 +39,7 @@ from orchestrator.search.progress import Observer
 from orchestrator.search.wall_clock import WallClock
 from orchestrator.tracking.tracker import Tracker
 
+MEASURING = "measuring the baselines"
 TRACKING_LOST_SECONDS = 2.0  # if Ray has died
 
 
@@ -82,10 +84,12 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
         observer = Observer(plan, folder, read_results(folder, uids), _both(tracker.changed, clock.save))
         observer.live = phases.notebook or observer.live  # two lines of a cell would write over one another
         _say_newer(observer)
-        with doing("measuring the baselines", phases):
-            columns = as_columns(dataset, plan.protocol, show=observer.say)
-            baselines = measure(columns, show=observer.say)
-        conclude_run = partial(conclude, plan, dataset, output, observer, tracker, baselines, clock, phases)
+        measuring = _baselines(plan, dataset, observer, phases)
+
+        def conclude_run(end: str | None) -> RunOutcome:
+            baselines = measuring.result(lambda: phases(f"{MEASURING} ..."))
+            return conclude(plan, dataset, output, observer, tracker, baselines, clock, phases, end)
+
         left = plan.num_planned - len(observer.results)
         if not left:
             clock.hold(output / SUMMARY_FILE)
@@ -110,6 +114,21 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
         clock.save()
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
     return dataclasses.replace(outcome, ended=ended)
+
+
+def _baselines(plan: Plan, dataset: Dataset, observer: Observer, phases: Phases) -> Beside[Measured]:
+    """Measure the baselines, beside the trainings if a processor is free for it: no training takes longer by it."""
+
+    def measured() -> Measured:
+        with doing(MEASURING):
+            return measure(columns, show=observer.say)
+
+    with doing(MEASURING, phases):
+        columns = as_columns(dataset, plan.protocol, show=observer.say)
+    beside = Beside(measured)
+    if not has_free_processor(plan):
+        beside.result()
+    return beside
 
 
 def _both(first: Callable[[], object], second: Callable[[], object]) -> Callable[[], None]:

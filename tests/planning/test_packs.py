@@ -1,6 +1,7 @@
 """Packs hold trials of one shape, each once, in the order of the plan."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from fed.options import Federation
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
-from orchestrator.planning.packs import backend_of, check_backend, form_packs, packs_left
+from orchestrator.planning.packs import backend_of, check_backend, form_packs, has_free_processor, packs_left
 from orchestrator.planning.plan import Plan, SearchOptions, Trial
 from orchestrator.protocols import DESCRIBED
 from tests.records import make_plan
@@ -111,3 +112,24 @@ def test_what_is_left_of_packs_and_outside_of_them() -> None:
     one = dataclasses.replace(plan(), packs=(("a", "c", "e"), ("b", "g")))
     assert packs_left(one, {"c", "e", "d", "g"}) == (("c", "e"), ("g",), ("d",))
     assert packs_left(dataclasses.replace(one, packs=()), {"c", "a"}) == (("a",), ("c",))
+
+
+@pytest.mark.parametrize(
+    ("options", "here", "free"),
+    [
+        ({"num_cpus": 1}, 2, True),
+        ({"num_cpus": 2}, 2, False),
+        ({"num_cpus": 2}, 1, False),
+        ({"num_cpus": 4, "cpus_per_trial": 3.0}, 4, True),
+        ({"num_cpus": None, "gpus_per_trial": 1.0}, 2, True),
+        ({"num_cpus": None, "gpus_per_trial": 1.0}, 1, False),
+        ({"num_cpus": 1, "address": "ray://head:10001"}, 8, False),
+    ],
+)
+def test_baselines_are_measured_beside_trainings_on_a_processor_of_their_own(
+    options: dict[str, Any], here: int, free: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(here)), raising=False)
+    monkeypatch.setattr("orchestrator.planning.packs.num_gpus", lambda: 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: here)
+    assert has_free_processor(plan(**{"num_cpus": 1, **options})) is free
