@@ -12,6 +12,9 @@ from torch import Tensor
 
 from models.backends import BF16, FLOAT32, PRECISIONS
 
+# Of a product over frames on a GPU: a block's square, frames that are worth a block, blocks that fill the GPU.
+SQUARE, LEAST_FRAMES, MOST_SQUARES = 64, 1024, 264
+
 
 def on(device: str, precision: str) -> str:
     """Return the precision that products have on a device; ValueError for an unknown one."""
@@ -73,3 +76,31 @@ def baddbmm(added: Tensor, left: Tensor, right: Tensor, *, half: bool, out: Tens
     if half:
         return torch.baddbmm(added, left.to(torch.bfloat16), right.to(torch.bfloat16), out_dtype=torch.float32, out=out)
     return torch.baddbmm(added, left, right, out=out)
+
+
+def over_frames(left_CNF: Tensor, right_CNG: Tensor, *, half: bool) -> Tensor:
+    """Sum the products of two (C, N, ...) over their frames: (C, F, G); `half` as in `bmm`.
+
+    On a GPU one block takes a square of a cell's result over all frames. If there are few squares and many frames, as
+    of a narrow network with long windows, most of the GPU would wait: the frames are divided, and the parts added.
+    """
+    whole = left_CNF.is_cuda and left_CNF.is_contiguous() and right_CNG.is_contiguous()
+    parts = parts_of_frames(*left_CNF.shape, right_CNG.shape[2]) if whole else 1
+    return in_parts(left_CNF, right_CNG, parts, half=half)
+
+
+def parts_of_frames(cells: int, frames: int, columns: int, width: int) -> int:
+    """Return into how many equal parts the frames of products (F, G) of so many cells are divided on a GPU."""
+    parts, squares = 1, cells * -(-columns // SQUARE) * -(-width // SQUARE)
+    while frames % (2 * parts) == 0 and frames // (2 * parts) >= LEAST_FRAMES and squares * parts < MOST_SQUARES:
+        parts *= 2
+    return parts
+
+
+def in_parts(left_CNF: Tensor, right_CNG: Tensor, parts: int, *, half: bool) -> Tensor:
+    """Return what `over_frames` does, from the sums of so many equal parts of the frames."""
+    if parts == 1:
+        return bmm(left_CNF.transpose(1, 2), right_CNG, half=half)
+    cells, frames, columns = left_CNF.shape
+    left, right = (one.view(cells * parts, frames // parts, -1) for one in (left_CNF, right_CNG))
+    return bmm(left.transpose(1, 2), right, half=half).view(cells, parts, columns, -1).sum(1)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from models.precision import baddbmm, bmm
+from models.precision import baddbmm, bmm, over_frames
 
 # Elements that torch's loops take at a time with AVX-512 (two vectors of 16); a rest is calculated by other code.
 VECTOR = 32
@@ -136,7 +136,7 @@ class _OverTime(Function):
         back_bias_grad_CG = into_bias_grad_CG = layer.grad_CNG.sum(1)
         if layer.towards_input():
             into_bias_grad_CG = layer.grad_CNG.sum(1)
-        into_grad_CFG = bmm(x_CNF.transpose(1, 2), layer.grad_CNG, half=layer.half)
+        into_grad_CFG = over_frames(x_CNF, layer.grad_CNG, half=layer.half)
         x_grad_CNF = None
         if ctx.needs_input_grad[1]:
             x_grad_CNF = bmm(layer.grad_CNG, into_CFG.transpose(1, 2), half=layer.half)

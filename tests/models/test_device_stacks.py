@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.backends import BF16, FLOAT32, STACKED, STACKED_CUDA, TF32, TRITON
 from models.ccc import ccc
+from models.precision import in_parts, over_frames, parts_of_frames
 from models.recipe import Recipe
 from models.sizes import NETWORKS
 from models.stacks import fused, layers, trials
@@ -212,6 +213,19 @@ def test_operands_are_rounded_in_bf16_only() -> None:
         made = layers.layers_for(RECIPE, STACKED_CUDA, precision=precision, device="cpu")
         assert getattr(made.kind, "half") is half  # noqa: B009 - of a class, which the type does not say
     assert [fused.padded(hidden) for hidden in (5, 8, 16, 17, 64, 100, 512)] == [16, 16, 16, 32, 64, 128, 512]
+
+
+def test_few_squares_of_many_frames_are_divided() -> None:
+    assert parts_of_frames(24, 16000, 40, 128) == 8
+    assert parts_of_frames(24, 16000, 128, 128) == 4
+    assert parts_of_frames(24, 16001, 128, 128) == 1, "in equal parts only"
+    assert parts_of_frames(24, 2040, 128, 128) == 1, "too few frames"
+    assert parts_of_frames(48, 16000, 256, 384) == 1, "squares enough"
+    left, right = (torch.randn(3, 64, size, generator=torch.Generator().manual_seed(size)) for size in (5, 7))
+    expected = left.transpose(1, 2) @ right
+    for parts in (1, 2, 8):
+        assert torch.allclose(in_parts(left, right, parts, half=False), expected, atol=1e-5)
+    assert torch.equal(over_frames(left, right, half=False), torch.bmm(left.transpose(1, 2), right))
 
 
 def test_kernels_by_tritons_interpreter() -> None:
