@@ -85,7 +85,8 @@ def over_frames(left_CNF: Tensor, right_CNG: Tensor, *, half: bool) -> Tensor:
     of a narrow network with long windows, most of the GPU would wait: the frames are divided, and the parts added.
     """
     whole = left_CNF.is_cuda and left_CNF.is_contiguous() and right_CNG.is_contiguous()
-    parts = parts_of_frames(*left_CNF.shape, right_CNG.shape[2]) if whole else 1
+    cells, frames, columns = left_CNF.shape
+    parts = parts_of_frames(cells, frames, columns, right_CNG.shape[2]) if whole else 1
     return in_parts(left_CNF, right_CNG, parts, half=half)
 
 
