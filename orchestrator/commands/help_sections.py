@@ -1,4 +1,6 @@
-"""Help that can be read: many options in sections, and what each command does, not cut short."""
+"""Command lines that can be read: help in sections, not cut short, and options that take no other for their value."""
+
+import itertools
 
 import click
 
@@ -42,6 +44,28 @@ class Listed(click.Group):
                     for name, one in commands
                     if one is not None and not one.hidden
                 ]
+            )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a line; a usage error if the name of an option stands for another option's value."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, click.Group):
+            _refuse_names_as_values(command, rest, ctx)
+        return name, command, rest
+
+
+def _refuse_names_as_values(command: click.Command, words: list[str], ctx: click.Context) -> None:
+    """Refuse `--summary --price-per-hour 2`: click takes any word that follows, and complains of the 2."""
+    options = {name: one for one in command.params if isinstance(one, click.Option) for name in one.opts}
+    for word, following in itertools.pairwise(words):
+        if word == "--":
+            return
+        one = options.get(word)
+        if one is not None and not one.is_flag and not one.count and following in options:
+            raise click.BadOptionUsage(
+                word, f"Option '{word}' requires an argument; found '{following}', which is an option itself.", ctx
             )
 
 

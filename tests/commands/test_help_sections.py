@@ -83,3 +83,28 @@ def test_the_usage_names_what_was_typed(tmp_path: Path) -> None:
 def test_no_command_is_described_in_half_a_sentence(arguments: list[str]) -> None:
     said = CliRunner().invoke(cli, [*arguments, "--help"], terminal_width=80).output
     assert "..." not in said.split("Commands:")[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (
+            ["report", "--summary", "--price-per-hour", "2"],
+            "'--summary' requires an argument; found '--price-per-hour'",
+        ),
+        (["tune", "--data", "--dry-run"], "'--data' requires an argument; found '--dry-run'"),
+        (
+            ["data", "check", "x", "--corpus", "--frame-rate", "5"],
+            "'--corpus' requires an argument; found '--frame-rate'",
+        ),
+    ],
+)
+def test_an_option_takes_no_other_option_for_its_value(line: list[str], found: str) -> None:
+    result = CliRunner().invoke(cli, line)
+    assert result.exit_code == 2
+    assert found in result.output
+
+
+def test_words_that_look_like_options_may_be_values(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["tune", "--data", str(tmp_path / "--nothing"), "--dry-run"])
+    assert "requires an argument" not in result.output
