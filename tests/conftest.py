@@ -267,7 +267,7 @@ def without_figures() -> Iterator[None]:
     from orchestrator.report.figures import files
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "write", lambda *_, **__: None)
+        patch.setattr(files, "write", lambda *_, beside=None, **__: beside and beside())
         yield
 
 

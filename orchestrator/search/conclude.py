@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +75,15 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         content = _timed(content, output, clock)
     if end != INTERRUPTED:
         show("drawing the figures ...")
-    files.write(as_evidence(plan, content, outcome, output), output, draw=end != INTERRUPTED)
-    remarks += filter(None, [_export_model(plan, output, outcome, status, show)])
+    export = _export_of_best(plan, output, outcome, status, show)
+    problems: list[str | None] = []
+    files.write(
+        as_evidence(plan, content, outcome, output),
+        output,
+        draw=end != INTERRUPTED,
+        beside=export and (lambda: problems.append(export())),  # each takes seconds, on a core of its own
+    )
+    remarks += filter(None, problems)
     content = _timed(content, output, clock)
     show("writing to MLflow ...")
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
@@ -146,15 +154,21 @@ def _status(plan: Plan, outcome: Outcome, end: str | None) -> str:
     return "some trials failed" if outcome.failures or outcome.failed_repeats else "finished"
 
 
-def _export_model(plan: Plan, output: Path, outcome: Outcome, status: str, show: Show) -> str | None:
-    """Export the best model of a search that has ended; return a line where that failed."""
+def _export_of_best(
+    plan: Plan, output: Path, outcome: Outcome, status: str, show: Show
+) -> Callable[[], str | None] | None:
+    """Return what exports the best model of a search that has ended, and returns a line where that failed."""
     best = results.ranking(outcome.results)[:1]
     if not plan.search.log_model or not best or status not in ("finished", "some trials failed"):
         return None
-    show("exporting the model ...")
-    from orchestrator.inference.export_best import export_best
 
-    return export_best(output, best[0])
+    def export() -> str | None:
+        show("exporting the model ...")
+        from orchestrator.inference.export_best import export_best
+
+        return export_best(output, best[0])
+
+    return export
 
 
 def _wait_for_identity(output: Path, tracker: Tracker) -> dict[str, str] | None:
