@@ -82,8 +82,8 @@ def forward(
 
     From `input_p` (C, L, B, G H), `weight_p` (C, H, G H), `bias_p` (C, G H) to `h_p`, for an LSTM `c_p` (C, T, B, H)
     and, with `KEEP`, `kept_p` (C, L, B, 4 H). `counter_p` has a 0 per team. `cells`, `length`, `batch`: C, L, B; `KIND`
-    one of TANH, GRU and LSTM; `G`, `GP`, `H`, `HP`, `U`, `BP`: shapes; `KC` hidden units of a product; `PRECISION` and
-    `HALF`: of `models.stacks.kernels`.
+    one of TANH, GRU and LSTM; `G`, `GP`, `H`, `HP`, `U`, `BP`: shapes; `KC` hidden units of a product; `APART`: each of
+    three gates has its own product; `PRECISION` and `HALF`: of `models.stacks.kernels`.
     """
     P: tl.constexpr = HP // U
     team, member = tl.program_id(0) // P, tl.program_id(0) % P
@@ -202,7 +202,8 @@ def backward(
     Steps are counted from the last one: from `begin` to `end`. `sum_p` (teams, 2, P, BP, HP) is what programs hand
     over, in turns; `carry_p` (C, B, H) what a unit hands itself from launch to launch; the rest as in `forward`:
     `grad_p`, `weight_p`, `h_p`, `c_p`, `kept_p` are read, `gate_grad_p` and for a GRU `input_n_grad_p` written,
-    `counter_p`, `cells`, `length`, `batch`, `KIND`, `G`, `GP`, `H`, `HP`, `U`, `BP`, `PRECISION`, `HALF` the same.
+    `counter_p`, `cells`, `length`, `batch`, `KIND`, `G`, `GP`, `H`, `HP`, `U`, `BP`, `PRECISION`, `HALF`, `APART`
+    the same.
     """
     P: tl.constexpr = HP // U
     team, member = tl.program_id(0) // P, tl.program_id(0) % P

@@ -228,6 +228,11 @@ def test_few_squares_of_many_frames_are_divided() -> None:
     assert torch.equal(over_frames(left, right, half=False), torch.bmm(left.transpose(1, 2), right))
 
 
+def small(errors: list[float], bound: float) -> bool:
+    """Whether there are errors, and all below a bound: `max` passes over what is not a number."""
+    return len(errors) > 0 and all(error < bound for error in errors)
+
+
 def test_kernels_by_tritons_interpreter() -> None:
     """In a process of its own: Triton decides when it is imported."""
     pytest.importorskip("triton")  # CI has it: tests/test_dependencies.py
@@ -245,14 +250,14 @@ def test_kernels_by_tritons_interpreter() -> None:
     found = json.loads(done.stdout)
     assert sorted(found["layers"]) == sorted(NETWORKS)
     for network, errors in found["layers"].items():
-        assert max(errors) < 1e-5, network
+        assert small(errors, 1e-5), network
         assert found["backend"][network] == TRITON
-        assert found["curves"][network] < 1e-4, network
+        assert small(found["curves"][network], 1e-4), network
     assert sorted(found["teams"]) == [
-        "bigru 100 (4, True)", "bigru 40 (8, False)", "bilstm 100 (8, False)", "bilstm 40 (8, False)",
-        "rnn 100 (2, False)", "rnn 40 (2, False)",
+        "bigru 20 (2, False)", "bigru 40 (2, True)", "bilstm 20 (2, False)", "rnn 50 (2, False)",
     ]  # fmt: skip
     for told, errors in found["teams"].items():
-        assert max(errors) < 1e-5, told
-    assert found["adam"] < 1e-6
-    assert found["resting"] == 0.0
+        assert small(errors, 1e-5), told
+        assert small(found["small"][told], 1e-5), told
+    assert small(found["adam"], 1e-6)
+    assert found["resting"] == [0.0, 0.0]
