@@ -38,7 +38,8 @@ DEMO_FRAMES, DEMO_EPOCHS = 1500, 10  # of a person of the embedded corpus; of th
 DEMO_SHAPES = [
     (network, size, length) for network in ("rnn", "bigru", "bilstm") for size in (8, 64) for length in (50, 200)
 ]
-DEMO = "demo"
+DEMO, DEMO_PRECISIONS = "demo", (FLOAT32, TF32)
+TEAM = "a team"
 READ_AHEAD = "read ahead"
 KILLED_POINT, KILLED_AFTER, EPOCHS = ("bigru", 16, 100, 2, 1500), 2, 12
 
@@ -62,7 +63,7 @@ def _try(shape: tuple[str, int, str, str]) -> dict[str, Any]:
     network, size, precision, device = shape
     start = time.perf_counter()
     told: dict[str, Any] = {}
-    for name, kind in (("one program", fused(network, precision)), ("a team", in_teams(network, precision))):
+    for name, kind in (("one program", fused(network, precision)), (TEAM, in_teams(network, precision))):
         trial = tried(kind, size, device)
         told = {"by": name, "refusal": trial.refusal, "worst_error": max(trial.errors, default=None)}
         if trial.refusal is None:
@@ -84,7 +85,7 @@ def agreement(found: dict[str, Any]) -> None:
                     told = _difference(_short(shape, DEVICE, backend, precision), expected)
                     found[f"{network} {hidden} {backend} {precision}"] = told
         for one, expected in zip(DEMO_SHAPES, demos.get(), strict=True):
-            for precision in (FLOAT32, TF32):
+            for precision in DEMO_PRECISIONS:
                 found[f"{DEMO} {one} {precision}"] = _difference(_demo(one, DEVICE, TRITON, precision), expected)
 
 
