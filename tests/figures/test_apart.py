@@ -172,3 +172,15 @@ def test_a_figure_that_cannot_be_made_into_files_is_the_line_of_before(
         files.write(some(), tmp_path, draw=True, beside=beside)
         assert capsys.readouterr().err == "figures not written: ValueError: no ink\n"
         assert {name.partition(".")[0] for name in written(tmp_path)} == {STEMS[0]}
+
+
+def test_a_folder_that_cannot_be_written_is_the_line_of_before(
+    tmp_path: Path, started: Started, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "figures").write_text("a file in the way")
+    files.write(some(), tmp_path, draw=True)
+    here = capfd.readouterr()
+    assert here.err.startswith("figures not written: ")
+    files.write(some(), tmp_path, draw=True, beside=lambda: None)
+    assert capfd.readouterr() == here
+    assert len(started) == 1
