@@ -134,7 +134,7 @@ def _others(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     tried = {k: v for k, v in parts.get("kernels", {}).items() if isinstance(v, dict)}
     if tried:
         refused = [k for k, v in tried.items() if v["refusal"]]
-        teams = sum(v["by"] == TEAM for v in tried.values())
+        teams = sum(v["by"] == TEAM and not v["refusal"] for v in tried.values())
         worst_error = max(v["worst_error"] for v in tried.values() if v["worst_error"] is not None and not v["refusal"])
         lines.append(
             f"| kernels tried, 20 times each with equal bits, largest error against float32 | |"
@@ -159,7 +159,6 @@ def _agreement(found: Mapping[str, float]) -> list[str]:
         demo = [v for k, v in found.items() if k.startswith(DEMO) and k.endswith(precision)]
         if precision in DEMO_PRECISIONS:
             told = f"largest {max(demo):.1e}, median {median(demo):.1e}" if demo else NOT_MEASURED
-            lines.append(
-                f"| the same of the demo's 12 configurations, 10 epochs, two folds, {precision} | 1e-3 | {told} | |"
-            )
+            what = f"the same of the demo's configurations of 64 units, 10 epochs, two folds, {precision}"
+            lines.append(f"| {what} | 1e-3 | {told} | |")
     return lines
