@@ -33,7 +33,7 @@ from models.windows import Series
 TRIED_SIZES = (8, 16, 64, 128, 256, 512)
 TRIED_ALL = 128  # hidden units at which every precision is tried, elsewhere TF32 and above it bfloat16
 BY_TEAMS = 128  # hidden units of a BiLSTM whose weights one multiprocessor does not hold in TF32
-TRYING = 6  # processes; a kernel is compiled by one processor
+TRYING = 10  # processes; a kernel is compiled by one processor
 START = "spawn"  # processes that have used a GPU cannot fork
 DEMO_FRAMES, DEMO_EPOCHS = 1500, 10  # of a person of the embedded corpus; of the preset demo
 DEMO_SHAPES = [(network, 64, length) for network in ("rnn", "bigru", "bilstm") for length in (50, 200)]
