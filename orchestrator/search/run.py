@@ -87,7 +87,7 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
         measuring = _baselines(plan, dataset, observer, phases)
 
         def conclude_run(end: str | None) -> RunOutcome:
-            baselines = measuring.result(lambda: phases(f"{MEASURING} ..."))
+            baselines = measuring.result(lambda: phases("waiting for the baselines ..."))
             return conclude(plan, dataset, output, observer, tracker, baselines, clock, phases, end)
 
         left = plan.num_planned - len(observer.results)

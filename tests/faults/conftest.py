@@ -32,6 +32,7 @@ def once(places: pytest.TempPathFactory, run: Run) -> Callable[..., Path]:
         if not output.exists():
             done = run(*arguments, "--output", output)
             assert done.returncode == 0, done.stderr
+            assert (output / "figures").is_dir(), done.stderr
         return output
 
     return made
