@@ -58,7 +58,12 @@ class Listed(click.Group):
 
 def _refuse_names_as_values(command: click.Command, words: list[str], ctx: click.Context) -> None:
     """Refuse `--summary --price-per-hour 2`: click takes any word that follows, and complains of the 2."""
-    options = {name: one for one in command.params if isinstance(one, click.Option) for name in one.opts}
+    options = {
+        name: one
+        for one in command.get_params(ctx)
+        if isinstance(one, click.Option)
+        for name in (*one.opts, *one.secondary_opts)
+    }
     for word, following in itertools.pairwise(words):
         if word == "--":
             return

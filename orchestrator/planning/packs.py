@@ -82,7 +82,7 @@ def form_packs(plan: Plan, trials: Sequence[Trial]) -> Packs:
         alone = plan.federation is not None or backend_of(trial, plan) == REFERENCE
         shape = trial.uid if alone else (trial.network, replace(trial.hparams, learning_rate=1.0))
         shapes.setdefault(shape, []).append(trial)
-    most = math.ceil(len(trials) / workers(plan.search))
+    most = math.ceil(len(trials) / _workers(plan.search))
     first = {trial.uid: place for place, trial in enumerate(trials)}
     packs: list[tuple[str, ...]] = []
     for alike in shapes.values():
@@ -101,7 +101,7 @@ def packs_left(plan: Plan, left: Collection[str]) -> Packs:
     return tuple(part for part in (*parts, *alone) if part)
 
 
-def workers(options: SearchOptions) -> int:
+def _workers(options: SearchOptions) -> int:
     """Return how many trials this machine trains at once; of a cluster nothing is known when the plan is made: 1."""
     if options.address is not None:
         return 1
@@ -116,7 +116,7 @@ def has_free_processor(plan: Plan) -> bool:
     if options.address is not None:
         return False
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return here - workers(options) * options.cpus_per_trial >= 1
+    return here - _workers(options) * options.cpus_per_trial >= 1
 
 
 def _that_pay(trial: Trial, plan: Plan) -> int:

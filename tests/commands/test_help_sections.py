@@ -92,6 +92,8 @@ def test_no_command_is_described_in_half_a_sentence(arguments: list[str]) -> Non
             ["report", "--summary", "--price-per-hour", "2"],
             "'--summary' requires an argument; found '--price-per-hour'",
         ),
+        (["tune", "--data", "--no-log-model"], "'--data' requires an argument; found '--no-log-model'"),
+        (["tune", "--data", "--help"], "'--data' requires an argument; found '--help'"),
         (["tune", "--data", "--dry-run"], "'--data' requires an argument; found '--dry-run'"),
         (
             ["data", "check", "x", "--corpus", "--frame-rate", "5"],
