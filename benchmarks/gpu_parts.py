@@ -52,14 +52,13 @@ def kernels(found: dict[str, Any]) -> None:
         for precision in (PRECISIONS if size == TRIED_ALL else (TF32, BF16) if size > TRIED_ALL else (TF32,))
     ]
     with multiprocessing.get_context(START).Pool(TRYING) as pool:
-        for (network, size, precision), told in zip(
-            shapes, pool.imap(_try, [(*shape, DEVICE) for shape in shapes]), strict=True
-        ):
-            found[f"{network} {size} {precision}"] = told
+        told = pool.starmap(_try, [(*shape, DEVICE) for shape in shapes], chunksize=1)
+    found.update(
+        {f"{network} {size} {precision}": one for (network, size, precision), one in zip(shapes, told, strict=True)}
+    )
 
 
-def _try(shape: tuple[str, int, str, str]) -> dict[str, Any]:
-    network, size, precision, device = shape
+def _try(network: str, size: int, precision: str, device: str) -> dict[str, Any]:
     start = time.perf_counter()
     told: dict[str, Any] = {}
     for name, kind in (("one program", fused(network, precision)), (TEAM, in_teams(network, precision))):
@@ -74,9 +73,10 @@ def agreement(found: dict[str, Any]) -> None:
     """Train the same configurations on the CPU and on the GPU: some epochs by every back end, and those of the demo."""
     shapes = [(16, 2, 800, network) for network in ("rnn", "bigru", "bilstm")]
     shapes += [(BY_TEAMS, 1, 400, "bilstm"), (2 * BY_TEAMS, 1, 400, "bigru")]
-    with multiprocessing.get_context(START).Pool(TRYING) as pool:
-        small = pool.map_async(_short_on_cpu, shapes, chunksize=1)
-        demos = pool.map_async(_demo_on_cpu, DEMO_SHAPES, chunksize=1)
+    on_cpu = ("cpu", STACKED, FLOAT32)
+    with multiprocessing.get_context(START).Pool(TRYING, torch.set_num_threads, (1,)) as pool:
+        small = pool.starmap_async(_short, [(shape, *on_cpu) for shape in shapes], chunksize=1)
+        demos = pool.starmap_async(_demo, [(shape, *on_cpu) for shape in DEMO_SHAPES], chunksize=1)
         for shape, expected in zip(shapes, small.get(), strict=True):
             hidden, _, _, network = shape
             for backend in (REFERENCE, STACKED_CUDA, TRITON) if hidden < BY_TEAMS else (TRITON,):
@@ -86,16 +86,6 @@ def agreement(found: dict[str, Any]) -> None:
         for one, expected in zip(DEMO_SHAPES, demos.get(), strict=True):
             for precision in DEMO_PRECISIONS:
                 found[f"{DEMO} {one} {precision}"] = _difference(_demo(one, DEVICE, TRITON, precision), expected)
-
-
-def _short_on_cpu(shape: tuple[int, int, int, str]) -> tuple[float, ...]:
-    torch.set_num_threads(1)
-    return _short(shape, "cpu", STACKED, TF32)
-
-
-def _demo_on_cpu(shape: tuple[str, int, int]) -> tuple[float, ...]:
-    torch.set_num_threads(1)
-    return _demo(shape, "cpu", STACKED, TF32)
 
 
 def _short(shape: tuple[int, int, int, str], device: str, backend: str, precision: str) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ Shapes: as in `models.stacks.cells`.
 
 import functools
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,17 +19,36 @@ ROWS = 16
 # How a kernel multiplies float32: "tf32x3" is float32 in three products of tensor cores, to 2^-21.
 PRODUCTS = {FLOAT32: "tf32x3", TF32: "tf32", BF16: "ieee"}
 TRIED_CELLS = 3
+# Where Triton's interpreter runs there is no chip: as much as on an H100.
+ROOM = 227 << 10
+
+
+def power_of_two(number: int) -> int:
+    """Return the smallest power of two that is not less than a number."""
+    return 1 << (number - 1).bit_length()
 
 
 def padded(hidden: int) -> int:
     """Return the extent of a kernel's hidden states: a power of two that a product takes."""
-    return max(ROWS, 1 << (hidden - 1).bit_length())
+    return max(ROWS, power_of_two(hidden))
 
 
 def warps_for(hidden: int, gates: int) -> tuple[int, int]:
     """Return the warps (32 threads each) of a program forward and back, by a fixed table; measured on an H100."""
     size = padded(hidden)
     return (2, 2) if size <= 32 else (8, 4) if size <= 64 or gates == 1 else (8, 8)
+
+
+def interpreted() -> bool:
+    """Whether Triton's interpreter runs the kernels, on a CPU and one program after the other."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def room_on(device: str) -> int:
+    """Return the bytes that a program can have on a multiprocessor."""
+    if torch.device(device).type != "cuda":
+        return ROOM
+    return int(torch.cuda.get_device_properties(device).shared_memory_per_block_optin)
 
 
 @functools.cache
@@ -39,7 +58,7 @@ def why_not() -> str | None:
         import triton  # noqa: F401 - CPU builds of torch bring none
     except ImportError:
         return "triton is not installed (torch's CUDA builds bring it)"
-    if os.environ.get("TRITON_INTERPRET") == "1":
+    if interpreted():
         return None
     if not torch.cuda.is_available():
         return "there is no GPU"
@@ -58,7 +77,7 @@ class FusedLayer(Layer):
         """Return why a device cannot have this layer with so many units, None if it may: the rest is tried."""
         if torch.device(device).type != "cuda":
             return None
-        room = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+        room = room_on(device)
         needed = cls.gates * padded(hidden) ** 2 * (2 if cls.precision == BF16 else 4)
         if needed > room:  # what fits may still not run: a product needs some room beside them
             return f"its weights take {needed >> 10} KiB on the chip, which has {room >> 10} KiB"
@@ -76,20 +95,20 @@ class FusedLayer(Layer):
             self.kept_CLBK = self.h_CTBH.new_empty(self.cells, self.length, self.batch, self.kept * self.hidden)
         self._grid = (self.cells, -(-self.batch // ROWS))
 
+    def _settings(self) -> dict[str, Any]:
+        """Return what every kernel is compiled for."""
+        return {
+            "H": self.hidden,
+            "HP": padded(self.hidden),
+            "BP": ROWS,
+            "PRECISION": PRODUCTS[self.precision],
+            "HALF": self.precision == BF16,
+            "num_stages": 1,
+        }
+
     def _launch(self, kernel: Any, *tensors: Tensor, back: bool = False, **settings: Any) -> None:
-        kernel[self._grid](
-            *tensors,
-            self.length,
-            self.batch,
-            H=self.hidden,
-            HP=padded(self.hidden),
-            BP=ROWS,
-            PRECISION=PRODUCTS[self.precision],
-            HALF=self.precision == BF16,
-            num_warps=warps_for(self.hidden, self.gates)[back],
-            num_stages=1,
-            **settings,
-        )
+        warps = warps_for(self.hidden, self.gates)[back]
+        kernel[self._grid](*tensors, self.length, self.batch, num_warps=warps, **self._settings(), **settings)
 
 
 class FusedTanh(FusedLayer):
@@ -168,11 +187,16 @@ class FusedLstm(FusedLayer):
         self._launch(kernels.lstm_backward, *read, self.grad_CNG, back=True)
 
 
+Layered = TypeVar("Layered", bound=FusedLayer)
 FUSED: dict[str, type[FusedLayer]] = {"rnn": FusedTanh, "bigru": FusedGru, "bilstm": FusedLstm}
+
+
+def multiplying_in(kind: type[Layered], precision: str) -> type[Layered]:
+    """Return a kind of layer that multiplies with a precision."""
+    return type(f"{kind.__name__}{precision}", (kind,), {"precision": precision})
 
 
 @functools.cache
 def fused(network: str, precision: str) -> type[FusedLayer]:
-    """Return the layer of a network that multiplies with a precision."""
-    kind = FUSED[network]
-    return type(f"{kind.__name__}{precision}", (kind,), {"precision": precision})
+    """Return the layer of a network, by one program per cell, that multiplies with a precision."""
+    return multiplying_in(FUSED[network], precision)

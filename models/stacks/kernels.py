@@ -2,9 +2,9 @@
 """Triton kernels: a recurrent layer over all its time steps in one launch, forward and back; and one step of Adam.
 
 A program takes one cell and 16 of its windows and keeps the cell's recurrent weights on the chip for the whole
-sequence. The backward kernels store the gates' gradients only; weight gradients are one product after them. tanh(x) is
-2 sigmoid(2x) - 1, since Triton's interpreter knows no other. Each step's values are loaded one step ahead, by hand:
-loops have one stage and plain pointers, since pipelined loops of several products have met faults of the compiler.
+sequence. The backward kernels store the gates' gradients only; weight gradients are one product after them. Each step's
+values are loaded one step ahead, by hand: loops have one stage and plain pointers, since pipelined loops of several
+products have met faults of the compiler.
 
 Shapes: C cells (a model's direction), L window length, T = L + 1, B windows, H hidden, G gates; HP and BP are H and
 B rounded up to what a product takes, and everything beyond H and B is 0. Sequences are (C, L, B, ...), weights
@@ -14,27 +14,7 @@ B rounded up to what a product takes, and everything beyond H and B is 0. Sequen
 import triton
 import triton.language as tl
 
-
-@triton.jit
-def _times(left, right, PRECISION: tl.constexpr, HALF: tl.constexpr):
-    """left @ right, in float32; with HALF from operands rounded to bfloat16, `right` already is."""
-    if HALF:
-        left = left.to(tl.bfloat16)
-    return tl.dot(left, right, input_precision=PRECISION)
-
-
-@triton.jit
-def _weights(pointer, inside, HALF: tl.constexpr):
-    """Load a square of weights, 0 outside."""
-    value = tl.load(pointer, inside, 0.0)
-    if HALF:
-        value = value.to(tl.bfloat16)
-    return value
-
-
-@triton.jit
-def _tanh(x):
-    return 2.0 * tl.sigmoid(2.0 * x) - 1.0
+from models.stacks.kernel_parts import load_weights, tanh, times
 
 
 @triton.jit(do_not_specialize=["length", "batch"])
@@ -45,13 +25,13 @@ def rnn_forward(
     """h' = tanh(input + W h + b); `h_p` is (C, T, B, H) and its first step is 0.
 
     From `input_p` (C, L, B, H), `weight_p`, `bias_p` (C, H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     at = (row < batch)[:, None] & (k < H)[None, :]
     square = (k < H)[:, None] & (k < H)[None, :]
-    w = _weights(weight_p + cell * H * H + k[:, None] * H + k[None, :], square, HALF)
+    w = load_weights(weight_p + cell * H * H + k[:, None] * H + k[None, :], square, HALF)
     b = tl.load(bias_p + cell * H + k, k < H, 0.0)
     step = batch * H
     here = row[:, None] * H + k[None, :]
@@ -63,7 +43,7 @@ def rnn_forward(
         x = following
         input_p += step * tl.minimum(1, length - 1 - t)  # the last step is read twice
         following = tl.load(input_p, at, 0.0)
-        h = _tanh(x + b[None, :] + _times(h, w, PRECISION, HALF))
+        h = tanh(x + b[None, :] + times(h, w, PRECISION, HALF))
         h = tl.where(at, h, 0.0)
         tl.store(h_p, h, at)
         h_p += step
@@ -77,13 +57,13 @@ def rnn_backward(
     """Gradients of tanh's argument from those of the hidden states.
 
     From `grad_p` (C, L, B, H), `weight_p`, `h_p` of the forward pass, to `gate_grad_p` (C, L, B, H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
     at = (row < batch)[:, None] & (k < H)[None, :]
     square = (k < H)[:, None] & (k < H)[None, :]
-    w = _weights(weight_p + cell * H * H + k[:, None] + k[None, :] * H, square, HALF)
+    w = load_weights(weight_p + cell * H * H + k[:, None] + k[None, :] * H, square, HALF)
     step = batch * H
     here = row[:, None] * H + k[None, :]
     last = (cell * length + length - 1) * step + here
@@ -101,7 +81,7 @@ def rnn_backward(
         next_h, next_grad = tl.load(h_p, at, 0.0), tl.load(grad_p, at, 0.0)
         d = dh * (1.0 - h * h)
         tl.store(gate_grad_p, d, at)
-        dh = _times(d, w, PRECISION, HALF)
+        dh = times(d, w, PRECISION, HALF)
         gate_grad_p -= step
 
 
@@ -114,7 +94,7 @@ def gru_forward(
     """h' = n + z (h - n); r, z = sigmoid(i + W h + b); n = tanh(i + r (W h + b)); KEEP stores r, z, W h + b of n, n.
 
     From `input_p` (C, L, B, 3 H), `weight_p`, `bias_p` to `h_p` (C, T, B, H), `kept_p` (C, L, B, 4 H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
@@ -122,9 +102,9 @@ def gru_forward(
     at = (row < batch)[:, None] & inside[None, :]
     square = inside[:, None] & inside[None, :]
     weight_p += cell * H * 3 * H + k[:, None] * 3 * H + k[None, :]
-    w_r = _weights(weight_p, square, HALF)
-    w_z = _weights(weight_p + H, square, HALF)
-    w_n = _weights(weight_p + 2 * H, square, HALF)
+    w_r = load_weights(weight_p, square, HALF)
+    w_z = load_weights(weight_p + H, square, HALF)
+    w_n = load_weights(weight_p + 2 * H, square, HALF)
     bias_p += cell * 3 * H + k
     b_r, b_z = tl.load(bias_p, inside, 0.0), tl.load(bias_p + H, inside, 0.0)
     b_n = tl.load(bias_p + 2 * H, inside, 0.0)
@@ -140,10 +120,10 @@ def gru_forward(
         input_p += 3 * step * tl.minimum(1, length - 1 - t)  # the last step is read twice
         next_r, next_z = tl.load(input_p, at, 0.0), tl.load(input_p + H, at, 0.0)
         next_n = tl.load(input_p + 2 * H, at, 0.0)
-        r = tl.sigmoid(i_r + b_r[None, :] + _times(h, w_r, PRECISION, HALF))
-        z = tl.sigmoid(i_z + b_z[None, :] + _times(h, w_z, PRECISION, HALF))
-        m = b_n[None, :] + _times(h, w_n, PRECISION, HALF)
-        n = _tanh(i_n + r * m)
+        r = tl.sigmoid(i_r + b_r[None, :] + times(h, w_r, PRECISION, HALF))
+        z = tl.sigmoid(i_z + b_z[None, :] + times(h, w_z, PRECISION, HALF))
+        m = b_n[None, :] + times(h, w_n, PRECISION, HALF)
+        n = tanh(i_n + r * m)
         h = tl.where(at, n + z * (h - n), 0.0)
         tl.store(h_p, h, at)
         if KEEP:
@@ -163,7 +143,7 @@ def gru_backward(
     """Gradients of what W h + b adds to r, z and n; and, apart, of n's input, which r does not scale.
 
     From `grad_p`, `weight_p`, `h_p`, `kept_p` to `gate_grad_p` (C, L, B, 3 H), `input_n_grad_p` (C, L, B, H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
@@ -171,9 +151,9 @@ def gru_backward(
     at = (row < batch)[:, None] & inside[None, :]
     square = inside[:, None] & inside[None, :]
     weight_p += cell * H * 3 * H + k[:, None] + k[None, :] * 3 * H
-    w_r = _weights(weight_p, square, HALF)
-    w_z = _weights(weight_p + H, square, HALF)
-    w_n = _weights(weight_p + 2 * H, square, HALF)
+    w_r = load_weights(weight_p, square, HALF)
+    w_z = load_weights(weight_p + H, square, HALF)
+    w_n = load_weights(weight_p + 2 * H, square, HALF)
     step = batch * H
     last = cell * length + length - 1
     here = row[:, None] * H + k[None, :]
@@ -204,8 +184,8 @@ def gru_backward(
         tl.store(gate_grad_p + H, d_z, at)
         tl.store(gate_grad_p + 2 * H, d_m, at)
         tl.store(input_n_grad_p, d_n, at)
-        to_z = dh * z + _times(d_z, w_z, PRECISION, HALF)
-        dh = to_z + (_times(d_r, w_r, PRECISION, HALF) + _times(d_m, w_n, PRECISION, HALF))
+        to_z = dh * z + times(d_z, w_z, PRECISION, HALF)
+        dh = to_z + (times(d_r, w_r, PRECISION, HALF) + times(d_m, w_n, PRECISION, HALF))
         input_n_grad_p -= step
         gate_grad_p -= 3 * step
 
@@ -219,7 +199,7 @@ def lstm_forward(
     """c' = f c + i g, h' = o tanh(c'); KEEP stores i, f, g, o, and c' in (C, T, B, H), whose first step is 0.
 
     From `input_p` (C, L, B, 4 H), `weight_p`, `bias_p` to `h_p` and `c_p` (C, T, B, H), `kept_p` (C, L, B, 4 H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
@@ -227,10 +207,10 @@ def lstm_forward(
     at = (row < batch)[:, None] & inside[None, :]
     square = inside[:, None] & inside[None, :]
     weight_p += cell * H * 4 * H + k[:, None] * 4 * H + k[None, :]
-    w_i = _weights(weight_p, square, HALF)
-    w_f = _weights(weight_p + H, square, HALF)
-    w_g = _weights(weight_p + 2 * H, square, HALF)
-    w_o = _weights(weight_p + 3 * H, square, HALF)
+    w_i = load_weights(weight_p, square, HALF)
+    w_f = load_weights(weight_p + H, square, HALF)
+    w_g = load_weights(weight_p + 2 * H, square, HALF)
+    w_o = load_weights(weight_p + 3 * H, square, HALF)
     bias_p += cell * 4 * H + k
     b_i, b_f = tl.load(bias_p, inside, 0.0), tl.load(bias_p + H, inside, 0.0)
     b_g, b_o = tl.load(bias_p + 2 * H, inside, 0.0), tl.load(bias_p + 3 * H, inside, 0.0)
@@ -249,12 +229,12 @@ def lstm_forward(
         input_p += 4 * step * tl.minimum(1, length - 1 - t)  # the last step is read twice
         next_i, next_f = tl.load(input_p, at, 0.0), tl.load(input_p + H, at, 0.0)
         next_g, next_o = tl.load(input_p + 2 * H, at, 0.0), tl.load(input_p + 3 * H, at, 0.0)
-        i = tl.sigmoid(x_i + b_i[None, :] + _times(h, w_i, PRECISION, HALF))
-        f = tl.sigmoid(x_f + b_f[None, :] + _times(h, w_f, PRECISION, HALF))
-        g = _tanh(x_g + b_g[None, :] + _times(h, w_g, PRECISION, HALF))
-        o = tl.sigmoid(x_o + b_o[None, :] + _times(h, w_o, PRECISION, HALF))
+        i = tl.sigmoid(x_i + b_i[None, :] + times(h, w_i, PRECISION, HALF))
+        f = tl.sigmoid(x_f + b_f[None, :] + times(h, w_f, PRECISION, HALF))
+        g = tanh(x_g + b_g[None, :] + times(h, w_g, PRECISION, HALF))
+        o = tl.sigmoid(x_o + b_o[None, :] + times(h, w_o, PRECISION, HALF))
         c = tl.where(at, f * c + i * g, 0.0)
-        h = tl.where(at, o * _tanh(c), 0.0)
+        h = tl.where(at, o * tanh(c), 0.0)
         tl.store(h_p, h, at)
         if KEEP:
             tl.store(kept_p, i, at)
@@ -275,7 +255,7 @@ def lstm_backward(
     """Gradients of the arguments of i, f, g and o.
 
     From `grad_p`, `weight_p`, `c_p`, `kept_p` to `gate_grad_p` (C, L, B, 4 H).
-    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `_times`.
+    `length`, `batch`, `H`, `HP`, `BP`: L, B, H, HP, BP; `PRECISION` and `HALF`: of `times`.
     """
     cell = tl.program_id(0).to(tl.int64)
     row, k = tl.program_id(1) * BP + tl.arange(0, BP), tl.arange(0, HP)
@@ -283,10 +263,10 @@ def lstm_backward(
     at = (row < batch)[:, None] & inside[None, :]
     square = inside[:, None] & inside[None, :]
     weight_p += cell * H * 4 * H + k[:, None] + k[None, :] * 4 * H
-    w_i = _weights(weight_p, square, HALF)
-    w_f = _weights(weight_p + H, square, HALF)
-    w_g = _weights(weight_p + 2 * H, square, HALF)
-    w_o = _weights(weight_p + 3 * H, square, HALF)
+    w_i = load_weights(weight_p, square, HALF)
+    w_f = load_weights(weight_p + H, square, HALF)
+    w_g = load_weights(weight_p + 2 * H, square, HALF)
+    w_o = load_weights(weight_p + 3 * H, square, HALF)
     step = batch * H
     last = cell * length + length - 1
     grad_p += last * step + row[:, None] * H + k[None, :]
@@ -311,7 +291,7 @@ def lstm_backward(
         next_g, next_o = tl.load(kept_p + 2 * H, at, 0.0), tl.load(kept_p + 3 * H, at, 0.0)
         next_c = before
         next_before, next_grad = tl.load(c_p, at, 0.0), tl.load(grad_p, at, 0.0)
-        tanh_c = _tanh(c)
+        tanh_c = tanh(c)
         dc += dh * o * (1.0 - tanh_c * tanh_c)
         d_i = dc * g * i * (1.0 - i)
         d_f = dc * before * f * (1.0 - f)
@@ -322,8 +302,8 @@ def lstm_backward(
         tl.store(gate_grad_p + 2 * H, d_g, at)
         tl.store(gate_grad_p + 3 * H, d_o, at)
         dc = dc * f
-        dh = _times(d_i, w_i, PRECISION, HALF) + _times(d_f, w_f, PRECISION, HALF)
-        dh += _times(d_g, w_g, PRECISION, HALF) + _times(d_o, w_o, PRECISION, HALF)
+        dh = times(d_i, w_i, PRECISION, HALF) + times(d_f, w_f, PRECISION, HALF)
+        dh += times(d_g, w_g, PRECISION, HALF) + times(d_o, w_o, PRECISION, HALF)
         gate_grad_p -= 4 * step
 
 

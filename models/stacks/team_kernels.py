@@ -14,7 +14,7 @@ power of two. Columns of a program's weights are unit by unit, so that a unit's 
 import triton
 import triton.language as tl
 
-from models.stacks.kernels import _tanh
+from models.stacks.kernel_parts import load_weights, rounded, tanh, times
 
 TANH: tl.constexpr = tl.constexpr(0)
 GRU: tl.constexpr = tl.constexpr(1)
@@ -51,13 +51,6 @@ def _gates_together(first, second, third, fourth, BP: tl.constexpr, U: tl.conste
 
 
 @triton.jit
-def _rounded(value, HALF: tl.constexpr):
-    if HALF:
-        value = value.to(tl.bfloat16)
-    return value
-
-
-@triton.jit
 def _product(left, right, CHUNKS: tl.constexpr, PRECISION: tl.constexpr):
     """Multiply chunk by chunk, in two sums: a product waits for the one before it in its sum."""
     total = tl.dot(left[0], right[0], input_precision=PRECISION)
@@ -83,7 +76,7 @@ def forward(
     From `input_p` (C, L, B, G H), `weight_p` (C, H, G H), `bias_p` (C, G H) to `h_p`, for an LSTM `c_p` (C, T, B, H)
     and, with `KEEP`, `kept_p` (C, L, B, 4 H). `counter_p` has a 0 per team. `cells`, `length`, `batch`: C, L, B; `KIND`
     one of TANH, GRU and LSTM; `G`, `GP`, `H`, `HP`, `U`, `BP`: shapes; `KC` hidden units of a product; `APART`: each of
-    three gates has its own product; `PRECISION` and `HALF`: of `models.stacks.kernels`.
+    three gates has its own product; `PRECISION` and `HALF`: of `models.stacks.kernel_parts`.
     """
     P: tl.constexpr = HP // U
     team, member = tl.program_id(0) // P, tl.program_id(0) % P
@@ -104,12 +97,12 @@ def forward(
             row_p = weight_p + cell * H * G * H + k[:, None] * G * H
             if APART:
                 there = (k < H)[:, None] & (unit < H)[None, :]
-                weight_0 += (_rounded(tl.load(row_p + unit[None, :], there, 0.0), HALF),)
-                weight_1 += (_rounded(tl.load(row_p + (H + unit)[None, :], there, 0.0), HALF),)
-                weight_2 += (_rounded(tl.load(row_p + (2 * H + unit)[None, :], there, 0.0), HALF),)
+                weight_0 += (load_weights(row_p + unit[None, :], there, HALF),)
+                weight_1 += (load_weights(row_p + (H + unit)[None, :], there, HALF),)
+                weight_2 += (load_weights(row_p + (2 * H + unit)[None, :], there, HALF),)
             else:
                 there = (k < H)[:, None] & column_there[None, :]
-                weight_0 += (_rounded(tl.load(row_p + (gate * H + column_unit)[None, :], there, 0.0), HALF),)
+                weight_0 += (load_weights(row_p + (gate * H + column_unit)[None, :], there, HALF),)
         b_p = bias_p + cell * G * H + unit
         b_0 = tl.load(b_p, unit < H, 0.0)
         if KIND != TANH:
@@ -140,7 +133,7 @@ def forward(
                 k = chunk * KC + tl.arange(0, KC)
                 inside = (row < batch)[:, None] & (k < H)[None, :]
                 part = tl.load(here + row[:, None] * H + k[None, :], inside, 0.0, cache_modifier=".cg")
-                parts += (_rounded(part, HALF),)
+                parts += (rounded(part, HALF),)
             if APART:
                 to_r, to_z, to_n = (
                     tl.zeros((BP, U), tl.float32),
@@ -158,22 +151,22 @@ def forward(
             kept = kept_p + (cell * length + t) * 4 * step + row[:, None] * 4 * H + unit[None, :]
             after = (cell * (length + 1) + t + 1) * step + own
             if KIND == TANH:
-                tl.store(h_p + after, _tanh(x_0 + b_0[None, :] + both), at)
+                tl.store(h_p + after, tanh(x_0 + b_0[None, :] + both), at)
             elif KIND == GRU:
                 r = tl.sigmoid(x_0 + b_0[None, :] + to_r)
                 z = tl.sigmoid(x_1 + b_1[None, :] + to_z)
                 m = b_2[None, :] + to_n
-                n = _tanh(x_2 + r * m)
+                n = tanh(x_2 + r * m)
                 h = n + z * (h - n)
                 tl.store(h_p + after, h, at)
             else:
                 to_i, to_f, to_g, to_o = _gates_apart(both, BP, U)
                 i = tl.sigmoid(x_0 + b_0[None, :] + to_i)
                 f = tl.sigmoid(x_1 + b_1[None, :] + to_f)
-                g = _tanh(x_2 + b_2[None, :] + to_g)
+                g = tanh(x_2 + b_2[None, :] + to_g)
                 o = tl.sigmoid(x_3 + b_3[None, :] + to_o)
                 c = f * c + i * g
-                tl.store(h_p + after, o * _tanh(c), at)
+                tl.store(h_p + after, o * tanh(c), at)
             if t + 1 < end:
                 _hand_over(counter_p)
             if KEEP and KIND == GRU:
@@ -223,12 +216,12 @@ def backward(
         row_p = weight_p + cell * H * G * H + k[None, :] * G * H
         if APART:
             there = (k < H)[None, :] & (unit < H)[:, None]
-            weight_r = _rounded(tl.load(row_p + unit[:, None], there, 0.0), HALF)
-            weight_z = _rounded(tl.load(row_p + (H + unit)[:, None], there, 0.0), HALF)
-            weight_n = _rounded(tl.load(row_p + (2 * H + unit)[:, None], there, 0.0), HALF)
+            weight_r = load_weights(row_p + unit[:, None], there, HALF)
+            weight_z = load_weights(row_p + (H + unit)[:, None], there, HALF)
+            weight_n = load_weights(row_p + (2 * H + unit)[:, None], there, HALF)
         else:
             there = (k < H)[None, :] & column_there[:, None]
-            weight = _rounded(tl.load(row_p + (gate * H + column_unit)[:, None], there, 0.0), HALF)
+            weight = load_weights(row_p + (gate * H + column_unit)[:, None], there, HALF)
         own = row[:, None] * H + unit[None, :]
         carry = tl.zeros((BP, U), tl.float32)
         if begin > 0:
@@ -247,7 +240,7 @@ def backward(
             else:
                 i, f = tl.load(kept, at, 0.0), tl.load(kept + H, at, 0.0)
                 g, o = tl.load(kept + 2 * H, at, 0.0), tl.load(kept + 3 * H, at, 0.0)
-                tanh_c = _tanh(tl.load(c_p + before + step, at, 0.0))
+                tanh_c = tanh(tl.load(c_p + before + step, at, 0.0))
                 c = tl.load(c_p + before, at, 0.0)
             if number > begin:
                 handed += P
@@ -280,11 +273,11 @@ def backward(
                 both = _gates_together(d_i, d_f, d_g, d_o, BP, U)
             if t > 0:
                 if APART:
-                    parts = tl.dot(_rounded(d_r, HALF), weight_r, input_precision=PRECISION)
-                    parts = tl.dot(_rounded(d_z, HALF), weight_z, parts, input_precision=PRECISION)
-                    parts = tl.dot(_rounded(d_m, HALF), weight_n, parts, input_precision=PRECISION)
+                    parts = times(d_r, weight_r, PRECISION, HALF)
+                    parts = tl.dot(rounded(d_z, HALF), weight_z, parts, input_precision=PRECISION)
+                    parts = tl.dot(rounded(d_m, HALF), weight_n, parts, input_precision=PRECISION)
                 else:
-                    parts = tl.dot(_rounded(both, HALF), weight, input_precision=PRECISION)
+                    parts = times(both, weight, PRECISION, HALF)
                 to_p = sum_p + (turn % 2 * P + member) * BP * HP
                 tl.store(to_p + line[:, None] * HP + k[None, :], parts, (row < batch)[:, None] & (k < H)[None, :])
                 turn += 1

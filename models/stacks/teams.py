@@ -4,7 +4,6 @@ Shapes: as in `models.stacks.cells`.
 """
 
 import functools
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,18 @@ import torch
 from torch import Tensor
 
 from models.backends import BF16, FLOAT32
-from models.stacks.fused import PRODUCTS, ROWS, FusedGru, FusedLayer, FusedLstm, FusedTanh, padded
+from models.stacks.fused import (
+    ROWS,
+    FusedGru,
+    FusedLayer,
+    FusedLstm,
+    FusedTanh,
+    interpreted,
+    multiplying_in,
+    padded,
+    power_of_two,
+    room_on,
+)
 
 # Bytes of a number of a program's weights on the chip: float32 is two parts of its products.
 BYTES = {FLOAT32: 8, BF16: 2}
@@ -21,8 +31,6 @@ COLUMNS, WARPS = 8, (4, 8)
 PART = 128  # hidden units of a product forward
 # Fewer units of a program, measured in float32 at 512 units, take longer than one step after the other.
 LEAST_UNITS = 16
-# Where Triton's interpreter runs there is no chip: as much as on an H100.
-ROOM = 227 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +40,6 @@ class Parts:
     units: int
     apart: bool
     warps: int
-
-
-def interpreted() -> bool:
-    """Whether Triton's interpreter runs the kernels: one program after the other, so that none may wait."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @functools.cache
@@ -54,7 +57,7 @@ def parts_of(kind: type[FusedLayer], hidden: int, room: int) -> Parts | None:
     size, bytes_each = padded(hidden), BYTES.get(kind.precision, 4)
     found = []
     for apart in {False, kind.gates == 3}:
-        columns = kind.gates if apart else 1 << (kind.gates - 1).bit_length()
+        columns = kind.gates if apart else power_of_two(kind.gates)
         units = size // 2
         while units > 1 and size * (units * columns * bytes_each + ROWS * 4) > room:
             units //= 2
@@ -62,13 +65,6 @@ def parts_of(kind: type[FusedLayer], hidden: int, room: int) -> Parts | None:
         if units >= LEAST_UNITS and wide >= COLUMNS * WARPS[0]:
             found.append(Parts(units=units, apart=apart, warps=min(wide // COLUMNS, WARPS[1])))
     return max(found, key=lambda one: (one.units, one.apart), default=None)
-
-
-def room_on(device: str) -> int:
-    """Return the bytes that a program can have on a multiprocessor."""
-    if torch.device(device).type != "cuda":
-        return ROOM
-    return int(torch.cuda.get_device_properties(device).shared_memory_per_block_optin)
 
 
 class Team(FusedLayer):
@@ -144,17 +140,12 @@ class Team(FusedLayer):
                 begin + each,
                 KIND=self.number,
                 G=self.gates,
-                GP=1 << (self.gates - 1).bit_length(),
-                H=self.hidden,
-                HP=padded(self.hidden),
+                GP=power_of_two(self.gates),
                 U=self.parts.units,
-                BP=ROWS,
-                PRECISION=PRODUCTS[self.precision],
-                HALF=self.precision == BF16,
                 APART=self.parts.apart,
                 num_warps=self.parts.warps,
-                num_stages=1,
                 launch_cooperative_grid=not interpreted(),
+                **self._settings(),
                 **settings,
             )
 
@@ -183,5 +174,4 @@ TEAMS: dict[str, type[Team]] = {"rnn": TeamTanh, "bigru": TeamGru, "bilstm": Tea
 @functools.cache
 def in_teams(network: str, precision: str) -> type[Team]:
     """Return the layer of a network, by teams, that multiplies with a precision."""
-    kind = TEAMS[network]
-    return type(f"{kind.__name__}{precision}", (kind,), {"precision": precision})
+    return multiplying_in(TEAMS[network], precision)

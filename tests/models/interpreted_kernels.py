@@ -46,8 +46,8 @@ def layer_errors(network: str, hidden: int, made: Callable[[str, str], type[fuse
 
 def divided(network: str, hidden: int, kib: int) -> tuple[int, bool]:
     """Return how many programs a team has with so much room, and whether each gate has its own product."""
-    teams.ROOM = kib << 10
-    parts = teams.parts_of(teams.in_teams(network, FLOAT32), hidden, teams.ROOM)
+    fused.ROOM = kib << 10
+    parts = teams.parts_of(teams.in_teams(network, FLOAT32), hidden, fused.ROOM)
     assert parts is not None
     return fused.padded(hidden) // parts.units, parts.apart
 

@@ -1,9 +1,5 @@
 """Stacks for a GPU, run on a CPU: the same step without a graph, and kernels by Triton's interpreter."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +19,7 @@ from models.stacks.cells import Tanh
 from models.stacks.device import DeviceAdam, DeviceStack
 from models.stacks.folds import StackedFolds
 from models.training import Epoch, TrainingDiverged
+from tests.models.interpreter import interpreted
 from tests.models.toys import RECIPE, recipe, toy_series, toy_splits
 
 SERIES, SPLITS = toy_series(), toy_splits()
@@ -234,20 +231,7 @@ def small(errors: list[float], bound: float) -> bool:
 
 
 def test_kernels_by_tritons_interpreter() -> None:
-    """In a process of its own: Triton decides when it is imported."""
-    pytest.importorskip("triton")  # CI has it: tests/test_dependencies.py
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.models.interpreted_kernels"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
+    found = interpreted("interpreted_kernels")
     assert sorted(found["layers"]) == sorted(NETWORKS)
     for network, errors in found["layers"].items():
         assert small(errors, 1e-5), network

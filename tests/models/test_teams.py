@@ -1,9 +1,5 @@
 """Layers by teams of programs: how they are divided, what refuses them, and their hand-overs in drawn orders."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +13,7 @@ from models.sizes import NETWORKS
 from models.stacks import fused, layers, teams, trials
 from models.stacks.cells import Tanh
 from models.stacks.teams import Parts, Team, in_teams, parts_of
+from tests.models.interpreter import interpreted
 from tests.models.toys import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,8 +128,8 @@ def test_what_refuses_a_team(card: SimpleNamespace) -> None:
     kind = in_teams("bilstm", TF32)
     assert kind.refused(512, "cpu") is None
     assert kind.refused(512, "cuda") is None
-    assert teams.room_on("cuda") == 227 << 10
-    assert teams.room_on("cpu") == 227 << 10
+    assert fused.room_on("cuda") == 227 << 10
+    assert fused.room_on("cpu") == 227 << 10
     card.multi_processor_count = 32
     assert kind.refused(512, "cuda") is None
     card.multi_processor_count = 31  # as of an instance of a GPU that several share
@@ -162,7 +159,7 @@ def test_a_trial_gives_every_team_several_tasks(card: SimpleNamespace) -> None:
 
 def test_memory_of_teams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teams, "programs_on", lambda _: 9)
-    monkeypatch.setattr(teams, "ROOM", 40 << 10)
+    monkeypatch.setattr(fused, "ROOM", 40 << 10)
     kind, like = in_teams("bilstm", FLOAT32), torch.zeros(())
     first = kind(3, 2, 20, 40, like=like, training=True)
     second = kind(3, 2, 20, 40, like=like, training=True, beside=first)
@@ -199,7 +196,7 @@ class Launches:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_what_is_launched(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teams, "programs_on", lambda _: 9)
-    monkeypatch.setattr(teams, "ROOM", 60 << 10)
+    monkeypatch.setattr(fused, "ROOM", 60 << 10)
     layer, kernel = in_teams("bigru", precision)(3, 5, 20, 50, like=torch.zeros(()), training=True), Launches()
     for _ in range(2):
         layer._launch_steps(kernel, KEEP=True)
@@ -290,18 +287,7 @@ def test_one_that_does_not_fit_on_one_multiprocessor_is_refused_by_its_weights(c
 
 def test_programs_wait_for_one_another_in_any_order() -> None:
     """In a process of its own, by Triton's interpreter: every order of the programs gives the same bits."""
-    pytest.importorskip("triton")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.models.teams_at_once"],
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
+    found = interpreted("teams_at_once")
     assert sorted(found) == [
         "bigru 20 (2, False), 3 frames", "bigru 40 (2, True), 2 frames", "bilstm 40 (4, False), 4 frames",
         "rnn 50 (2, False), 3 frames", "rnn 50 (2, False), 4 frames",
