@@ -105,6 +105,10 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--from", dest="files", type=Path, nargs="+")
     options = parser.parse_args()
+    if unknown := [part for part in options.parts.split(",") if part not in PARTS]:
+        parser.error(f"--parts: found {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
+    if missing := [file for file in options.files or () if not file.is_file()]:
+        parser.error(f"--from: found no file {', '.join(map(str, missing))}; expected what earlier runs have written")
     if options.files:
         write([json.loads(file.read_text()) for file in options.files])
         return 0

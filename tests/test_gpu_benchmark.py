@@ -129,6 +129,23 @@ def test_without_a_gpu_nothing_is_measured(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--parts", "kernels,nothing"], "--parts: found nothing; expected some of kernels, grid, packs,"),
+        (["--from", "nowhere.json"], "--from: found no file nowhere.json; expected what earlier runs have written"),
+    ],
+)
+def test_unknown_parts_and_files_are_refused(
+    words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", *words])
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_the_table_replaces_its_own_part_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     document = tmp_path / "benchmarks.md"
     document.write_text("# Measurements\n\nof a CPU\n\n## On a GPU\n\nof before\n")
