@@ -132,10 +132,12 @@ def resume(found: dict[str, Any]) -> None:
         context: Any = multiprocessing.get_context(START)
         training = context.Process(target=_train_and_save, args=(checkpoint,))
         training.start()
-        while training.is_alive() and not (checkpoint / JSON_NAME).exists():  # it is written last
-            time.sleep(0.002)
-        training.kill()
-        training.join()
+        try:
+            while training.is_alive() and not (checkpoint / JSON_NAME).exists():  # it is written last
+                time.sleep(0.002)
+        finally:
+            training.kill()
+            training.join()
         if training.exitcode != -signal.SIGKILL:
             raise RuntimeError(f"the training ended by itself with {training.exitcode}; expected that it was killed")
         second = _pack_to_kill()

@@ -1,6 +1,7 @@
 """The GPU's benchmark, run on a CPU with few people and small networks: its parts go through, its table says so."""
 
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,6 +118,32 @@ def test_without_time_left_a_point_is_marked_as_not_measured() -> None:
     assert found.pop("ms_per_step") == {}
     assert len(found) == len(gpu.POINTS)
     assert set(found.values()) == {None}
+
+
+def test_what_takes_too_long_is_ended_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(found: dict[str, Any]) -> None:
+        found["first"] = 1.0
+        time.sleep(60)
+        found["second"] = 2.0
+
+    def fails(_: dict[str, Any]) -> None:
+        raise ValueError("no such kernel")
+
+    monkeypatch.setattr(gpu, "PARTS", dict.fromkeys(gpu.PARTS, 0.1))
+    monkeypatch.setattr(gpu_parts, "images", waits)
+    monkeypatch.setattr(gpu_parts, "kernels", fails)
+    found: dict[str, Any] = {}
+    begun = time.perf_counter()
+    gpu.measure("images", found, lambda: 0.2)
+    assert time.perf_counter() - begun < 30
+    assert found == {"first": 1.0, "ended": "the time was up; what is missing was not measured"}
+    failed: dict[str, Any] = {}
+    gpu.measure("kernels", failed, lambda: 0.2)
+    assert failed == {"failed": "ValueError: no such kernel"}
+    time.sleep(0.3)  # no signal of an ended part comes later
+    late: dict[str, Any] = {}
+    gpu.measure("resume", late, lambda: 0.05)
+    assert late == {"not_measured": "no time was left"}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

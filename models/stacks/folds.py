@@ -96,7 +96,7 @@ class StackedFolds:
         self._identity = [identity_of(series, splits, one, seed) for one, seed in zip(recipes, seeds, strict=True)]
         self._left: set[int] = set()
         self._mid_epoch = False
-        self._form([self._new_member(place, k) for place in range(len(recipes)) for k in folds])
+        self._form(self._new_members())
 
     @property
     def num_folds(self) -> int:
@@ -209,21 +209,31 @@ class StackedFolds:
             places.append(pack.index(expected))
         return places
 
-    def _new_member(self, place: int, fold: int) -> Member:
-        one = self.configurations[place]
-        seed = seed_for(one.seed, "fold", fold, "weights")
-        state = build_for(one.recipe, num_features=self._windows.num_features, seed=seed).state_dict()
-        weights = {name: value[0].to(self._device, self._dtype) for name, value in stack([state], self.recipe).items()}
-        zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
-        return Member(
-            configuration=place,
-            fold=fold,
-            learning_rate=one.recipe.learning_rate,
-            weights=weights,
-            first=zeros,
-            second=zeros,
-            steps=0,
-        )
+    def _new_members(self) -> list[Member]:
+        """Return every model at its start; those of one seed share the weights, as learning rates of one search do."""
+        nothing = torch.zeros((), dtype=self._dtype, device=self._device)
+        drawn: dict[int, State] = {}
+        members = []
+        for place, one in enumerate(self.configurations):
+            for fold in range(self.num_folds):
+                seed = seed_for(one.seed, "fold", fold, "weights")
+                if seed not in drawn:
+                    state = build_for(one.recipe, num_features=self._windows.num_features, seed=seed).state_dict()
+                    stacked = stack([state], self.recipe)
+                    drawn[seed] = {name: value[0].to(self._device, self._dtype) for name, value in stacked.items()}
+                zeros = {name: nothing.expand_as(value) for name, value in drawn[seed].items()}
+                members.append(
+                    Member(
+                        configuration=place,
+                        fold=fold,
+                        learning_rate=one.recipe.learning_rate,
+                        weights=drawn[seed],
+                        first=zeros,
+                        second=zeros,
+                        steps=0,
+                    )
+                )
+        return members
 
     def _form(self, members: Sequence[Member]) -> None:
         self._stacks: list[Stack] = []  # those before go first, with the memory they share

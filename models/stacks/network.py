@@ -33,14 +33,17 @@ def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
     for layer in range(recipe.num_layers):
         for ours, theirs in RECURRENT:
             names = [f"recurrence.{theirs}_l{layer}{suffix}" for suffix in ("", "_reverse")[:directions]]
-            values = torch.stack([torch.stack([state[name] for name in names]) for state in states])
-            stacked[f"{layer}.{ours}"] = values.transpose(2, 3).contiguous() if values.dim() == 4 else values
+            values = torch.stack([_input_first(state[name]) for state in states for name in names])
+            stacked[f"{layer}.{ours}"] = values.unflatten(0, (len(states), directions))
     for ours, theirs in HEAD:
-        values = torch.stack([state[theirs] for state in states])
-        stacked[ours] = values.transpose(1, 2).contiguous() if values.dim() == 3 else values
+        stacked[ours] = torch.stack([_input_first(state[theirs]) for state in states])
     # The first layer of the head meets each direction by itself.
     stacked["head.into"] = stacked["head.into"].view(len(states), directions, recipe.hidden_size, -1)
     return stacked
+
+
+def _input_first(value: Tensor) -> Tensor:
+    return value.T if value.dim() == 2 else value
 
 
 def unstack(stacked: Mapping[str, Tensor], model: int, recipe: Recipe) -> State:
@@ -55,7 +58,7 @@ def unstack(stacked: Mapping[str, Tensor], model: int, recipe: Recipe) -> State:
         state[theirs] = stacked[ours][model]
     state["head.0.weight"] = state["head.0.weight"].flatten(0, 1)
     return {
-        name: (value.T if value.dim() == 2 else value).detach().cpu().clone(memory_format=torch.contiguous_format)
+        name: _input_first(value).detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
 
