@@ -34,7 +34,7 @@ def stack(states: Sequence[Mapping[str, Tensor]], recipe: Recipe) -> State:
         for ours, theirs in RECURRENT:
             names = [f"recurrence.{theirs}_l{layer}{suffix}" for suffix in ("", "_reverse")[:directions]]
             values = torch.stack([_input_first(state[name]) for state in states for name in names])
-            stacked[f"{layer}.{ours}"] = values.unflatten(0, (len(states), directions))
+            stacked[f"{layer}.{ours}"] = values.view(len(states), directions, *values.shape[1:])
     for ours, theirs in HEAD:
         stacked[ours] = torch.stack([_input_first(state[theirs]) for state in states])
     # The first layer of the head meets each direction by itself.

@@ -12,7 +12,6 @@ from orchestrator.audit.identity_tasks import (
     NO_VIDEO,
     SHARED,
     Look,
-    Tasks,
     frame_looks,
     has_videos,
     of_source,
@@ -20,7 +19,7 @@ from orchestrator.audit.identity_tasks import (
 )
 from orchestrator.audit.records import ATTRIBUTE, Attack
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Show, Task
+from orchestrator.audit.tasks import Show, Task, Tasks
 from orchestrator.audit.windows import Stream
 from orchestrator.files import JsonObject
 

@@ -13,7 +13,7 @@ from orchestrator.audit.identity import BITS
 from orchestrator.audit.records import ACTION_UNITS, DEFENCE, Attack, Statistic
 from orchestrator.audit.statistics import ADVANTAGE
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Show, Task
+from orchestrator.audit.tasks import Show, Task, Tasks
 from orchestrator.corpora.recording import Corpus
 from orchestrator.data.defence_names import DROP, KINDS
 from orchestrator.data.defences import columns_of
@@ -35,7 +35,7 @@ THREAT = "Somebody has the defended action units of known people and meets a lat
 NOTE = f"CCC of ridge regression on windows of 1, 4 and 10 s ({BASELINE}), held-out people; no network was trained"
 
 
-def defence_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
+def defence_tasks(subject: Subject) -> Tasks:
     """Return a task for each defence and strength, and why others cannot be measured."""
     name = f"{DEFENCE} {ACTION_UNITS}"
     if subject.images is not None:

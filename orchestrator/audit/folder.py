@@ -6,7 +6,7 @@ An attack that ended is kept: the same inputs are not attacked again. People may
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class AuditFolder:
         """
         earlier = read_audit(path)
         if earlier is not None and earlier.subject.get("key") == audit.subject.get("key"):
-            audit = dataclasses.replace(audit, attacks=earlier.attacks)
+            audit = dataclasses.replace(audit, attacks=earlier.attacks, skipped=earlier.skipped)
         return cls(path=path, audit=audit, rename=rename)
 
     def found(self, inputs: str) -> tuple[Attack, ...]:
@@ -56,10 +56,14 @@ class AuditFolder:
         self._write(dataclasses.replace(self.audit, attacks=(*rest, *renamed)))
         return renamed
 
-    def finish(self, names: Sequence[str], skipped: Mapping[str, str]) -> Audit:
-        """Write that all is done: the attacks of these names in the tests' order, and why others were not run."""
+    def finish(self, names: Sequence[str], skipped: Mapping[str, str], others: Collection[str] = frozenset()) -> Audit:
+        """Write that all is done: the attacks of these names, and why others were not run.
+
+        `others` are inputs of which earlier attacks are kept, too. All are in the order of the tests of anonymity.
+        """
         by_name = {one.name: one for one in self.audit.attacks}
-        attacks = tuple(sorted((by_name[name] for name in names), key=lambda one: place_of(one.attack)))
+        kept = [name for name, one in by_name.items() if name not in names and one.inputs in others]
+        attacks = tuple(sorted((by_name[name] for name in (*names, *kept)), key=lambda one: place_of(one.attack)))
         self._write(dataclasses.replace(self.audit, attacks=attacks, skipped=dict(skipped), finished=True))
         shutil.rmtree(self.path / CHECKPOINTS_FOLDER, ignore_errors=True)
         return self.audit

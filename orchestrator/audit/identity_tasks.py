@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.audit import records
 from orchestrator.audit.records import IDENTITY, P_BLEND, Attack
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Show, Task
+from orchestrator.audit.tasks import Show, Task, Tasks
 from orchestrator.audit.windows import Stream
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.column_kinds import is_unit
@@ -41,8 +41,6 @@ INSIDE_NOTE = "one fold's model, which trained on most of these people, looks at
 NO_VIDEO = "the data have no videos"
 NO_MODEL = "needs a run's model"
 NO_FEATURES = "the data have no features"
-
-Tasks = tuple[list[Task], dict[str, str]]  # and by name why an attack cannot be made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
 """The questions that an audit asks; each names the function that makes its tasks. A new one is one entry."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from models.references import resolve
+from orchestrator.audit.records import P_BLEND
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Task
+from orchestrator.audit.tasks import Task, Tasks
 
 # Name -> function of a subject that returns tasks, and by name why other attacks cannot be made of it.
 QUESTIONS: Mapping[str, str] = {
@@ -16,7 +18,7 @@ QUESTIONS: Mapping[str, str] = {
 }
 
 
-def ask(subject: Subject, names: Sequence[str] = ()) -> tuple[list[Task], dict[str, str]]:
+def ask(subject: Subject, names: Sequence[str] = ()) -> Tasks:
     """Return the tasks of some questions, or of all, and why further attacks cannot be made of this subject."""
     tasks: list[Task] = []
     skipped: dict[str, str] = {}
@@ -25,3 +27,8 @@ def ask(subject: Subject, names: Sequence[str] = ()) -> tuple[list[Task], dict[s
         tasks += made
         skipped |= left_out
     return tasks, skipped
+
+
+def ask_all(subject: Subject) -> Tasks:
+    """Return as `ask` the tasks of all questions and published attackers: what an earlier audit may have made."""
+    return ask(dataclasses.replace(subject, attacker=P_BLEND))

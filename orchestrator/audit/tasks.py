@@ -38,10 +38,17 @@ class Task:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_tasks(folder: AuditFolder, tasks: Sequence[Task], show: Show, *, skipped: Mapping[str, str]) -> Audit:
+# And by name why an attack cannot be made.
+Tasks = tuple[list[Task], dict[str, str]]
+
+
+def run_tasks(
+    folder: AuditFolder, tasks: Sequence[Task], show: Show, *, skipped: Mapping[str, str], known: Tasks = ([], {})
+) -> Audit:
     """Run what the folder does not have, one task after another; a kill loses at most the task at work.
 
-    `skipped` says why attacks cannot be run here, by name.
+    `skipped` says why attacks cannot be run here, by name. Of what is `known`, asked for or not, all that an earlier
+    audit has found is kept if its inputs are the same, and why it left some out if that still holds.
     """
     for number, task in enumerate(tasks, start=1):
         what = f"{number}/{len(tasks)} {task.names[0]}{f' and {len(task.names) - 1} more' if task.names[1:] else ''}"
@@ -57,4 +64,7 @@ def run_tasks(folder: AuditFolder, tasks: Sequence[Task], show: Show, *, skipped
         folder.keep([dataclasses.replace(one, inputs=task.digest, seconds=seconds / len(made)) for one in made])
         folder.drop_checkpoints(task.digest)
         show(f"audit     {what}: {seconds:.0f} s")
-    return folder.finish([name for task in tasks for name in task.names], skipped)
+    others, why_not = known
+    left_out = {name: why for name, why in folder.audit.skipped.items() if why_not.get(name) == why}
+    inputs = {task.digest for task in others}
+    return folder.finish([name for task in tasks for name in task.names], {**left_out, **skipped}, inputs)

@@ -123,17 +123,18 @@ def _draw(folder: Path, found: Audit) -> None:
 
 def _attacked(values: dict[str, Any], subject: Any, folder: Path, begun: Audit, key: bytes | None) -> Audit:
     from orchestrator.audit.folder import AuditFolder
-    from orchestrator.audit.questions import ask
+    from orchestrator.audit.questions import ask, ask_all
     from orchestrator.audit.tasks import run_tasks
     from orchestrator.files import locked
     from orchestrator.planning.pseudonyms import pseudonyms, same_name
 
     tasks, skipped = ask(subject, values["questions"])
+    known = ask_all(subject)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / LOCK_FILE, wait_seconds=0):
             made = AuditFolder.begin(folder, begun, same_name if key is None else pseudonyms(key))
-            return run_tasks(made, tasks, _show, skipped=skipped)
+            return run_tasks(made, tasks, _show, skipped=skipped, known=known)
     except TimeoutError:
         found = f"{folder}, where another audit is at work"
         raise InputError.of("--output", found=found, expected="a folder nobody works in") from None

@@ -169,6 +169,33 @@ def test_a_published_attacker_stands_beside_the_audits_own_which_is_kept(run: Pa
     assert again.stderr.count(": kept") == 7
 
 
+def test_what_other_questions_found_stays_as_long_as_it_holds(run: Path) -> None:
+    """A question or an attacker that is not asked for again loses nothing; of another seed it is another audit."""
+    without_store(run)
+    file = run / "audit" / "audit.json"
+    assert audit(run, "--attacker", "p-blend").exit_code == 0
+    identity = json.loads(file.read_text())
+    done = audit(run, "--question", "defence")
+    assert done.exit_code == 0, done.output
+    assert "shared p-blend" in done.stdout, "the table is of all that the folder has"
+    both = json.loads(file.read_text())
+    kept = [one for one in both["attacks"] if one["attack"] == "identity"]
+    assert kept == identity["attacks"]
+    assert len(both["attacks"]) > len(kept)
+    assert both["skipped"].items() >= identity["skipped"].items()
+    assert both["finished"]
+    again = audit(run)
+    assert again.stderr.count(": kept") == 6
+    after = json.loads(file.read_text())
+    assert sorted(after.pop("attacks"), key=str) == sorted(both.pop("attacks"), key=str)
+    assert after == both
+    other = audit(run, "--question", "attributes", "--seed", "3")
+    assert other.exit_code == 0, other.output
+    found = json.loads(file.read_text())
+    assert found["seed"] == 3
+    assert {one["attack"] for one in found["attacks"]} <= {"attribute"}
+
+
 def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
     (run / "audit").mkdir()
     with locked(run / "audit" / ".lock"):

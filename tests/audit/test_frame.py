@@ -123,6 +123,19 @@ def test_other_inputs_are_attacked_again_in_the_place_of_the_earlier(tmp_path):
     assert [one.name for one in found.attacks] == ["identity traces", "identity traces two"]
 
 
+def test_of_what_is_not_asked_for_again_only_what_still_holds_is_kept(tmp_path):
+    calls: list[str] = []
+    other, stale = task(calls, source="update"), task(calls, source="pixels", seed=0)
+    skipped = {"a": "no videos", "b": "no model"}
+    run_tasks(AuditFolder.begin(tmp_path, AUDIT), [other, stale], print, skipped=skipped)
+    known = ([other, task(calls, source="pixels", seed=1)], {"a": "no videos", "b": "another reason"})
+    found = run_tasks(AuditFolder.begin(tmp_path, AUDIT), [task(calls)], print, skipped={"c": "no"}, known=known)
+    assert calls == ["update", "pixels", "traces"]
+    assert [one.source for one in found.attacks] == ["traces", "traces", "update", "update"]
+    assert found.skipped == {"a": "no videos", "c": "no"}
+    assert found == read_audit(tmp_path)
+
+
 def test_a_killed_audit_keeps_the_tasks_that_ended_and_its_checkpoints(tmp_path):
     calls: list[str] = []
     tasks = [task(calls), task(calls, source="update", fails=True)]

@@ -24,7 +24,7 @@ from orchestrator.audit.membership.scores import GAMMA, OFFLINE_A, SCORES, Array
 from orchestrator.audit.records import MEMBERSHIP, MODEL, Attack
 from orchestrator.audit.statistics import share
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Task
+from orchestrator.audit.tasks import Task, Tasks
 from orchestrator.audit.verdict import verdict
 from orchestrator.corpora.names import composed
 from orchestrator.inference.saved_model import SavedModel
@@ -47,7 +47,7 @@ def num_references(subject: Subject) -> int:
     return REFERENCES_OF_IMAGES
 
 
-def membership_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
+def membership_tasks(subject: Subject) -> Tasks:
     """Return the task of the four scores, which share the reference models; or why there is none, by attack."""
     references, people = num_references(subject), len(subject.corpus.participants)
     names = tuple(f"{MEMBERSHIP} {MODEL} {name}" for name in SCORES)

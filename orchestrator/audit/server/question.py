@@ -42,7 +42,7 @@ from orchestrator.audit.server.updates import (
 )
 from orchestrator.audit.statistics import share
 from orchestrator.audit.subject import Subject
-from orchestrator.audit.tasks import Task
+from orchestrator.audit.tasks import Task, Tasks
 from orchestrator.audit.verdict import verdict
 
 RULES = 1  # of the arithmetic of these attacks: an audit of other rules is made again
@@ -59,7 +59,7 @@ THREATS = {
 }
 
 
-def server_tasks(subject: Subject) -> tuple[list[Task], dict[str, str]]:
+def server_tasks(subject: Subject) -> Tasks:
     """Return the tasks of a federation's server, on single updates and on sums, and why attacks are left out, by name.
 
     Nothing at all for what is no federation.
