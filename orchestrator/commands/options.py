@@ -214,7 +214,7 @@ run_options = _all(
         show_default=True,
         help="What a GPU multiplies in; a CPU takes float32.",
     ),
-    click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all if not given."),
+    click.option("--num-cpus", type=POSITIVE, help="CPUs of the local Ray; all that this process may use by default."),
     click.option("--address", help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto."),
     click.option("--storage", help="Folder for the trials that all nodes of a cluster share."),
     click.option(

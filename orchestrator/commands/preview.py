@@ -191,8 +191,8 @@ def dry_run(launch: Launch) -> str:
             f" about {memory_mib:.0f} MiB of memory while its {folds} folds train{too_much}",
             f"longest         {trials[longest].network} {describe(trials[longest].hparams)}:"
             f" about {duration.in_words(found.by_trial[longest])}",
-            f"estimate        {duration.in_words(found.seconds)} on a machine like this ({found.cores} cores,"
-            f" {found.at_once} trials at once); from {_source(plan)}",
+            f"estimate        {duration.in_words(found.seconds)} on a machine like this"
+            f" ({number_of(found.cores, 'core')}, {number_of(found.at_once, 'trial')} at once); from {_source(plan)}",
             *gpu_duration.in_words(plan, dataset, trials),
             "nothing was trained or written",
         ]

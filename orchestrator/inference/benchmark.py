@@ -19,6 +19,7 @@ from orchestrator.files import JsonObject
 from orchestrator.inference.output import write_csv
 from orchestrator.inference.predict import Wishes, predict, read_input
 from orchestrator.inference.saved_model import SavedModel, open_model
+from orchestrator.process.processors import num_processors
 
 FRAMES = (100, 500)  # Table III's columns
 REPETITIONS = 5  # ours: of which the median is given; the first, cold one stands apart
@@ -80,7 +81,7 @@ def device_name(device: str) -> str:
     """Return what computed: the GPU's name, or the processor's architecture."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(torch.device(device)))
-    return f"{device} ({platform.machine()}, {os.cpu_count()} cores)"
+    return f"{device} ({platform.machine()}, {num_processors()} cores)"
 
 
 def _load_seconds(folder: Path) -> float:

@@ -1,6 +1,5 @@
 """How long a search takes on a machine like this: its trainings, what a scheduler saves of them, what is around."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import SERVER_CPUS, Plan, Trial
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.planning.strategies import SCHEDULERS
+from orchestrator.process.processors import num_processors
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 # Of a search besides its trainings, measured on two cores without other load: Ray's start and the baselines before,
@@ -87,7 +87,7 @@ def seconds_by_trial(plan: Plan, dataset: Dataset, trials: Sequence[Trial]) -> l
 
 def num_cores(plan: Plan) -> int:
     """Return the processors of this machine that the search may use."""
-    cores = os.cpu_count() or 1
+    cores = num_processors()
     return min(plan.search.num_cpus or cores, cores)
 
 

@@ -4,7 +4,6 @@ A pack shares network, hidden size, layers and sequence length, so that its mode
 """
 
 import math
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -22,6 +21,7 @@ from models.gpus import num_gpus
 from orchestrator.errors import InputError
 from orchestrator.planning.plan import Packs, Plan, SearchOptions, Trial
 from orchestrator.planning.recipe import make_recipe
+from orchestrator.process.processors import num_processors
 
 
 def backend_of(trial: Trial, plan: Plan) -> str:
@@ -107,7 +107,7 @@ def _workers(options: SearchOptions) -> int:
         return 1
     if options.gpus_per_trial:
         return max(1, int(num_gpus() / options.gpus_per_trial))
-    return max(1, int((options.num_cpus or os.cpu_count() or 1) / options.cpus_per_trial))
+    return max(1, int((options.num_cpus or num_processors()) / options.cpus_per_trial))
 
 
 def has_free_processor(plan: Plan) -> bool:
@@ -115,8 +115,7 @@ def has_free_processor(plan: Plan) -> bool:
     options = plan.search
     if options.address is not None:
         return False
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return here - _workers(options) * options.cpus_per_trial >= 1
+    return num_processors() - _workers(options) * options.cpus_per_trial >= 1
 
 
 def _that_pay(trial: Trial, plan: Plan) -> int:

@@ -73,7 +73,7 @@ class SearchOptions:
     hours: float | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
-    num_cpus: int | None = None  # of a local Ray; None: all
+    num_cpus: int | None = None  # of a local Ray; None: all that this process may use
     address: str | None = None
     storage: str | None = None
     checkpoint_seconds: float = 30.0

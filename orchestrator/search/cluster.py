@@ -16,6 +16,7 @@ import ray
 from orchestrator.errors import InputError
 from orchestrator.planning.plan import SearchOptions
 from orchestrator.process.interrupts import take_as_ctrl_c
+from orchestrator.process.processors import num_processors
 from orchestrator.process.run_log import errors_into
 from orchestrator.run_folder import LOG_FILE
 from orchestrator.search.lifeline import Alive, Answering, Lifeline, end_process, kill_marked
@@ -117,7 +118,7 @@ def _start(
     try:
         ray.init(
             address="local",
-            num_cpus=options.num_cpus,
+            num_cpus=options.num_cpus or num_processors(),
             num_gpus=None,
             include_dashboard=False,
             job_config=_job(),

@@ -19,7 +19,7 @@ STEMS = ("au-learning", "trade-off")
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("orchestrator.report.figures.files.num_processors", lambda: 2)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_figures_are_drawn_here_where_no_process_can_be_started(
 def test_on_one_core_it_is_done_one_after_the_other(
     tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("orchestrator.report.figures.files.num_processors", lambda: 1)
     done: list[bool] = []
     files.write(some(), tmp_path, draw=True, beside=lambda: done.append(True))
     assert done == [True]

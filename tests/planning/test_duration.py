@@ -1,7 +1,6 @@
 """How long a search takes: what the estimate is made of, and how it is said."""
 
 import dataclasses
-import os
 import random
 from typing import Any
 
@@ -33,7 +32,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds of the eight trials of `make_plan`, on a machine of four cores without anything around a search."""
     chosen = [100.0, 10.0, 10.0, 10.0, 40.0, 10.0, 10.0, 10.0]
     monkeypatch.setattr(calibration, "estimate_seconds", lambda recipes, *_, **__: chosen[: len(recipes)])
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(duration, "num_processors", lambda: 4)
     monkeypatch.setattr(duration, "AROUND_SECONDS", 0.0)
     monkeypatch.setattr(duration, "WORKER_SECONDS", 0.0)
     return chosen

@@ -1,7 +1,6 @@
 """Packs hold trials of one shape, each once, in the order of the plan."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -129,7 +128,6 @@ def test_what_is_left_of_packs_and_outside_of_them() -> None:
 def test_baselines_are_measured_beside_trainings_on_a_processor_of_their_own(
     options: dict[str, Any], here: int, free: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(here)), raising=False)
     monkeypatch.setattr("orchestrator.planning.packs.num_gpus", lambda: 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: here)
+    monkeypatch.setattr("orchestrator.planning.packs.num_processors", lambda: here)
     assert has_free_processor(plan(**{"num_cpus": 1, **options})) is free

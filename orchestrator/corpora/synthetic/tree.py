@@ -26,6 +26,7 @@ from orchestrator.corpora.synthetic.facial_model import IDENTITY_DEFAULT, Facial
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import NAME_BYTES, locked
 from orchestrator.output_checks import check_output_folder
+from orchestrator.process.processors import num_processors
 
 GENERATOR_VERSION = 3  # to be raised whenever other bytes come out: the cache is keyed by it
 PARTICIPANTS_DEFAULT = 23  # these three are RECOLA's: Ringeval et al., 2013
@@ -263,7 +264,7 @@ def _write_videos(root: Path, people: Sequence[FacialActions], parameters: _Para
         size, seed, identity = parameters.face_size, parameters.seed, parameters.identity
         return _write(root, face_videos.video_files(face, size=size, seed=seed, identity=identity, folders=folders))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="faces") as pool:
+    with ThreadPoolExecutor(num_processors(), thread_name_prefix="faces") as pool:
         return {name: sha for written in pool.map(write, people) for name, sha in written.items()}
 
 

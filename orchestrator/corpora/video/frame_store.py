@@ -28,6 +28,7 @@ from orchestrator.corpora.video.decoding import Image, Squares, content_hash, de
 from orchestrator.corpora.video.videos import read_timings
 from orchestrator.errors import InputError, Problem
 from orchestrator.files import locked
+from orchestrator.process.processors import num_processors
 
 FaceCrop = Literal["none", "haar", "yunet"]
 
@@ -161,7 +162,7 @@ def prepare_all(
     if lacking:
         raise InputError(lacking)
     problems: dict[int, tuple[Problem, ...]] = {}
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="frames")
+    pool = ThreadPoolExecutor(workers or num_processors(), thread_name_prefix="frames")
     try:
         waiting: dict[Future[Frames], int] = {
             pool.submit(open_frames, one.video, image_size=image_size, face_crop=face_crop, cache=cache): index

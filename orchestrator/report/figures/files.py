@@ -1,13 +1,13 @@
 """Figures as files: SVG, PDF and PNG of each, in a run's directory, a report's, or beside a table."""
 
 import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.files import write_bytes
+from orchestrator.process.processors import num_processors
 from orchestrator.report.figures import draw_all
 from orchestrator.report.figures.apart import asked
 from orchestrator.report.figures.figure import Figure
@@ -53,7 +53,7 @@ def write(search: Search, output: Path, *, draw: bool, beside: Callable[[], obje
     """
     folder = output / FIGURES_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    apart = draw and beside is not None and (os.cpu_count() or 1) > 1
+    apart = draw and beside is not None and num_processors() > 1
     with asked(search) if apart else contextlib.nullcontext() as process:
         if beside is not None:
             beside()
