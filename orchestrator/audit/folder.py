@@ -13,8 +13,10 @@ from typing import Any
 
 from orchestrator.audit.records import Attack, Audit, place_of
 from orchestrator.csv_text import as_text, protected
+from orchestrator.errors import InputError, number_of
 from orchestrator.files import read_json, write_json, write_text
 from orchestrator.planning.pseudonyms import Rename, same_name
+from orchestrator.run_folder import AUDIT_FOLDER
 
 AUDIT_FILE = "audit.json"
 PEOPLE_FILE = "people.csv"
@@ -90,6 +92,26 @@ def read_audit(path: Path) -> Audit | None:
     """Return the audit in a folder, finished or not; None if there is none. InputError for a damaged one."""
     file = path / AUDIT_FILE
     return Audit.from_json(read_json(file), file) if file.is_file() else None
+
+
+def check_same(path: Path, audit: Audit) -> None:
+    """Refuse to replace what an audit of another seed, run or key has found in a folder: InputError with the option.
+
+    Of a folder inside the run it does not matter where the run lay then; what else has changed is made again.
+    """
+    earlier = read_audit(path)
+    if earlier is None or not earlier.attacks:
+        return
+    there = f"{path}, which has {number_of(len(earlier.attacks), 'attack')}"
+    expected = "the same, or --output with another folder"
+    if earlier.seed != audit.seed:
+        raise InputError.of("--seed", found=f"{audit.seed}; {there} of seed {earlier.seed}", expected=expected)
+    if earlier.subject.get("key") != audit.subject.get("key"):
+        of = "by name" if earlier.subject.get("key") is None else "under pseudonyms of another key"
+        raise InputError.of("--pseudonymise", found=f"{there} {of}", expected=expected)
+    before, now = (one.subject.get("run") or one.subject.get("data") for one in (earlier, audit))
+    if before != now and path.resolve() != Path(str(audit.subject.get("run"))) / AUDIT_FOLDER:
+        raise InputError.of("--output", found=f"{there} of {before}", expected="another folder")
 
 
 def people_csv(audit: Audit) -> str:

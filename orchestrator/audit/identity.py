@@ -58,7 +58,7 @@ def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
         others=tuple(one for name, one in scores.items() if name != RANK1),
         people=count,
         verdict=said,
-        notes=(*notes, *notes_of(task.parted, said, count)),
+        notes=(*notes, *notes_of(task.parted, said, count, left_out=task.left_out)),
         settings={
             "attacker": answers.attacker,
             "temperature": answers.temperature,
@@ -73,9 +73,14 @@ def identity_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     )
 
 
-def notes_of(parted: str, said: str, count: int) -> list[str]:
+def notes_of(parted: str, said: str, count: int, *, left_out: int) -> list[str]:
     """Return what a record says of how so many people were `parted` into enrolment and probe, and of its verdict."""
     lines = []
+    if left_out:
+        lines.append(
+            f"left out, without valid windows to enrol and to recognise them in: {left_out} of"
+            f" {count + left_out} people"
+        )
     if parted != ACROSS:
         lines.append("enrolment and probe are of one recording: what lasts minutes, such as light or mood, helps too")
     if said == UNDERPOWERED:

@@ -99,7 +99,7 @@ def p_blend_attack(  # noqa: PLR0913 - what is attacked, and what it is called
         others=(of_windows, advantage_of(main)),
         people=len(people),
         verdict=word,
-        notes=(*notes, NOTE, *notes_of(parted, word, len(people))),
+        notes=(*notes, NOTE, *notes_of(parted, word, len(people), left_out=len(everybody) - len(people))),
         settings={
             "attacker": f"linear SVM, hinge loss of Crammer and Singer, margin {MARGIN:g}, C {C:g}",
             "window_seconds": WINDOW_SECONDS,

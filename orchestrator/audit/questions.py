@@ -22,7 +22,7 @@ def ask(subject: Subject, names: Sequence[str] = ()) -> Tasks:
     """Return the tasks of some questions, or of all, and why further attacks cannot be made of this subject."""
     tasks: list[Task] = []
     skipped: dict[str, str] = {}
-    for name in names or QUESTIONS:
+    for name in dict.fromkeys(names or QUESTIONS):
         made, left_out = resolve(QUESTIONS[name])(subject)
         tasks += made
         skipped |= left_out

@@ -74,6 +74,7 @@ class Task:
     """Enrolment and probe of people who have both, in the order of `people`; how they were parted, in words."""
 
     people: tuple[str, ...]
+    left_out: int  # people without windows in both
     enrolled: Windows
     probe: Windows
     window_seconds: float
@@ -104,7 +105,7 @@ def make_task(
         raise InputError.of(where, found=found, expected="at least 2")
     place = {person: index for index, person in enumerate(kept)}
     made = {name: _stacked([row for row in own if row[0] in place], place) for name, own in rows.items()}
-    return Task(people=kept, window_seconds=seconds, parted=parted, **made)
+    return Task(people=kept, left_out=len(people) - len(kept), window_seconds=seconds, parted=parted, **made)
 
 
 def whole_windows(streams: Sequence[Stream], *, most: int, statistics: str = "all") -> tuple[People, Windows, float]:

@@ -122,7 +122,7 @@ def _draw(folder: Path, found: Audit) -> None:
 
 
 def _attacked(values: dict[str, Any], subject: Any, folder: Path, begun: Audit, key: bytes | None) -> Audit:
-    from orchestrator.audit.folder import AuditFolder
+    from orchestrator.audit.folder import AuditFolder, check_same
     from orchestrator.audit.questions import ask, ask_all
     from orchestrator.audit.tasks import run_tasks
     from orchestrator.files import locked
@@ -133,6 +133,7 @@ def _attacked(values: dict[str, Any], subject: Any, folder: Path, begun: Audit, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / LOCK_FILE, wait_seconds=0):
+            check_same(folder, begun)
             made = AuditFolder.begin(folder, begun, same_name if key is None else pseudonyms(key))
             return run_tasks(made, tasks, _show, skipped=skipped, known=known)
     except TimeoutError:

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.commands.help_sections import Listed
 from orchestrator.errors import printable
-from orchestrator.planning.past_runs import LATEST, PastRun, past_runs
+from orchestrator.planning.past_runs import LATEST, PastRun, past_runs, readable
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import RUNS_FOLDER
 
@@ -39,7 +39,8 @@ def list_runs(folder: Path | None) -> None:
     console.print(_table(found), markup=False)
     if any(_is_synthetic(one) for one in found):
         click.echo(f"{SYNTHETIC} of a SYNTHETIC corpus: says nothing about people")
-    said = f"; {LATEST} is {found[0].folder.name}" if folder is None else ""
+    known = readable(found)
+    said = f"; {LATEST} is {known[0].folder.name}" if folder is None and known else ""
     click.echo(printable(f"{len(found)} run{'' if len(found) == 1 else 's'} in {place}{said}"))
 
 
@@ -70,7 +71,7 @@ def _row(run: PastRun) -> list[str]:
 
 
 def _is_synthetic(run: PastRun) -> bool:
-    return bool(_object(run.plan.get("corpus")).get("synthetic"))
+    return bool(_object(run.plan.get("corpus")).get("synthetic") or run.summary.get("synthetic"))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -270,6 +270,10 @@ def _audit(run: Path, participant: str, key: bytes | None) -> dict[str, bytes]:
         with (run / _PEOPLE).open(newline="", encoding="utf-8") as lines:
             header, *rows = list(csv.reader(io.StringIO(lines.read()))) or [[]]
         place = header.index("participant") if "participant" in header else None
+        for number, row in enumerate(rows, start=2):
+            if len(row) != len(header):
+                expected = f"{len(header)}; `audit` writes the file anew"
+                raise InputError.of(f"{run / _PEOPLE}:{number}", found=f"{len(row)} fields", expected=expected)
         left = [row for row in rows if place is None or row[place] != protected(name)]
         replaced[_PEOPLE] = as_text([header, *left]).encode()
     return replaced

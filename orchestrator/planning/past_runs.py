@@ -1,6 +1,7 @@
 """The runs in a folder, the latest first, and `latest` as a name for the first of them."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,17 +45,27 @@ def means_latest(place: str) -> bool:
 def latest_run(folder: Path | None = None, *, with_file: str | None = None) -> Path:
     """Return the folder of the latest run in `folder` (None: `runs`), of those with this file if it is given."""
     place = Path(RUNS_FOLDER) if folder is None else folder
-    found = past_runs(place) if place.is_dir() else []
+    there = past_runs(place) if place.is_dir() else []
+    found = readable(there)
     for one in found:
         if with_file is None or (one.folder / with_file).is_file():
             return one.folder.absolute()
     lacking = f"{len(found)} runs in {place}, none with {with_file}" if found else f"no run in {place}"
+    if len(found) < len(there):
+        lacking += f", and {len(there) - len(found)} with a damaged {PLAN_FILE}"
     raise InputError.of(LATEST, found=lacking, expected="the folder of a run")
+
+
+def readable(runs: Sequence[PastRun]) -> list[PastRun]:
+    """Return those whose plan can be read: of the others nobody knows when they began."""
+    return [one for one in runs if one.plan]
 
 
 def _read(folder: Path) -> PastRun:
     plan, summary = _json(folder / PLAN_FILE), _json(folder / SUMMARY_FILE)
-    status = str(summary.get("status", UNFINISHED)) if summary is not None else UNFINISHED
+    status = UNREADABLE if (folder / SUMMARY_FILE).is_file() else UNFINISHED
+    if summary is not None:
+        status = str(summary.get("status", UNFINISHED))
     return PastRun(
         folder=folder,
         began=_began(folder, plan),

@@ -189,11 +189,42 @@ def test_what_other_questions_found_stays_as_long_as_it_holds(run: Path) -> None
     after = json.loads(file.read_text())
     assert sorted(after.pop("attacks"), key=str) == sorted(both.pop("attacks"), key=str)
     assert after == both
-    other = audit(run, "--question", "attributes", "--seed", "3")
-    assert other.exit_code == 0, other.output
-    found = json.loads(file.read_text())
-    assert found["seed"] == 3
-    assert {one["attack"] for one in found["attacks"]} <= {"attribute"}
+
+
+def test_an_audit_of_another_seed_key_or_run_replaces_nothing(run: Path, once: Path, tmp_path: Path) -> None:
+    without_store(run)
+    folder = run / "audit"
+    assert audit(run).exit_code == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    count = len(json.loads(before["audit.json"])["attacks"])
+    key = ("--pseudonymise", "--key", tmp_path / "key")
+    corpus = ("--data", once / "corpus.parquet", "--output", folder)
+    for arguments, said in (
+        (
+            (run, "--question", "server", "--seed", "3"),
+            f"--seed: found 3; {folder}, which has {count} attacks of seed 0",
+        ),
+        ((run, *key), f"--pseudonymise: found {folder}, which has {count} attacks by name; expected the same, or"),
+        (corpus, f"--output: found {folder}, which has {count} attacks of {run}; expected another folder"),
+    ):
+        done = audit(*arguments)
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} == before
+    shutil.move(run, tmp_path / "moved")
+    again = audit(tmp_path / "moved")
+    assert again.exit_code == 0, again.output
+    assert again.stderr.count(": kept") == 6
+
+
+def test_a_question_that_is_asked_twice_is_asked_once(once: Path, tmp_path: Path) -> None:
+    twice = ("--question", "identity", "--question", "identity")
+    done = audit(*twice, "--data", once / "corpus.parquet", "--output", tmp_path / "made")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "made" / "audit.json").read_text())["attacks"]
+    names = [(one["attack"], one["source"], one["variant"]) for one in found]
+    assert names
+    assert len(names) == len(set(names))
 
 
 def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:

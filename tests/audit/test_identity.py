@@ -104,6 +104,14 @@ def test_invalid_steps_are_left_out_and_people_without_enough_of_them():
     assert task.enrolled.rows_WF.max() < 100.0
 
 
+def test_the_record_says_how_many_were_left_out():
+    few = dataclasses.replace(noise("P3"), valid=noise("P3").time > 50.0)
+    found = attack([noise("P1"), noise("P2", level=3.0), few])
+    assert found.people == 2
+    assert "left out, without valid windows to enrol and to recognise them in: 1 of 3 people" in found.notes
+    assert not any("left out" in note for note in attack([noise("P1"), noise("P2")]).notes)
+
+
 def test_one_person_is_refused():
     with pytest.raises(InputError, match=r"the audit of action-units: found 1 people .*; expected at least 2"):
         attack([noise("P1")])

@@ -65,6 +65,12 @@ def test_people_who_differ_in_one_number_are_recognised() -> None:
     assert all(own[VOTES_RANK1] == 1.0 for own in found.per_person.values())
 
 
+def test_the_record_says_how_many_were_left_out() -> None:
+    found = attack([noise("P0", 0.0), noise("P1", 9.0), noise("P2", 5.0, seconds=3.0)])
+    assert found.people == 2
+    assert "left out, without valid windows to enrol and to recognise them in: 1 of 3 people" in found.notes
+
+
 def test_people_who_do_not_differ_are_at_chance() -> None:
     found = attack([noise(f"P{number}", 0.0, seconds=200.0) for number in range(6)])
     assert found.main.lower is not None

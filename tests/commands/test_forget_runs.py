@@ -214,6 +214,19 @@ def test_a_damaged_result_goes_and_a_damaged_summary_keeps_the_run(run: Path) ->
     assert contents(run) == before
 
 
+def test_an_audits_table_that_was_cut_off_keeps_the_run_and_names_the_line(run: Path) -> None:
+    """A name may be cut, too: nobody could say whose the row is."""
+    table = run / "audit" / "people.csv"
+    whole = table.read_text()
+    table.write_text(whole[: whole.rindex(",") - 3])
+    before = contents(run)
+    done = forget(run, "--yes")
+    assert done.exit_code == 1
+    number = len(whole.splitlines())
+    assert f"kept      {run} as it is: {table}:{number}: found " in done.output
+    assert contents(run) == before
+
+
 def test_a_run_at_work_is_kept(run: Path) -> None:
     before = contents(run)
     with locked(run / ".lock", wait_seconds=0):

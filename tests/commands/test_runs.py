@@ -52,6 +52,25 @@ def test_runs_are_in_the_order_in_which_they_began(place: Path) -> None:
     assert {one.folder.name: one.status for one in past_runs(place)}["a"] == "damaged"
 
 
+def test_a_damaged_run_is_never_the_latest(place: Path) -> None:
+    """Its file's time is the moment of the damage; and what is known of its corpus is told."""
+    (place / "c" / PLAN_FILE).write_text('{"method":')
+    (place / "c" / SUMMARY_FILE).write_text(json.dumps({"status": "finished", "synthetic": True, "ccc_valence": 0.5}))
+    (place / "a" / SUMMARY_FILE).write_text('{"status":')
+    assert past_runs(place)[0].folder == place / "c"
+    assert latest_run() == place / "b"
+    with pytest.raises(InputError, match=r"none with model/card.json, and 1 with a damaged plan.json"):
+        latest_run(with_file="model/card.json")
+    listed = CliRunner().invoke(cli, ["runs", "list"]).output
+    assert "3 runs in runs; latest is b" in listed
+    assert "0.500*" in listed
+    assert {one.folder.name: one.status for one in past_runs(place)} == {
+        "a": "damaged",
+        "b": "unfinished",
+        "c": "damaged",
+    }
+
+
 def test_latest_is_the_run_that_began_last(place: Path) -> None:
     assert latest_run() == place / "b"
     assert latest_run(with_file="model/card.json") == place / "c"

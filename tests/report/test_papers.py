@@ -74,6 +74,20 @@ def test_a_diagnostic_is_called_one(material: Material) -> None:
     assert DIAGNOSTIC_RULE in impact_assessment(dataclasses.replace(material, audit=audit))
 
 
+def test_an_audit_that_was_broken_off_or_is_of_another_model_says_so(material: Material) -> None:
+    assert material.audit is not None
+    assert material.card is not None
+    again = f"`python -m orchestrator audit {material.run}`"
+    own = material.card["uid"]
+    whole = dataclasses.replace(material.audit, finished=True, subject={"model": own})
+    said = impact_assessment(dataclasses.replace(material, audit=whole))
+    assert again not in said
+    other = dataclasses.replace(whole, finished=False, subject={"model": "1cf3baa0b674"})
+    said = impact_assessment(dataclasses.replace(material, audit=other))
+    assert f"The audit was broken off, so that attacks are missing: {again} goes on." in said
+    assert f"is of configuration 1cf3baa0b674; this run's best is now {own}: {again} again." in said
+
+
 def test_without_an_audit_nothing_is_measured(material: Material) -> None:
     text = impact_assessment(dataclasses.replace(material, audit=None))
     assert text.count("\nNot measured.\n") == 3

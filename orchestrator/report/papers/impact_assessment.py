@@ -4,7 +4,7 @@ Risks are in the order of the three tests of anonymity: singling out, linking, i
 """
 
 from orchestrator.audit.output import with_ends
-from orchestrator.audit.records import DEFENCE, TEST_TITLES, TESTS, Attack
+from orchestrator.audit.records import DEFENCE, TEST_TITLES, TESTS, Attack, Audit
 from orchestrator.audit.verdict import DIAGNOSTIC, DIAGNOSTIC_RULE, NOT_MEASURED, RULE
 from orchestrator.report.papers.material import NOT_RECORDED, Material, blank, table
 
@@ -90,12 +90,27 @@ def _risks(material: Material) -> list[str]:
         )
     if material.audit is None:
         lines += [f"This run has no audit: `python -m orchestrator audit {material.run}` makes one.", ""]
-    elif material.audit.skipped:
-        lines += [*(f"- not measured: {name}: {why}" for name, why in material.audit.skipped.items()), ""]
+    else:
+        lines += _caveats(material, material.audit)
+        left_out = [f"- not measured: {name}: {why}" for name, why in material.audit.skipped.items()]
+        lines += [*left_out, ""] if left_out else []
     attacks = material.audit.attacks if material.audit else ()
     rules = [RULE, *([DIAGNOSTIC_RULE] if any(one.verdict == DIAGNOSTIC for one in attacks) else [])]
     return [*lines, f"Rule of the verdicts: {'; '.join(rules)}. No attack is the strongest there is.", "",
             blank("other risks: discrimination, wrong estimates, misuse; how likely, how grave"), ""]  # fmt: skip
+
+
+def _caveats(material: Material, audit: Audit) -> list[str]:
+    """Return what keeps the audit from being of this run as it is: it was broken off, or the best model is another."""
+    again = f"`python -m orchestrator audit {material.run}`"
+    own, attacked = material.card.get("uid") if material.card else None, audit.subject.get("model")
+    lines = []
+    if not audit.finished:
+        lines += [f"The audit was broken off, so that attacks are missing: {again} goes on.", ""]
+    if own is not None and attacked is not None and own != attacked:
+        text = f"What was found of a model is of configuration {attacked}; this run's best is now {own}: {again} again."
+        lines += [text, ""]
+    return lines
 
 
 def _row(one: Attack) -> tuple[object, ...]:
