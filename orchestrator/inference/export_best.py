@@ -33,7 +33,10 @@ def export_best(output: Path, best: TrialResult) -> str | None:
         shape = [-1 if size is None else size for size in done.shape]
         made = {"problem": None, "dtype": done.dtype, "shape": shape, "folds": done.metadata["folds"]}
         write_json(output / EXPORT_RECORD, {**record, **made})
-    except (Exception, KeyboardInterrupt) as error:  # whatever torch or a full disk may say: the search is worth more
+    except KeyboardInterrupt:
+        (output / EXPORTED_MODEL).unlink(missing_ok=True)
+        raise  # without a record, a resumed run makes it
+    except Exception as error:  # whatever torch or a full disk may say: the search is worth more
         problem = one_line(error)
         with contextlib.suppress(OSError):
             (output / EXPORTED_MODEL).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 # Whoever starts a command with nohup wants it to outlive the terminal.
@@ -55,6 +56,21 @@ def _send_after_import(number: int) -> None:
             if _waits.is_set():
                 signal.pthread_kill(main, number)
             return
+
+
+@contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put back what Ctrl-C and SIGUSR1 did before: Tune leaves handlers that set a flag which nobody reads any more.
+
+    Outside the main thread: nothing.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def asked_to_end() -> bool:

@@ -37,7 +37,7 @@ from orchestrator.planning.packs import packs_left
 from orchestrator.planning.plan import SERVER_CPUS, Plan
 from orchestrator.planning.recipe import make_recipe
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
-from orchestrator.process.interrupts import asked_to_end
+from orchestrator.process.interrupts import asked_to_end, handlers_kept
 from orchestrator.run_folder import PACKS_FOLDER
 from orchestrator.run_records import TrialResult
 from orchestrator.search import watchdog
@@ -200,7 +200,7 @@ def _run(  # noqa: PLR0913, PLR0917 - as above
         ),
     )
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), handlers_kept():
             tuner.fit()
     except Exception as error:
         # Tune keeps notes of its own, under the output folder.

@@ -14,15 +14,17 @@ from orchestrator.process.processors import num_processors
 from orchestrator.search import cluster
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-ASK = "from orchestrator.process.processors import num_processors; print(num_processors())"
+ASK = (
+    "import os; os.sched_setaffinity(0, {{{}}});"
+    " from orchestrator.process.processors import num_processors; print(num_processors())"
+)
 
 
 def test_they_are_those_of_the_affinity() -> None:
     """In a process of its own, as `taskset` and batch systems start them."""
     one = min(os.sched_getaffinity(0))
     done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        preexec_fn=lambda: os.sched_setaffinity(0, {one}),
+        [sys.executable, "-c", ASK.format(one)],
         capture_output=True,
         text=True,
         check=True,

@@ -1,6 +1,7 @@
 """A command with a Ray of its own: where that listens, what it leaves, and how the command ends when Ray dies."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 from orchestrator.process import exit_codes
 from orchestrator.search.local_ray import MARK
-from tests.conftest import ROOT, read_summary
+from tests.conftest import ROOT, Run, read_summary
 from tests.search.injected_faults import PATIENCE_SECONDS, TRIAL, checkpoints, workers
 
 # So many epochs that it is still going on when it is ended.
@@ -24,6 +25,12 @@ TUNE = (
     *("--set", "hidden_size=8", "--set", "sequence_length=50", "--num-cpus", 1, "--checkpoint-seconds", 0),
 )
 KILLED_SECONDS = 10.0  # what is killed goes at once; left to themselves, Ray's agents stay for a minute
+AFTER_TRAINING = {"exporting the model ...": signal.SIGINT, "writing to MLflow ...": signal.SIGTERM}
+# A shell's background, as that of a batch system, ignores Ctrl-C, and so do its children.
+WITH_CTRL_C = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " runpy.run_module('orchestrator', run_name='__main__')"
+)
 LISTENING = "0A"  # a state in /proc/net/tcp
 LOOPBACK = re.compile(r"^(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$")
 
@@ -177,6 +184,38 @@ def test_it_listens_on_loopback_imports_nothing_of_the_user_and_sigterm_is_ctrl_
     assert read_summary(command.output)["status"] == "interrupted"
     assert not folder.exists()
     wait_for(lambda: gone(command), "something of Ray is still there")
+
+
+@pytest.mark.parametrize("moment", AFTER_TRAINING)
+def test_ctrl_c_after_the_trainings_ends_too_and_the_rest_is_made_by_resume(
+    moment: str, small_corpus: Path, environment: dict[str, str], tmp_path: Path, run_command: Run
+) -> None:
+    """Tune leaves a handler of its own, and the export took Ctrl-C for a fault of the model."""
+    output, errors = tmp_path / "run", tmp_path / "errors"
+    words = [*TUNE, "--epochs", 1, "--data", small_corpus, "--output", output]
+    with errors.open("wb") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITH_CTRL_C, *map(str, words)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+        )
+    try:
+        wait_for(lambda: moment in errors.read_text() or process.poll() is not None, "it does not come so far")
+        process.send_signal(AFTER_TRAINING[moment])
+        assert process.wait(PATIENCE_SECONDS) == exit_codes.INTERRUPTED, errors.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    said = errors.read_text().splitlines()
+    assert said[-2:] == ["interrupted", f"continue with  python -m orchestrator tune --resume {output}"]
+    assert read_summary(output)["status"] == "finished"
+    done = run_command("tune", "--resume", output)
+    assert done.returncode == 0, done.stderr
+    assert (output / "model.pt2").is_file()
+    assert json.loads((output / "model_export.json").read_text())["problem"] is None
+    assert "tracked in" in done.stdout or "MLflow" in done.stdout
 
 
 @pytest.mark.parametrize(("victim", "what"), [("raylet", "raylet"), ("gcs_server", "GCS")])
