@@ -132,6 +132,15 @@ ROWS = (
         outcome=f"exit 130 with summary and hint; `--resume`: {SAME_BYTES}",
     ),
     Row(
+        id="ctrl-c-after-training",
+        section=PROCESSES,
+        fault="Ctrl-C or SIGTERM when the trainings are over",
+        how="SIGINT while the model is exported, SIGTERM while MLflow is written",
+        tries=2,
+        outcome="exit 130 with the hint; `--resume` makes what is missing, and exits with 0",
+        elsewhere="tests/search/test_ends.py::test_ctrl_c_after_the_trainings_ends_too_and_the_rest_is_made_by_resume",
+    ),
+    Row(
         id="worker-stopped",
         section=PROCESSES,
         fault="a trial's worker hangs",
