@@ -109,6 +109,12 @@ def test_all_faults_of_the_options_come_at_once() -> None:
     assert any(line.startswith("seed: found 'many'") for line in said)
 
 
+def test_one_number_for_an_option_of_several_is_an_input_error() -> None:
+    for value in (3, 1.5, True):
+        with pytest.raises(InputError, match=f"found '?{value}"):
+            orchestrator.tune("au", network=value)
+
+
 def test_what_the_request_lacks_is_said_as_on_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         orchestrator.tune("au", data=tmp_path / "nowhere", set={"hidden_size": [0], "depth": [3]})

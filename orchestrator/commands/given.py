@@ -1,7 +1,7 @@
 """Options of a command given as values, from Python or from a file, instead of as words that were typed."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -83,7 +83,10 @@ def as_typed(option: click.Option, value: Any) -> Any:
     if option.multiple:
         if isinstance(value, Mapping):
             return [f"{key}={_joined(one)}" for key, one in value.items()]
-        return [str(one) for one in ([value] if isinstance(value, str) else value)]
+        if value is None:
+            return None
+        several = isinstance(value, Iterable) and not isinstance(value, str)
+        return [str(one) for one in (value if several else [value])]
     return value if isinstance(value, bool) or value is None else str(value)
 
 

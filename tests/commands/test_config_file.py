@@ -123,6 +123,14 @@ def test_what_a_file_may_not_hold_is_named(tmp_path: Path, text: str, message: s
     assert line.startswith("error: " + message.format(file))
 
 
+def test_one_number_is_one_text_of_a_repeatable_option(tmp_path: Path) -> None:
+    file = written(tmp_path, "raters = 1\nfeatures = 1.5")
+    assert asked("tune", "--config", file) == asked("tune", "--raters", "1", "--features", "1.5")
+    for text in ("network = 3", "defence = 2"):
+        done = CliRunner().invoke(cli, ["tune", "--config", written(tmp_path, text), "--dry-run"])
+        assert done.exit_code == 2, done.output
+
+
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         asked("tune", "--config", written(tmp_path, "epoch = 3\nfold = 2"))
