@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, used
 from orchestrator.corpora.catalogue import is_of_the_paper
-from orchestrator.corpora.checks import check_people, fingerprint
+from orchestrator.corpora.checks import check_name, check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.judgement import judged_features, judged_raters, origin_of
 from orchestrator.corpora.participants import ask_about
@@ -58,6 +58,8 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     joined: dict[str, float] = {}
     labels_used: dict[str, float] = {}
     for source in sources:
+        if not check_name(source.participant, source.session, source.track.where, findings):
+            continue
         if not agree(source.track, source.annotations, findings, reading):
             continue
         recording = _recording(source, names, raters, findings)

@@ -1,6 +1,7 @@
 """Checks that every format shares, naming the line or recording at fault; the fingerprint."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 from orchestrator.corpora.findings import LABELS, Findings
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.columns import Columns
+from orchestrator.errors import cut
 
 RANGE_TOLERANCE = 1e-6  # a label of 1 that went through float32 is still in [-1, 1]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_times(columns: Columns, rows: NDArray[np.intp], time: NDArray[np.float64], findings: Findings) -> bool:
@@ -59,6 +62,20 @@ def on_scale(labels: NDArray[np.float64], findings: Findings) -> NDArray[np.floa
         return labels
     low, high = findings.options.label_range
     return (labels - low) * ((LABELS[1] - LABELS[0]) / (high - low)) + LABELS[0]
+
+
+def check_name(participant: str, session: str, where: str, findings: Findings) -> bool:
+    """Whether a participant's and a session's name are without control characters; else it is a problem.
+
+    Names stand in tables, lines and names of files. What was read before names were checked stays readable.
+    """
+    if not findings.options.current:
+        return True
+    for kind, name in (("participant", participant), ("session", session)):
+        if _CONTROL.search(name):
+            findings.problem(where, found=f"{kind} {cut(name)}", expected="a name without control characters")
+            return False
+    return True
 
 
 def check_people(recordings: Sequence[Recording], findings: Findings) -> None:

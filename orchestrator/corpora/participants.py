@@ -24,7 +24,7 @@ PARTICIPANTS_FILES = ("participants.csv", "participants.tsv")
 _PARTICIPANT_COLUMNS = ("participant", "participant_id", "subject", "subject_id")
 _SPECIAL = frozenset({*_PARTICIPANT_COLUMNS, "session", "session_id", "file", "filename"})
 _BIDS = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(.*))?")
-_PARTS = re.compile(r"(.*?)([0-9].*)?")
+_PARTS = re.compile(r"(.*?)([0-9].*)?", re.DOTALL)
 _TAIL = re.compile(r"(.*[^\W_])(?:[\W_]+([^\W_]+)|(?<=\d)([A-Za-z]+\d*))")
 LONGEST_DATE = 6  # digits: a session's name of so many is a day
 WAYS_OUT = f"{PARTICIPANT_OPTION} REGEX or a participants.csv says whose each file is"

@@ -1,5 +1,6 @@
 """Whose a recording is: one person is one participant, whatever files call them."""
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -226,3 +227,17 @@ def test_a_converted_corpus_keeps_what_names_meant(tmp_path: Path) -> None:
     convert(corpus, tmp_path / "t.parquet")
     again = open_corpus(tmp_path / "t.parquet")
     assert (again.sha256, people(again)) == (corpus.sha256, people(corpus))
+
+
+@pytest.mark.parametrize("character", ["\n", "\t", "\x1b", "\x85"])
+def test_names_with_control_characters_are_refused_with_their_file(character: str, tmp_path: Path) -> None:
+    named = folder(tmp_path / "a", "P1", "P2", f"P{character}3")
+    escaped = re.escape(f"\\x{ord(character):02x}")
+    for read in (open_corpus, lambda path: read_feature_files(path / "features", ["AU01"])):
+        with pytest.raises(InputError, match=f"P{escaped}3.*expected a name without control characters") as caught:
+            read(named)
+        assert character not in str(caught.value.problems[0])
+
+
+def test_alike_takes_any_name() -> None:
+    assert alike(["P\n3", "p\n03"]) == [["P\n3", "p\n03"]]

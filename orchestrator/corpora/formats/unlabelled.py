@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged
+from orchestrator.corpora.checks import check_name
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import files_by_name, inside, is_marked_synthetic, roots
 from orchestrator.corpora.formats import avec, recola, table
@@ -66,6 +67,8 @@ def read_feature_files(  # noqa: PLR0913
     with _readable(path):
         tracks = _tracks(path, findings, reading, beside or path)
     for (participant, session), track in tracks:
+        if not check_name(participant, session, track.where, findings):
+            continue
         sure = settled(track, findings, reading)
         found = sure and _recording(sure, participant, session, features, findings)
         recordings += [found] if found else []
