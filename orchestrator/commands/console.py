@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import measures
 from orchestrator.estimators.facts import RepeatedEstimate
+from orchestrator.estimators.intervals import ccc_in_words
 from orchestrator.evaluation import results
 from orchestrator.evaluation.answer import Line, answer
 from orchestrator.evaluation.baselines import BASELINES
@@ -179,7 +180,7 @@ def _print_score(console: "Console", summary: Summary) -> None:
         over = "" if spread is None else f" (± {spread:.3f} over folds)"
         parts = [
             f"CCC {scores[key]:.3f}{over}, {_interval(summary, key)}",
-            f"of window means {scores[f'ccc_window_{dimension}']:.3f}",
+            f"of window means {ccc_in_words(scores.get(f'ccc_window_{dimension}'))}",
             _corrected(summary, dimension),
         ]
         _say(console, dimension, ", ".join(parts))
@@ -246,8 +247,9 @@ def _baseline(scores: Mapping[str, float], dimension: str) -> str:
     """Return a baseline's CCC with its interval and that of window means; an older summary has the CCC alone."""
     key = f"ccc_{dimension}"
     words = f"{scores[key]:.3f}"
-    if f"{key}_{measures.LOW}" in scores:
-        words += f" ({scores[f'{key}_{measures.LOW}']:.3f} to {scores[f'{key}_{measures.HIGH}']:.3f})"
+    low, high = (scores.get(f"{key}_{end}") for end in (measures.LOW, measures.HIGH))
+    if low is not None and high is not None:
+        words += f" ({low:.3f} to {high:.3f})"
     window = scores.get(f"ccc_window_{dimension}")
     return words if window is None else f"{words}, of window means {window:.3f}"
 

@@ -66,7 +66,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         if recording is None:
             continue
         recordings.append(recording)
-        joined[recording.name] = round(float(_labelled(recording.ratings).mean()), 6)
+        joined[recording.name] = round(float(np.isfinite(recording.ratings).any(axis=1).mean(axis=0).min()), 6)
         labels_used[recording.name] = round(_labels_used(source), 6)
         _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
     check_people(recordings, findings)
@@ -155,7 +155,7 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     lacking = [rater for rater, own in zip(raters, ratings.swapaxes(0, 1), strict=True) if np.isnan(own).all()]
     if 0 < len(lacking) < len(raters):
         findings.note(f"no labels of rater {', '.join(lacking)}", recording=track.name)
-    if not _overlaps(source, ratings, findings):
+    if not _overlaps(source, raters, ratings, findings) or not _in_both(source, raters, ratings, findings):
         return None
     if np.isnan(track.features).all():  # such a file has no say in the common features
         findings.drop(f"recording {track.name}", "no frame with a usable face")
@@ -167,6 +167,10 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
         why = "no frame with both features and labels" if valid.any() else "no frame with all features"
         findings.drop(f"recording {track.name}", why)
         return None
+    for index, dimension in enumerate(DIMENSIONS):
+        labelled = np.isfinite(ratings[:, :, index]).any(axis=1)
+        if labelled.any() and not (valid & labelled).any():
+            findings.note(f"no {dimension} label on a valid frame", recording=track.name)
     return Recording(
         participant=source.participant,
         session=source.session,
@@ -179,25 +183,62 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     )
 
 
-def _overlaps(source: Source, ratings: NDArray[np.float32], findings: Findings) -> bool:
-    """Whether labels meet features; where both are there and none meet, their clocks differ: a problem."""
-    if not np.isnan(ratings).all():
-        return True
+def _overlaps(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float32], findings: Findings) -> bool:
+    """Whether labels of each dimension meet features; where both are there and none meet, their clocks differ.
+
+    That is a problem, of the first such dimension; for a run of before version 0.2 it is one if no dimension meets.
+    """
     track = source.track
-    empty = True
-    for annotation in source.annotations.values():
-        times = annotation.time[np.isfinite(annotation.labels).any(axis=1)]
-        if len(times):
-            empty = False
-            findings.problem(
-                annotation.where,
-                found=f"labels of {track.name} from {times[0]:.10g} to {times[-1]:.10g} s",
-                expected=f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s",
-            )
-            break
-    if empty:
+    without = [name for index, name in enumerate(DIMENSIONS) if not np.isfinite(ratings[:, :, index]).any()]
+    nowhere = len(without) == len(DIMENSIONS)
+    for dimension in without:
+        annotation = source.annotations[dimension]
+        columns = [index for index, rater in enumerate(annotation.raters) if rater in raters]
+        times = annotation.time[np.isfinite(annotation.labels[:, columns]).any(axis=1)]
+        if not len(times):
+            continue
+        what = "labels" if nowhere else f"{dimension} labels"
+        found = f"{what} of {track.name} from {times[0]:.10g} to {times[-1]:.10g} s"
+        expected = f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s"
+        if nowhere or findings.options.current:
+            findings.problem(annotation.where, found=found, expected=expected)
+            return False
+        findings.note(f"no {dimension} label in the time of the features", recording=track.name)
+    if nowhere:
         findings.drop(f"recording {track.name}", "no label")
-    return False
+    return not nowhere
+
+
+def _in_both(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float32], findings: Findings) -> bool:
+    """Whether each rater has labels of both dimensions in a recording, or of neither; else it is a problem.
+
+    One for all files that lack the same. For a run of before version 0.2 it is a note.
+    """
+    there = np.asarray(np.isfinite(ratings).any(axis=0))  # (R, 2)
+    track = source.track
+    good = True
+    for rater, own in zip(raters, there, strict=True):
+        if own.all() or not own.any():
+            continue
+        dimension = DIMENSIONS[int(np.argmin(own))]
+        if not findings.options.current:
+            findings.note(f"no {dimension} label of rater {rater}", recording=track.name)
+            continue
+        good = False
+        part = next(one for one in source.annotations[dimension].clocks if rater in one.raters)
+        times = part.time[np.isfinite(part.labels[:, part.raters.index(rater)])]
+        if len(times):
+            found = f"{dimension} labels of {track.name} by rater {rater} from {times[0]:.10g} to {times[-1]:.10g} s"
+            expected = f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s"
+            findings.problem(part.where, found=found, expected=expected)
+        else:
+            findings.problem(
+                part.where,
+                found=f"no {dimension} label of {track.name} by rater {rater}",
+                expected="labels of both dimensions by every rater of a recording",
+                kind=("one dimension", dimension, rater),
+            )
+    return good
 
 
 def _without_gaps(track: Track, features: NDArray[np.float32], findings: Findings) -> NDArray[np.float32]:
@@ -208,14 +249,13 @@ def _without_gaps(track: Track, features: NDArray[np.float32], findings: Finding
 
 
 def _labels_used(source: Source) -> float:
-    """Return the share of a recording's label samples, of both dimensions, that lie on its frames or between them."""
-    flags = [
-        used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)])
-        for annotation in source.annotations.values()
-        for one in annotation.clocks
-    ]
-    every = np.concatenate(flags)
-    return float(every.mean()) if len(every) else 0.0
+    """Return the share of a recording's label samples on its frames or between them, of the dimension with less."""
+    shares = []
+    for annotation in source.annotations.values():
+        flags = [used(source.track.time, one.time[np.isfinite(one.labels).any(axis=1)]) for one in annotation.clocks]
+        every = np.concatenate(flags)
+        shares.append(float(every.mean()) if len(every) else 0.0)
+    return min(shares)
 
 
 def _notes_on(recording: Recording, share: float, share_of_labels: float, findings: Findings) -> None:

@@ -139,7 +139,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     groups: Groups = (),
     show: Show | None = None,
 ) -> Dataset:
-    """Apply a protocol to a corpus; InputError if no labelled frame or too few participants are left.
+    """Apply a protocol to a corpus; InputError if a dimension has no labelled frame or too few participants are left.
 
     `seed` decides the folds. `groups` are those of an earlier run that goes on; without them the protocol's `group_by`
     is looked up. With `images` the corpus's videos are decoded into the cache first; `show` takes a line of progress
@@ -161,10 +161,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     series = unscaled_series(corpus.recordings, protocol, images, backbone=None if federated else backbone, show=show)
     scales = {} if federated else own_scales(series, protocol)
     series = scaled_series(series, protocol, scales)
-    if not any(one.mask_T2.any() for one in series):
-        raise InputError.of(
-            str(corpus.path), found="no valid frame with a label", expected="labels that meet the features in time"
-        )
+    _check_labels(corpus, series)
     return Dataset(
         series=tuple(map(_outline, series)) if federated else series,
         times=tuple(recording.time for recording in recordings),
@@ -186,6 +183,17 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
             for recording, one in zip(recordings, series, strict=True)
         ),
     )
+
+
+def _check_labels(corpus: Corpus, series: Sequence[AnySeries]) -> None:
+    """Raise InputError if no valid frame has a label; of today's corpora, if a dimension has none."""
+    there = np.any([one.mask_T2.any(axis=0) for one in series], axis=0)
+    lacking = [dimension for dimension, some in zip(DIMENSIONS, there, strict=True) if not some]
+    # A run of before version 0.2 goes on with one dimension, as it began.
+    if lacking and (corpus.options.current or len(lacking) == len(DIMENSIONS)):
+        what = "label" if len(lacking) == len(DIMENSIONS) else f"{lacking[0]} label"
+        expected = "labels that meet the features in time"
+        raise InputError.of(str(corpus.path), found=f"no valid frame with a {what}", expected=expected)
 
 
 def redrawn(dataset: Dataset, protocol: Protocol, *, seed: int) -> Dataset:

@@ -97,6 +97,9 @@ def test_the_score_of_the_best_stands_with_its_spread(capsys: pytest.CaptureFixt
     assert "of window means 0.500" in lines["valence"]
     assert lines["arousal"].startswith("arousal CCC 0.400 (± 0.030 over folds), ")
     assert "corrected for selection 0.200 (95 % interval" in lines["valence"]
+    without = dataclasses.replace(summary, scores={**scores, "ccc_window_valence": None})  # no label of valence
+    console.print_report(plan, without, Outcome(results=[], failures=()))
+    assert "of window means -," in " ".join(capsys.readouterr().out.split())
     same = dataclasses.replace(summary, scores={**scores, "ccc_corrected_valence": 0.3})
     console.print_report(plan, same, Outcome(results=[], failures=()))
     printed = " ".join(capsys.readouterr().out.split())

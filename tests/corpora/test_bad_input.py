@@ -10,14 +10,17 @@ import pytest
 from pyarrow import parquet
 
 from orchestrator.corpora.catalogue import CORPORA
+from orchestrator.corpora.read_options import BEFORE
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.errors import InputError, Problem
 from tests.corpora.writers import (
+    RECOLA_RATERS,
     content,
     three_people,
     trial_level,
     write_avec,
     write_folder,
+    write_ratings,
     write_recola,
     write_table,
 )
@@ -259,6 +262,64 @@ def test_no_overlap_in_time(recola: Path) -> None:
     assert problem.where == str(labels(recola))
     assert problem.found == "labels of P17 from 500 to 502 s"
     assert "0.04 to 2 s" in problem.expected
+
+
+@pytest.mark.parametrize("dimension", ["valence", "arousal"])
+def test_no_overlap_in_time_of_one_dimension(tmp_path: Path, dimension: str) -> None:
+    contents = three_people()
+    root = write_folder(tmp_path / "folder", contents)
+    path = root / "annotations" / dimension / "P17.csv"
+    write_ratings(path, replace(contents[1], time=contents[1].time + 100), dimension)
+    problem = the_problem(root)
+    assert problem.where == str(path)
+    assert problem.found == f"{dimension} labels of P17 from 100.04 to 102 s"
+    assert problem.expected == "labels in the time of the features, 0.04 to 2 s"
+    before = open_corpus(root, options=BEFORE)  # a run that has begun so goes on, and is told
+    assert f"no {dimension} label in the time of the features [P17]" in before.notes
+    assert before.joined["P17"] == before.labels_used["P17"] == 0
+
+
+@pytest.mark.parametrize("people", [("P17",), ("P16", "P17", "P19")])
+@pytest.mark.parametrize("writer", [write_folder, write_table])
+def test_a_rater_without_a_label_in_one_dimension(
+    tmp_path: Path, writer: Callable[..., Path], people: tuple[str, ...]
+) -> None:
+    contents = three_people()
+    for one in contents:
+        if one.participant in people:
+            one.ratings[:, 2, 0] = np.nan
+    path = tmp_path / ("folder" if writer is write_folder else "t.csv")
+    problem = the_problem(writer(path, contents))
+    assert problem.where.startswith(str(path))
+    assert problem.found.startswith(f"no valence label of {people[0]} by rater FM3")
+    assert ("2 more like it" in problem.found) == (len(people) == 3)
+    assert "both dimensions" in problem.expected
+    notes = open_corpus(path, options=BEFORE).notes
+    assert any(note.startswith(f"no valence label of rater FM3 [{people[0]}") for note in notes)
+
+
+def test_a_rater_whose_labels_of_one_dimension_are_of_another_time(tmp_path: Path) -> None:
+    contents = three_people()
+    root = write_folder(tmp_path / "folder", contents)
+    inside, one = contents[1].ratings.copy(), contents[1]
+    inside[:, 2, 1] = np.nan
+    longer = replace(one, time=np.r_[one.time, one.time + 100], ratings=np.r_[inside, one.ratings])
+    path = root / "annotations" / "arousal" / "P17.csv"
+    write_ratings(path, longer, "arousal")
+    problem = the_problem(root)
+    assert problem.where == str(path)
+    assert problem.found == "arousal labels of P17 by rater FM3 from 100.04 to 102 s"
+    assert problem.expected == "labels in the time of the features, 0.04 to 2 s"
+
+
+def test_a_corpus_without_labels_of_a_dimension(tmp_path: Path) -> None:
+    contents = three_people()
+    for one in contents:
+        one.ratings[:, :, 1] = np.nan
+    problems = problems_of(write_table(tmp_path / "t.csv", contents))
+    assert [one.found.split(" (")[0] for one in problems] == [
+        f"no arousal label of P16 by rater {rater}" for rater in RECOLA_RATERS
+    ]
 
 
 def test_all_faults_of_all_files_at_once(recola: Path) -> None:

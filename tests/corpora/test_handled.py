@@ -241,6 +241,15 @@ def test_unlabelled_recordings_are_dropped(tmp_path: Path) -> None:
     assert dropped(corpus) == {"recording P17": "no label"}
 
 
+def test_labels_of_one_dimension_on_frames_without_a_face_alone_are_noted(tmp_path: Path) -> None:
+    contents = three_people()
+    contents[1].features[:10] = np.nan
+    contents[1].ratings[10:, :, 0] = np.nan
+    corpus = open_corpus(write_folder(tmp_path / "folder", contents))
+    assert "no valence label on a valid frame [P17]" in corpus.notes
+    assert corpus.joined["P17"] == corpus.labels_used["P17"] / 5 == 0.2  # of valence
+
+
 def test_recola_labels_past_the_end_and_csv_features(tmp_path: Path) -> None:
     contents = three_people()
     root = write_recola(tmp_path / "recola", contents)

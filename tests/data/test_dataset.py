@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.windows import Series
+from orchestrator.corpora.read_options import BEFORE
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.data.image_options import ImageOptions
@@ -121,6 +122,19 @@ def test_labels_that_miss_every_frame_are_refused() -> None:
     blank = [dataclasses.replace(one, ratings=np.full_like(one.ratings, np.nan)) for one in corpus.recordings]
     with pytest.raises(InputError, match="no valid frame with a label"):
         make_dataset(dataclasses.replace(corpus, recordings=tuple(blank)), THREE_FOLDS, seed=0)
+
+
+def test_a_dimension_without_labels_is_refused_but_in_a_run_of_before() -> None:
+    corpus = make_corpus()
+    blank = []
+    for one in corpus.recordings:
+        ratings = one.ratings.copy()
+        ratings[:, :, 0] = np.nan
+        blank.append(dataclasses.replace(one, ratings=ratings))
+    corpus = dataclasses.replace(corpus, recordings=tuple(blank))
+    with pytest.raises(InputError, match="no valid frame with a valence label"):
+        make_dataset(corpus, THREE_FOLDS, seed=0)
+    make_dataset(dataclasses.replace(corpus, options=BEFORE), THREE_FOLDS, seed=0)
 
 
 def test_ridge_finds_a_linear_law_on_unseen_people_and_never_sees_them() -> None:
