@@ -74,6 +74,11 @@ def estimate_seconds(  # noqa: PLR0913 - what decides a time
 def _estimated(
     recipes: Sequence[Recipe], num_features: int, num_frames: int, num_folds: int, seconds_budget: float
 ) -> list[float]:
+    # No step has more windows than the corpus: of a larger batch size the memory might not be there.
+    recipes = [
+        replace(one, windows_a_step=min(one.windows_a_step, max(1, num_frames // one.sequence_length)))
+        for one in recipes
+    ]
     groups = sorted({_group(recipe) for recipe in recipes})
     assert all(r.backbone is None for r in recipes) or num_features == BACKBONE_FEATURES, num_features
     wanted = {group: _timed_points([one for one in recipes if _group(one) == group]) for group in groups}

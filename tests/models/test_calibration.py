@@ -66,6 +66,13 @@ def test_a_real_estimate_is_positive() -> None:
     assert seconds > 0
 
 
+def test_no_step_of_more_windows_than_the_corpus_is_timed() -> None:
+    """Of a batch size of a thousand millions it would take 384 GB."""
+    one = recipe(hidden_size=8, sequence_length=20)
+    (seconds,) = estimate_seconds([replace(one, windows_a_step=1_000_000_000)], 6, 100, 2, seconds_budget=0.05)
+    assert seconds > 0
+
+
 def test_only_what_a_search_lies_between_is_timed() -> None:
     one = recipe(network="rnn", hidden_size=64, num_layers=1)
     assert calibration._timed_points([one]) == [(64, 1)]
