@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -20,6 +21,9 @@ COMMAND_SECONDS = 240
 # other's way. Ray's workers run at niceness 15 unless told otherwise: beside another test process they would starve.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")
+# A shell's background ignores Ctrl-C, and all that is started there inherits it: the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What takes seconds whatever a test does with it: Ray, other processes, a browser, a search.

@@ -26,11 +26,6 @@ TUNE = (
 )
 KILLED_SECONDS = 10.0  # what is killed goes at once; left to themselves, Ray's agents stay for a minute
 AFTER_TRAINING = {"exporting the model ...": signal.SIGINT, "writing to MLflow ...": signal.SIGTERM}
-# A shell's background, as that of a batch system, ignores Ctrl-C, and so do its children.
-WITH_CTRL_C = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " runpy.run_module('orchestrator', run_name='__main__')"
-)
 LISTENING = "0A"  # a state in /proc/net/tcp
 LOOPBACK = re.compile(r"^(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$")
 
@@ -195,7 +190,7 @@ def test_ctrl_c_after_the_trainings_ends_too_and_the_rest_is_made_by_resume(
     words = [*TUNE, "--epochs", 1, "--data", small_corpus, "--output", output]
     with errors.open("wb") as told:
         process = subprocess.Popen(
-            [sys.executable, "-c", WITH_CTRL_C, *map(str, words)],
+            [sys.executable, "-m", "orchestrator", *map(str, words)],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
