@@ -11,17 +11,16 @@ learning rates, 8 windows per step.
 import argparse
 import gc
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import gpu_parts
+from benchmarks.deadlines import deadline
 from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, RATES, pack, people, recipe, seconds_of, splits
 from benchmarks.gpu_table import measured_on, write
 from models.backends import BF16, STACKED_CUDA, TF32, TRITON
@@ -44,8 +43,7 @@ POINTS = (
 )
 SIZES = (512, 256, 128, 64, 16, 8)
 FRAMES_AT = (800, 1600, 400)  # per person, at the corners of the grid
-# Beside TF32 by Triton.
-BESIDE = {size: (STACKED_CUDA, TF32) if size < 128 else (TRITON, BF16) for size in (8, 64, 128, 256, 512)}
+BF16_FROM = 128  # hidden units
 
 
 def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
@@ -61,7 +59,7 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
         alone = FoldsInTraining(people(PEOPLE, frames), folds, chosen, seed=0, device=DEVICE)
         row: dict[str, Any] = {"reference_s": seconds_of(alone.epochs())[-1]}
         del alone
-        compared = [(TRITON, TF32), *([BESIDE[hidden]] if hidden in BESIDE else [])]
+        compared = [(TRITON, TF32), (TRITON, BF16) if hidden >= BF16_FROM else (STACKED_CUDA, TF32)]
         for backend, precision in compared:
             torch.cuda.reset_peak_memory_stats()
             start = time.perf_counter()
@@ -103,29 +101,13 @@ class TimeIsUpError(Exception):
     """The time of all parts has gone."""
 
 
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """End what is measured by TimeIsUpError after so many seconds, whatever it waits for."""
-
-    def end(*_: Any) -> None:
-        raise TimeIsUpError
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def measure(part: str, found: dict[str, Any], left: Callable[[], float]) -> None:
     """Fill `found` with what a part measures in the seconds that are `left`; a failure stands in it."""
     if left() < PARTS[part]:
         found["not_measured"] = "no time was left"
         return
     try:
-        with _at_most(left()):
+        with deadline(left(), TimeIsUpError):
             if part == "packs":
                 packs(found, left)
             elif part == "grid":

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from benchmarks.deadlines import deadline
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import Limits, Reading
 from orchestrator.corpora.tables import delimited_rows
 from orchestrator.errors import InputError
 from tests.corpora.own_files import command, refused, table_lines, write_lines
-from tests.fuzz.child import deadline
+from tests.fuzz.child import HangError
 
 
 def wide(path: Path, columns: int, rows: int = 2) -> Path:
@@ -77,7 +78,7 @@ def test_fields(tmp_path: Path) -> None:
 )
 def test_long_numbers_take_one_pass(entry: str, is_number: bool) -> None:
     """With two ways to match each digit this takes many minutes; it is not waited for."""
-    with deadline(60.0):
+    with deadline(60.0, HangError):
         assert delimited_rows.looks_like_number(entry) is is_number
 
 

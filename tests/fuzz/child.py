@@ -5,24 +5,23 @@ with counts. The input that is being read lies in the folder `--keep`, should th
 """
 
 import argparse
-import contextlib
 import functools
 import json
 import random
 import resource
-import signal
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pyarrow import parquet
 
+from benchmarks.deadlines import deadline
 from orchestrator.errors import InputError
 from tests.fuzz.mutations import mutated, parquet_tables, text_tables
 from tests.fuzz.targets import TARGETS, Target, copied
@@ -49,7 +48,7 @@ class Fuzzing:
     def feed(self, root: Path) -> None:
         """Read a folder's files: InputError with short lines, or sound recordings, and soon."""
         try:
-            with deadline(DEADLINE_SECONDS), warnings.catch_warnings():
+            with deadline(DEADLINE_SECONDS, HangError), warnings.catch_warnings():
                 warnings.simplefilter("error")
                 self.target.read(root)
             self.read += 1
@@ -73,22 +72,6 @@ class Fuzzing:
         number = len(list(self.keep.iterdir()))
         kept = copied(root, self.keep / f"{self.name.replace(' ', '-')}-{number}")
         print(json.dumps({"target": self.name, "found": what, "input": str(kept)}), flush=True)
-
-
-@contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Raise HangError in what takes longer."""
-
-    def over(*_: object) -> None:
-        raise HangError
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def fuzz(name: str, *, inputs: int, seconds: float, number: int, keep: Path) -> Fuzzing:

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.deadlines import deadline
 from orchestrator.errors import InputError
 from tests.conftest import ROOT
 from tests.fuzz import child
-from tests.fuzz.child import Fuzzing, deadline
+from tests.fuzz.child import Fuzzing, HangError
 from tests.fuzz.targets import TARGETS, Target
 
 INPUTS = 12  # for each reader, in `make test`
@@ -97,7 +98,7 @@ def test_a_hang_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_deadline_ends_with_what_it_was_for() -> None:
-    with deadline(60.0):
+    with deadline(60.0, HangError):
         pass
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
