@@ -66,7 +66,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         if recording is None:
             continue
         recordings.append(recording)
-        joined[recording.name] = round(float(np.isfinite(recording.ratings).any(axis=1).mean(axis=0).min()), 6)
+        joined[recording.name] = round(float(_labelled(recording.ratings).mean(axis=0).min()), 6)
         labels_used[recording.name] = round(_labels_used(source), 6)
         _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
     check_people(recordings, findings)
@@ -163,13 +163,14 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
     places = {name: index for index, name in enumerate(track.names)}
     features = track.features[:, [places[name] for name in names]]
     valid = np.asarray(track.valid & ~np.isnan(features).any(axis=1))
-    if not (valid & _labelled(ratings)).any():
+    labelled = _labelled(ratings)
+    seen = labelled & valid[:, None]
+    if not seen.any():
         why = "no frame with both features and labels" if valid.any() else "no frame with all features"
         findings.drop(f"recording {track.name}", why)
         return None
     for index, dimension in enumerate(DIMENSIONS):
-        labelled = np.isfinite(ratings[:, :, index]).any(axis=1)
-        if labelled.any() and not (valid & labelled).any():
+        if labelled[:, index].any() and not seen[:, index].any():
             findings.note(f"no {dimension} label on a valid frame", recording=track.name)
     return Recording(
         participant=source.participant,
@@ -189,7 +190,8 @@ def _overlaps(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float
     That is a problem, of the first such dimension; for a run of before version 0.2 it is one if no dimension meets.
     """
     track = source.track
-    without = [name for index, name in enumerate(DIMENSIONS) if not np.isfinite(ratings[:, :, index]).any()]
+    labelled = _labelled(ratings)
+    without = [name for index, name in enumerate(DIMENSIONS) if not labelled[:, index].any()]
     nowhere = len(without) == len(DIMENSIONS)
     for dimension in without:
         annotation = source.annotations[dimension]
@@ -197,16 +199,22 @@ def _overlaps(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float
         times = annotation.time[np.isfinite(annotation.labels[:, columns]).any(axis=1)]
         if not len(times):
             continue
-        what = "labels" if nowhere else f"{dimension} labels"
-        found = f"{what} of {track.name} from {times[0]:.10g} to {times[-1]:.10g} s"
-        expected = f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s"
         if nowhere or findings.options.current:
-            findings.problem(annotation.where, found=found, expected=expected)
+            what = f"labels of {track.name}" if nowhere else f"{dimension} labels of {track.name}"
+            findings.problem(annotation.where, **_elsewhere(what, times, track))
             return False
         findings.note(f"no {dimension} label in the time of the features", recording=track.name)
     if nowhere:
         findings.drop(f"recording {track.name}", "no label")
     return not nowhere
+
+
+def _elsewhere(what: str, times: NDArray[np.float64], track: Track) -> dict[str, str]:
+    """Return what is found and expected where labels, of which `times` has the labelled ones, meet no frame."""
+    return {
+        "found": f"{what} from {times[0]:.10g} to {times[-1]:.10g} s",
+        "expected": f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s",
+    }
 
 
 def _in_both(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float32], findings: Findings) -> bool:
@@ -228,9 +236,8 @@ def _in_both(source: Source, raters: tuple[str, ...], ratings: NDArray[np.float3
         part = next(one for one in source.annotations[dimension].clocks if rater in one.raters)
         times = part.time[np.isfinite(part.labels[:, part.raters.index(rater)])]
         if len(times):
-            found = f"{dimension} labels of {track.name} by rater {rater} from {times[0]:.10g} to {times[-1]:.10g} s"
-            expected = f"labels in the time of the features, {track.time[0]:.10g} to {track.time[-1]:.10g} s"
-            findings.problem(part.where, found=found, expected=expected)
+            what = f"{dimension} labels of {track.name} by rater {rater}"
+            findings.problem(part.where, **_elsewhere(what, times, track))
         else:
             findings.problem(
                 part.where,
@@ -298,8 +305,8 @@ def _rate(recordings: Sequence[Recording], findings: Findings) -> float:
 
 
 def _labelled(ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Frames (T,) with a label of any rater in any dimension."""
-    return np.asarray(np.isfinite(ratings).any(axis=(1, 2)), dtype=np.bool_)
+    """Frames (T, 2) with a label of any rater, by dimension."""
+    return np.asarray(np.isfinite(ratings).any(axis=1), dtype=np.bool_)
 
 
 def _raters_of(source: Source) -> tuple[str, ...]:
