@@ -21,12 +21,13 @@ import torch
 
 from benchmarks import gpu_parts
 from benchmarks.deadlines import deadline
-from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, RATES, pack, people, recipe, seconds_of, splits
+from benchmarks.gpu_made import PAPERS, pack, people, recipe, seconds_of, splits
 from benchmarks.gpu_table import measured_on, write
 from models.backends import BF16, STACKED_CUDA, TF32, TRITON
 from models.gpus import CORNERS
 from models.training import FoldsInTraining
 
+SCALE = PAPERS
 # What each takes on an H100, s; of the packs and the grid one point. What has no such time left is not begun, and what
 # takes longer is ended when the time is up.
 PARTS = {"kernels": 22.0, "grid": 12.0, "packs": 15.0, "images": 20.0, "resume": 13.0, "agreement": 30.0}
@@ -55,22 +56,22 @@ def packs(found: dict[str, Any], left: Callable[[], float]) -> None:
             found[name] = None
             continue
         chosen = recipe(network, hidden, length, layers)
-        folds = splits(PEOPLE, FOLDS)[:1]
-        alone = FoldsInTraining(people(PEOPLE, frames), folds, chosen, seed=0, device=DEVICE)
+        folds = splits(SCALE.people, SCALE.folds)[:1]
+        alone = FoldsInTraining(people(SCALE.people, frames), folds, chosen, seed=0, device=SCALE.device)
         row: dict[str, Any] = {"reference_s": seconds_of(alone.epochs())[-1]}
         del alone
         compared = [(TRITON, TF32), (TRITON, BF16) if hidden >= BF16_FROM else (STACKED_CUDA, TF32)]
         for backend, precision in compared:
             torch.cuda.reset_peak_memory_stats()
             start = time.perf_counter()
-            stack = pack(point, backend, precision=precision)
+            stack = pack(point, backend, SCALE, precision=precision)
             taken = seconds_of(stack.epochs())
             row[f"{backend} {precision}"] = {
                 "backend": stack.layers.backend,
                 "note": stack.layers.note,
                 "epoch_s": taken[-1],
                 "before_s": time.perf_counter() - start - 2 * taken[-1],
-                "ratio_per_model": row["reference_s"] * FOLDS * len(RATES) / taken[-1],
+                "ratio_per_model": row["reference_s"] * SCALE.models / taken[-1],
                 "peak_MiB": torch.cuda.max_memory_allocated() >> 20,
             }
             del stack
@@ -88,9 +89,9 @@ def grid(found: dict[str, Any], left: Callable[[], float]) -> None:
                 continue
             per_step = []
             for (length, layers), frames in zip(CORNERS, FRAMES_AT, strict=True):
-                stack = pack((network, size, length, layers, frames), TRITON)
+                stack = pack((network, size, length, layers, frames), TRITON, SCALE)
                 taken = seconds_of(stack.epochs())[-1]
-                windows = (PEOPLE - PEOPLE // FOLDS) * -(-frames // length)
+                windows = (SCALE.people - SCALE.people // SCALE.folds) * -(-frames // length)
                 per_step.append(1e3 * taken / -(-windows // 8))
                 del stack
                 gc.collect()

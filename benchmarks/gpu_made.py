@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,25 @@ from models.splits import FoldSplit
 from models.stacks.folds import StackedFolds
 from models.windows import Series
 
-DEVICE = "cuda"
-PEOPLE, FEATURES, FOLDS, RATES = 23, 40, 8, (1e-3, 1e-4, 1e-5)
+FEATURES = 40
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where and on how much is trained; handed on to processes, which import this file anew."""
+
+    device: str = "cuda"
+    people: int = 23
+    folds: int = 8
+    rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
+
+    @property
+    def models(self) -> int:
+        """The models of a pack: one per fold and learning rate."""
+        return self.folds * len(self.rates)
+
+
+PAPERS = Scale()
 
 
 def recipe(network: str, hidden: int, length: int, layers: int, **others: Any) -> Recipe:
@@ -23,7 +41,7 @@ def recipe(network: str, hidden: int, length: int, layers: int, **others: Any) -
         "hidden_size": hidden,
         "sequence_length": length,
         "num_layers": layers,
-        "learning_rate": RATES[0],
+        "learning_rate": PAPERS.rates[0],
         "epochs": 2,
         "loss": "mse",
         "target": "frame",
@@ -69,24 +87,24 @@ def seconds_of(steps: Iterable[Any]) -> list[float]:
     """Return what each step of an iteration takes, the device's work included."""
     taken, start = [], time.perf_counter()
     for _ in steps:
-        if DEVICE == "cuda":
+        if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
         start = time.perf_counter()
     return taken
 
 
-def pack(point: tuple[str, int, int, int, int], backend: str, **others: Any) -> StackedFolds:
-    """Return the pack of 24 models of a point."""
+def pack(point: tuple[str, int, int, int, int], backend: str, scale: Scale, **others: Any) -> StackedFolds:
+    """Return the pack of a point's models."""
     network, hidden, length, layers, frames = point
     fields = others.pop("recipe", {})
-    recipes = [recipe(network, hidden, length, layers, **{**fields, "learning_rate": rate}) for rate in RATES]
+    recipes = [recipe(network, hidden, length, layers, **{**fields, "learning_rate": rate}) for rate in scale.rates]
     return StackedFolds(
-        people(PEOPLE, frames),
-        splits(PEOPLE, FOLDS),
+        people(scale.people, frames),
+        splits(scale.people, scale.folds),
         recipes,
         seeds=[0] * len(recipes),
-        device=DEVICE,
+        device=scale.device,
         backend=backend,
         **others,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_made import DEVICE, FOLDS, PEOPLE, pack, people, recipe, seconds_of, splits
+from benchmarks.gpu_made import PAPERS, Scale, pack, people, recipe, seconds_of, splits
 from models import frames
 from models.backends import BF16, FLOAT32, PRECISIONS, REFERENCE, STACKED, STACKED_CUDA, TF32, TRITON
 from models.checkpoints import JSON_NAME
@@ -30,6 +30,7 @@ from models.stacks.trials import tried
 from models.training import Epoch, FoldsInTraining, TrainingDiverged
 from models.windows import Series
 
+SCALE = PAPERS
 TRIED_SIZES = (8, 16, 64, 128, 256, 512)
 TRIED_ALL = 128  # hidden units at which every precision is tried, elsewhere TF32 and above it bfloat16
 BY_TEAMS = 128  # hidden units of a BiLSTM whose weights one multiprocessor does not hold in TF32
@@ -52,7 +53,7 @@ def kernels(found: dict[str, Any]) -> None:
         for precision in (PRECISIONS if size == TRIED_ALL else (TF32, BF16) if size > TRIED_ALL else (TF32,))
     ]
     with multiprocessing.get_context(START).Pool(TRYING) as pool:
-        told = pool.starmap(_try, [(*shape, DEVICE) for shape in shapes], chunksize=1)
+        told = pool.starmap(_try, [(*shape, SCALE.device) for shape in shapes], chunksize=1)
     found.update(
         {f"{network} {size} {precision}": one for (network, size, precision), one in zip(shapes, told, strict=True)}
     )
@@ -73,19 +74,22 @@ def agreement(found: dict[str, Any]) -> None:
     """Train the same configurations on the CPU and on the GPU: some epochs by every back end, and those of the demo."""
     shapes = [(16, 2, 800, network) for network in ("rnn", "bigru", "bilstm")]
     shapes += [(BY_TEAMS, 1, 400, "bilstm"), (2 * BY_TEAMS, 1, 400, "bigru")]
+    demo = (SCALE, DEMO_FRAMES, DEMO_EPOCHS)
     on_cpu = ("cpu", STACKED, FLOAT32)
     with multiprocessing.get_context(START).Pool(TRYING, torch.set_num_threads, (1,)) as pool:
         small = pool.starmap_async(_short, [(shape, *on_cpu) for shape in shapes], chunksize=1)
-        demos = pool.starmap_async(_demo, [(shape, *on_cpu) for shape in DEMO_SHAPES], chunksize=1)
+        demos = pool.starmap_async(_demo, [(shape, *demo, *on_cpu) for shape in DEMO_SHAPES], chunksize=1)
         for shape, expected in zip(shapes, small.get(), strict=True):
             hidden, _, _, network = shape
             for backend in (REFERENCE, STACKED_CUDA, TRITON) if hidden < BY_TEAMS else (TRITON,):
                 for precision in PRECISIONS if backend == TRITON else (TF32, BF16):
-                    told = _difference(_short(shape, DEVICE, backend, precision), expected)
+                    told = _difference(_short(shape, SCALE.device, backend, precision), expected)
                     found[f"{network} {hidden} {backend} {precision}"] = told
         for one, expected in zip(DEMO_SHAPES, demos.get(), strict=True):
             for precision in DEMO_PRECISIONS:
-                found[f"{DEMO} {one} {precision}"] = _difference(_demo(one, DEVICE, TRITON, precision), expected)
+                found[f"{DEMO} {one} {precision}"] = _difference(
+                    _demo(one, *demo, SCALE.device, TRITON, precision), expected
+                )
 
 
 def _short(shape: tuple[int, int, int, str], device: str, backend: str, precision: str) -> tuple[float, ...]:
@@ -94,10 +98,13 @@ def _short(shape: tuple[int, int, int, str], device: str, backend: str, precisio
     return _ccc(one, people(6, frames_each), splits(6, 3), device, backend, precision)
 
 
-def _demo(shape: tuple[str, int, int], device: str, backend: str, precision: str) -> tuple[float, ...]:
-    """Train a configuration of the demo preset for its ten epochs, on two of its folds."""
-    one = recipe(*shape, 1, epochs=DEMO_EPOCHS)
-    return _ccc(one, people(PEOPLE, DEMO_FRAMES), splits(PEOPLE, FOLDS)[:2], device, backend, precision)
+def _demo(  # noqa: PLR0913, PLR0917 - a training
+    shape: tuple[str, int, int], scale: Scale, frames_each: int, epochs: int, device: str, backend: str, precision: str
+) -> tuple[float, ...]:
+    """Train a configuration of the demo preset on two of its folds."""
+    one = recipe(*shape, 1, epochs=epochs)
+    folds = splits(scale.people, scale.folds)[:2]
+    return _ccc(one, people(scale.people, frames_each), folds, device, backend, precision)
 
 
 def _ccc(  # noqa: PLR0913, PLR0917 - a training
@@ -126,11 +133,12 @@ def _finite(epoch: Epoch | TrainingDiverged) -> Epoch:
 
 def resume(found: dict[str, Any]) -> None:
     """Kill the process that trains a pack on the GPU, take the pack up from its checkpoint, and compare."""
-    expected = list(_pack_to_kill().epochs())[-1]
+    killed = (KILLED_POINT, SCALE)
+    expected = list(_pack_to_kill(*killed).epochs())[-1]
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint"
         context: Any = multiprocessing.get_context(START)
-        training = context.Process(target=_train_and_save, args=(checkpoint,))
+        training = context.Process(target=_train_and_save, args=(checkpoint, *killed))
         training.start()
         try:
             while training.is_alive() and not (checkpoint / JSON_NAME).exists():  # it is written last
@@ -140,7 +148,7 @@ def resume(found: dict[str, Any]) -> None:
             training.join()
         if training.exitcode != -signal.SIGKILL:
             raise RuntimeError(f"the training ended by itself with {training.exitcode}; expected that it was killed")
-        second = _pack_to_kill()
+        second = _pack_to_kill(*killed)
         second.load(checkpoint)
     going = list(second.epochs())
     found["killed_after_epochs"] = EPOCHS - len(going)
@@ -152,13 +160,13 @@ def resume(found: dict[str, Any]) -> None:
     )
 
 
-def _pack_to_kill() -> StackedFolds:
-    return pack(KILLED_POINT, TRITON, recipe={"epochs": EPOCHS})
+def _pack_to_kill(point: tuple[str, int, int, int, int], scale: Scale) -> StackedFolds:
+    return pack(point, TRITON, scale, recipe={"epochs": EPOCHS})
 
 
-def _train_and_save(checkpoint: Path) -> None:
+def _train_and_save(checkpoint: Path, *killed: Any) -> None:
     """Train a pack, and write its state after `KILLED_AFTER` epochs."""
-    going = _pack_to_kill()
+    going = _pack_to_kill(*killed)
     for number, _ in enumerate(going.epochs(), 1):
         if number == KILLED_AFTER:
             going.save(checkpoint)
@@ -182,11 +190,11 @@ def images(found: dict[str, Any]) -> None:
     x, gold = torch.randint(0, 256, (8, 16, 224, 224, 3), dtype=torch.uint8), torch.rand(8, 16, 2)
     for precision in (TF32, BF16):
         with modules_in(precision):
-            model = build_for(one, num_features=BACKBONE_FEATURES, seed=0).to(DEVICE)
-            resident = _by_hand(model, x.to(DEVICE), gold.to(DEVICE))
+            model = build_for(one, num_features=BACKBONE_FEATURES, seed=0).to(SCALE.device)
+            resident = _by_hand(model, x.to(SCALE.device), gold.to(SCALE.device))
         for name, share in ((precision, frames.RESIDENT_SHARE), (f"{precision}, {READ_AHEAD}", 0.0)):
             with mock.patch.object(frames, "RESIDENT_SHARE", share):
-                training = FoldsInTraining(series, [split], one, seed=0, device=DEVICE, precision=precision)
+                training = FoldsInTraining(series, [split], one, seed=0, device=SCALE.device, precision=precision)
             seconds = seconds_of(training.epochs())[-1]
             found[name] = {
                 "epoch_s": seconds,

@@ -3,7 +3,6 @@
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,14 +51,9 @@ RESULTS: dict[str, Any] = {
 
 @pytest.fixture
 def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (gpu, gpu_made, gpu_parts):
-        monkeypatch.setattr(module, "DEVICE", "cpu")
-    modules: tuple[ModuleType, ...] = (gpu, gpu_made, gpu_parts)
-    for module in modules:
-        for name, value in (("PEOPLE", 4), ("FOLDS", 2), ("RATES", (1e-3, 1e-4))):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(gpu_parts, "START", "fork")
+    for module in (gpu, gpu_parts):
+        monkeypatch.setattr(module, "SCALE", gpu_made.Scale("cpu", people=4, folds=2, rates=(1e-3, 1e-4)))
+    monkeypatch.setattr(gpu_parts, "TRYING", 2)
     monkeypatch.setattr(gpu_parts, "KILLED_POINT", ("bigru", 8, 20, 1, 200))
     monkeypatch.setattr(gpu, "POINTS", (("bigru", 8, 10, 1, 45), ("rnn", 128, 10, 1, 30)))
     monkeypatch.setattr(gpu, "SIZES", (8,))
