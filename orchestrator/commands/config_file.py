@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, create_model
 
 from orchestrator.commands.given import as_typed, names_of, near
+from orchestrator.commands.option_types import expected_of
 from orchestrator.errors import InputError, Problem, cut
 from orchestrator.tracking.address import hide_password
 from tune_spaces.method import hyper_parameters
@@ -73,9 +74,8 @@ def read_config(command: click.Command, path: Path) -> dict[str, Any]:
         try:
             option.process_value(context, typed)
         except click.ClickException as error:
-            problems.append(
-                Problem(where=f"{path}: {key}", found=cut(repr(value)), expected=_sentence(error.format_message()))
-            )
+            expected = expected_of(option, error)
+            problems.append(Problem(where=f"{path}: {key}", found=cut(repr(value)), expected=expected))
         else:
             found[name] = typed
     if problems:
@@ -85,11 +85,6 @@ def read_config(command: click.Command, path: Path) -> dict[str, Any]:
 
 def _known(command: click.Command) -> dict[str, click.Option]:
     return {name: option for name, option in names_of(command) if name not in LATER_HERE}
-
-
-def _sentence(message: str) -> str:
-    """Return what click says of an option without its name, which the file has not."""
-    return message.partition(": ")[2].rstrip(".") or message
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from orchestrator.commands.option_types import expected_of
 from orchestrator.errors import InputError, Problem
 
 NOT_HERE = ("help", "resume", "extend", "dry_run", "print_config")  # of the command line: what is no option of a run
@@ -37,7 +38,7 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
         try:
             option.process_value(context, as_typed(option, value))
         except click.ClickException as error:
-            problems.append(Problem(where=name, found=repr(value), expected=error.format_message()))
+            problems.append(Problem(where=name, found=repr(value), expected=expected_of(option, error)))
         else:
             words += _words(option, value)
     if problems:

@@ -17,6 +17,28 @@ from orchestrator.run_folder import PLAN_FILE
 PURPOSE_CHARACTERS = 500  # ours
 
 
+def expected_of(option: click.Parameter, error: click.ClickException) -> str:
+    """Return what an option takes, in words; of a type that does not say so, what click has to say of the value."""
+    kind = option.type
+    if isinstance(kind, click.Choice):
+        return f"one of {', '.join(map(str, kind.choices))}"
+    if isinstance(kind, click.IntRange | click.types.IntParamType):
+        return f"a whole number{_range(kind)}"
+    if isinstance(kind, click.FloatRange | click.types.FloatParamType):
+        return f"a number{_range(kind)}"
+    said: str | None = getattr(kind, "expected", None)
+    return said or error.format_message().partition(": ")[2].rstrip(".") or error.format_message()
+
+
+def _range(kind: click.ParamType[Any]) -> str:
+    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    parts = [
+        "" if low is None else f"above {low:g}" if getattr(kind, "min_open", False) else f"from {low:g}",
+        "" if high is None else f"below {high:g}" if getattr(kind, "max_open", False) else f"to {high:g}",
+    ]
+    return "".join(f" {part}" for part in parts if part)
+
+
 class Finite(click.FloatRange):
     """A number in a range; click's own lets NaN and infinity pass."""
 
@@ -32,11 +54,12 @@ class CountOrAuto(click.ParamType[int | str]):
     """A number, or `auto`."""
 
     name = "number or auto"
+    expected = "auto or a whole number above 0"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         """Return the number, or `auto`."""
         if value != "auto" and not (str(value).isdigit() and int(value) > 0):
-            self.fail(f"{value!r} is neither auto nor a number above 0", param, ctx)
+            self.fail(f"{value!r} is not {self.expected}", param, ctx)
         return "auto" if value == "auto" else int(value)
 
 
@@ -44,6 +67,7 @@ class ShareOrAuto(click.ParamType[float | str]):
     """A number from 0, fractions too, or `auto`."""
 
     name = "number or auto"
+    expected = "auto or a number from 0"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Return the number, or `auto`."""
@@ -107,12 +131,13 @@ class Purpose(click.ParamType[str]):
     """What something is made for: one line of text, not longer than people read."""
 
     name = "text"
+    expected = f"one line of 1 to {PURPOSE_CHARACTERS} printable characters"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the line without blanks around it."""
         text = str(value).strip()
         if not text or len(text) > PURPOSE_CHARACTERS or not text.isprintable():
-            self.fail(f"{cut(text)!r} is not one line of 1 to {PURPOSE_CHARACTERS} printable characters", param, ctx)
+            self.fail(f"{cut(text)!r} is not {self.expected}", param, ctx)
         return text
 
 
@@ -151,6 +176,7 @@ class TimeUnits(click.ParamType[dict[str, str]]):
     """A unit of time for all files, or for those of features or annotations: `ms`, `annotations=ms`."""
 
     name = "UNIT or SIDE=UNIT"
+    expected = f"one of {', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
         """Return units by side."""
@@ -159,7 +185,6 @@ class TimeUnits(click.ParamType[dict[str, str]]):
             side, _, unit = one.strip().rpartition("=")
             sides = SIDES if not side else [known for known in SIDES if known == side]
             if unit not in UNITS or not sides or (units.keys() & set(sides)):
-                names = f"{', '.join(UNITS)}, or {' and '.join(f'{known}=UNIT' for known in SIDES)}, each once"
-                self.fail(f"{value!r} is none of {names}", param, ctx)
+                self.fail(f"{value!r} is not {self.expected}", param, ctx)
             units |= dict.fromkeys(sides, unit)
         return units

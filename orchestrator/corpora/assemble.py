@@ -54,6 +54,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     every = judged_features(_common_features(sources, path, findings), sources, origin, findings)
     names, line = chosen_features(every, _originals(sources), _choice(findings, origin), findings)
     raters = judged_raters(sources, findings)
+    findings.check_raters()
     recordings: list[Recording] = []
     joined: dict[str, float] = {}
     labels_used: dict[str, float] = {}

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from orchestrator.corpora.read_options import RANGE_OPTION, ReadOptions
+from orchestrator.corpora.read_options import RANGE_OPTION, RATERS_OPTION, ReadOptions
 from orchestrator.corpora.recording import Dropped
 from orchestrator.errors import Problem, cut
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 LABELS = (-1.0, 1.0)  # the scale of labels and predictions
 NAMES_SHOWN = 5  # of the recordings that share one remark
+NOT_ASKED_FOR = f"not asked for by {RATERS_OPTION}"
 LONGEST = 1_000  # ours: characters of a part of a message; names in files may be as long as the file
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLACE = re.compile(r"(:\d+|: row \d+|: participant .+)$", re.DOTALL)  # in a file
@@ -34,6 +36,8 @@ class Findings:
     _questions: dict[str, None] = field(default_factory=dict)
     _labels: tuple[float, float] | None = None  # the least and the greatest so far
     _off_scale: list[tuple[str, str]] = field(default_factory=list)  # where and what, of files whose labels are
+    _raters: dict[str, None] = field(default_factory=dict)  # all that were seen, where some are asked for
+    _matched: set[str] = field(default_factory=set)  # patterns of raters
 
     def problem(self, where: object, *, found: object, expected: str, kind: Hashable = None) -> None:
         """Add a fault at `file:line`, a file or a participant.
@@ -88,6 +92,20 @@ class Findings:
             )
         return Problem(where=where, found=f"{found}; labels from {low:g} to {high:g}{files}", expected=expected)
 
+    def asks_for(self, *names: str) -> bool:
+        """Whether the user's patterns of raters have one under one of its `names`, the last of which is shown."""
+        matched = {pattern for pattern in self.options.raters if any(fnmatchcase(name, pattern) for name in names)}
+        self._raters[names[-1]] = None
+        self._matched |= matched
+        return bool(matched)
+
+    def check_raters(self) -> None:
+        """Make a problem of every pattern of raters that no rater had, when all have been seen."""
+        for pattern in self.options.raters:
+            if pattern not in self._matched:
+                expected = f"patterns of the raters there are: {shortened(map(cut, self._raters))}"
+                self.problem(RATERS_OPTION, found=f"{cut(pattern)}, which matches none", expected=expected)
+
     def ask(self, text: str) -> None:
         """Record a question that only the user can answer and a wrong guess would spoil; shown before all else."""
         self._questions[text] = None
@@ -124,8 +142,9 @@ def _counted(alike: list[Problem]) -> Problem:
     first, *others = alike
     if not others:
         return first
-    places = dict.fromkeys(_place(one, first) for one in others)
-    return replace(first, found=f"{first.found} (and {len(others)} more like it: {shortened(places)})")
+    places = dict.fromkeys(_place(one, first) for one in others if one.where != first.where)
+    where = f": {shortened(places)}" if places else ""
+    return replace(first, found=f"{first.found} (and {len(others)} more like it{where})")
 
 
 def _place(one: Problem, first: Problem) -> str:

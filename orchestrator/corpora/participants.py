@@ -87,7 +87,8 @@ def _by_pattern(name: str, options: ReadOptions, findings: Findings) -> tuple[st
     person = match.group(group) if match else None
     if not match or not person:
         found = f"{pattern.pattern!r}, which finds no participant in {cut(name)}"
-        findings.problem(PARTICIPANT_OPTION, found=found, expected="a pattern that finds one in every name")
+        expected = "a pattern that finds one in every name"
+        findings.problem(PARTICIPANT_OPTION, found=found, expected=expected, kind=PARTICIPANT_OPTION)
         return name, ""
     if "session" in pattern.groupindex:
         return person, match.group("session") or ""

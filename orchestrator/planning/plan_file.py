@@ -56,7 +56,7 @@ def _typed(raw: JsonObject, file: Path) -> Plan:
             Problem(
                 where=f"{file}: {'.'.join(map(str, one['loc'])) or 'the plan'}",
                 found="nothing" if one["type"] == "missing" else shortened(one["input"]),
-                expected=one["msg"],
+                expected=one["msg"].removeprefix("Input should be "),
             )
             for one in error.errors(include_url=False)
         ]

@@ -170,9 +170,12 @@ def test_a_pattern_says_whose_a_file_is(pattern: str, expected: list[tuple[str, 
 
 
 def test_a_pattern_that_fits_not_every_name_or_is_none_is_refused(tmp_path: Path) -> None:
-    root = folder(tmp_path, "P1a", "other")
-    with pytest.raises(InputError, match=r"--participant-pattern: found 'P\\\\d', which finds no participant in other"):
+    root = folder(tmp_path, "P1a", "other", "third", "x")
+    with pytest.raises(InputError) as caught:
         open_corpus(root, options=ReadOptions(participant_pattern=r"P\d"))
+    (problem,) = caught.value.problems
+    assert problem.where == "--participant-pattern"
+    assert problem.found == r"'P\\d', which finds no participant in other (and 2 more like it)"
     with pytest.raises(InputError, match=r"--participant-pattern: found '\(' \(missing \)"):
         checked_pattern("(")
 

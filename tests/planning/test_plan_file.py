@@ -99,7 +99,7 @@ EDITS = [
     (put("trials", value=[]), r"trials: found none; expected at least one"),
     (
         put("search", "num_cpus", value="two"),
-        r"search\.num_cpus: found \"two\"; expected Input should be a valid integer",
+        r"search\.num_cpus: found \"two\"; expected a valid integer",
     ),
     (put("search", "num_cpus", value=0), r"num_cpus must be above 0"),
     (put("search", "max_trials", value=-5), r"max_trials must be above 0"),
@@ -107,7 +107,7 @@ EDITS = [
     (put("search", "scheduler", value="nobody"), r"unknown scheduler 'nobody'"),
     (put("search", "client_actors", value=0), r"client_actors must be above 0"),
     (put("federation", "quorum", value=2.0), r"quorum: found 2.0; expected over 0 and at most 1"),
-    (put("seed", value=True), r"seed: found true; expected Input should be a valid integer"),
+    (put("seed", value=True), r"seed: found true; expected a valid integer"),
     (put("nonsense", value=1), r"unknown fields \(nonsense\)"),
     (put("protocol", "nonsense", value=1), r"unknown fields \(protocol\.nonsense\)"),
     (put("trials", 1, "hparams", "nonsense", value=1), r"unknown fields \(trials\.1\.hparams\.nonsense\)"),

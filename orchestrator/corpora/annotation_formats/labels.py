@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 import numpy as np
 
@@ -19,8 +18,7 @@ from orchestrator.corpora.annotation_formats.wide_table import (
     read_label_table,
     traces_of,
 )
-from orchestrator.corpora.findings import Findings
-from orchestrator.corpora.read_options import RATERS_OPTION
+from orchestrator.corpora.findings import NOT_ASKED_FOR, Findings
 from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.tables.annotations import GOLD, Annotation
 from orchestrator.errors import cut
@@ -99,13 +97,12 @@ def _by(trace: Trace, rater: str) -> Trace:
 
 def _together(traces: Sequence[Trace], name: str, findings: Findings) -> dict[str, Annotation] | None:
     """Return the annotation of each dimension, both with the same raters; None with a problem, or left out."""
-    patterns = findings.options.raters
     by_rater: dict[tuple[str, str], Trace] = {}
     good = True
     for trace in traces:
         rater = trace.rater or GOLD
-        if patterns and not any(fnmatchcase(rater, pattern) for pattern in patterns):
-            findings.drop(f"rater {cut(rater)}", f"not asked for by {RATERS_OPTION}", recording=name)
+        if findings.options.raters and not findings.asks_for(rater):
+            findings.drop(f"rater {cut(rater)}", NOT_ASKED_FOR, recording=name)
             continue
         first = by_rater.setdefault((trace.dimension, rater), trace)
         if first is not trace:

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 import numpy as np
 
-from orchestrator.corpora.findings import Findings, shortened
+from orchestrator.corpora.findings import NOT_ASKED_FOR, Findings, shortened
 from orchestrator.corpora.read_options import RATERS_OPTION
 from orchestrator.corpora.tables.action_units import is_bookkeeping
 from orchestrator.corpora.tables.column_kinds import FEW_VALUES, counts_by_name, is_spread, is_summary, only_counts
@@ -43,8 +42,11 @@ def raters_of_file(columns: Columns, dimension: str, findings: Findings) -> tupl
     if texts and not (raters and findings.options.current):
         return None
     if not raters:
-        found = f"no column of a rater among {shortened(map(cut, numbers))}" if numbers else "no column of a rater"
-        findings.problem(columns.header, found=found, expected="a time and one column per rater")
+        asked = bool(findings.options.raters and numbers)
+        what = f"no column that {RATERS_OPTION} asks for" if asked else "no column of a rater"
+        found = f"{what} among {shortened(map(cut, numbers))}" if numbers else what
+        expected = "a time and one column per rater"
+        findings.problem(columns.header, found=found, expected=expected, kind=RATERS_OPTION if asked else None)
         return None
     return raters
 
@@ -58,13 +60,7 @@ def raters_of_table(raters: Mapping[str, Iterable[str]], findings: Findings) -> 
 
 
 def _asked(names: Sequence[str], findings: Findings) -> dict[str, str]:
-    patterns = findings.options.raters
-    return {name: f"not asked for by {RATERS_OPTION}" for name in names if not _any(name, patterns)}
-
-
-def _any(name: str, patterns: Sequence[str]) -> bool:
-    bare = DIMENSION_PREFIX.sub("", name)
-    return any(fnmatchcase(one, pattern) for one in (name, bare) for pattern in patterns)
+    return {name: NOT_ASKED_FOR for name in names if not findings.asks_for(name, DIMENSION_PREFIX.sub("", name))}
 
 
 def _left_out(columns: Columns, names: Sequence[str], dimension: str) -> dict[str, str]:

@@ -206,8 +206,25 @@ def test_raters_that_are_asked_for_are_taken(tmp_path: Path) -> None:
     assert asked.recordings[0].raters == ("value", "joystick")
     assert dropped(asked)["column r1 in labels of valence"] == "not asked for by --raters"
     assert open_corpus(root, options=BEFORE).recordings[0].raters == ("value", "joystick", "r1")
-    with pytest.raises(InputError, match="no column of a rater among value, joystick, r1"):
+    with pytest.raises(InputError, match="no column that --raters asks for among value, joystick, r1"):
         open_corpus(root, options=ReadOptions(raters=("nobody",)))
+
+
+def test_a_pattern_without_a_rater_is_named_once_not_per_file(tmp_path: Path) -> None:
+    roots = (
+        label_files(tmp_path / "files", {"r1": FELT, "r2": LESS}),
+        write_table(tmp_path / "t.csv", three_people(raters=("r1", "r2"))),
+    )
+    for root in roots:
+        with pytest.raises(InputError) as caught:
+            open_corpus(root, options=ReadOptions(raters=("r1", "r3", "x*")))
+        assert [str(one) for one in caught.value.problems] == [
+            "--raters: found r3, which matches none; expected patterns of the raters there are: r1, r2",
+            "--raters: found x*, which matches none; expected patterns of the raters there are: r1, r2",
+        ]
+        with pytest.raises(InputError) as caught:
+            open_corpus(root, options=ReadOptions(raters=("r3",)))
+        assert sum("t.csv" in one.where or "P" in one.where for one in caught.value.problems) <= 1, "not per file"
 
 
 def test_the_other_dimensions_column_is_no_rater(tmp_path: Path) -> None:
