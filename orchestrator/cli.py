@@ -21,6 +21,7 @@ from orchestrator.commands import (
     tracking,
 )
 from orchestrator.commands.help_sections import Listed
+from orchestrator.commands.option_types import complaint
 from orchestrator.errors import InputError, printable
 from orchestrator.process import exit_codes, terminal
 from orchestrator.process.interrupts import let_imports_end, take_as_ctrl_c
@@ -48,7 +49,8 @@ class Guarded(Listed):
             _say_how_on(ctx)
             ctx.exit(error.exit_code)
         except click.ClickException as error:  # it repeats what was typed
-            vars(error)["message"] = printable(hide_password(error.message))
+            message = complaint(error) if isinstance(error, click.BadParameter) else error.message
+            vars(error)["message"] = printable(hide_password(message))
             raise
         except KeyboardInterrupt:
             _complain("interrupted")

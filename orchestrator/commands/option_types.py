@@ -19,15 +19,25 @@ PURPOSE_CHARACTERS = 500  # ours
 
 def expected_of(option: click.Parameter, error: click.ClickException) -> str:
     """Return what an option takes, in words; of a type that does not say so, what click has to say of the value."""
-    kind = option.type
+    said = error.format_message()
+    return _takes(option.type) or said.partition(": ")[2].rstrip(".") or said
+
+
+def complaint(error: click.BadParameter) -> str:
+    """Return what was found and what an option takes; click's own words if its type does not say so."""
+    value, refused, _ = error.message.partition(" is not ")
+    expected = _takes(error.param.type) if error.param else None
+    return f"found {value}; expected {expected}" if refused and expected else error.message
+
+
+def _takes(kind: click.ParamType[Any]) -> str | None:
     if isinstance(kind, click.Choice):
         return f"one of {', '.join(map(str, kind.choices))}"
     if isinstance(kind, click.IntRange | click.types.IntParamType):
         return f"a whole number{_range(kind)}"
     if isinstance(kind, click.FloatRange | click.types.FloatParamType):
         return f"a number{_range(kind)}"
-    said: str | None = getattr(kind, "expected", None)
-    return said or error.format_message().partition(": ")[2].rstrip(".") or error.format_message()
+    return getattr(kind, "expected", None)
 
 
 def _range(kind: click.ParamType[Any]) -> str:
