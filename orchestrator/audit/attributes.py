@@ -22,6 +22,7 @@ from orchestrator.audit.records import ATTRIBUTE, Attack
 from orchestrator.audit.statistics import share, statistic
 from orchestrator.audit.verdict import NOT_MEASURED, UNDERPOWERED, verdict
 from orchestrator.audit.windows import Windows
+from orchestrator.errors import number_of
 from orchestrator.estimators.bootstrap import mean_of_shares
 from orchestrator.estimators.sums import Array
 
@@ -93,7 +94,7 @@ def attribute_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     lines = [*notes, *column.notes]
     left_out = len(column.value_of) - len(there)
     if left_out:
-        lines.append(f"{column.name}: left out, without a valid window: {left_out} people")
+        lines.append(f"{column.name}: left out, without a valid window: {number_of(left_out, 'person', 'people')}")
     if np.bincount(value_P, minlength=count).min() < FEWEST_PEOPLE:
         lines.append(f"{column.name}: fewer than {FEWEST_PEOPLE} people of a value have a window")
         return record(main=statistic(BALANCED_ACCURACY, None, chance), verdict=NOT_MEASURED, notes=tuple(lines))

@@ -25,7 +25,7 @@ from orchestrator.audit.subject import Subject
 from orchestrator.data.dataset import make_dataset, split_of
 from orchestrator.data.folds import Fold
 from orchestrator.data.series import AnySeries
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.planning.plan import Trial
 from orchestrator.planning.plan_file import load_plan
 from orchestrator.planning.recipe import make_recipe
@@ -52,7 +52,8 @@ class Material:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a record says of who is not in it; without names, which may have to be hidden."""
-        return (f"left out, without a labelled window: {len(self.left_out)} people",) if self.left_out else ()
+        left_out = number_of(len(self.left_out), "person", "people")
+        return (f"left out, without a labelled window: {left_out}",) if self.left_out else ()
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -90,7 +91,9 @@ def material_of(subject: Subject, show: Show) -> Material:
     there = with_windows(series, recipe)
     people = tuple(dict.fromkeys(one.participant for one in there))
     if len(people) < FEWEST_PEOPLE:
-        found = f"{len(people)} people with a labelled window of {recipe.sequence_length} frames"
+        found = (
+            f"{number_of(len(people), 'person', 'people')} with a labelled window of {recipe.sequence_length} frames"
+        )
         raise InputError.of(str(subject.corpus.path), found=found, expected=f"at least {FEWEST_PEOPLE}")
     return Material(
         series=tuple(there),

@@ -20,7 +20,7 @@ from orchestrator.audit.records import IDENTITY, P_BLEND, Attack
 from orchestrator.audit.statistics import advantage_of, share
 from orchestrator.audit.verdict import verdict
 from orchestrator.audit.windows import Part, Stream, begins, parts_of, statistics_of
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.estimators.sums import Array
 
 VOTES_RANK1 = "rank-1 of votes"
@@ -74,7 +74,8 @@ def p_blend_attack(  # noqa: PLR0913 - what is attacked, and what it is called
     people = tuple(person for person in everybody if all(person in own for own in there.values()))
     if len(people) < 2:
         found = (
-            f"{len(people)} people with a valid window of {WINDOW_SECONDS:g} s to enrol and one to recognise them in"
+            f"{number_of(len(people), 'person', 'people')} with a valid window of {WINDOW_SECONDS:g} s to enrol and one"
+            " to recognise them in"
         )
         raise InputError.of(f"the audit of {source} by {P_BLEND}", found=found, expected="at least 2")
     known, probe = ([one for one in cuts[name] if one.person in people] for name in ("enrolled", "probe"))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.series import divisors, own_statistics
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.estimators.sums import Array
 
 # The protocol, ours: the first part is known, a gap is left out, the last part is to be recognised.
@@ -101,7 +101,7 @@ def make_task(
     rows = {name: _windows(own, seconds, columns, halves=name == "enrolled") for name, own in parts.items()}
     kept = tuple(person for person in people if _enough(rows, person))
     if len(kept) < 2:
-        found = f"{len(kept)} people with a valid stretch to enrol and one to recognise them in"
+        found = f"{number_of(len(kept), 'person', 'people')} with a valid stretch to enrol and one to recognise them in"
         raise InputError.of(where, found=found, expected="at least 2")
     place = {person: index for index, person in enumerate(kept)}
     made = {name: _stacked([row for row in own if row[0] in place], place) for name, own in rows.items()}

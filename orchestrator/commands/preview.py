@@ -151,7 +151,9 @@ def _remarks(plan: Plan, dataset: Dataset) -> list[str]:
     short = dataset.shorter_than(longest)
     if short:
         done = "left out of training" if plan.protocol.partial_window == "drop" else "padded and masked"
-        lines.append(f"corpus    {short} recordings are shorter than windows of {longest}: {done}")
+        lines.append(
+            f"corpus    {number_of(short, 'recording is', 'recordings are')} shorter than windows of {longest}: {done}"
+        )
     return lines
 
 

@@ -24,7 +24,7 @@ from orchestrator.corpora.tables.feature_choice import FeatureChoice, chosen_fea
 from orchestrator.corpora.tables.feature_tools import common_tool
 from orchestrator.corpora.tables.time_units import common_step
 from orchestrator.corpora.tables.tracks import Track, any_synthetic
-from orchestrator.errors import InputError, Problem
+from orchestrator.errors import InputError, Problem, number_of
 from orchestrator.protocols import DIMENSIONS
 
 FEW_LABELS = 0.5  # share of a recording's frames under which a remark is due
@@ -114,7 +114,7 @@ def _common_features(sources: Sequence[Source], path: Path, findings: Findings) 
     for name in dict.fromkeys(name for track in tracks for name in track.names):
         lacking = [track.name for track, names in zip(tracks, present, strict=True) if name not in names]
         if lacking:
-            findings.drop(f"feature {name}", f"missing in {len(lacking)} recordings: {shortened(lacking)}")
+            findings.drop(f"feature {name}", f"missing in {number_of(len(lacking), 'recording')}: {shortened(lacking)}")
     names = tuple(name for name in tracks[0].names if name in everywhere)
     if not names:
         findings.problem(path, found="no feature that all recordings have", expected="files of the same tool")

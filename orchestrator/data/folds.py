@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from models.seeds import seed_for
 from orchestrator.data.groups import GROUP_OPTION, Groups, alone
-from orchestrator.errors import InputError, cut
+from orchestrator.errors import InputError, cut, number_of
 
 MIN_FOLDS = 2
 
@@ -81,7 +81,7 @@ def _check_numbers(  # noqa: PLR0913 - what the numbers are of
         shared = "group" if grouped else "person"
         raise InputError.of(
             "--folds",
-            found=f"{len(units)} {what}(s) for {k} folds" + (f" ({hint})" if hint else ""),
+            found=f"{number_of(len(units), what)} for {k} folds" + (f" ({hint})" if hint else ""),
             expected=f"at least {needed} {what}s, or fewer folds: folds never share a {shared}",
         )
     largest, size = max(units, key=len), -(-len(participants) // k)

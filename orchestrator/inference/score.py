@@ -21,7 +21,7 @@ from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.feature_choice import FeatureChoice
 from orchestrator.data.series import gold_of, thinned
-from orchestrator.errors import InputError, Problem
+from orchestrator.errors import InputError, Problem, number_of
 from orchestrator.estimators.intervals import Interval
 from orchestrator.estimators.new_people import participant_score, pooled_score
 from orchestrator.estimators.participants import has_constant_gold, participant_ccc
@@ -107,7 +107,7 @@ def score(model: SavedModel, corpus: Corpus, wishes: Wishes, *, include_seen: bo
     seen = tuple(person for person in corpus.participants if model.unseen_by(person))
     kept = [one for one in corpus.recordings if include_seen or one.participant not in seen]
     if not kept:
-        found = f"{len(seen)} participants, all seen in training: {shortened(seen)}"
+        found = f"{number_of(len(seen), 'participant')}, all seen in training: {shortened(seen)}"
         raise InputError.of(str(corpus.path), found=found, expected=f"people new to the model, or {SEEN_OPTION}")
     given = Unlabelled(recordings=tuple(kept), notes=(*corpus.questions, *corpus.notes), synthetic=corpus.synthetic)
     predicted = predict(model, given, wishes)

@@ -5,7 +5,7 @@ from pathlib import Path
 from fed.secure_sums.graph import LEAST_SURVIVORS
 from fed.secure_sums.identities import IdentityError, read_public
 from orchestrator.data.dataset import Dataset
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.planning.request import Decided
 
 
@@ -18,7 +18,7 @@ def check_secure_sums(decided: Decided, dataset: Dataset) -> None:
         if len(clients) < LEAST_SURVIVORS:
             raise InputError.of(
                 "--secure-sum",
-                found=f"fold {fold} trains on {len(clients)} clients",
+                found=f"fold {fold} trains on {number_of(len(clients), 'client')}",
                 expected=f"at least {LEAST_SURVIVORS} in every fold: a sum of fewer tells too much; fewer --folds",
             )
     if decided.search.identities is not None:

@@ -153,7 +153,7 @@ def test_people_without_a_value_or_a_window_are_left_out_and_counted() -> None:
     assert set(found.per_person) == set(names(8))
     assert found.people == 8
     assert "sex: 1 person without a value left out" in found.notes
-    assert "sex: left out, without a valid window: 1 people" in found.notes
+    assert "sex: left out, without a valid window: 1 person" in found.notes
 
 
 def test_a_value_whose_people_have_no_window_is_not_measured() -> None:

@@ -113,7 +113,7 @@ def test_the_record_says_how_many_were_left_out():
 
 
 def test_one_person_is_refused():
-    with pytest.raises(InputError, match=r"the audit of action-units: found 1 people .*; expected at least 2"):
+    with pytest.raises(InputError, match=r"the audit of action-units: found 1 person .*; expected at least 2"):
         attack([noise("P1")])
 
 

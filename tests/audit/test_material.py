@@ -43,7 +43,7 @@ def test_people_without_a_label_are_left_out(subject):
     made = material_of(dataclasses.replace(subject, corpus=without_labels(subject.corpus, [first])), print)
     assert made.left_out == (first,)
     assert made.people == subject.corpus.participants[1:]
-    assert made.notes == ("left out, without a labelled window: 1 people",)
+    assert made.notes == ("left out, without a labelled window: 1 person",)
     _, _, whose = labelled_windows(made)
     assert whose.num_people == 5
 

@@ -140,6 +140,6 @@ def test_people_without_a_valid_window_are_left_out_and_one_person_is_refused() 
     gone = dataclasses.replace(gone, valid=gone.time > 50.0)
     found = attack([noise("P0", 0.0), noise("P1", 9.0), gone])
     assert set(found.per_person) == {"P0", "P1"}
-    message = r"the audit of action-units by p-blend: found 1 people with a valid window of 2 s .*; expected at least 2"
+    message = r"the audit of action-units by p-blend: found 1 person with a valid window of 2 s .*; expected at least 2"
     with pytest.raises(InputError, match=message):
         attack([noise("P0", 0.0), gone])

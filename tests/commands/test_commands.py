@@ -182,7 +182,7 @@ BAD_OPTIONS = {
     "--network": (["--network", "cnn"], "--network: found 'cnn'; expected one of rnn, bigru, bilstm"),
     "--set key": (["--set", "hidden=8"], "--set: found 'hidden=8'; expected one of learning_rate"),
     "--set value": (["--set", "num_layers=two"], "--set num_layers: found 'two'; expected whole numbers"),
-    "--folds": (["--folds", "7"], "--folds: found 6 participant(s) for 7 folds"),
+    "--folds": (["--folds", "7"], "--folds: found 6 participants for 7 folds"),
     "--set long": (["--set", "sequence_length=601", "--folds", "3"], "601 is longer than any recording (600 frames)"),
     "--resume": (["--resume", "/nowhere"], "--resume"),
 }

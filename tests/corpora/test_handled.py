@@ -196,7 +196,7 @@ def test_features_are_those_of_all_files_in_the_first_ones_order(tmp_path: Path)
     corpus = open_corpus(write_folder(tmp_path / "folder", [first, second]))
     assert corpus.feature_names == ("Yaw", "AU12", "AU01")
     np.testing.assert_array_equal(corpus.recordings[1].features, second.features[:, [3, 1, 0]].astype(np.float32))
-    assert dropped(corpus) == {"feature AU28": "missing in 1 recordings: P1"}
+    assert dropped(corpus) == {"feature AU28": "missing in 1 recording: P1"}
 
 
 def test_a_unit_without_a_value_in_one_file_is_missing_not_zero(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_unit_without_a_value_in_one_file_is_missing_not_zero(tmp_path: Path) 
     corpus = open_corpus(write_folder(tmp_path / "folder", contents))
     assert corpus.feature_names == ("AU01", "Yaw")
     assert all(recording.valid.all() for recording in corpus.recordings)
-    assert dropped(corpus) == {"feature AU12": "missing in 1 recordings: P19"}
+    assert dropped(corpus) == {"feature AU12": "missing in 1 recording: P19"}
 
 
 def test_a_recording_without_any_face_costs_no_unit(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_too_few_people_for_the_folds_names_the_rule_and_the_option(tmp_path: Pa
     with pytest.raises(InputError) as caught:
         make_dataset(corpus, DESCRIBED, seed=0)
     text = str(caught.value)
-    assert "found 1 participant(s) for 8 folds" in text
+    assert "found 1 participant for 8 folds" in text
     assert "what follows a name's last underscore is the session" in text
     assert "--participant-pattern '(.+)' makes each file one" in text
     fixed, _ = load_corpus(DataOptions(path=tmp_path, corpus=None, options=ReadOptions(participant_pattern="(.+)")))
