@@ -124,7 +124,9 @@ def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
             column = names.pop("")
             why = f"an estimate of {machine}, not a label" if machine else "the raters' own labels are read"
             findings.drop(f"column {column}", why)
-    judged = {} if is_as_written(columns) else raters_of_table(found, findings)
+    # A table of `data convert` was judged when it was made; whom the user asks for is another matter.
+    written = is_as_written(columns) and not findings.options.raters
+    judged = {} if written else raters_of_table(found, findings)
     for rater, why in judged.items():
         both = [_column(dimension, rater) for dimension, names in found.items() if names.pop(rater, None)]
         findings.drop(f"column {', '.join(both)}", why)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.corpora.convert import convert
 from orchestrator.corpora.manifest import manifest_text
 from orchestrator.corpora.names import listed
 from orchestrator.corpora.read_options import BEFORE, ReadOptions
@@ -208,6 +209,17 @@ def test_raters_that_are_asked_for_are_taken(tmp_path: Path) -> None:
     assert open_corpus(root, options=BEFORE).recordings[0].raters == ("value", "joystick", "r1")
     with pytest.raises(InputError, match="no column that --raters asks for among value, joystick, r1"):
         open_corpus(root, options=ReadOptions(raters=("nobody",)))
+
+
+def test_raters_of_a_converted_table_can_be_asked_for(tmp_path: Path) -> None:
+    table = tmp_path / "t.parquet"
+    convert(open_corpus(label_files(tmp_path / "files", {"r1": FELT, "r2": LESS})), table)
+    assert open_corpus(table).recordings[0].raters == ("r1", "r2")
+    asked = open_corpus(table, options=ReadOptions(raters=("r2",)))
+    assert asked.recordings[0].raters == ("r2",)
+    assert "not asked for by --raters" in {one.why for one in asked.dropped}
+    with pytest.raises(InputError, match=r"--raters: found r3, which matches none; .* there are: r1, r2"):
+        open_corpus(table, options=ReadOptions(raters=("r3", "r1")))
 
 
 def test_a_pattern_without_a_rater_is_named_once_not_per_file(tmp_path: Path) -> None:
