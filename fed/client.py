@@ -9,6 +9,7 @@ Shapes: K folds, W windows, N weights of a network, M integers, T frames of a re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -126,6 +127,7 @@ class Site:
         """Train one client in round `number` from the weights (N,) and integers (M,) it was sent."""
         windows, index_W = self._view(job)
         model, layout = self._resident(windows)
+        _import_optimisers()
         return train_locally(model, layout, windows, index_W, self.plan, job, number, weights, integers, state)
 
     def evaluate(self, job: Job, weights: Floats, integers: Integers, state: ClientState | None) -> Evaluation:
@@ -187,6 +189,12 @@ class Site:
             self._model = self.plan.new_model(windows.num_features, fold=0).to(self._device)
             self._layout = Layout.of(self._model.state_dict())
         return self._model, self._layout
+
+
+@cache
+def _import_optimisers() -> None:
+    """Make a first Adam: it imports torch's compiler, seconds that are no client's training time."""
+    torch.optim.Adam([nn.Parameter(torch.zeros(1))])
 
 
 def train_locally(  # noqa: PLR0913, PLR0917 - everything an update depends on, and nothing hidden

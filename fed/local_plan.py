@@ -53,6 +53,11 @@ class LocalPlan:
         return build_for(recipe, num_features=num_features, seed=seed, backbone_weights=self.backbone_weights)
 
 
+def first_frames(num_frames: int) -> int:
+    """Return how many of a series' frames are trained on if the rest is kept for a client's own network."""
+    return num_frames - int(num_frames * OWN_TEST_SHARE)
+
+
 def part_of(windows: Windows, index_W: Tensor, part: str) -> Tensor:
     """Those of the windows that lie wholly in the first four fifths of their series, or in the last fifth."""
     if part == "all":

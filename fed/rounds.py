@@ -233,7 +233,14 @@ class FederatedFolds:
         self._demand([one.failures for one in trained], [len(one.clients) for one in trained], record, start)
         states = [one.state for one in trained]
         broadcast = Broadcast.of(states)
-        found = evaluate(setting, number, broadcast, self._client_states)
+        # A client's own network is evaluated with what it has just kept: of one round before it would be another.
+        client_states = self._client_states | {
+            (one.fold, report.client): report.state
+            for one in trained
+            for report in one.reports
+            if report.state is not None
+        }
+        found = evaluate(setting, number, broadcast, client_states)
         evaluated = [found[k] for k in range(self.num_folds)]
         failures = [one.failures for one in evaluated]
         self._show_first(number, sum(failures, ()))
@@ -244,13 +251,7 @@ class FederatedFolds:
             if not math.isfinite(score.loss):
                 raise TrainingDiverged(fold, number, f"validation loss is {score.loss}")
         # From here on nothing fails: the round counts as a whole or not at all.
-        self._states, self._broadcast = states, broadcast
-        self._client_states |= {
-            (one.fold, report.client): report.state
-            for one in trained
-            for report in one.reports
-            if report.state is not None
-        }
+        self._states, self._broadcast, self._client_states = states, broadcast, client_states
         own = [pooled(one.own) for one in evaluated if one.own]
         self._append(record, validated, own, time.perf_counter() - start)
         return self.history[-1]

@@ -160,7 +160,7 @@ def _remarks(plan: Plan, dataset: Dataset) -> list[str]:
 def refusals(plan: Plan) -> list[str]:
     """Return a line per reason why points are refused."""
     reasons = Counter(point["why"] for point in plan.refused)
-    return [f"refused   {count} points: {why}" for why, count in reasons.most_common()]
+    return [f"refused   {number_of(count, 'point')}: {why}" for why, count in reasons.most_common()]
 
 
 def dry_run(launch: Launch) -> str:

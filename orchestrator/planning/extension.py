@@ -17,6 +17,7 @@ from models.sizes import NETWORKS
 from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset
 from orchestrator.errors import InputError
+from orchestrator.planning.fold_clients import refusal
 from orchestrator.planning.grid import decisive_of, grid_points, make_trials, parse_grid_overrides
 from orchestrator.planning.launch import Launch, resume
 from orchestrator.planning.packs import form_packs
@@ -105,7 +106,7 @@ def _points(
         method=plan.method,
         corpus=plan.corpus,
         decisive=decisive_of(dataclasses.asdict(plan)),
-        refuse=lambda length: dataset.refusal(length, partial_window=plan.protocol.partial_window),
+        refuse=lambda length: refusal(dataset, plan.protocol, plan.federation, length),
     )
     known = {trial.uid for trial in plan.trials[: plan.num_planned]}
     more = [trial for trial in made if trial.uid not in known]

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fed.fewest import check_clients
-from fed.options import FederationError, option_of
 from models.references import resolve
 from orchestrator.corpora.outline import outline
 from orchestrator.corpora.read_options import RULES
@@ -24,6 +22,7 @@ from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
 from orchestrator.planning import windows
+from orchestrator.planning.fold_clients import check_fold_clients, refusal
 from orchestrator.planning.grid import decisive, decisive_of, make_trials
 from orchestrator.planning.other_contents import other_contents
 from orchestrator.planning.packs import check_backend, form_packs
@@ -77,7 +76,7 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         loaded = gather.run(lambda: _load(decided, show))
         chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
         if loaded:
-            gather.run(lambda: _check_clients(decided, loaded[1]))
+            gather.run(lambda: check_fold_clients(decided, loaded[1]))
             gather.run(lambda: check_secure_sums(decided, loaded[1]))
         gather.settle()
         assert loaded is not None
@@ -171,7 +170,7 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
             request.data.features,
             groups=dataset.groups,
         ),
-        refuse=lambda length: dataset.refusal(length, partial_window=decided.protocol.partial_window),
+        refuse=lambda length: refusal(dataset, decided.protocol, decided.federation, length),
     )
     if not trials and refused:
         where = "--set sequence_length" if request.point is None else "--sequence-length or --published"
@@ -183,19 +182,6 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     if order is not None:
         trials = resolve(order)(trials, decided.search.max_trials, request.seed)
     return trials, refused
-
-
-def _check_clients(decided: Decided, dataset: Dataset) -> None:
-    """Refuse an aggregator that cannot work with as few clients as a fold has."""
-    if decided.federation is None:
-        return
-    for fold, split in enumerate(dataset.splits):
-        clients = {dataset.series[index].participant for index in split.train}
-        try:
-            check_clients(decided.federation, len(clients))
-        except FederationError as error:
-            found = f"{error.found}, in fold {fold}"
-            raise InputError.of(option_of(error.name), found=found, expected=error.expected) from error
 
 
 def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, Dataset], chosen: Trials) -> Plan:

@@ -242,7 +242,7 @@ def _images(request: Request, method: Method, preset_name: str) -> ImageOptions 
 def _federation(request: Request, method: Method) -> Federation | None:
     given = {name: value for name, value in request.federation_changes.items() if value is not None}
     if not method.federated:
-        options = [*map(option_of, given), *(["--identities"] if request.search.identities else [])]
+        options = [*map(option_of, given), *_of_clients(request.search)]
         if options:
             federated = [name for name in method_names() if find_method(name).federated]
             found = f"beside --method {method.name}, which is no federation"
@@ -253,9 +253,20 @@ def _federation(request: Request, method: Method) -> Federation | None:
         expected = "above 0 where --gpus-per-client is 0: a process that takes nothing cannot be given room"
         raise InputError.of("--cpus-per-client", found="0", expected=expected)
     try:
-        return _consistent(Federation(**given), request.search)
+        federation = Federation(**given)
+        if "quorum" in given and federation.on_client_failure != "quorum":  # its default stands in every plan
+            found = f"{federation.quorum:g} beside {option_of('on_client_failure')} {federation.on_client_failure}"
+            raise FederationError("quorum", found, "it with quorum only")
+        return _consistent(federation, request.search)
     except FederationError as error:
         raise InputError.of(option_of(error.name), found=error.found, expected=error.expected) from error
+
+
+def _of_clients(search: SearchOptions) -> list[str]:
+    """Return the options of clients' processes that were given another value than their default."""
+    names = ("client_actors", "cpus_per_client", "gpus_per_client", "identities")
+    default = {one.name: one.default for one in dataclasses.fields(SearchOptions)}
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(search, name) != default[name]]
 
 
 def _consistent(federation: Federation, search: SearchOptions) -> Federation:

@@ -8,6 +8,7 @@ from orchestrator.data.dataset import Dataset, redrawn
 from orchestrator.errors import InputError, doing
 from orchestrator.evaluation.repeats import plan_of_repeats
 from orchestrator.evaluation.trial_files import read_failures, read_results, set_aside_damaged
+from orchestrator.planning.fold_clients import refusal
 from orchestrator.planning.plan import Plan, Trial
 from orchestrator.planning.repeats import plan_of_trial
 from orchestrator.search.progress import Observer
@@ -22,9 +23,9 @@ def data_of_trial(plan: Plan, dataset: Dataset, trial: Trial) -> tuple[Plan, Dat
     if own is plan:
         return plan, dataset
     drawn = redrawn(dataset, own.protocol, seed=own.seed)
-    refusal = drawn.refusal(trial.hparams.sequence_length, partial_window=own.protocol.partial_window)
-    if refusal:
-        found = f"in repeat {own.protocol.fold_draw}, {refusal}"
+    why_not = refusal(drawn, own.protocol, own.federation, trial.hparams.sequence_length)
+    if why_not:
+        found = f"in repeat {own.protocol.fold_draw}, {why_not}"
         raise InputError.of("--repeats", found=found, expected="folds that can be trained in every draw")
     return own, drawn
 

@@ -25,6 +25,7 @@ from orchestrator.audit.tasks import run_tasks
 from orchestrator.audit.verdict import EXPOSED, UNDERPOWERED
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.image_options import ImageOptions
+from orchestrator.errors import InputError
 from orchestrator.protocols import DESCRIBED
 from tests.audit.test_membership_scores import known
 from tests.audit.toys import material, people
@@ -122,6 +123,24 @@ def test_halves_of_three_people_are_refused(subject):
     assert not tasks
     assert set(skipped) == {f"membership model {name}" for name in SCORES}
     assert all(why.startswith("3 participants") for why in skipped.values())
+
+
+def test_an_aggregator_that_halves_are_too_few_for_leaves_membership_out(subject, tmp_path):
+    krum = Federation(aggregator="multi-krum", krum_attackers=1)  # needs five clients; half of six people are three
+    tasks, skipped = membership_tasks(dataclasses.replace(subject, federation=krum))
+    assert not tasks
+    expected = "--krum-attackers found 1 of 3 clients that train, expected at least 2 x 1 + 3 = 5 clients"
+    assert all(expected in why for why in skipped.values())
+    assert set(skipped) == {f"membership model {name}" for name in SCORES}
+    enough = dataclasses.replace(subject, federation=Federation(aggregator="multi-krum", krum_attackers=0))
+    (task,), _ = membership_tasks(enough)
+    # Somebody without a label is asked about no more, and half of the others are fewer.
+    first, *others = subject.corpus.recordings
+    bare = [dataclasses.replace(one, ratings=np.full_like(one.ratings, np.nan)) for one in (first, others[0])]
+    fewer = dataclasses.replace(subject.corpus, recordings=(*bare, *others[1:]))
+    (task,), _ = membership_tasks(dataclasses.replace(enough, corpus=fewer))
+    with pytest.raises(InputError, match="--question membership: found 4 people with a labelled window: for half of"):
+        task.run(lambda _: None, tmp_path)
 
 
 def test_halves_differ_by_seed():

@@ -72,7 +72,7 @@ def test_inner_people_depend_on_the_seed_and_differ_between_folds() -> None:
     [(1, 2, 0.0, 2), (7, 8, 0.0, 8), (2, 2, 0.2, 3), (0, 2, 0.0, 2), (7, 8, 0.2, 8)],
 )
 def test_too_few_people_are_refused_with_how_many_are_needed(people: int, k: int, inner: float, least: int) -> None:
-    found = rf"--folds: found {people} participant\(s\) for {k} folds; expected at least {least} participants"
+    found = rf"--folds: found {people} participants? for {k} folds; expected at least {least} participants"
     with pytest.raises(InputError, match=found):
         make_folds(RECOLA[:people], k, inner_share=inner)
 

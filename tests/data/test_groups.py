@@ -68,14 +68,14 @@ def test_as_many_folds_as_groups_leave_one_group_out_whatever_its_size() -> None
 @pytest.mark.parametrize(
     ("groups", "k", "inner", "words"),
     [
-        ((("a", "b"), ("c", "d")), 3, 0.0, r"--folds: found 2 group\(s\) for 3 folds; expected at least 3 groups"),
+        ((("a", "b"), ("c", "d")), 3, 0.0, r"--folds: found 2 groups for 3 folds; expected at least 3 groups"),
         (
             (("a", "b", "c"), ("d",), ("e",), ("f",)),
             3,
             0.0,
             r"--group-by: found a group of 3 people \(a, b ...\); expected at most 2.*or --folds 4, one group each",
         ),
-        ((("a", "b"), ("c", "d")), 2, 0.2, r"--folds: found 2 group\(s\) for 2 folds; expected at least 3 groups"),
+        ((("a", "b"), ("c", "d")), 2, 0.2, r"--folds: found 2 groups for 2 folds; expected at least 3 groups"),
         ((("a",), ("b",), ("c", "d")), 2, 0.2, r"--folds: found 3 groups, of which fold 0 holds out 2; expected two"),
     ],
 )

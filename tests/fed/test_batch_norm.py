@@ -10,7 +10,10 @@ from torch import Tensor
 
 from fed.client import learn
 from fed.executors.in_process import in_process
+from fed.federated_round import evaluate
 from fed.rounds import FederatedFolds
+from fed.scores import pooled
+from models.ccc import ccc
 from models.sizes import BACKBONE_FEATURES
 from models.splits import FoldSplit
 from tests.fed.toys import federation, learning, of
@@ -109,3 +112,19 @@ def test_frozen_keeps_the_statistics_it_began_with() -> None:
                 assert value.dtype == first[name].dtype
         assert not torch.equal(state["trunk.conv1.weight"], first["trunk.conv1.weight"])
         assert not torch.equal(state["trunk.bn1.weight"], first["trunk.bn1.weight"])
+
+
+def test_own_networks_are_evaluated_with_the_layers_their_clients_have_just_kept() -> None:
+    folds = federation(
+        series=toy_frames(4, shortest=80),
+        splits=[FoldSplit(train=(0, 1, 2), validation=(3,), held_out=(3,))],
+        chosen=image_recipe(epochs=3),
+        aggregator="personalised",
+        batch_norm="local",
+    )
+    assert len(list(folds.epochs())) == 3
+    found = evaluate(folds._setting(), 3, folds._broadcast, folds._client_states)
+    own = pooled(found[0].own)
+    assert folds.rounds[-1].own_ccc_valence == (ccc(own.valence),)
+    of_the_mean = pooled(evaluate(folds._setting(), 3, folds._broadcast, {})[0].own)
+    assert ccc(own.valence) != ccc(of_the_mean.valence), "the layers matter"

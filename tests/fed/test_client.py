@@ -1,5 +1,7 @@
 """What happens at a client: local epochs, the proximal term, batch normalisation, what is kept, what is left out."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ from models.epochs import new_adam
 from models.networks import build
 from models.seeds import seed_for
 from models.windows import Series, cut
+from tests.conftest import ROOT
 from tests.fed.toys import RECIPE, SERIES, SPLITS, federation, flat, in_memory, learning, trained
 from tests.models.toys import NUM_FEATURES, recipe
 
@@ -189,3 +192,22 @@ def test_local_normalisation_is_resumed(tmp_path: Any) -> None:
     second.load(tmp_path)
     assert len(list(second.epochs())) == 2
     assert torch.equal(flat(second, 1), flat(whole, 1))
+
+
+def test_a_clients_training_time_has_no_imports_in_it() -> None:
+    """In a fresh process, as a client's is: torch's compiler comes with the first Adam."""
+    code = (
+        "import sys\n"
+        "from fed import client\n"
+        "from tests.fed.toys import SERIES, federation, in_memory\n"
+        "folds = federation()\n"
+        "job, state = folds._cohort.training(0)[0], folds._states[0]\n"
+        "site = client.Site(in_memory(SERIES), folds._plan)\n"
+        "seen, clock = [], client.time.perf_counter\n"
+        "client.time.perf_counter = lambda: seen.append('torch._dynamo' in sys.modules) or clock()\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+        "site.train(job, 1, state.weights, state.integers, None)\n"
+        "assert seen[0], seen\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -227,7 +227,7 @@ def test_a_choice_by_the_loss_within_windows_is_not_corrected() -> None:
 def test_the_column_of_groups_is_asked_for_by_name(paired: Path) -> None:
     with pytest.raises(InputError, match=r"--group-by: found pair: participants\.csv has dyad; expected a column of"):
         launch.prepare(request(paired, group_by="pair"), claim=False)
-    with pytest.raises(InputError, match=r"--folds: found 3 group\(s\) for 4 folds; expected at least 4 groups"):
+    with pytest.raises(InputError, match=r"--folds: found 3 groups for 4 folds; expected at least 4 groups"):
         launch.prepare(request(paired, group_by="dyad", num_folds=4), claim=False)
     bare = ["tune", "--data", str(paired), "--preset", "demo", "--folds", "3", "--group-by", "sex", "--dry-run"]
     done = CliRunner().invoke(cli, bare)

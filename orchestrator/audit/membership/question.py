@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fed.fewest import check_clients
+from fed.options import FederationError, option_of
 from models.seeds import seed_for
 from orchestrator.audit.material import FEWEST_PEOPLE, Material, Show, labelled_windows, material_of, window_errors
 from orchestrator.audit.membership.models import reference_errors
@@ -27,6 +29,7 @@ from orchestrator.audit.subject import Subject
 from orchestrator.audit.tasks import Task, Tasks
 from orchestrator.audit.verdict import verdict
 from orchestrator.corpora.names import composed
+from orchestrator.errors import InputError
 from orchestrator.inference.saved_model import SavedModel
 
 # Ours: as many as two cores train within minutes; with 32 each person's rate has 32 answers.
@@ -53,12 +56,30 @@ def membership_tasks(subject: Subject) -> Tasks:
     names = tuple(f"{MEMBERSHIP} {MODEL} {name}" for name in SCORES)
     if people < FEWEST_PEOPLE:
         return [], dict.fromkeys(names, f"{people} participants, at least {FEWEST_PEOPLE} are needed for halves")
+    too_few = _too_few(subject, people)
+    if too_few is not None:
+        return [], dict.fromkeys(names, f"references are federations of half of the people, {too_few}")
     inputs = {**subject.identity, "attack": MEMBERSHIP, "references": references, "rules": RULES}
     return [Task(names=names, inputs=inputs, run=partial(_run, subject, references))], {}
 
 
+def _too_few(subject: Subject, people: int) -> str | None:
+    """Return what the aggregator lacks if it cannot work with half of so many people, or None."""
+    if subject.federation is None:
+        return None
+    try:
+        check_clients(subject.federation, people // 2)
+    except FederationError as error:
+        return f"{option_of(error.name)} found {error.found}, expected {error.expected}"
+    return None
+
+
 def _run(subject: Subject, references: int, show: Show, folder: Path) -> Sequence[Attack]:
     material = material_of(subject, show)
+    too_few = _too_few(subject, len(material.people))  # of those who have a window
+    if too_few is not None:
+        found = f"{len(material.people)} people with a labelled window: for half of them {too_few}"
+        raise InputError.of(f"--question {MEMBERSHIP}", found=found, expected="another question")
     member_RP = halves(len(material.people), references, seed=seed_for(subject.seed, "audit", "halves"))
     known = reference_errors(material, member_RP, folder, show)
     released = None if subject.model is None else released_errors(material, subject.model)
