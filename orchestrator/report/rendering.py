@@ -5,7 +5,7 @@ The HTML fetches nothing: its policy allows its own style, by hash, and pictures
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -192,20 +192,34 @@ def escaped(text: str) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return a table with the full values; a spread has a column of its own, and each row says if it is synthetic."""
-    spread = {index for row in table.rows for index, cell in enumerate(row.cells) if cell.spread is not None}
+    """Return a table with the full values; each row says if it is synthetic.
+
+    What a cell says beside its number has columns of its own: `_name` of what it is, `_sd` the spread over the folds,
+    `_low` and `_high` the ends of its interval.
+    """
+    parts = [
+        [part for part, of_cell in _PARTS.items() if any(of_cell(row.cells[index]) for row in table.rows)]
+        for index in range(len(table.columns))
+    ]
     header: list[str] = []
-    for index, column in enumerate(table.columns):
-        header += [column.key, f"{column.key}_sd"] if index in spread else [column.key]
+    for column, own in zip(table.columns, parts, strict=True):
+        header += [column.key, *(f"{column.key}_{part}" for part in own)]
     rows = [[*header, "corpus"]]
     for row in table.rows:
         values: list[str] = []
-        for index, cell in enumerate(row.cells):
+        for cell, own in zip(row.cells, parts, strict=True):
             values.append(protected(cell.text) if cell.value is None else repr(cell.value))
-            if index in spread:
-                values.append("" if cell.spread is None else repr(cell.spread))
+            values += [_PARTS[part](cell) for part in own]
         rows.append([*values, SYNTHETIC_ROW if row.synthetic else ""])
     return as_text(rows)
+
+
+_PARTS: dict[str, Callable[[Cell], str]] = {
+    "name": lambda cell: protected(cell.name),
+    "sd": lambda cell: "" if cell.spread is None else repr(cell.spread),
+    "low": lambda cell: "" if cell.ends is None else repr(cell.ends[0]),
+    "high": lambda cell: "" if cell.ends is None else repr(cell.ends[1]),
+}
 
 
 def by_file(report: Report) -> Mapping[str, str | bytes]:

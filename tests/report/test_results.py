@@ -1,5 +1,7 @@
 """The first screen of a report: what each method reached, and a line for each that was not run."""
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,19 @@ def test_files_have_the_papers_numbers_of_what_was_not_run_and_every_cell() -> N
     assert all("not run" in line for line in lines)
     assert "0.476" in by_name["table-2"]  # Table II, BiLSTM on raw images
     assert [line.split(",")[0] for line in by_name["results"].splitlines()[1:]] == ["Action units"] * 2
+
+
+def test_results_have_their_intervals_and_the_baselines_name_in_the_file() -> None:
+    one = with_baselines(described(search("au")))
+    (table,) = [one for one in report_of(one).tables if one.name == "results"]
+    rows = [*csv.DictReader(io.StringIO(as_csv(table)))]
+    shown = {column.key: cell.text for column, cell in zip(table.columns, table.rows[0].cells, strict=True)}
+    first = rows[0]
+    for key in ("ccc", "difference"):
+        low, high = float(first[f"{key}_low"]), float(first[f"{key}_high"])
+        assert low < float(first[key]) < high
+        assert f"[{low:.3f}, {high:.3f}]".replace("-", "−") in shown[key]
+    assert shown["baseline"] == f"{first['baseline_name']} {float(first['baseline']):.3f}"
 
 
 def test_the_figures_of_a_report_are_files_that_the_page_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ class Cell:
     text: str
     value: float | None = None
     spread: float | None = None  # standard deviation over the folds
+    ends: tuple[float, float] | None = None  # of the interval that stands beside the number
+    name: str = ""  # of what the number is, where the text begins with it
     kind: str = "text"  # text | ours | paper | difference | missing
     run: str | None = None
     key: str | None = None

@@ -51,8 +51,9 @@ def optimism(searches: Sequence[Search]) -> Table:
         name="optimism",
         title="Optimism of the protocols",
         caption="CCC by frame, ± standard deviation over the folds. published chooses epoch and configuration on the "
-        "reported people, described the configuration; corrected: each fold scored by the configuration that the other "
-        "folds choose, where there was a choice among configurations and the reported fold did not choose the epoch. "
+        "reported people, described the configuration; corrected: the choice of the configuration repeated on people "
+        "drawn with replacement and scored on those who were not drawn (BBC-CV), where there was a choice among "
+        "configurations and the reported fold did not choose the epoch. "
         "In strict nobody who is reported chooses anything. A difference is given where two searches differ in nothing "
         "but who chooses epoch and configuration: corpus, seed, grid and every other field of the protocol (scaling, "
         "target, step, order, folds, epochs, gold standard, loss) are the same.",

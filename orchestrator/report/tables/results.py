@@ -111,12 +111,13 @@ def _baseline(search: Search, dimension: str) -> list[Cell]:
     if best is None:
         return [cells.missing(NO_BASELINE), cells.missing()]
     name, value = best
-    against = Cell(text=f"{name} {cells.written(value, cells.CCC_DIGITS)}", value=value)
+    against = Cell(text=f"{name} {cells.written(value, cells.CCC_DIGITS)}", value=value, name=name)
     apart = (summary_of(search).against_baselines or {}).get(name, {}).get(dimension)
     if apart is None:
         return [against, cells.missing()]
     text = f"{cells.signed(apart.value, cells.CCC_DIGITS)} {ends_text(apart.low, apart.high)}"
-    return [against, Cell(text=text, value=apart.value, kind="difference")]
+    ends = None if apart.low is None or apart.high is None else (apart.low, apart.high)
+    return [against, Cell(text=text, value=apart.value, ends=ends, kind="difference")]
 
 
 def _privacy(one: Point) -> Cell:

@@ -1,6 +1,7 @@
 """One row per configuration for people who decide: how accurate, against what, how private, at what cost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models.sizes import title_of
 from orchestrator.audit.level import LEVEL_RULE
@@ -97,7 +98,8 @@ def with_ends(found: Ends | None, *, run: str | None = None, key: str | None = N
     if found is None:
         return cells.missing(cells.NOT_MEASURED)
     text = f"{cells.written(found.value, cells.CCC_DIGITS)} {ends_text(found.lower, found.upper)}"
-    return Cell(text=text, value=found.value, kind="ours", run=run, key=None if run is None else key)
+    ends = None if found.lower is None or found.upper is None else (found.lower, found.upper)
+    return Cell(text=text, value=found.value, ends=ends, kind="ours", run=run, key=None if run is None else key)
 
 
 def ends_text(lower: float | None, upper: float | None) -> str:
@@ -117,7 +119,7 @@ def _baseline(search: Search, dimension: str) -> Cell:
     apart = (summary_of(search).against_baselines or {}).get(name, {}).get(dimension)
     if apart is not None:
         text += f", {cells.signed(apart.value, cells.CCC_DIGITS)} {ends_text(apart.low, apart.high)}"
-    return Cell(text=text, value=value, kind="text")
+    return Cell(text=text, value=value, name=name, kind="text")
 
 
 def _privacy(one: Point) -> list[Cell]:
@@ -128,7 +130,7 @@ def _privacy(one: Point) -> list[Cell]:
     leak = with_ends(one.leak)
     return [
         cells.plain(f"{one.level.word}{part}"),
-        Cell(text=f"{leak.text} {decisive.name}", value=leak.value, kind=leak.kind),
+        replace(leak, text=f"{leak.text} {decisive.name}", name=decisive.name),
     ]
 
 
