@@ -37,7 +37,7 @@ def list_runs(folder: Path | None) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(_table(found), markup=False)
-    if any(_is_synthetic(one) for one in found):
+    if any(SYNTHETIC in entry for one in found for entry in _row(one)[-len(DIMENSIONS) :]):
         click.echo(f"{SYNTHETIC} of a SYNTHETIC corpus: says nothing about people")
     known = readable(found)
     said = f"; {LATEST} is {known[0].folder.name}" if folder is None and known else ""

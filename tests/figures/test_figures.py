@@ -228,9 +228,15 @@ def test_levels_of_privacy_have_shapes_of_their_own() -> None:
         assert f"{method} ({word})" in shown
 
 
-def test_two_searches_of_a_method_have_names_of_their_own() -> None:
-    found = names(figures.draw_all([make_search(make_trials()[:1])] * 2))
-    assert found == ["au-learning", "au-2-learning", "trade-off"]
+def test_two_searches_of_a_method_have_names_and_titles_of_their_own() -> None:
+    one = make_search(make_trials()[:1])
+    strict = replace(one, plan={**one.plan, "protocol": {**one.plan["protocol"], "name": "strict"}})
+    found = figures.draw_all([one, strict])
+    assert names(found) == ["au-learning", "au-2-learning", "trade-off"]
+    first, second = (figure.title for figure in found[:2])
+    assert first != second
+    assert ", strict" in second
+    assert ", strict" not in figures.draw_all([strict])[0].title, "there is one of its method"
 
 
 def test_no_two_things_are_told_apart_by_colour_alone() -> None:

@@ -32,7 +32,7 @@ def draw(search: Search, traces: Sequence[Trace]) -> Figure | None:
         panel.set(aspect="equal", xlim=limits, ylim=limits, title=dimension, xlabel="gold standard")
     axes[0, 0].set_ylabel("prediction")
     caption = "A dot per held-out frame of all people"
-    caption += f", every {step}th." if step > 1 else "."
+    caption += f", one of {step}." if step > 1 else "."
     caption += " Dashed: perfect agreement. Dots along a flatter line: the predictions keep to the middle of the scale."
     return Figure(
         name="agreement",

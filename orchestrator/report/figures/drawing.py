@@ -23,6 +23,7 @@ from orchestrator.report.figures import (
     trade_off,
 )
 from orchestrator.report.figures.figure import Figure
+from orchestrator.report.queries import protocol_label
 from orchestrator.report.search_record import Search
 
 OF_PREDICTIONS = (traces.draw, agreement.draw, plane.draw)
@@ -32,9 +33,12 @@ OF_CONFIGURATIONS = (learning.draw, by_value.draw, importance.draw, parallel.dra
 def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
     """Draw what there is data for; a figure's name begins with its method, a second search's of it with `METHOD-2`."""
     figures: list[Figure] = []
+    methods = [search.plan["method"] for search in searches]
     with style.styled():
         for prefix, search in zip(_prefixes(searches), searches, strict=True):
             title = style.plain(search.plan.get("title") or search.plan["method"], 80)
+            if methods.count(search.plan["method"]) > 1:
+                title += f", {style.plain(protocol_label(search), 80)}"
             figures += (
                 replace(figure, name=f"{prefix}-{figure.name}", title=f"{figure.title}: {title}")
                 for figure in _of_one(search, prefix)
