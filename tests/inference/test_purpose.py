@@ -42,7 +42,7 @@ def test_it_is_recorded_beside_the_table_whose_columns_stay(
 def test_what_is_no_line_is_refused(tmp_path: Path, purpose: str) -> None:
     done = predict(tmp_path, tmp_path, tmp_path / "out.csv", "--purpose", purpose)
     assert done.exit_code == 2
-    assert "is not one line of 1 to 500 printable characters" in " ".join(done.output.split())
+    assert "expected one line of 1 to 500 printable characters" in " ".join(done.output.split())
 
 
 def test_score_has_it_in_its_scores(small_corpus: Path, make_model: Make, tmp_path: Path) -> None:
