@@ -1,6 +1,7 @@
 """`data forget`: removes a person from the cache and from runs, and lists what of them stays."""
 
 import contextlib
+import functools
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import RunFolder
 from orchestrator.corpora.person_copies import Copies, copies_of, remove_copies
-from orchestrator.errors import InputError, number_of, printable
+from orchestrator.errors import Gather, InputError, number_of, printable
 from orchestrator.evaluation.person_traces import WEIGHTS, mlflow_copy, traces, weights
 from orchestrator.files import locked
 from orchestrator.planning.past_runs import past_runs
@@ -54,14 +55,19 @@ def forget(ctx: click.Context, participant: str, runs: tuple[Path, ...], key: Pa
     places = _runs(runs)
     copies = copies_of(participant)
     known = read_key(key, make=False)
+    if key is not None and known is None:
+        raise InputError.of("--key", found=f"{key}, which is not there", expected="the file of a key of pseudonyms")
     changes, damaged = _changes(places, participant, known)
+    _check_keys(changes, known)
     if not changes and not damaged and not copies.tables:
         _say_unknown(participant, places)
     _list(copies, changes)
     if (copies.paths or changes) and not _agreed(copies, changes, yes=yes):
         click.echo("nothing was removed", err=True)
         return
-    kept = [str(path) for path in _from_cache(copies)] + _from_runs(changes, participant, key)
+    if known is None and changes:  # before anything is removed: the record of it needs a key
+        known = read_key()
+    kept = [str(path) for path in _from_cache(copies)] + _from_runs(changes, participant, known)
     _say_what_stays(participant, places, {one.run for one in changes})
     for words in kept:
         click.echo(printable(f"kept      {words}, where another process is at work; repeat later"), err=True)
@@ -119,6 +125,16 @@ def _changes(places: Sequence[Path], participant: str, key: bytes | None) -> tup
     return changes, damaged
 
 
+def _check_keys(changes: Sequence[RunRemoval], key: bytes | None) -> None:
+    """Refuse a key with which the person would stay in a run's audit (InputError names all such audits)."""
+    from orchestrator.evaluation.person_removal import check_audit_key
+
+    gather = Gather()
+    for change in changes:
+        gather.run(functools.partial(check_audit_key, change.run, key))
+    gather.settle()
+
+
 def _list(copies: Copies, changes: Sequence[RunRemoval]) -> None:
     """Print what goes, path by path."""
     own = [path for _, paths in copies.tables for path in paths]
@@ -157,13 +173,12 @@ def _from_cache(copies: Copies) -> Sequence[Path]:
     return kept
 
 
-def _from_runs(changes: Sequence[RunRemoval], participant: str, key_file: Path | None) -> list[str]:
+def _from_runs(changes: Sequence[RunRemoval], participant: str, key: bytes | None) -> list[str]:
     """Remove the person from each run, as it is now; return the runs that stay because somebody works in them."""
     if not changes:
         return []
     from orchestrator.evaluation.person_removal import removal_of
 
-    key = read_key(key_file)
     assert key is not None, "it is made if it is not there"
     kept = []
     for change in changes:

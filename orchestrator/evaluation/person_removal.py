@@ -77,8 +77,8 @@ class _Person:
 def removal_of(run: Path, participant: str, key: bytes | None) -> RunRemoval:
     """Return what changes in a run's folder if a person is removed from it; empty if nothing of theirs can go.
 
-    `key` is that of the pseudonyms of the run's audit; None, or another one: an audit under pseudonyms stays as it is.
-    InputError for a file that cannot be read: nothing can be said of it then.
+    `key` is that of the pseudonyms of the run's audit; None, or another one: an audit under pseudonyms stays as it is,
+    and `check_audit_key` refuses it. InputError for a file that cannot be read: nothing can be said of it then.
     """
     person = _Person.of(participant, _recordings(run, participant))
     replaced: dict[str, bytes] = {}
@@ -103,6 +103,17 @@ def removal_of(run: Path, participant: str, key: bytes | None) -> RunRemoval:
     figures = sorted((run / FIGURES_FOLDER).glob("*"))
     removed += [f"{FIGURES_FOLDER}/{one.name}" for one in figures if one.stem.endswith(PICTURES_OF_PEOPLE)]
     return RunRemoval(run=run, replaced=replaced, removed=tuple(removed))
+
+
+def check_audit_key(run: Path, key: bytes | None) -> None:
+    """Refuse the key of a removal with which nobody is found in the run's audit, which has pseudonyms of another."""
+    if (run / _AUDIT).is_file():
+        used = _key_of(read_json(run / _AUDIT))
+        if used is not None and (key is None or fingerprint_of(key) != used):
+            given = "no key" if key is None else "a key that is not the one"
+            found = f"{given} of the pseudonyms in {run / _AUDIT}"
+            expected = "the file of the key that this audit was made with; nothing was removed"
+            raise InputError.of("--key", found=found, expected=expected)
 
 
 def _trial_folders(run: Path) -> list[Path]:
@@ -256,7 +267,7 @@ def _audit(run: Path, participant: str, key: bytes | None) -> dict[str, bytes]:
     if not (run / _AUDIT).is_file():
         return {}
     audit = read_json(run / _AUDIT)
-    used = (audit.get("subject") or {}).get("key")
+    used = _key_of(audit)
     name = participant
     if used is not None:
         if key is None or fingerprint_of(key) != used:
@@ -277,6 +288,11 @@ def _audit(run: Path, participant: str, key: bytes | None) -> dict[str, bytes]:
         left = [row for row in rows if place is None or row[place] != protected(name)]
         replaced[_PEOPLE] = as_text([header, *left]).encode()
     return replaced
+
+
+def _key_of(audit: JsonObject) -> str | None:
+    """Return what tells the key of an audit's pseudonyms; None for an audit by name."""
+    return (audit.get("subject") or {}).get("key")
 
 
 def _predictions(path: Path, participant: str) -> bytes | None:

@@ -181,6 +181,27 @@ def test_an_audit_under_pseudonyms_loses_the_person_by_the_same_key_only(run: Pa
     assert "audit/audit.json" not in removal_of(run, PERSON, KEY).replaced
 
 
+def test_a_key_that_is_not_the_audits_removes_nothing_and_makes_none(run: Path) -> None:
+    name = pseudonyms(KEY)(PERSON)
+    content = {"attacks": [{"per_person": {name: {"rank-1": 0.5}}}], "subject": {"key": pseudonyms(KEY)("")}}
+    (run / "audit" / "audit.json").write_text(json_text(content))
+    table = run / "audit" / "people.csv"
+    table.write_text(table.read_text().replace(PERSON, name))
+    (run.parent / "other").write_bytes(KEY[::-1])
+    before = contents(run)
+    for file, message in {
+        "other": f"found a key that is not the one of the pseudonyms in {run}/audit",
+        "none": "",
+    }.items():
+        done = forget(run, "--yes", "--key", run.parent / file)
+        assert done.exit_code == 2, done.output
+        assert "error: --key: " + (message or f"found {run.parent / 'none'}, which is not there;") in done.output
+        assert contents(run) == before
+    assert not (run.parent / "none").exists()
+    assert forget(run, "--yes").exit_code == 0
+    assert name not in table.read_text()
+
+
 def test_clients_that_failed_and_groups_name_nobody(run: Path) -> None:
     path = run / "trials" / "235bf528f188" / "result.json"
     result = json.loads(path.read_text())
