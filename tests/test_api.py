@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import orchestrator
 from orchestrator.cli import cli
+from orchestrator.commands.given import values_of
 from orchestrator.errors import InputError
 from tests.conftest import LEFT_OPEN, ROOT, StartRay
 
@@ -113,6 +114,33 @@ def test_one_number_for_an_option_of_several_is_an_input_error() -> None:
     for value in (3, 1.5, True):
         with pytest.raises(InputError, match=f"found '?{value}"):
             orchestrator.tune("au", network=value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"yes": 0}, "yes: found 0; expected true or false"),
+        ({"log_model": "no"}, "log_model: found 'no'; expected true or false"),
+        ({"log_model": "false"}, "log_model: found 'false'; expected true or false"),
+        ({"secure_sum": 1}, "secure_sum: found 1; expected true or false"),
+        ({"epochs": True}, "epochs: found True; expected a number or text"),
+        ({"seed": np.True_}, "seed: found True; expected a number or text"),
+        ({"network": False}, "network: found False; expected a number or text, or a list of them"),
+        ({"batch_size": 8, "windows_a_step": 16}, "windows_a_step: found beside batch_size; expected one of both"),
+        ({"defence": "blur=1"}, "defence: found 'blur=1'; expected NAME=VALUE, NAME one of "),
+    ],
+)
+def test_a_truth_value_is_one_for_flags_alone_and_an_option_has_one_value(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        values_of(cli.commands["tune"], options)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(said)
+
+
+def test_a_truth_value_of_numpy_is_one() -> None:
+    for value in (False, np.False_):
+        assert values_of(cli.commands["tune"], {"log_model": value})["log_model"] is False
+    assert values_of(cli.commands["tune"], {"yes": np.True_, "batch_size": None, "windows_a_step": 16})["yes"] is True
 
 
 def test_what_the_request_lacks_is_said_as_on_the_command_line(tmp_path: Path) -> None:

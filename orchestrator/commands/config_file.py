@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, create_model
 
-from orchestrator.commands.given import as_typed, names_of, near
+from orchestrator.commands.given import as_typed, kind_of, names_of, near
 from orchestrator.commands.option_types import expected_of
 from orchestrator.errors import InputError, Problem, cut
 from orchestrator.tracking.address import hide_password
@@ -130,7 +130,7 @@ def _checked(
                 problems[key] = Problem(where=f"{path}: {key}", found="an unknown key", expected=_near(key, known))
             else:
                 problems[key] = Problem(
-                    where=f"{path}: {key}", found=cut(repr(content[key])), expected=_kind(key, known[key])
+                    where=f"{path}: {key}", found=cut(repr(content[key])), expected=kind_of(key, known[key])
                 )
         raise InputError(problems.values()) from error
     return content
@@ -141,14 +141,6 @@ def _near(key: str, known: Mapping[str, click.Option]) -> str:
     if "set" in known and key in {one.name for one in hyper_parameters()}:
         return f"{key} in the table [set]"
     return near(key, known)
-
-
-def _kind(name: str, option: click.Option) -> str:
-    if option.is_flag:
-        return "true or false"
-    if name == "set":
-        return "a table of hyper-parameters, each with a value or a list of values"
-    return "a number or text, or a list of them" if option.multiple else "a number or text"
 
 
 def as_toml(ctx: click.Context) -> str:

@@ -31,14 +31,25 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
         if name not in by_name
     ]
     words: list[str] = []
-    for name, value in given.items():
-        option = by_name.get(name)
+    named: dict[str, str] = {}
+    for name, raw in given.items():
+        option, value = by_name.get(name), _plain(raw)
         if option is None:
+            continue
+        if value is not None:
+            first = named.setdefault(str(option.name), name)
+            if first != name:
+                problems.append(Problem(where=name, found=f"beside {first}", expected="one of both"))
+                continue
+        if value is not None and isinstance(value, bool) is not option.is_flag:
+            problems.append(Problem(where=name, found=repr(value), expected=kind_of(name, option)))
             continue
         try:
             option.process_value(context, as_typed(option, value))
         except click.ClickException as error:
             problems.append(Problem(where=name, found=repr(value), expected=expected_of(option, error)))
+        except InputError as error:  # of an option's own check
+            problems += [Problem(where=name, found=one.found, expected=one.expected) for one in error.problems]
         else:
             words += _words(option, value)
     if problems:
@@ -71,6 +82,20 @@ def names_of(command: click.Command) -> Iterator[tuple[str, click.Option]]:
                 name = flag.lstrip("-").replace("-", "_")
                 if name not in NOT_HERE:
                     yield name, parameter
+
+
+def _plain(value: Any) -> Any:
+    """Return a truth value of NumPy as Python's own; anything else as it is."""
+    return value.item() if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_") else value
+
+
+def kind_of(name: str, option: click.Option) -> str:
+    """Return in words what kind of value an option takes from Python or a file."""
+    if option.is_flag:
+        return "true or false"
+    if name == "set":
+        return "a table of hyper-parameters, each with a value or a list of values"
+    return "a number or text, or a list of them" if option.multiple else "a number or text"
 
 
 def near(name: str, known: Mapping[str, click.Option]) -> str:

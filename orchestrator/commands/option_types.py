@@ -2,11 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.corpora.reading import SIDES, UNITS
 from orchestrator.errors import InputError, cut
@@ -170,7 +171,23 @@ class OneOf(click.Choice[str]):
 
 
 class Renamed(click.Option):
-    """An option with a new name; its earlier ones still work and are not shown."""
+    """An option with a new name; its earlier ones still work and are not shown. Given by two names it is refused."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ARG002 - click's signature
+        """Let the parser keep apart what is given by each name."""
+        for name in self.opts:
+            parser.add_option(obj=self, opts=[name], dest=self._place(name), action="store", nargs=self.nargs)
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Return the value by the name that was typed; InputError if two were."""
+        typed = [name for name in self.opts if self._place(name) in opts]
+        if len(typed) > 1:
+            raise InputError.of(typed[1], found=f"beside {typed[0]}", expected="one of both")
+        given = {str(self.name): opts[self._place(name)] for name in typed}
+        return super().consume_value(ctx, given)
+
+    def _place(self, name: str) -> str:
+        return str(self.name) if name == self.opts[0] else name
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the line of the help, with the first name only."""

@@ -32,6 +32,17 @@ def test_a_bad_value_is_told_with_what_is_taken(option: str, value: str, message
     assert done.output.splitlines()[-1].startswith(f"Error: Invalid value for '{option}': {message}")
 
 
+def test_two_names_of_one_option_are_refused_together() -> None:
+    for words in (["tune", "--batch-size", "8", "--windows-a-step", "16"], ["papers", "--out", "a", "--output", "b"]):
+        done = CliRunner().invoke(cli, words)
+        new, old = sorted((words[1], words[3]), key=cli_names(words[0]).index)
+        assert (done.exit_code, done.output) == (2, f"error: {old}: found beside {new}; expected one of both\n")
+
+
+def cli_names(command: str) -> list[str]:
+    return [name for option in cli.commands[command].params for name in option.opts]
+
+
 def test_every_option_that_takes_not_any_text_says_what_it_takes() -> None:
     seen = 0
     for name, command in cli.commands.items():
