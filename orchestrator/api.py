@@ -19,7 +19,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from orchestrator.commands.given import call, names_of, values_of
+from orchestrator.commands.given import call, names_of, refuse, values_of
 from orchestrator.corpora.manifest import manifest
 from orchestrator.corpora.recording import Corpus as CorpusData
 from orchestrator.errors import InputError
@@ -158,6 +158,7 @@ class Run:
         from orchestrator.commands.models import predict as command
         from orchestrator.inference.output import COLUMNS
 
+        refuse(options, ("model", "input", "output", "follow"), "the method's own: its run, its source and its table")
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()) as said:
             output = Path(folder) / "predictions.csv"
             call(command, {"model": self.model, "input": str(source), "output": output, **options})
@@ -174,6 +175,7 @@ class Run:
         from orchestrator.commands.scoring import score as command
         from orchestrator.inference.score_output import PEOPLE_FILE
 
+        refuse(options, ("model",), "the method's own: its run")
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
             output = Path(options.pop("output", None) or Path(folder) / "score")
             scores = call(command, {"model": self.model, "data": str(data), "output": output, **options})
@@ -242,10 +244,14 @@ def _row(record: FoldScore | PersonScore) -> JsonObject:
 
 
 def open_corpus(path: Path | str, **options: Any) -> Corpus:
-    """Read recordings; options as of `data check` (`corpus`, `features`, `frame_rate`, ...)."""
+    """Read recordings; options as of `data check`, and `features` (`corpus`, `features`, `frame_rate`, ...)."""
+    from orchestrator.commands.data import check
     from orchestrator.commands.requests import data_options
     from orchestrator.planning.launch import load_corpus
 
+    of_reading = {**dict(names_of(check)), "features": None}
+    others = [name for name, _ in names_of(_command("tune")) if name not in of_reading]
+    refuse(options, others, "no option of how recordings are read")
     values = values_of(_command("tune"), {"method": "au", "data": path, **options})
     return Corpus(data=load_corpus(data_options(values))[0])
 

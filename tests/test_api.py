@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import orchestrator
+from orchestrator.api import Run
 from orchestrator.cli import cli
 from orchestrator.commands.given import values_of
 from orchestrator.errors import InputError
@@ -141,6 +142,26 @@ def test_a_truth_value_of_numpy_is_one() -> None:
     for value in (False, np.False_):
         assert values_of(cli.commands["tune"], {"log_model": value})["log_model"] is False
     assert values_of(cli.commands["tune"], {"yes": np.True_, "batch_size": None, "windows_a_step": 16})["yes"] is True
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        *[("predict", name, "x") for name in ("model", "input", "output")],
+        ("predict", "follow", True),
+        ("score", "model", "x"),
+        ("open_corpus", "data", "x"),
+        ("open_corpus", "epochs", 3),
+        ("open_corpus", "identity", 0.5),
+    ],
+)
+def test_what_a_method_decides_itself_is_no_option_of_it(method: str, name: str, value: object) -> None:
+    run = Run(folder=Path("nowhere"), model="nowhere")
+    called = orchestrator.open_corpus if method == "open_corpus" else getattr(run, method)
+    with pytest.raises(InputError) as caught:
+        called("nowhere", **{name: value})
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.expected) == (name, "options without it")
 
 
 def test_what_the_request_lacks_is_said_as_on_the_command_line(tmp_path: Path) -> None:

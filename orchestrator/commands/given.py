@@ -1,7 +1,7 @@
 """Options of a command given as values, from Python or from a file, instead of as words that were typed."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -61,6 +61,13 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
         raise InputError.of(
             str(command.name), found="options that do not fit", expected=error.format_message()
         ) from error
+
+
+def refuse(options: Mapping[str, Any], names: Collection[str], why: str) -> None:
+    """Refuse options that a method or function in Python does not take (InputError)."""
+    found = [Problem(where=name, found=why, expected="options without it") for name in options if name in names]
+    if found:
+        raise InputError(found)
 
 
 def _words(option: click.Option, value: Any) -> list[str]:
