@@ -4,6 +4,7 @@ Keys are the options' names in Python (`--batch-size` is `batch_size`); `set` ma
 line goes before what is in the file; of `set` key by key.
 """
 
+import dataclasses
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -76,6 +77,8 @@ def read_config(command: click.Command, path: Path) -> dict[str, Any]:
         except click.ClickException as error:
             expected = expected_of(option, error)
             problems.append(Problem(where=f"{path}: {key}", found=cut(repr(value)), expected=expected))
+        except InputError as error:  # of an option's own check
+            problems += [dataclasses.replace(one, where=f"{path}: {key}") for one in error.problems]
         else:
             found[name] = typed
     if problems:

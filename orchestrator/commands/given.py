@@ -1,5 +1,6 @@
 """Options of a command given as values, from Python or from a file, instead of as words that were typed."""
 
+import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -49,7 +50,7 @@ def values_of(command: click.Command, given: Mapping[str, Any]) -> dict[str, Any
         except click.ClickException as error:
             problems.append(Problem(where=name, found=repr(value), expected=expected_of(option, error)))
         except InputError as error:  # of an option's own check
-            problems += [Problem(where=name, found=one.found, expected=one.expected) for one in error.problems]
+            problems += [dataclasses.replace(one, where=name) for one in error.problems]
         else:
             words += _words(option, value)
     if problems:

@@ -47,10 +47,11 @@ HELP = "; ".join(
 def canonical(given: Iterable[str]) -> str | None:
     """Return texts `NAME=VALUE` as a protocol has them, in the order in which they are applied; None for none.
 
+    A text may be several, joined by commas, as a protocol has them and `--print-config` writes them.
     InputError names the option, what is no defence, no value, or there twice.
     """
     found: dict[str, str] = {}
-    for text in given:
+    for text in (one for several in given for one in several.split(",")):
         name, _, value = (part.strip() for part in text.partition("="))
         if name in found:
             raise InputError.of(OPTION, found=f"{name} twice", expected="each defence once")

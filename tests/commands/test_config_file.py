@@ -73,7 +73,16 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [GOOD, "", 'set = ["hidden_size=8", "hidden_size=9"]', 'output = "a \\"b\\" é"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "",
+        'defence = ["noise=0.1", "drop=pose"]',
+        'set = ["hidden_size=8", "hidden_size=9"]',
+        'output = "a \\"b\\" é"',
+    ],
+)
 def test_what_is_printed_is_a_file_that_asks_for_the_same(tmp_path: Path, text: str) -> None:
     first = CliRunner().invoke(cli, ["tune", "--config", written(tmp_path, text), "--print-config"])
     assert first.exit_code == 0, first.output
@@ -114,6 +123,7 @@ def test_a_log_in_is_not_printed() -> None:
         ("time_unit = 'h'", "{}: time_unit: found 'h'; expected one of s, ms, us, ns, min, or features=UNIT and "),
         ("protocol = 'x'", "{}: protocol: found 'x'; expected one of described, published, strict"),
         ("batch_size = 3\nwindows_a_step = 4", "{}: windows_a_step: found beside batch_size; expected one of both"),
+        ("defence = 'fog=1'", "{}: defence: found 'fog=1'; expected NAME=VALUE, NAME one of drop, low-pass"),
         ("num-cpus = 3\nnum_cpus = 4", "{}: num_cpus: found a key twice; expected it once"),
         ("seed == 1", "{}: found Invalid value (at line 1, column 7); expected a TOML file with the options"),
     ],
