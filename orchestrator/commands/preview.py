@@ -52,6 +52,8 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     head = head_in_words(dataclasses.asdict(protocol))
     if head is not None:
         lines.append(f"head      {head}")
+    if protocol.defence is not None:
+        lines.append(f"defence   {protocol.defence}: done to the features against recognition of people")
     if protocol.scaling == "both":
         lines.append(f"inputs    {corpus.features}: the features' z-scores, and each person's own means and deviations")
     lines += _images(plan) + _federation(plan) + gpus.in_words(plan.search, federated=plan.federation is not None)

@@ -12,6 +12,7 @@ from orchestrator.errors import InputError
 
 OPTION = "--defence"
 DROP = "drop"
+LOW_PASS = "low-pass"
 
 # What `drop` takes, by columns' names.
 KINDS = {
@@ -32,7 +33,7 @@ class Defence:
 _FUNCTIONS = "orchestrator.data.defences"
 # In the order in which they are applied.
 DEFENCES: Mapping[str, Defence] = {
-    "low-pass": Defence(help="HZ above which changes are averaged away", apply=f"{_FUNCTIONS}:low_pass"),
+    LOW_PASS: Defence(help="HZ above which changes are averaged away", apply=f"{_FUNCTIONS}:low_pass"),
     "noise": Defence(help="white noise of that deviation, in the features' unit", apply=f"{_FUNCTIONS}:noise"),
     "correlated-noise": Defence(
         help="the same, slow and half along all columns", apply=f"{_FUNCTIONS}:correlated_noise"

@@ -15,7 +15,7 @@ from models.references import resolve
 from models.seeds import seed_for
 from orchestrator.corpora.cache import digest_of
 from orchestrator.corpora.recording import Corpus, Recording
-from orchestrator.data.defence_names import DEFENCES, DROP, KINDS, OPTION, changes_values, parts
+from orchestrator.data.defence_names import DEFENCES, DROP, KINDS, LOW_PASS, OPTION, changes_values, parts
 from orchestrator.errors import InputError
 
 Wide = NDArray[np.float64]
@@ -32,6 +32,20 @@ def low_pass(one: Recording, values_TF: Wide, hz: float) -> Wide:
     sums = np.concatenate([np.zeros((1, values_TF.shape[1])), np.cumsum(np.nan_to_num(values_TF), axis=0)])
     known = np.concatenate([np.zeros((1, values_TF.shape[1])), np.cumsum(np.isfinite(values_TF), axis=0)])
     return np.asarray((sums[last] - sums[first]) / np.maximum(known[last] - known[first], 1))
+
+
+def check_low_pass(corpus: Corpus, defence: str | None) -> None:
+    """Refuse a low-pass whose window reaches no other frame here, for it changes nothing (InputError)."""
+    hz = parts(defence).get(LOW_PASS)
+    steps = [np.diff(one.time) for one in corpus.recordings if len(one.time) > 1]
+    if hz is None or not steps:
+        return
+    step = float(np.median(np.concatenate(steps)))
+    most = AVERAGE_HZ / (2 * step)
+    if float(hz) > most:
+        found = f"{LOW_PASS}={hz}, an average over {AVERAGE_HZ / float(hz):.3g} s, which reaches no other frame"
+        expected = f"at most {LOW_PASS}={math.floor(100 * most) / 100:g} with frames {step:.3g} s apart"
+        raise InputError.of(OPTION, found=found, expected=expected)
 
 
 def quantise(_: Recording, values_TF: Wide, step: float) -> Wide:

@@ -19,6 +19,7 @@ from orchestrator.corpora.tables.feature_choice import FeatureChoice
 from orchestrator.corpora.video.frame_store import check_seen_as_before
 from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, make_dataset
+from orchestrator.data.defences import check_low_pass
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject
 from orchestrator.planning import windows
@@ -142,6 +143,7 @@ def _save(plan: Plan, output: Path, uri: str) -> None:
 def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
     with doing("reading the recordings", show):
         corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
+    check_low_pass(corpus, decided.protocol.defence)
     with doing("preparing the recordings", show):
         dataset = make_dataset(
             corpus,

@@ -10,7 +10,7 @@ from models.windows import Series
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.data.dataset import make_dataset
 from orchestrator.data.defence_names import DEFENCES, canonical, changes_values, parts
-from orchestrator.data.defences import SLOW_SECONDS, defended, defended_corpus, without_dropped
+from orchestrator.data.defences import SLOW_SECONDS, check_low_pass, defended, defended_corpus, without_dropped
 from orchestrator.errors import InputError
 from orchestrator.planning.grid import decisive
 from orchestrator.protocols import DESCRIBED, Protocol
@@ -140,6 +140,21 @@ def test_dropped_columns_are_in_no_series_and_not_among_the_names() -> None:
 def test_dropping_nothing_or_everything_is_refused(names: tuple[str, ...], what: str) -> None:
     with pytest.raises(InputError, match=f"--defence: found drop=pose, which takes {what} columns"):
         without_dropped(corpus_of(names), "drop=pose")
+
+
+def test_a_low_pass_that_reaches_no_other_frame_is_refused() -> None:
+    one = recording(np.zeros((50, 1)), hz=25.0)
+    corpus = dataclasses.replace(corpus_of(("AU01",)), recordings=(one,))
+    for harmless in (None, "noise=1", "low-pass=5.53"):
+        check_low_pass(corpus, harmless)
+    steep = recording(np.arange(50.0)[:, None] ** 2, hz=25.0)
+    assert not np.allclose(defended(steep, "low-pass=5.53"), steep.features)
+    assert np.allclose(defended(steep, "low-pass=5.54"), steep.features)
+    said = (
+        r"--defence: found low-pass=5.54, an average over 0.08 s, .*; expected at most low-pass=5.53 with frames 0.04 s"
+    )
+    with pytest.raises(InputError, match=said):
+        check_low_pass(corpus, "low-pass=5.54")
 
 
 def test_clients_see_what_the_driver_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,16 @@ def refusals(**changes: Any) -> list[str]:
     return [str(problem) for problem in gather.problems]
 
 
+def test_a_defence_is_announced_and_refused_if_it_changes_nothing(paired: Path) -> None:
+    ready = launch.prepare(request(paired, defence="noise=0.1"), claim=False)
+    line = "defence   noise=0.1: done to the features against recognition of people"
+    assert line in preview.announce(ready.plan, ready.dataset).splitlines()
+    other = launch.prepare(request(paired), claim=False)
+    assert "\ndefence " not in preview.announce(other.plan, other.dataset)
+    with pytest.raises(InputError, match="--defence: found low-pass=99"):
+        launch.prepare(request(paired, defence="low-pass=99"), claim=False)
+
+
 @pytest.mark.parametrize("method", ["au", "fl-au"])
 def test_a_run_with_the_authors_head_and_groups(paired: Path, tmp_path: Path, method: str) -> None:
     ready = launch.prepare(request(paired, method=method, head="authors", group_by=" DYAD "), claim=False)
