@@ -11,12 +11,20 @@ from orchestrator.audit.folder import AUDIT_FILE, PEOPLE_FILE
 from orchestrator.audit.records import DEFENCE, IDENTITY, PUBLISHED, Audit
 from orchestrator.commands import options as opt
 from orchestrator.commands.option_types import OneOf, RunFolder
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, number_of
 from orchestrator.run_folder import AUDIT_FOLDER, LOCK_FILE, RUNS_FOLDER
 
 SYNTHETIC_LINE = "SYNTHETIC: the recordings are generated; these numbers say nothing about people"
 QUESTIONS = ("identity", "membership", "server", "attributes", "defence")
 DEFENCE_FIGURE = "defence.svg"
+# What says which recordings are audited and how they are read, for audits without a run, by what each is if not given.
+OF_RECORDINGS = {
+    **dict.fromkeys(("data", "corpus", "frame_rate", "time_unit", "participant_pattern", "label_range", "identity")),
+    **{f"max_{name}": None for name in opt.LIMIT_FIELDS},
+    "raters": (),
+    "features": (),
+    "method": "au",
+}
 
 
 @click.command()
@@ -52,10 +60,11 @@ def audit(**values: Any) -> list[tuple[Path, Audit]]:
 
 
 def _check(values: dict[str, Any]) -> None:
-    beside = [name for name in ("data", "identity") if values[name] is not None]
+    beside = [name for name, default in OF_RECORDINGS.items() if values[name] != default]
     if values["runs"] and beside:
-        found = f"beside {len(values['runs'])} runs, which have their own recordings"
-        raise InputError.of(f"--{beside[0]}", found=found, expected="either RUN or recordings")
+        found = f"beside {number_of(len(values['runs']), 'run')} with recordings and a method of their own"
+        options = [f"--{name.replace('_', '-')}" for name in beside]
+        raise InputError.of(", ".join(options), found=found, expected="either RUN or recordings")
     if values["attacker"] is not None and IDENTITY not in (values["questions"] or QUESTIONS):
         expected = f"--question {IDENTITY}, which it attacks, or no --question"
         raise InputError.of("--attacker", found=f"--question {', '.join(values['questions'])}", expected=expected)

@@ -89,6 +89,8 @@ def template(folder: Path) -> None:
 )
 def synthesize(output: Path, **values: Any) -> None:
     """Write a synthetic corpus, as a RECOLA tree or as a folder of a tool's tables."""
+    if values["face_size"] is not None and not values["faces"]:
+        raise InputError.of("--face-size", found="without --faces", expected="both, or no --face-size")
     from orchestrator.corpora.synthetic.tree import synthesize as write
 
     write(output, **{name: value for name, value in values.items() if value is not None})

@@ -91,9 +91,13 @@ def predict(**values: Any) -> None:
         return
     from orchestrator.inference import output as writing
     from orchestrator.inference import predict as predicting
-    from orchestrator.inference.from_video import Extracting
+    from orchestrator.inference.from_video import Extracting, is_of_videos
 
     model = open_model(values["place"], tracking_uri=values["tracking_uri"])
+    of_videos = [f"--{name}" for name in ("executable", "model-file") if values[name.replace("-", "_")] is not None]
+    if of_videos and model.images is None and values["source"].exists() and not is_of_videos(values["source"]):
+        found = f"beside tables, {values['source']}"
+        raise InputError.of(", ".join(of_videos), found=found, expected="a video, or tables without it")
     wishes = predicting.Wishes(
         fold=values["fold"],
         overlap=values["overlap"],

@@ -16,6 +16,7 @@ from orchestrator.corpora.catalogue import CORPORA, GOLD_STANDARDS
 from orchestrator.corpora.read_options import ReadOptions, checked_pattern, parsed_range
 from orchestrator.corpora.reading import UNIT_OPTION, Limits, Reading
 from orchestrator.data.defence_names import HELP, canonical
+from orchestrator.errors import InputError
 from orchestrator.planning.gpus import with_gpus
 from orchestrator.planning.plan import DEFAULT_CPUS_PER_CLIENT, DEFAULT_WAIT_FOR_RESOURCES, SearchOptions
 from orchestrator.protocols import PROTOCOLS, SCALINGS
@@ -308,8 +309,13 @@ SEARCH_FIELDS = tuple(
 force_option = click.option("--force", is_flag=True, help="Replace what is there; never what is read.")
 
 
-def patterns(given: Sequence[str]) -> tuple[str, ...]:
-    """Split what was given to --features at its commas."""
+def patterns(given: Sequence[str], option: str = "--features") -> tuple[str, ...]:
+    """Split what was given to --features or --raters at its commas; InputError for a text without a pattern."""
+    for text in given:
+        if not text.replace(",", "").strip():
+            raise InputError.of(
+                option, found=repr(text), expected="a pattern of columns, or several with commas between"
+            )
     return tuple(dict.fromkeys(one.strip() for text in given for one in text.split(",") if one.strip()))
 
 
@@ -318,7 +324,7 @@ def read_options(options: dict[str, Any]) -> ReadOptions:
     return ReadOptions(
         participant_pattern=checked_pattern(options.get("participant_pattern")),
         label_range=parsed_range(options.get("label_range")),
-        raters=patterns(options.get("raters", ())),
+        raters=patterns(options.get("raters", ()), "--raters"),
     )
 
 

@@ -39,7 +39,10 @@ def request(command: str, values: Values) -> Request:
 
 
 def data_options(values: Values) -> DataOptions:
-    """Return which recordings, and how they are read."""
+    """Return which recordings, and how they are read; InputError for options that do not go together."""
+    if values["data"] is not None and values["identity"] is not None:
+        expected = "either recordings or a share of the embedded corpus"
+        raise InputError.of("--identity", found="beside --data", expected=expected)
     return DataOptions(
         path=values["data"],
         corpus=values["corpus"],

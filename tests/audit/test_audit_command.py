@@ -238,8 +238,13 @@ def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{run}", "--data", "{corpus}"], "--data: found beside 1 runs, which have their own recordings"),
-        (["{run}", "--identity", "0.5"], "--identity: found beside 1 runs"),
+        (["{run}", "--data", "{corpus}"], "--data: found beside 1 run with recordings and a method of"),
+        (["{run}", "--identity", "0.5"], "--identity: found beside 1 run with"),
+        (["{run}", "{run}", "--features", "AU*"], "--features: found beside 2 runs with recordings"),
+        (["{run}", "--raters", "A", "--label-range", "0,1"], "--label-range, --raters: found beside 1 run"),
+        (["{run}", "--corpus", "table", "--max-rows", "9"], "--corpus, --max-rows: found beside 1 run"),
+        (["{run}", "--method", "images"], "--method: found beside 1 run"),
+        (["--data", "{corpus}", "--identity", "0.5"], "--identity: found beside --data; expected either recordings"),
         (["nowhere"], "RUN: found nowhere, without plan.json; expected the folder of a finished run"),
         (["{broken}"], "broken-au, without model/card.json; expected a finished run; go on with tune --resume"),
         (["{run}", "--key", "k"], "--key: found without --pseudonymise; expected both or neither"),

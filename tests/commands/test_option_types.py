@@ -32,6 +32,22 @@ def test_a_bad_value_is_told_with_what_is_taken(option: str, value: str, message
     assert done.output.splitlines()[-1].startswith(f"Error: Invalid value for '{option}': {message}")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("tune --data somewhere --identity 0.5", "--identity: found beside --data; expected either recordings"),
+        ("tune --data somewhere --raters=", "--raters: found ''; expected a pattern of columns"),
+        ("tune --data somewhere --features=,", "--features: found ','; expected a pattern of columns"),
+        ("data check somewhere --raters=,", "--raters: found ','; expected a pattern of columns"),
+        ("data synthesize --output x --face-size 64", "--face-size: found without --faces; expected both"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(words: str, message: str) -> None:
+    done = CliRunner().invoke(cli, words.split())
+    assert done.exit_code == 2
+    assert f"error: {message}" in done.output
+
+
 def test_two_names_of_one_option_are_refused_together() -> None:
     for words in (["tune", "--batch-size", "8", "--windows-a-step", "16"], ["papers", "--out", "a", "--output", "b"]):
         done = CliRunner().invoke(cli, words)

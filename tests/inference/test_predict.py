@@ -368,6 +368,8 @@ class TestCommand:
             (("--follow", "--centre"), "none of these with --follow"),
             (("--output", "p.csv", "--plot-people", "P1"), "--plot-people: found no --plot"),
             (("--output", "p.csv", "--device", "warp"), "--device: found warp"),
+            (("--output", "p.csv", "--executable", "x"), "--executable: found beside tables"),
+            (("--output", "p.csv", "--model-file", "x"), "--model-file: found beside tables"),
         ],
     )
     def test_options_that_do_not_fit(
