@@ -91,8 +91,10 @@ def _audit(values: dict[str, Any], run: Path | None, folder: Path) -> Audit:
     from orchestrator.audit.prepare import subject_of_data, subject_of_run
     from orchestrator.output_checks import check_output_folder
     from orchestrator.planning.pseudonyms import fingerprint_of, read_key
+    from orchestrator.tracking.audits import store_of
 
     check_output_folder("--output", folder, inputs={"--data": values["data"]})
+    store_of(run, values["tracking_uri"])  # a bad address is told now, and not after an audit of hours
     key = read_key(values["key"]) if values["pseudonymise"] else None
     if run is not None:
         subject = subject_of_run(run, seed=values["seed"], show=_show)

@@ -227,6 +227,14 @@ def test_a_question_that_is_asked_twice_is_asked_once(once: Path, tmp_path: Path
     assert len(names) == len(set(names))
 
 
+def test_a_bad_address_is_refused_before_anything_is_measured(run: Path) -> None:
+    done = audit(run, "--tracking-uri", "nowhere://x")
+    assert done.exit_code == 2
+    assert "error: --tracking-uri: found " in done.stderr
+    assert "audit  " not in done.stderr
+    assert not (run / "audit").exists()
+
+
 def test_two_audits_do_not_write_into_one_folder(run: Path) -> None:
     (run / "audit").mkdir()
     with locked(run / "audit" / ".lock"):
