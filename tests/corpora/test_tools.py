@@ -75,6 +75,51 @@ def test_openface_several_faces_the_most_frequent_stays(tmp_path: Path) -> None:
     assert ("30 rows [P1]", "of another face than the one chosen") in [(d.what, d.why) for d in corpus.dropped]
 
 
+@pytest.mark.parametrize("nobody", ["", "-1"])
+@pytest.mark.parametrize("lost", [12, 48])  # of 60 frames: fewer, and more, than those with a face
+def test_frames_without_a_face_and_an_id_stay_as_invalid(tmp_path: Path, lost: int, nobody: str) -> None:
+    columns = openface_clock()
+    columns["success"] = [0] * lost + [1] * (NUM_ROWS - lost)
+    columns["face_id"] = [nobody] * lost + ["3"] * (NUM_ROWS - lost)
+    corpus = opened(tmp_path, tools.OPENFACE_2, columns)
+    assert len(corpus.recordings[0].time) == NUM_ROWS
+    assert np.flatnonzero(~corpus.recordings[0].valid).tolist() == [*range(lost)]
+    assert not any("another face" in one.why for one in corpus.dropped)
+
+
+def test_a_frame_has_the_chosen_face_or_nobody_not_both(tmp_path: Path) -> None:
+    columns = openface_clock(NUM_ROWS + 3)
+    columns["frame"] = [*range(1, NUM_ROWS + 1), 1, 2, NUM_ROWS + 1]
+    columns["timestamp"] = np.round((np.array(columns["frame"]) - 1) / HZ, 3).tolist()
+    columns["success"] = [1] * NUM_ROWS + [0] * 3
+    columns["face_id"] = ["0"] * NUM_ROWS + [""] * 3
+    corpus = opened(tmp_path, tools.OPENFACE_2, columns, num_rows=NUM_ROWS + 3)
+    assert len(corpus.recordings[0].time) == NUM_ROWS + 1
+    assert corpus.recordings[0].valid.tolist() == [True] * NUM_ROWS + [False]
+
+
+def test_frame_numbers_that_begin_again_are_no_other_face(tmp_path: Path) -> None:
+    columns = openface_clock()
+    del columns["face_id"]
+    columns["frame"] = [*range(1, NUM_ROWS // 2 + 1)] * 2
+    columns["timestamp"] = [row / HZ for row in range(NUM_ROWS)]
+    corpus = opened(tmp_path, [one for one in tools.OPENFACE_2 if one != "face_id"], columns)
+    assert len(corpus.recordings[0].time) == NUM_ROWS
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("Ja", "Nein"), ("Y", "N"), ("WAHR", "FALSCH"), ("vrai", "faux"), ("ok", "fail")]
+)
+def test_yes_and_no_in_other_words(tmp_path: Path, yes: str, no: str) -> None:
+    columns = openface_clock()
+    columns["success"] = [no] * 10 + [yes] * (NUM_ROWS - 10)
+    corpus = opened(tmp_path, tools.OPENFACE_2, columns)
+    assert corpus.recordings[0].valid.tolist() == [False] * 10 + [True] * (NUM_ROWS - 10)
+    columns["success"] = [no] * 10 + ["perhaps"] * (NUM_ROWS - 10)
+    with pytest.raises(InputError, match=r"P1\.csv:12: found 'perhaps' in column success .*; expected yes or no"):
+        opened(tmp_path / "other", tools.OPENFACE_2, columns)
+
+
 def test_py_feat(tmp_path: Path) -> None:
     columns: dict[str, Sequence[object]] = {
         "frame": [*range(NUM_ROWS)],

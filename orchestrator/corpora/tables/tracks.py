@@ -20,6 +20,7 @@ from orchestrator.corpora.tables.clock import clock_of, has_times
 from orchestrator.corpora.tables.column_files import read_columns
 from orchestrator.corpora.tables.column_kinds import A_LABEL, BY_NAME, counts_by_name, is_unit, labels_by_name
 from orchestrator.corpora.tables.columns import Columns
+from orchestrator.corpora.tables.faces import face_and_validity, one_face, truth_of
 from orchestrator.corpora.tables.feature_tools import UNKNOWN, are_of_one_tool, tool_of_columns
 from orchestrator.corpora.tables.frame_rate import OPTION
 from orchestrator.corpora.tables.time_units import ASSUMED, Unit
@@ -79,7 +80,7 @@ def make_track(  # noqa: PLR0913
     made_by = tool_of_columns(columns)
     if not _is_of_the_wanted_tool(made_by, where, findings):
         return None
-    rows = _one_face(columns, rows, name, findings)
+    rows = one_face(columns, rows, name, findings)
     clock = clock_of(columns, rows, name, findings, reading=reading)
     if reading.frame_rate is not None and has_times(columns):
         findings.note(f"{OPTION} {reading.frame_rate:g} is not used: the file has times", recording=name)
@@ -89,7 +90,7 @@ def make_track(  # noqa: PLR0913
     features = _values(columns, rows, list(names), findings)
     if features is None:
         return None
-    face, valid = _face_and_validity(columns, rows)
+    face, valid = face_and_validity(columns, rows, findings)
     # Tools write zeros, or the last good values, where there is no face.
     features[~face] = np.nan
     canonical = tuple(names.values())
@@ -202,54 +203,6 @@ def _values(columns: Columns, rows: Rows, names: list[str], findings: Findings) 
         findings.problem(columns.where(int(rows[row])), found=found, expected="a number that fits float32")
         return None
     return values.astype(np.float32)
-
-
-def _one_face(columns: Columns, rows: Rows, name: str, findings: Findings) -> Rows:
-    """Keep one face: the id with the most frames, or without ids the most confident of each frame."""
-    kept = rows
-    identity = columns.find(*action_units.FACE_IDS)
-    frame = columns.find(*action_units.FRAMES)
-    confidence = columns.find(*action_units.CONFIDENCES)
-    if identity is not None:
-        ids, counts = np.unique(columns.numbers_of(identity)[rows], return_counts=True)
-        if len(ids) > 1:
-            kept = rows[columns.numbers_of(identity)[rows] == ids[np.argmax(counts)]]
-    elif frame is not None and confidence is not None:
-        frames = columns.numbers_of(frame)[rows]
-        score = np.nan_to_num(columns.numbers_of(confidence)[rows], nan=-1.0)
-        # By frame, the most confident first; among equals the first row. np.unique gives the first of each.
-        order = np.lexsort((-score, frames))
-        best = order[np.unique(frames[order], return_index=True)[1]]
-        if len(best) < len(rows):
-            kept = rows[np.sort(best)]
-    if len(kept) < len(rows):
-        findings.drop(f"{len(rows) - len(kept)} rows", "of another face than the one chosen", recording=name)
-    return kept
-
-
-def _face_and_validity(columns: Columns, rows: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where there is a face (T,) and where the file allows the frame to be used (T,)."""
-    face = np.ones(len(rows), dtype=bool)
-    confidence = columns.find(*action_units.CONFIDENCES)
-    if confidence is not None:
-        face &= columns.numbers_of(confidence)[rows] >= action_units.MIN_CONFIDENCE
-    success = truth_of(columns, "success")
-    if success is not None:
-        face &= success[rows]
-    allowed = truth_of(columns, "valid")
-    return face, face if allowed is None else face & allowed[rows]
-
-
-def truth_of(columns: Columns, name: str) -> NDArray[np.bool_] | None:
-    """Read a column of truth values, (N,): numbers above 0.5, or `true`/`yes`; None without."""
-    number = columns.find(name)
-    if number is not None:
-        truth: NDArray[np.bool_] = columns.numbers_of(number) > 0.5
-        return truth
-    text = columns.find_text(name)
-    if text is None:
-        return None
-    return np.array([entry.lower() in {"true", "t", "yes", "1", "1.0"} for entry in columns.text[text]], dtype=bool)
 
 
 def is_synthetic(columns: Columns) -> bool:
