@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from orchestrator.corpora.annotation_formats.labels import Ids, LabelFiles
 from orchestrator.corpora.annotation_formats.places import TABLE, Place, kind_of, place_of, places_in
 from orchestrator.corpora.annotation_formats.trace import named
-from orchestrator.corpora.annotation_formats.wide_table import read_label_table
-from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.annotation_formats.wide_table import LabelTable, read_label_table
+from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.tables.delimited import SEPARATORS
 from orchestrator.corpora.tables.packed import first_bytes, name_of, suffix_of
@@ -89,7 +89,24 @@ def find_labels(  # noqa: PLR0913, PLR0917 - where, whose and how
         whose=whose,
         people=frozenset(whose(name)[0] for name in recordings),
     )
+    for table in tables:
+        _check_sessions(table, labels, recordings)
     return Found(labels=labels, taken=frozenset(taken), strangers=tuple(strangers))
+
+
+def _check_sessions(table: LabelTable, labels: LabelFiles, recordings: Sequence[str]) -> None:
+    """Make it a problem if rows without a session would be the labels of several recordings of one person."""
+    path = table.columns.path
+    by_rows: dict[tuple[str, str], list[str]] = {}
+    for name in recordings:
+        rows = labels.rows_of(table, name)
+        if rows is not None and not rows[1]:
+            by_rows.setdefault(rows, []).append(name)
+    for (person, _), names in by_rows.items():
+        if len(names) > 1:
+            found = f"rows of participant {cut(person)} without a session, and recordings {shortened(map(cut, names))}"
+            expected = "a column session that says which of them each row is of"
+            labels.findings.problem(path, found=found, expected=expected, kind=(path, expected))
 
 
 def names_in(path: Path) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from orchestrator.corpora.annotation_formats.wide_table import (
     read_label_table,
     traces_of,
 )
-from orchestrator.corpora.findings import NOT_ASKED_FOR, Findings
+from orchestrator.corpora.findings import NOT_ASKED_FOR, Findings, shortened
 from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.tables.annotations import GOLD, Annotation
 from orchestrator.errors import cut
@@ -41,7 +41,7 @@ class LabelFiles:
 
     def has(self, name: str) -> bool:
         """Whether there is any file for a recording."""
-        return bool(self.by_recording.get(name)) or any(self._in(table, name) for table in self.tables)
+        return bool(self.by_recording.get(name)) or any(self.rows_of(table, name) for table in self.tables)
 
     def read(self, name: str) -> dict[str, Annotation] | None:
         """Read a recording's labels, by dimension; None with problems in the findings, or left out with the reason."""
@@ -52,13 +52,14 @@ class LabelFiles:
             good = good and found is not None
             traces += [_by(one, place.rater) for one in found or ()]
         for table in self.tables:
-            who = self._in(table, name)
+            who = self.rows_of(table, name)
             found = traces_of(table, name, who, self.findings, self.reading) if who else []
             good = good and found is not None
             traces += found or []
         return _together(traces, name, self.findings) if good else None
 
-    def _in(self, table: LabelTable, name: str) -> tuple[str, str] | None:
+    def rows_of(self, table: LabelTable, name: str) -> tuple[str, str] | None:
+        """Return which participant and session of a table a recording is; None for none of them."""
         rows = people_of(table)
         return of_the_same(rows, self.whose(name)) or of_the_same(rows, (name, ""))
 
@@ -74,11 +75,20 @@ class LabelFiles:
         if place.kind == DARMA:
             return read_darma(path, findings, reading, dimension=place.dimension)
         assert place.kind == TABLE
-        table = read_label_table(path, findings, reading, dimension=place.dimension)
+        return self._of_table(place, name)
+
+    def _of_table(self, place: Place, name: str) -> list[Trace] | None:
+        """Read a recording's own table; rows that name people have to be the recording's."""
+        table = read_label_table(place.path, self.findings, self.reading, dimension=place.dimension)
         if table is None:
             return None
-        who = of_the_same(people_of(table), self.whose(name)) if table.has_people else None
-        return traces_of(table, name, who, findings, reading)
+        who = self.rows_of(table, name) if table.has_people else None
+        if table.has_people and who is None:
+            shown = shortened(f"participant {cut(' '.join(filter(None, one)))}" for one in people_of(table))
+            expected = f"rows of {' '.join(filter(None, self.whose(name)))}, as the file's name says"
+            self.findings.problem(place.path, found=f"rows of {shown}", expected=expected)
+            return None
+        return traces_of(table, name, who, self.findings, self.reading)
 
 
 def _by(trace: Trace, rater: str) -> Trace:
