@@ -202,6 +202,22 @@ def ask_about(recordings: Iterable[tuple[str, str]], findings: Findings) -> None
     _ask_about_sessions(every, people, findings)
 
 
+def about_known(people: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return the question if participants may be people that a model is known to have seen, in another spelling."""
+    new = [person for person in dict.fromkeys(people) if person not in known]
+    doubtful = []
+    for same in alike([*sorted(known), *new]):
+        seen = [cut(name) for name in same if name in known]
+        doubtful += [f"{cut(name)} and {' and '.join(seen)}" for name in same if name not in known and seen]
+    if not doubtful:
+        return ()
+    who = "participants" if len(doubtful) > 1 else "participant"
+    return (
+        f"{who} {shortened(doubtful)} of the training: one person in two spellings? Here the first counts as new,"
+        f" though a model may have learned from them; {WAYS_OUT}",
+    )
+
+
 def alike(names: Sequence[str]) -> list[list[str]]:
     """Find names that may be spellings of one: 01 and 1, P02 and 02, Anna and anna."""
     by_number: dict[str, list[tuple[str, str]]] = {}

@@ -21,6 +21,7 @@ from models.sizes import network_of
 from orchestrator.corpora.folders import is_marked_synthetic
 from orchestrator.corpora.formats.unlabelled import person_of_file, read_feature_files
 from orchestrator.corpora.live_table import GrowingTable
+from orchestrator.corpora.participants import about_known
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.data.defence_names import changes_values
 from orchestrator.data.series import own_statistics
@@ -68,13 +69,16 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
     if changes_values(model.protocol.defence):
         found = f"a model of features after {model.protocol.defence}, which needs the whole recording"
         raise InputError.of("--follow", found=found, expected="a model without such a defence")
-    folds = model.folds_for(person_of_file(path, model.read_options), wanted.fold)
+    person = person_of_file(path, model.read_options)
+    folds = model.folds_for(person, wanted.fold)
     reading = reading_for(model, wanted.reading)
     scaler = _scaler(model, wanted, reading)
     ahead = _look_ahead(model, wanted)
     networks = [model.network(fold).to(wanted.device) for fold in folds]
     which = "1 fold model" if len(folds) == 1 else f"the mean of {len(folds)} fold models"
     print(f"{model.name}: {which}, {ahead} frames of look-ahead; scaling {scaler.text}", file=sys.stderr)
+    for question in about_known([person], model.known_people):
+        print(question, file=sys.stderr)
     synthetic = bool(model.card["synthetic"]) or is_marked_synthetic(path)
     if synthetic:
         print(SYNTHETIC_LINE, file=sys.stderr)

@@ -16,6 +16,7 @@ from models.splits import scaled
 from models.windows import Series, Windows, cut, merge
 from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.formats.unlabelled import Unlabelled, read_feature_files, read_videos
+from orchestrator.corpora.participants import about_known
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.recording import Recording
@@ -238,7 +239,8 @@ def _lines(
         )
     if given.synthetic:
         lines.append("input     SYNTHETIC recordings: they say nothing about people")
-    lines += [*_rates(model, recordings), *_pictures(model, recordings), *(f"note      {note}" for note in given.notes)]
+    notes = (*about_known(people, model.known_people), *given.notes)
+    lines += [*_rates(model, recordings), *_pictures(model, recordings), *(f"note      {note}" for note in notes)]
     if model.read_options.label_range is not None:
         ends = "{:g} to {:g}".format(*model.read_options.label_range)
         lines.append(f"labels    were from {ends} in training and mapped: predictions are from -1 to 1")

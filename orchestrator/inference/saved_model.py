@@ -131,12 +131,17 @@ class SavedModel:
         name = composed(participant)
         return tuple(k for k, one in enumerate(self.card["folds"]) if name in map(composed, one["held_out"]))
 
+    @property
+    def known_people(self) -> frozenset[str]:
+        """Everybody whom it was trained on; without those who were removed since."""
+        return frozenset(composed(person) for one in self.card["folds"] for person in one["held_out"])
+
     def with_known_people(self, recordings: Iterable[Recording]) -> tuple[Recording, ...]:
         """Return recordings with the model's own people under the names that these have in training.
 
         A file's name alone does not say where the participant ends; a person trained on is never taken for a stranger.
         """
-        known = {composed(person) for one in self.card["folds"] for person in one["held_out"]}
+        known = self.known_people
         found = []
         for one in recordings:
             participant, session = as_known(one.participant, one.session, known)

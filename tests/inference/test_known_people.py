@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.corpora.convert import convert
-from orchestrator.corpora.participants import as_known
+from orchestrator.corpora.participants import about_known, as_known
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.recording import Recording
 from orchestrator.errors import InputError
-from orchestrator.inference.predict import Wishes, read_input
+from orchestrator.inference.live import Following, follow
+from orchestrator.inference.predict import Wishes, predict, read_input
 from orchestrator.inference.saved_model import open_model
 from orchestrator.inference.score import read_labelled, score
+from orchestrator.inference.score_output import record
 from tests.inference.conftest import Make
 
 KNOWN = {"P_01", "P_1", "P", "sub", "Zoë_2"}
@@ -60,3 +62,34 @@ def test_nobody_trained_on_is_a_stranger(small_corpus: Path, make_model: Make, t
     assert all(model.unseen_by(one.participant) for one in read)
     # What the user says of the names holds.
     assert {one.participant for one in read_input(model, files, participant_pattern="(P)").recordings} == {"P"}
+
+
+def test_someone_trained_on_in_another_spelling_is_asked_about(
+    small_corpus: Path, make_model: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = renamed(small_corpus, tmp_path / "t.parquet", lambda n: (f"P{n}", ""))
+    model = open_model(str(make_model(training, network="rnn", scaling="none")))
+    files = renamed(
+        small_corpus, tmp_path / "new.parquet", lambda n: (("p0", "P01", "P2")[n] if n < 3 else f"Q{n}", "")
+    )
+    asked = "note      participants p0 and P0, P01 and P1 of the training: one person in two spellings?"
+    corpus = read_labelled(model, files)
+    found = score(model, corpus, Wishes())
+    (noted,) = [line for line in record(model, corpus, found)["notes"] if line.startswith(asked)]
+    assert next(line for line in found.lines if line.startswith("note ")) == noted
+    (line,) = [line for line in predict(model, read_input(model, files), Wishes()).lines if line.startswith(asked)]
+    assert line == noted
+    others = renamed(small_corpus, tmp_path / "others.parquet", lambda n: (f"Q{n}", ""))
+    assert "two spellings" not in " ".join(predict(model, read_input(model, others), Wishes()).lines)
+    path = tmp_path / "p-1.csv"
+    path.write_text(",".join(["time", *model.card["features"]]) + "\n")
+    idle = Following(fold=None, look_ahead_seconds=None, idle_seconds=0.0, scaling_from=None, device="cpu")
+    follow(model, path, idle, lambda _: None)
+    assert "participant p-1 and P1 of the training: one person in two spellings?" in capsys.readouterr().err
+
+
+def test_the_question_about_known_people_is_short() -> None:
+    assert about_known(["P1", "Q1"], {"P1", "P2"}) == ()
+    (asked,) = about_known([f"p{n}" for n in range(20)], {f"P{n}" for n in range(20)})
+    assert asked.startswith("participants p0 and P0, p1 and P1,")
+    assert "and 15 more of the training" in asked
