@@ -12,7 +12,6 @@ from orchestrator.errors import number_of
 # Ours.
 MOST_VALUES = 6  # of a column; numbers of more are cut at their median
 FEWEST_PEOPLE = 3  # of a value: one is held out, and two remain of whom the attacker can tell what they have in common
-MISSING = frozenset({"n/a", "nan"})  # in small letters; BIDS and pandas write these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +35,7 @@ def columns_of(corpus: Corpus) -> tuple[list[Column], dict[str, str]]:
     found: list[Column] = []
     skipped: dict[str, str] = {}
     for name in names:
-        own = {person: corpus.attributes.get(person, {}).get(name, "") for person in people}
-        known = {person: value for person, value in own.items() if value and value.casefold() not in MISSING}
+        known = {person: own[name] for person in people if name in (own := corpus.attributes.get(person, {}))}
         made = _column(name, known, without=len(people) - len(known))
         if isinstance(made, Column):
             found.append(made)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, used
+from orchestrator.corpora.attributes import ask_about_attributes
 from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.checks import check_name, check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
@@ -74,6 +75,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     _note_scale(findings)
     if not is_of_the_paper(origin):
         ask_about([(one.participant, one.session) for one in recordings], findings)
+    ask_about_attributes(attributes or {}, {one.participant for one in recordings}, findings)
     if findings.problems:
         raise InputError(findings.problems)
     if not recordings:

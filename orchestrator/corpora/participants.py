@@ -14,6 +14,7 @@ from orchestrator.corpora.names import composed, listed
 from orchestrator.corpora.read_options import PARTICIPANT_OPTION, ReadOptions
 from orchestrator.corpora.reading import Limits
 from orchestrator.corpora.tables.delimited import SEPARATORS
+from orchestrator.corpora.tables.delimited_rows import MISSING
 from orchestrator.corpora.tables.packed import name_of
 from orchestrator.corpora.tables.text_bytes import read_text_bytes
 from orchestrator.errors import cut
@@ -153,7 +154,11 @@ def _people_of(path: Path, rows: list[tuple[int, list[str]]], findings: Findings
     by_file: dict[str, tuple[str, str]] = {}
     attributes: dict[str, dict[str, str]] = {}
     for number, entries in rows[1:]:
-        row = dict(zip(names, entries, strict=False))
+        # A participant may be called NA: the name stays as it is written.
+        row = {
+            name: entry if name == column or entry not in MISSING else ""
+            for name, entry in zip(names, entries, strict=False)
+        }
         person, file = row.get(column, ""), row.get("file") or row.get("filename") or ""
         if len(entries) != len(names) or not person:
             found = f"{len(entries)} values" if len(entries) != len(names) else "no participant"
