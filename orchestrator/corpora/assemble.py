@@ -319,4 +319,5 @@ def _raters_of(source: Source) -> tuple[str, ...]:
 def _no_recording(path: Path, findings: Findings) -> Problem:
     reasons = "; ".join(f"{one.what}: {one.why}" for one in findings.dropped[:5])
     found = "no usable recording" + (f" ({reasons})" if reasons else "")
-    return Problem(where=str(path), found=found, expected="at least one recording with features and labels")
+    expected = "; ".join(["at least one recording with features and labels", *findings.questions[:1]])
+    return Problem(where=str(path), found=found, expected=expected)

@@ -43,7 +43,12 @@ def pair(  # noqa: PLR0913 - files, whose and how
         missing = [dimension for dimension in DIMENSIONS if name not in labels[dimension]]
         if name not in features or missing:
             lacking = (["features"] if name not in features else []) + missing
-            findings.drop(f"recording {name}", f"no file with {' or '.join(lacking)}")
+            why = f"no file with {' or '.join(lacking)}"
+            tables = [table.columns.path.name for table in others.tables] if others is not None else []
+            if name in features and tables:
+                without = f"no rows in {' or '.join(tables)}"
+                why = f"{why}, and {without}" if any(labels.values()) else without
+            findings.drop(f"recording {name}", why)
             unpaired.append(name)
             continue
         track = read_track(features[name], name, findings, reading=reading)

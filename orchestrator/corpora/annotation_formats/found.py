@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from orchestrator.corpora.annotation_formats.labels import Ids, LabelFiles
 from orchestrator.corpora.annotation_formats.places import TABLE, Place, kind_of, place_of, places_in
 from orchestrator.corpora.annotation_formats.trace import named
-from orchestrator.corpora.annotation_formats.wide_table import LabelTable, read_label_table
+from orchestrator.corpora.annotation_formats.wide_table import LabelTable, people_of, read_label_table
 from orchestrator.corpora.findings import Findings, shortened
+from orchestrator.corpora.participants import alike
 from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.tables.delimited import SEPARATORS
 from orchestrator.corpora.tables.packed import first_bytes, name_of, suffix_of
@@ -46,7 +47,8 @@ def find_labels(  # noqa: PLR0913, PLR0917 - where, whose and how
 ) -> Found:
     """Return the files of labels below `folder`, and the whole file in `root`, for the recordings with features.
 
-    A file that is no recording's and no table of several people is named among what is left out.
+    A file that is no recording's and no table of several people is named among what is left out, and so are the rows
+    of such a table that are no recording's.
     """
     known = frozenset(recordings)
     places = list(places_in(folder, known)) if folder is not None else []
@@ -90,23 +92,37 @@ def find_labels(  # noqa: PLR0913, PLR0917 - where, whose and how
         people=frozenset(whose(name)[0] for name in recordings),
     )
     for table in tables:
-        _check_sessions(table, labels, recordings)
+        _match(table, labels, recordings)
     return Found(labels=labels, taken=frozenset(taken), strangers=tuple(strangers))
 
 
-def _check_sessions(table: LabelTable, labels: LabelFiles, recordings: Sequence[str]) -> None:
-    """Make it a problem if rows without a session would be the labels of several recordings of one person."""
-    path = table.columns.path
-    by_rows: dict[tuple[str, str], list[str]] = {}
+def _match(table: LabelTable, labels: LabelFiles, recordings: Sequence[str]) -> None:
+    """Name the rows of a table that are no recording's, and ask if a recording's name is another spelling of theirs.
+
+    Rows without a session that would be the labels of several recordings of one person are a problem.
+    """
+    path, findings = table.columns.path, labels.findings
+    by_rows: dict[tuple[str, str], list[str]] = {who: [] for who in people_of(table)}
     for name in recordings:
         rows = labels.rows_of(table, name)
-        if rows is not None and not rows[1]:
-            by_rows.setdefault(rows, []).append(name)
-    for (person, _), names in by_rows.items():
-        if len(names) > 1:
+        if rows is not None:
+            by_rows[rows].append(name)
+    for (person, session), names in by_rows.items():
+        if len(names) > 1 and not session:
             found = f"rows of participant {cut(person)} without a session, and recordings {shortened(map(cut, names))}"
             expected = "a column session that says which of them each row is of"
-            labels.findings.problem(path, found=found, expected=expected, kind=(path, expected))
+            findings.problem(path, found=found, expected=expected, kind=(path, expected))
+    strangers = ["_".join(filter(None, who)) for who, names in by_rows.items() if who[0] and not names]
+    for name in strangers:
+        findings.drop(f"recording {cut(name)}", f"rows in {path.name}, no file with features")
+    known = {"_".join(filter(None, labels.whose(name))): name for name in recordings}
+    for same in alike([*known, *strangers]):
+        rows_of, files = [one for one in same if one in strangers], [known[one] for one in same if one in known]
+        if rows_of and files:
+            findings.ask(
+                f"rows of {' and '.join(map(cut, rows_of))} in {path.name}, features {' and '.join(map(cut, files))}:"
+                " one recording in two spellings? Features and labels need one name"
+            )
 
 
 def names_in(path: Path) -> tuple[str, ...]:
