@@ -10,7 +10,7 @@ from orchestrator.commands.help_sections import Listed
 from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.extraction.tool_names import AUTO, NAMES
-from orchestrator.errors import InputError, number_of, printable
+from orchestrator.errors import InputError, cut, number_of, printable
 from orchestrator.process import exit_codes
 
 
@@ -47,14 +47,20 @@ def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
 def convert(path: Path, corpus: str | None, output: Path, force: bool, **values: Any) -> None:
     """Write any corpus as one `table` file."""
     from orchestrator.corpora import convert as converting
+    from orchestrator.corpora.findings import shortened
     from orchestrator.corpora.readers import open_corpus
     from orchestrator.output_checks import check_output
 
     converting.check_name(output)
     check_output("--output", output, inputs={"PATH": path}, force=force)
     how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
-    converting.convert(open_corpus(path, corpus=corpus, **how), output)
+    found = open_corpus(path, corpus=corpus, **how)
+    converting.convert(found, output)
     click.echo(f"written to {output}")
+    names = dict.fromkeys(name for own in found.attributes.values() for name in own)
+    if names:
+        shown = printable(shortened(map(cut, names)))
+        click.echo(f"not in it: {shown} of participants.csv; it is read, too, if it lies beside {output.name}")
 
 
 @data.command()

@@ -75,7 +75,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     _note_scale(findings)
     if not is_of_the_paper(origin):
         ask_about([(one.participant, one.session) for one in recordings], findings)
-    ask_about_attributes(attributes or {}, {one.participant for one in recordings}, findings)
+    ask_about_attributes(attributes or {}, dict.fromkeys(one.participant for one in recordings), findings)
     if findings.problems:
         raise InputError(findings.problems)
     if not recordings:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from orchestrator.corpora.attributes import other_spellings
+from orchestrator.corpora.findings import shortened
 from orchestrator.corpora.recording import Corpus
 from orchestrator.errors import InputError, cut
 
@@ -21,7 +23,7 @@ def groups_of(corpus: Corpus, column: str) -> Groups:
     people = corpus.participants
     known = list(dict.fromkeys(name for person in people for name in corpus.attributes.get(person, {})))
     if column not in known:
-        there = f"participants.csv has {', '.join(map(cut, known))}" if known else "no column of participants.csv"
+        there = _instead(corpus, column, known)
         dyads = f"; {PAIRS} participant and {column}" if corpus.kind in ("recola", "avec") else ""
         expected = f"a column of participants.csv, beside participant, with a value for everybody{dyads}"
         raise InputError.of(GROUP_OPTION, found=f"{cut(column)}: {there}", expected=expected)
@@ -30,11 +32,25 @@ def groups_of(corpus: Corpus, column: str) -> Groups:
         more = f" and {len(without) - SHOWN_PEOPLE} more" if len(without) > SHOWN_PEOPLE else ""
         found = f"no {column} of {', '.join(map(cut, without[:SHOWN_PEOPLE]))}{more}"
         expected = "a value for everybody; who belongs to nobody has one alone"
+        doubtful = other_spellings(corpus.attributes, people)
+        expected += f"; is {shortened(doubtful)} one person in two spellings?" if doubtful else ""
         raise InputError.of(f"{GROUP_OPTION} {column}", found=found, expected=expected)
     by_value: dict[str, list[str]] = {}
     for person in people:
         by_value.setdefault(corpus.attributes[person][column], []).append(person)
     return tuple(map(tuple, by_value.values()))
+
+
+def _instead(corpus: Corpus, column: str, known: Sequence[str]) -> str:
+    """Return what participants.csv has, of a column that nobody of the corpus has: `known` columns, or other people."""
+    if known:
+        return f"participants.csv has {', '.join(map(cut, known))}"
+    listed = [person for person, own in corpus.attributes.items() if column in own]
+    if not listed:
+        return "no column of participants.csv"
+    return (
+        f"participants.csv has it of {shortened(map(cut, listed))}, not of {shortened(map(cut, corpus.participants))}"
+    )
 
 
 def alone(participants: Sequence[str]) -> Groups:

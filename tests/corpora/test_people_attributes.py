@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from orchestrator.cli import cli
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.data.groups import groups_of
 from orchestrator.errors import InputError
@@ -65,3 +67,34 @@ def test_values_in_two_spellings_are_asked_about(
         path = write_table(tmp_path / "t.csv", [content(name) for name in PEOPLE])
     questions = [one for one in open_corpus(path).questions if "two spellings" in one]
     assert questions == ([] if asked is None else [f"participants.csv: {asked}: one in two spellings?"])
+
+
+def test_people_who_are_listed_and_not_there_are_named(tmp_path: Path) -> None:
+    corpus = open_corpus(corpus_of(tmp_path, "participant,dyad", "P1,1", "P2,1", "P3,2", "P4,2", "P5,3"))
+    assert [one for one in corpus.notes if "lists" in one] == ["participants.csv lists P5, without a recording here"]
+    assert not corpus.questions
+
+
+def test_a_list_of_nobody_is_asked_about_and_grouping_says_so(tmp_path: Path) -> None:
+    corpus = open_corpus(corpus_of(tmp_path, "participant,dyad", "p1,1", "p2,1", "p03,2", "x,2"))
+    (asked,) = [one for one in corpus.questions if "lists" in one]
+    assert asked.startswith("participants.csv lists p1 and P1, p2 and P2, p03 and P3 of the recordings: one person in")
+    assert any("x, without a recording here: it says nothing of anybody here" in one for one in corpus.notes)
+    with pytest.raises(InputError, match=r"dyad: participants.csv has it of p1, p2, p03, x, not of P1, P2, P3, P4;"):
+        groups_of(corpus, "dyad")
+
+
+def test_grouping_asks_about_who_is_listed_in_another_spelling(tmp_path: Path) -> None:
+    corpus = open_corpus(corpus_of(tmp_path, "participant,dyad", "P1,1", "P2,1", "p3,2", "P4,2"))
+    with pytest.raises(InputError, match=r"no dyad of P3; .* is p3 and P3 one person in two spellings\?"):
+        groups_of(corpus, "dyad")
+
+
+def test_convert_says_that_attributes_stay_behind(tmp_path: Path) -> None:
+    """The table beside which participants.csv is put has them."""
+    root, out = corpus_of(tmp_path / "own", "participant,dyad,sex", "P1,1,f", "P2,1,m"), tmp_path / "c.parquet"
+    shown = CliRunner().invoke(cli, ["data", "convert", str(root), "--output", str(out)], catch_exceptions=False)
+    assert "not in it: dyad, sex of participants.csv; it is read, too, if it lies beside c.parquet" in shown.output
+    assert not open_corpus(out).attributes
+    (root / "participants.csv").rename(tmp_path / "participants.csv")
+    assert open_corpus(out).attributes["P2"] == {"dyad": "1", "sex": "m"}
