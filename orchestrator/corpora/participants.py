@@ -26,6 +26,7 @@ _PARTICIPANT_COLUMNS = ("participant", "participant_id", "subject", "subject_id"
 _SPECIAL = frozenset({*_PARTICIPANT_COLUMNS, "session", "session_id", "file", "filename"})
 _BIDS = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(.*))?")
 _PARTS = re.compile(r"(.*?)([0-9].*)?", re.DOTALL)
+_DECIMALS = re.compile(r"(?<![.\d])(\d+)\.0+$")  # 1.0 and P1.0, as a column of numbers with a gap is written; not 1.2.0
 _TAIL = re.compile(r"(.*[^\W_])(?:[\W_]+([^\W_]+)|(?<=\d)([A-Za-z]+\d*))")
 LONGEST_DATE = 6  # digits: a session's name of so many is a day
 WAYS_OUT = f"{PARTICIPANT_OPTION} REGEX or a participants.csv says whose each file is"
@@ -224,7 +225,7 @@ def about_known(people: Iterable[str], known: Collection[str]) -> tuple[str, ...
 
 
 def alike(names: Sequence[str]) -> list[list[str]]:
-    """Find names that may be spellings of one: 01 and 1, P02 and 02, Anna and anna."""
+    """Find names that may be spellings of one: 01 and 1, 1.0 and 1, P02 and 02, Anna and anna."""
     by_number: dict[str, list[tuple[str, str]]] = {}
     for name in names:
         prefix, rest = _loose(name)
@@ -242,8 +243,8 @@ def alike(names: Sequence[str]) -> list[list[str]]:
 
 
 def _loose(name: str) -> tuple[str, str]:
-    """Split a name before its first digit, without case, separators and leading zeros."""
-    match = _PARTS.fullmatch(composed(name).casefold())
+    """Split a name before its first digit, without case, separators, leading zeros and the .0 of a whole number."""
+    match = _PARTS.fullmatch(_DECIMALS.sub(r"\1", composed(name).casefold()))
     assert match is not None
     if match[2] is None:
         return re.sub(r"[\W_]", "", match[1]), ""

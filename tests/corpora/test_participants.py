@@ -136,6 +136,8 @@ def test_alike_goes_by_number_and_letters() -> None:
     assert alike(["01", "1", "P1", "2"]) == [["01", "1", "P1"]]
     assert alike(["A1", "B1"]) == []
     assert alike(["p_2", "P02"]) == [["p_2", "P02"]]
+    assert alike(["1", "1.0", "10", "2.0", "P3", "P3.00"]) == [["1", "1.0"], ["P3", "P3.00"]]
+    assert alike(["1.2", "1.2.0", "1.20", "P1.1", "P1"]) == []
     assert by_underscore("P_01") == ("P", "01")
 
 
