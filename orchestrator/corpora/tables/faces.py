@@ -16,18 +16,24 @@ from orchestrator.errors import cut
 Rows = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
+FIRST_ID = 0  # tools count faces from here; a smaller one, or none, is of nobody
 SUCCESS, VALID = "success", "valid"
 TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0", "ja", "j", "wahr", "vrai", "oui", "si", "ok"))
 FALSE = frozenset(("", "false", "f", "no", "n", "0", "0.0", "nein", "falsch", "faux", "non", "fail", "failed"))
 
 
 def one_face(columns: Columns, rows: Rows, name: str, findings: Findings) -> Rows:
-    """Keep one face: the id with the most frames, or without ids the most confident of each frame."""
+    """Keep one face: the id with the most frames, or without ids the most confident of each frame.
+
+    By the rules of before 0.2 an id that is none counts as one, and a frame is its number.
+    """
+    current = findings.options.current
     identity = columns.find(*FACE_IDS)
     confidence = columns.find(*CONFIDENCES)
-    moment_TK = _moments(columns, rows)
+    moment_TK = _moments(columns, rows, time=current)
     if identity is not None:
-        kept = rows[_of_one_id(columns.numbers_of(identity)[rows], _faces(columns)[rows], moment_TK)]
+        id_T = columns.numbers_of(identity)[rows]
+        kept = rows[_of_one_id(id_T, _faces(columns)[rows], moment_TK) if current else _of_one_number(id_T)]
     elif columns.find(*FRAMES) is not None and confidence is not None:
         score = np.nan_to_num(columns.numbers_of(confidence)[rows], nan=-1.0)
         # By moment, the most confident first; among equals the first row. np.unique gives the first of each.
@@ -40,12 +46,19 @@ def one_face(columns: Columns, rows: Rows, name: str, findings: Findings) -> Row
     return kept
 
 
+def _of_one_number(id_T: NDArray[np.float64]) -> Flags:
+    ids, counts = np.unique(id_T, return_counts=True)
+    most = ids[np.argmax(counts)]
+    kept_T: Flags = np.isnan(id_T) if np.isnan(most) else id_T == most
+    return kept_T
+
+
 def _of_one_id(id_T: NDArray[np.float64], face_T: Flags, moment_TK: NDArray[np.float64]) -> Flags:
     """Return the rows of the id with the most faces, and those without a face or an id where it is not seen.
 
     These stay, so that the recording keeps its frames: a tool that sees nobody has no id to write, or -1.
     """
-    named_T = np.isfinite(id_T) & (id_T >= 0)
+    named_T = np.isfinite(id_T) & (id_T >= FIRST_ID)
     if not named_T.any():
         return np.ones(len(id_T), dtype=np.bool_)
     seen_T = named_T & face_T
@@ -62,9 +75,10 @@ def _of_one_id(id_T: NDArray[np.float64], face_T: Flags, moment_TK: NDArray[np.f
     return kept_T
 
 
-def _moments(columns: Columns, rows: Rows) -> NDArray[np.float64]:
+def _moments(columns: Columns, rows: Rows, *, time: bool) -> NDArray[np.float64]:
     """Return what tells frames apart, (T, K): number and time if a table has them; faces of a frame share both."""
-    names = [one for one in (columns.find(*FRAMES), time_column(columns.names)) if one is not None]
+    telling = (columns.find(*FRAMES), time_column(columns.names) if time else None)
+    names = [one for one in telling if one is not None]
     return np.nan_to_num(columns.numbers[np.ix_(rows, columns.indices(names))], nan=-1.0)
 
 

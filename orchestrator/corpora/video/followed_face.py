@@ -12,7 +12,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.corpora.tables.faces import FIRST_ID
+
 SWITCH_SECONDS = 1.0  # ours: longer than a blink or a hand before the face, short for whoever waits
+_NOBODY = np.inf  # is followed before the first face
 MOST_NOTES = 20  # ours: of one recording; faces may come and go with every frame
 
 
@@ -41,7 +44,7 @@ class FollowedFace:
 
     def __init__(self) -> None:
         """Start with nobody followed."""
-        self._face: float | None = None
+        self._face = _NOBODY
         self._gone_since: float | None = None
         self._others: Counter[float] = Counter()
         self._last, self._was_shown = -np.inf, True
@@ -50,14 +53,16 @@ class FollowedFace:
     def parts(self, ids: NDArray[np.float64], time: NDArray[np.float64]) -> tuple[list[Part], int]:
         """Sort rows with their faces' ids (N,) and times (N,) into parts, a new one where another face is followed.
 
-        The number is of rows at the end that are not looked at: the first ones of a frame, of which the followed face's
-        may be still to come. They are to be given again with what comes behind them.
+        An id of NaN or below 0 is of a frame without a face. The number is of rows at the end that are not looked at:
+        the first ones of a frame, of which the followed face's may be still to come. They are to be given again with
+        what comes behind them.
         """
         parts = [Part()]
         starts = np.flatnonzero(np.diff(time, prepend=np.nan) != 0)
         for start, end in pairwise([*map(int, starts), len(time)]):
             faces = [float(one) for one in ids[start:end]]
-            self._face = faces[0] if self._face is None else self._face
+            known = [one for one in faces if one >= FIRST_ID]  # false for NaN
+            self._face = known[0] if self._face == _NOBODY and known else self._face
             now, there = float(time[start]), self._face in faces
             if now == self._last and not (there and self._was_shown):
                 continue  # the rest of a frame whose first rows were read before
@@ -67,7 +72,7 @@ class FollowedFace:
             if there:
                 self._came_back(now, parts[-1])
                 parts[-1].add(start + faces.index(self._face), shown=True)
-            elif self._switches(faces, now, parts):
+            elif known and self._switches(known, now, parts):
                 there = self._face in faces
                 parts[-1].add(start + (faces.index(self._face) if there else 0), shown=there)
             else:
