@@ -52,6 +52,9 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     head = head_in_words(dataclasses.asdict(protocol))
     if head is not None:
         lines.append(f"head      {head}")
+    if protocol.label_delay_seconds:
+        delay = f"{protocol.label_delay_seconds:g} s"
+        lines.append(f"labels    of {delay} later (--label-delay); the last {delay} of each recording have none")
     if protocol.defence is not None:
         lines.append(f"defence   {protocol.defence}: done to the features against recognition of people")
     if protocol.scaling == "both":

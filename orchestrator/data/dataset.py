@@ -161,7 +161,7 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     series = unscaled_series(corpus.recordings, protocol, images, backbone=None if federated else backbone, show=show)
     scales = {} if federated else own_scales(series, protocol)
     series = scaled_series(series, protocol, scales)
-    _check_labels(corpus, series)
+    _check_labels(corpus, series, delay=protocol.label_delay_seconds)
     return Dataset(
         series=tuple(map(_outline, series)) if federated else series,
         times=tuple(recording.time for recording in recordings),
@@ -185,14 +185,22 @@ def make_dataset(  # noqa: PLR0913 - the choices, each named
     )
 
 
-def _check_labels(corpus: Corpus, series: Sequence[AnySeries]) -> None:
-    """Raise InputError if no valid frame has a label; of today's corpora, if a dimension has none."""
+def _check_labels(corpus: Corpus, series: Sequence[AnySeries], *, delay: float) -> None:
+    """Raise InputError if no valid frame has a label; of today's corpora, if a dimension has none.
+
+    `delay` seconds later labels were taken from, which may be the reason.
+    """
     there = np.any([one.mask_T2.any(axis=0) for one in series], axis=0)
     lacking = [dimension for dimension, some in zip(DIMENSIONS, there, strict=True) if not some]
     # A run of before version 0.2 goes on with one dimension, as it began.
     if lacking and (corpus.options.current or len(lacking) == len(DIMENSIONS)):
         what = "label" if len(lacking) == len(DIMENSIONS) else f"{lacking[0]} label"
         expected = "labels that meet the features in time"
+        if delay:
+            longest = max(float(np.ptp(one.time)) for one in corpus.recordings)
+            found = f"{delay:g}, with which no valid frame has a {what}"
+            expected = f"seconds, fewer than the {longest:.4g} of the longest recording, and {expected}"
+            raise InputError.of("--label-delay", found=found, expected=expected)
         raise InputError.of(str(corpus.path), found=f"no valid frame with a {what}", expected=expected)
 
 

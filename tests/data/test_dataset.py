@@ -124,6 +124,12 @@ def test_labels_that_miss_every_frame_are_refused() -> None:
         make_dataset(dataclasses.replace(corpus, recordings=tuple(blank)), THREE_FOLDS, seed=0)
 
 
+def test_a_delay_that_takes_every_label_names_itself_and_the_longest_recording() -> None:
+    said = "--label-delay: found 2000, with which no valid frame has a label; expected seconds, fewer than the 1.56 of"
+    with pytest.raises(InputError, match=said):
+        make_dataset(make_corpus(), dataclasses.replace(THREE_FOLDS, label_delay_seconds=2000.0), seed=0)
+
+
 def test_a_dimension_without_labels_is_refused_but_in_a_run_of_before() -> None:
     corpus = make_corpus()
     blank = []

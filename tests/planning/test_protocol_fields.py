@@ -80,6 +80,14 @@ def test_a_defence_is_announced_and_refused_if_it_changes_nothing(paired: Path) 
         launch.prepare(request(paired, defence="low-pass=99"), claim=False)
 
 
+def test_a_label_delay_is_announced(paired: Path) -> None:
+    ready = launch.prepare(request(paired, label_delay_seconds=0.4), claim=False)
+    line = "labels    of 0.4 s later (--label-delay); the last 0.4 s of each recording have none"
+    assert line in preview.announce(ready.plan, ready.dataset).splitlines()
+    other = launch.prepare(request(paired), claim=False)
+    assert "--label-delay" not in preview.announce(other.plan, other.dataset)
+
+
 @pytest.mark.parametrize("method", ["au", "fl-au"])
 def test_a_run_with_the_authors_head_and_groups(paired: Path, tmp_path: Path, method: str) -> None:
     ready = launch.prepare(request(paired, method=method, head="authors", group_by=" DYAD "), claim=False)
