@@ -178,7 +178,7 @@ def test_dry_run_counts_the_full_grid_and_trains_nothing(small_corpus: Path, run
 
 
 BAD_OPTIONS = {
-    "--method": (["--method", "nothing"], "'nothing' is not"),
+    "--method": (["--method", "nothing"], "found 'nothing'; expected one of au"),
     "--network": (["--network", "cnn"], "--network: found 'cnn'; expected one of rnn, bigru, bilstm"),
     "--set key": (["--set", "hidden=8"], "--set: found 'hidden=8'; expected one of learning_rate"),
     "--set value": (["--set", "num_layers=two"], "--set num_layers: found 'two'; expected whole numbers"),
@@ -327,7 +327,7 @@ def test_what_would_not_be_strict_is_refused_and_numbers_that_are_none(
     for option in ("--hours", "--cpus-per-trial", "--checkpoint-seconds"):
         done = run_inside("tune", option, "nan", "--data", small_corpus, "--output", output)
         assert done.returncode == 2, option
-        assert "finite" in done.stderr
+        assert f"'{option}': found nan; expected a number" in done.stderr
 
 
 def test_a_run_that_cannot_begin_leaves_its_directory_free(small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
