@@ -62,8 +62,7 @@ def part_of(windows: Windows, index_W: Tensor, part: str) -> Tensor:
     """Those of the windows that lie wholly in the first four fifths of their series, or in the last fifth."""
     if part == "all":
         return index_W
-    num_frames_W = torch.tensor(windows.num_frames)[windows.series_W[index_W]]
-    border_W = num_frames_W - (num_frames_W * OWN_TEST_SHARE).long()
+    border_W = torch.tensor([first_frames(number) for number in windows.num_frames])[windows.series_W[index_W]]
     start_W = windows.start_W[index_W]
     inside_W = start_W + windows.length_W[index_W] <= border_W if part == "first" else start_W >= border_W
     return index_W[inside_W]
