@@ -200,6 +200,8 @@ def inside(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+STDERR = "stderr.txt"  # beside a finished search: what it said there
+
 # Ray leaves sockets and pipes of its workers to the garbage collector; MLflow a connection to its database.
 LEFT_OPEN = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -255,12 +257,14 @@ def made_once(places: pytest.TempPathFactory, name: str, make: Callable[[Path], 
 
 @pytest.fixture(scope="session")
 def finished_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of four configurations on a real Ray, its store beside it."""
+    """A finished search of four configurations on a real Ray, its store and what it wrote to stderr beside it."""
     from tests.search.small_searches import search
 
     def make(folder: Path) -> None:
         request.getfixturevalue("ray_cluster")()
-        assert search(request.getfixturevalue("small_corpus"), folder / "run", f"sqlite:///{folder}/mlflow.db") == 0
+        corpus = request.getfixturevalue("small_corpus")
+        with (folder / STDERR).open("w") as file, contextlib.redirect_stderr(file):
+            assert search(corpus, folder / "run", f"sqlite:///{folder}/mlflow.db") == 0
 
     return made_once(tmp_path_factory, "finished-search", make) / "run"
 
