@@ -18,7 +18,7 @@ from orchestrator.evaluation.search_baselines import Measured, measure
 from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
 from orchestrator.json_records import newer_keys
 from orchestrator.planning.launch import Launch
-from orchestrator.planning.packs import has_free_processor
+from orchestrator.planning.packs import can_spare_processor, has_free_processor
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.strategies import SEARCHES
 from orchestrator.process.background import Beside
@@ -117,16 +117,24 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
 
 
 def _baselines(plan: Plan, dataset: Dataset, observer: Observer, phases: Phases) -> Beside[Measured]:
-    """Measure the baselines, beside the trainings if a processor is free for it: no training takes longer by it."""
-
-    def measured() -> Measured:
-        with doing(MEASURING):
-            return measure(columns, show=observer.say)
+    """Measure the baselines, beside the trainings if a processor can be kept for it: no training takes longer by it."""
+    from orchestrator.search.cluster import keep_processor
 
     with doing(MEASURING, phases):
         columns = as_columns(dataset, plan.protocol, show=observer.say)
+    free = has_free_processor(plan)
+    kept = not free and can_spare_processor(plan)
+    give_back = keep_processor() if kept else lambda: None
+
+    def measured() -> Measured:
+        try:
+            with doing(MEASURING):
+                return measure(columns, show=observer.say)
+        finally:
+            give_back()
+
     beside = Beside(measured)
-    if not has_free_processor(plan):
+    if not free and not kept:
         beside.result()
     return beside
 
