@@ -16,6 +16,7 @@ from orchestrator.data.dataset import Dataset, as_columns
 from orchestrator.errors import doing
 from orchestrator.evaluation.search_baselines import Measured, measure
 from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
+from orchestrator.inference.export import import_exporter
 from orchestrator.json_records import newer_keys
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.packs import can_spare_processor, has_free_processor
@@ -125,11 +126,15 @@ def _baselines(plan: Plan, dataset: Dataset, observer: Observer, phases: Phases)
     free = has_free_processor(plan)
     kept = not free and can_spare_processor(plan)
     give_back = keep_processor() if kept else lambda: None
+    exports = plan.search.log_model and len(observer.results) < plan.num_planned
 
     def measured() -> Measured:
         try:
             with doing(MEASURING):
-                return measure(columns, show=observer.say)
+                found = measure(columns, show=observer.say)
+            if exports and (free or kept):
+                import_exporter()
+            return found
         finally:
             give_back()
 
