@@ -21,7 +21,7 @@ from orchestrator.report.figures import files
 from orchestrator.report.search_record import FailedTrial, Search
 from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, SUMMARY_FILE
 from orchestrator.run_records import Summary
-from orchestrator.search.endings import SearchEnded
+from orchestrator.search.endings import SearchEnded, StorageFull, unwritable
 from orchestrator.search.progress import Observer
 from orchestrator.search.wall_clock import WallClock
 from orchestrator.tracking.tracker import Tracker, tracking_identity
@@ -77,17 +77,26 @@ def conclude(  # noqa: PLR0913, PLR0917 - what a run leaves, each given once
         show("drawing the figures ...")
     export = _export_of_best(plan, output, outcome, status, show)
     problems: list[str | None] = []
-    files.write(
+    missing = files.write(
         as_evidence(plan, content, outcome, output),
         output,
         draw=end != INTERRUPTED,
         beside=export and (lambda: problems.append(export())),  # each takes seconds, on a core of its own
     )
-    remarks += filter(None, problems)
+    lost = [*filter(None, problems), *missing]
+    remarks += lost
+    full = next(filter(None, map(unwritable, lost)), None)
     content = _timed(content, output, clock)
     show("writing to MLflow ...")
     remarks += [str(tracker.close(TRACKING_CLOSE_SECONDS))]
-    return RunOutcome(plan=plan, output=output, summary=content, trials=outcome, remarks=tuple(remarks))
+    return RunOutcome(
+        plan=plan,
+        output=output,
+        summary=content,
+        trials=outcome,
+        remarks=tuple(remarks),
+        ended=None if full is None else StorageFull("--output", output, full),
+    )
 
 
 def _timed(content: Summary, output: Path, clock: WallClock) -> Summary:

@@ -114,7 +114,7 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
             raise ended from None  # a full disk, for one, takes no summary either
         clock.save()
         shutil.rmtree(output / SCRATCH_FOLDER, ignore_errors=True)
-    return dataclasses.replace(outcome, ended=ended)
+    return dataclasses.replace(outcome, ended=ended or outcome.ended)
 
 
 def _baselines(plan: Plan, dataset: Dataset, observer: Observer, phases: Phases) -> Beside[Measured]:

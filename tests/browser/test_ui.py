@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from orchestrator.tracking.ui import DEFAULT_UI_HOST
 from tests.browser.conftest import PAGE_SECONDS, Ui
-from tests.conftest import LEFT_OPEN, STDERR
+from tests.conftest import LEFT_OPEN, SAID
 
 pytestmark = LEFT_OPEN
 CONFIGURATIONS = (
@@ -97,7 +97,7 @@ def test_the_figures_are_shown(browser: Chrome, ui: Ui, searched: Path, name: st
 
 
 def test_the_run_left_what_the_page_shows(searched: Path) -> None:
-    complaints = [line for line in (searched.parent / STDERR).read_text().splitlines() if line.startswith("figure")]
+    complaints = [line for line in (searched.parent / SAID).read_text().splitlines() if line.startswith("figure")]
     assert complaints == []  # a figure that could not be drawn costs a search nothing but this line
     drawn = {path.name for path in (searched / "figures").iterdir()}
     assert {"au-traces.svg", "au-plane.svg", "au-learning.svg", "au-parallel.svg", "trade-off.svg"} <= drawn

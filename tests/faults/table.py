@@ -250,6 +250,14 @@ ROWS = (
         outcome=f"one line with folder and option, no traceback; with room `--resume`: {SAME_BYTES}",
     ),
     Row(
+        id="output-full-of-figures",
+        section=OUTPUT,
+        fault="the disk of the output is full when the search has ended, before its figures",
+        how="tmpfs of 600 kB",
+        outcome="exit 1: results and model are there, no figure, one line with folder and option; with room `--resume`:"
+        " exit 0, all figures",
+    ),
+    Row(
         id="output-no-inodes",
         section=OUTPUT,
         fault="the disk of the output has no inode left",

@@ -69,6 +69,25 @@ def test_a_full_disk(finished: Path, small_corpus: Path, run_inside: Run, tmp_pa
         assert_equal(output, finished)
 
 
+@injects("output-full-of-figures")
+def test_a_disk_that_is_full_before_the_figures(
+    finished: Path, small_corpus: Path, run_inside: Run, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", "size=600k") as disk:
+        output = disk / "run"
+        done = run_inside(*SEARCH, "--data", small_corpus, "--output", output)
+        assert_told(done, str(output), "--output", codes=(1,))
+        assert "figures not written: OSError: " in done.stdout
+        assert not (output / "figures").exists(), "some figures without the others"
+        assert read_summary(output)["status"] == "finished"
+        remount(disk, "size=100m")
+        done = run_inside("tune", "--resume", output)
+        assert done.returncode == 0, done.stderr
+        assert_equal(output, finished)
+        drawn = {file.name for file in (finished / "figures").iterdir()}
+        assert {file.name for file in (output / "figures").iterdir()} == drawn
+
+
 @injects("output-no-inodes")
 def test_no_inode_left(finished: Path, small_corpus: Path, run_inside: Run, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=100m,nr_inodes=24") as disk:

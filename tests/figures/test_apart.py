@@ -1,5 +1,6 @@
 """Figures of a process of their own: the bytes and lines of those drawn here, and a process that outlives nobody."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from orchestrator.report.figures import apart, files
 from orchestrator.report.search_record import Search
+from orchestrator.search.endings import unwritable
 from tests.figures.evidence import make_search, make_trials
 
 END_SECONDS = 20.0
@@ -50,14 +52,13 @@ def test_its_files_and_lines_are_those_drawn_here(
     """The table of predictions cannot be read: that is a line, and it costs the other figures nothing."""
     search = some(tmp_path / "predictions.parquet")
     (tmp_path / "predictions.parquet").write_text("no table")
-    files.write(search, tmp_path / "here", draw=True)
-    here = capfd.readouterr()
+    here = files.write(search, tmp_path / "here", draw=True)
     assert not started
-    files.write(search, tmp_path / "apart", draw=True, beside=lambda: None)
+    assert files.write(search, tmp_path / "apart", draw=True, beside=lambda: None) == here
     assert len(started) == 1
     assert started[0].returncode is not None
-    assert capfd.readouterr() == here
-    assert here.err.startswith("figure not drawn: ")
+    assert [line.partition(": ")[0] for line in here] == ["figure not drawn"]
+    assert capfd.readouterr() == ("", "")
     assert written(tmp_path / "apart") == written(tmp_path / "here")
     assert {name.partition(".")[0] for name in written(tmp_path / "here")} == set(STEMS)
 
@@ -77,7 +78,7 @@ def test_a_process_that_does_not_answer_is_no_loss(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(apart, "PROGRAM", program)
-    files.write(some(), tmp_path, draw=True, beside=lambda: None)
+    assert files.write(some(), tmp_path, draw=True, beside=lambda: None) == []
     assert {name.partition(".")[0] for name in written(tmp_path)} == set(STEMS)
     assert capfd.readouterr() == ("", "")
 
@@ -152,35 +153,43 @@ def test_modules_are_those_of_who_asked_and_none_of_the_current_folder(
     ]
 
 
-def test_a_figure_that_cannot_be_made_into_files_is_the_line_of_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_figure_that_cannot_be_made_into_files_costs_nobody_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was made before it is written, here as there."""
     made = files.contents
 
     def contents(figure):
-        if figure.name == STEMS[1]:
+        if figure.name == STEMS[0]:
             raise ValueError("no ink")
         return made(figure)
 
     monkeypatch.setattr(files, "contents", contents)
-    found = apart.drawn(some())
-    assert found.problem == "ValueError: no ink"
-    assert [sorted(one)[0] for one in found.figures] == [f"{STEMS[0]}.pdf"]
-    monkeypatch.setattr(apart.Asked, "answer", lambda _: found)
-    for beside in (None, lambda: None):
-        files.write(some(), tmp_path, draw=True, beside=beside)
-        assert capsys.readouterr().err == "figures not written: ValueError: no ink\n"
-        assert {name.partition(".")[0] for name in written(tmp_path)} == {STEMS[0]}
+    assert files.write(some(), tmp_path, draw=True) == [f"figure not drawn: {STEMS[0]}: ValueError: no ink"]
+    assert {name.partition(".")[0] for name in written(tmp_path)} == {STEMS[1]}
 
 
-def test_a_folder_that_cannot_be_written_is_the_line_of_before(
+def test_a_folder_that_cannot_be_written_is_a_line(
     tmp_path: Path, started: Started, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "figures").write_text("a file in the way")
-    files.write(some(), tmp_path, draw=True)
-    here = capfd.readouterr()
-    assert here.err.startswith("figures not written: ")
-    files.write(some(), tmp_path, draw=True, beside=lambda: None)
-    assert capfd.readouterr() == here
+    (here,) = files.write(some(), tmp_path, draw=True)
+    assert here.startswith("figures not written: FileExistsError: ")
+    assert files.write(some(), tmp_path, draw=True, beside=lambda: None) == [here]
     assert len(started) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_of_figures_that_find_no_room_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = [3]
+
+    def write_bytes(path: Path, content: bytes) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(f"{files.__name__}.write_bytes", write_bytes)
+    (line,) = files.write(some(), tmp_path, draw=True)
+    assert unwritable(line) == os.strerror(errno.ENOSPC)
+    assert not (tmp_path / "figures").exists()

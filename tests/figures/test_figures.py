@@ -272,14 +272,6 @@ def test_figures_are_written_anew(tmp_path: Path) -> None:
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "figures").write_text("a file in the way")
-    files.write(make_search(make_trials()[:1]), tmp_path, draw=True)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("figures not written: ")
-
-
 def test_the_best_baseline_is_a_line_where_configurations_are_compared() -> None:
     """The constant is no rival; the best differs between the dimensions."""
     scores = {"mean": (0.99, 0.99), "ridge": (0.9, 0.1), "boosting-person": (0.2, 0.8)}

@@ -6,7 +6,6 @@ when its standard input closes, so it outlives nobody, however that one ended.
 
 import contextlib
 import gc
-import io
 import os
 import pickle
 import subprocess
@@ -26,14 +25,10 @@ PROGRAM = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of drawing: the files of each figure by name, and the text that was meant for stderr.
-
-    `problem` names the error that ended the drawing early, as `write` prints it; None if there was none.
-    """
+    """What came of drawing: the files of each figure by name, and a line for each that is missing."""
 
     figures: Sequence[Mapping[str, bytes]]
-    said: str
-    problem: str | None
+    lines: Sequence[str]
 
 
 @contextlib.contextmanager
@@ -89,16 +84,17 @@ def answer(given: bytes) -> None:
 
 
 def drawn(search: Search) -> Answer:
-    """Draw a search's figures; nothing is printed, and no error is raised."""
-    from orchestrator.report.figures import files
+    """Draw a search's figures; no error is raised."""
+    from orchestrator.report.figures import draw_all, files
+    from orchestrator.report.figures.drawing import not_drawn
 
-    said, figures, problem = io.StringIO(), list[Mapping[str, bytes]](), None
-    with contextlib.redirect_stderr(said):
+    figures, lines = list[Mapping[str, bytes]](), list[str]()
+    for figure in draw_all([search], lines.append):
         try:
-            figures.extend(files.drawn(search))
+            figures.append(files.contents(figure))
         except Exception as error:
-            problem = files.named(error)
-    return Answer(figures=figures, said=said.getvalue(), problem=problem)
+            lines.append(not_drawn(figure.name, error))
+    return Answer(figures=figures, lines=lines)
 
 
 def _end_when_alone() -> None:

@@ -1,7 +1,6 @@
 """All figures of some searches, in the order of a report; one that cannot be drawn costs nobody the others."""
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,11 +25,12 @@ from orchestrator.report.figures.figure import Figure
 from orchestrator.report.queries import protocol_label
 from orchestrator.report.search_record import Search
 
+Missing = Callable[[str], object]  # takes a line about a figure that could not be drawn
 OF_PREDICTIONS = (traces.draw, agreement.draw, plane.draw)
 OF_CONFIGURATIONS = (learning.draw, by_value.draw, importance.draw, parallel.draw, correlation.draw)
 
 
-def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
+def draw_each(searches: Sequence[Search], missing: Missing) -> tuple[Figure, ...]:
     """Draw what there is data for; a figure's name begins with its method, a second search's of it with `METHOD-2`."""
     figures: list[Figure] = []
     methods = [search.plan["method"] for search in searches]
@@ -41,17 +41,17 @@ def draw_each(searches: Sequence[Search]) -> tuple[Figure, ...]:
                 title += f", {style.plain(protocol_label(search), 80)}"
             figures += (
                 replace(figure, name=f"{prefix}-{figure.name}", title=f"{figure.title}: {title}")
-                for figure in _of_one(search, prefix)
+                for figure in _of_one(search, prefix, missing)
             )
-        figures += _attempt("by-method", partial(by_method.draw, searches))
-        figures += _attempt("trade-off", partial(trade_off.draw, searches))
+        figures += _attempt("by-method", partial(by_method.draw, searches), missing)
+        figures += _attempt("trade-off", partial(trade_off.draw, searches), missing)
     return tuple(figures)
 
 
-def draw_points(points: Sequence[Point], price_per_hour: float | None) -> tuple[Figure, ...]:
+def draw_points(points: Sequence[Point], price_per_hour: float | None, missing: Missing) -> tuple[Figure, ...]:
     """Draw accuracy against measured privacy and cost, if a configuration has both."""
     with style.styled():
-        return tuple(_attempt("measured-privacy", partial(measured_privacy.draw, points, price_per_hour)))
+        return tuple(_attempt("measured-privacy", partial(measured_privacy.draw, points, price_per_hour), missing))
 
 
 def _prefixes(searches: Sequence[Search]) -> list[str]:
@@ -64,21 +64,21 @@ def _prefixes(searches: Sequence[Search]) -> list[str]:
     return prefixes
 
 
-def _of_one(search: Search, prefix: str) -> list[Figure]:
+def _of_one(search: Search, prefix: str, missing: Missing) -> list[Figure]:
     found: list[Figure] = []
-    recorded = _read(search)
+    recorded = _read(search, missing)
     for of_traces in OF_PREDICTIONS if recorded else ():
-        found += _attempt(f"{prefix}-{_kind(of_traces)}", partial(of_traces, search, recorded))
+        found += _attempt(f"{prefix}-{_kind(of_traces)}", partial(of_traces, search, recorded), missing)
     for of_search in OF_CONFIGURATIONS:
-        found += _attempt(f"{prefix}-{_kind(of_search)}", partial(of_search, search))
+        found += _attempt(f"{prefix}-{_kind(of_search)}", partial(of_search, search), missing)
     return found
 
 
-def _read(search: Search) -> list[predictions.Trace]:
+def _read(search: Search, missing: Missing) -> list[predictions.Trace]:
     try:
         return predictions.read(search.predictions) if search.predictions is not None else []
     except Exception as error:
-        _warn(str(search.predictions), error)
+        missing(not_drawn(str(search.predictions), error))
         return []
 
 
@@ -86,16 +86,17 @@ def _kind(draw: Callable[..., object]) -> str:
     return draw.__module__.rpartition(".")[2]
 
 
-def _attempt(name: str, draw: Callable[[], Figure | None]) -> list[Figure]:
-    """Return the figure if there is one; a fault is a line on stderr: a picture is no reason to lose a report."""
+def _attempt(name: str, draw: Callable[[], Figure | None], missing: Missing) -> list[Figure]:
+    """Return the figure if there is one; a fault is a line: a picture is no reason to lose a report."""
     try:
         figure = draw()
     except Exception as error:
-        _warn(name, error)
+        missing(not_drawn(name, error))
         return []
     return [] if figure is None else [figure]
 
 
-def _warn(what: str, error: Exception) -> None:
+def not_drawn(what: str, error: Exception) -> str:
+    """Return the line about a figure that an error costs."""
     line = next(iter(str(error).splitlines()), "")
-    print(f"figure not drawn: {what}: {type(error).__name__}: {style.plain(line, 200)}", file=sys.stderr)
+    return f"figure not drawn: {what}: {type(error).__name__}: {style.plain(line, 200)}"

@@ -2,14 +2,12 @@
 
 import contextlib
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.files import write_bytes
 from orchestrator.process.processors import num_processors
-from orchestrator.report.figures import draw_all
-from orchestrator.report.figures.apart import asked
+from orchestrator.report.figures.apart import asked, drawn
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.search_record import Search
 from orchestrator.run_folder import FIGURES_FOLDER
@@ -34,22 +32,12 @@ def write_figure(folder: Path, figure: Figure) -> None:
     _write_files(folder, contents(figure))
 
 
-def drawn(search: Search) -> Iterator[Mapping[str, bytes]]:
-    """Yield the files of each figure of a search, by name."""
-    for figure in draw_all([search]):
-        yield contents(figure)
-
-
-def named(error: Exception) -> str:
-    """Return an error as a line names it."""
-    return f"{type(error).__name__}: {error}"
-
-
-def write(search: Search, output: Path, *, draw: bool, beside: Callable[[], object] | None = None) -> None:
+def write(search: Search, output: Path, *, draw: bool, beside: Callable[[], object] | None = None) -> list[str]:
     """Replace the folder `figures/` of a run's directory by the figures that can be drawn now, or remove it.
 
     `beside` is called meanwhile: a process of its own draws then, if this machine has a core for it. What it raises is
-    raised. A figure raises nothing, so that it cannot fail a search: errors are lines on stderr.
+    raised. A figure raises nothing, so that it cannot fail a search: returns a line for each that is missing, or that
+    the files could not be written; then there is no folder.
     """
     folder = output / FIGURES_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
@@ -58,17 +46,17 @@ def write(search: Search, output: Path, *, draw: bool, beside: Callable[[], obje
         if beside is not None:
             beside()
         answer = process.answer() if process is not None else None
-    problem = None
+    if not draw:
+        return []
+    answer = answer or drawn(search)
+    lines = list(answer.lines)
     try:
-        if answer is not None:
-            print(answer.said, end="", file=sys.stderr)
-            problem = answer.problem
-        for files in answer.figures if answer is not None else drawn(search) if draw else ():
+        for files in answer.figures:
             _write_files(folder, files)
     except Exception as error:
-        problem = named(error)
-    if problem is not None:
-        print(f"figures not written: {problem}", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
+        lines.append(f"figures not written: {type(error).__name__}: {error}")
+    return lines
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
