@@ -6,6 +6,11 @@ from pathlib import Path
 
 # Python puts the current folder first: a user's own `models` or `fed` would be taken for ours.
 ROOT = str(Path(__file__).resolve().parent.parent)
+try:
+    os.getcwd()  # noqa: PTH109 - before anything is imported
+except FileNotFoundError:
+    print("error: the current folder: found one that was removed; expected one that is there (cd)", file=sys.stderr)
+    sys.exit(2)
 if os.path.realpath(os.curdir) != ROOT:
     sys.path[:] = [one for one in sys.path if os.path.realpath(one or os.curdir) != os.path.realpath(os.curdir)]
 

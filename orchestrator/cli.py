@@ -39,11 +39,16 @@ class Guarded(Listed):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; InputError ends with 2, Ctrl-C with 130, an unexpected error with 70."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            terminal.check_output()
+            return result
         except InputError as error:
             for problem in error.problems:
                 _complain(f"error: {problem}")
             ctx.exit(exit_codes.INPUT)
+        except terminal.OutputLostError as error:
+            _complain(f"error: {error}")
+            ctx.exit(exit_codes.SOME_FAILED)
         except SearchEnded as error:
             _complain(f"error: {error}")
             _say_how_on(ctx)

@@ -4,9 +4,10 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from orchestrator.errors import InputError
 
 JsonObject = dict[str, Any]  # as a file holds it, before its types are known
 LOCK_POLL_SECONDS = 0.05  # ours: between two looks at a lock that somebody else holds
+PARTIAL = ".partial"
 NAME_BYTES = 200  # of a file's name that its temporary neighbour repeats: most systems allow 255 in all
 
 
@@ -28,7 +30,7 @@ def atomic(path: Path) -> Iterator[Path]:
     allows, whatever wrote it (safetensors makes files of mode 0600); a replaced file's stay as they were. OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path, ".partial")
+    partial = beside(path, PARTIAL)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         try:
@@ -71,6 +73,17 @@ def beside(path: Path, suffix: str) -> Path:
     """Return a hidden name in the path's folder that nobody else has, short enough if the path's own is."""
     name = path.name.encode()[:NAME_BYTES].decode(errors="ignore")
     return path.with_name(f".{name}.{secrets.token_hex(6)}{suffix}")
+
+
+def remove_partials(folder: Path, but: Collection[str] = ()) -> None:
+    """Remove what `atomic` left below the folder in processes that were killed.
+
+    Nobody may be writing there, but for files of the names `but`.
+    """
+    for file in folder.rglob(f".*{PARTIAL}"):
+        written = any(file.name.startswith(f".{name}.") for name in but)
+        if not written and re.fullmatch(rf"\..+\.[0-9a-f]{{12}}{re.escape(PARTIAL)}", file.name):
+            file.unlink(missing_ok=True)
 
 
 def _mode_of(path: Path) -> int | None:

@@ -37,6 +37,7 @@ EXPORT_RECORD = "model_export.json"  # what its input is, or why there is none
 TRACKING_STATE = "tracking.json"
 TRACKING_LOCK = "tracking.lock"
 TRACKING_SECRET = ".tracking-secret.json"
+OF_TRACK = (TRACKING_STATE, TRACKING_SECRET)  # what `track` writes without claiming the run
 TRIALS_FOLDER = "trials"
 PACKS_FOLDER = "packs"  # checkpoints of trials that are trained together; empty or gone when they have ended
 RESULT_FILE = "result.json"
@@ -139,9 +140,13 @@ def claim_next(path: Path) -> Claim:
 
 @contextlib.contextmanager
 def new_folder(path: Path, where: str = "--output") -> Iterator[None]:
-    """Claim a folder that is written in one go, such as a report; it keeps no lock, and is not left empty."""
+    """Claim a folder that is written in one go, such as a report; it keeps no lock, and a failure leaves nothing."""
     with claim_new(path, where, EXPECTED_EMPTY) as claim:
-        yield
+        try:
+            yield
+        except BaseException:
+            _remove_contents(claim.folder)
+            raise
         (claim.folder / LOCK_FILE).unlink(missing_ok=True)
 
 
@@ -225,6 +230,15 @@ def _remove_beginnings(folder: Path) -> None:
     shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
     for name in BEGINNINGS:
         (folder / name).unlink(missing_ok=True)
+
+
+def _remove_contents(folder: Path) -> None:
+    """Remove all but the lock from a folder that was empty when it was claimed."""
+    for one in folder.iterdir():
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one, ignore_errors=True)
+        elif one.name != LOCK_FILE:
+            one.unlink(missing_ok=True)
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.files import read_json
+from orchestrator.files import PARTIAL, beside, read_json, remove_partials
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,14 @@ def test_a_file_that_is_no_object_is_named(tmp_path: Path, content: bytes | None
 def test_an_object_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, null]}')
     assert read_json(tmp_path / "a.json") == {"a": [1, None]}
+
+
+def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    left = [beside(tmp_path / "table.csv", PARTIAL), beside(tmp_path / "trials" / "result.json", PARTIAL)]
+    kept = [beside(tmp_path / "tracking.json", PARTIAL), tmp_path / ".mine.partial", tmp_path / "mine.partial"]
+    for file in (*left, *kept):
+        file.touch()
+    remove_partials(tmp_path, but=("tracking.json",))
+    assert [file for file in left if file.exists()] == []
+    assert all(file.exists() for file in kept)

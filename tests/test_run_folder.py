@@ -175,3 +175,21 @@ def test_folders_follow_the_umask(tmp_path: Path) -> None:
             assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o750
     finally:
         os.umask(before)
+
+
+def written_in_part(folder: Path) -> None:
+    (folder / "part").mkdir()
+    (folder / "part" / "one.csv").touch()
+    (folder / "page.html").touch()
+    raise OSError("no room")
+
+
+def test_a_folder_that_is_written_in_one_go_and_fails_leaves_nothing(tmp_path: Path) -> None:
+    for there in (False, True):
+        folder = tmp_path / f"report-{there}"
+        if there:
+            folder.mkdir()
+        with pytest.raises(OSError, match="no room"), new_folder(folder):
+            written_in_part(folder)
+        assert folder.exists() is there
+        assert not there or list(folder.iterdir()) == [], "a folder that was there stays, empty"

@@ -10,6 +10,7 @@ from orchestrator.commands.help_sections import Listed
 from orchestrator.corpora.cache import cache_folder
 from orchestrator.corpora.cache_entries import KINDS, Entry, entries, of_kinds, remove_entries
 from orchestrator.errors import InputError, printable
+from orchestrator.process import terminal
 
 BYTES_PER_MIB = 2**20
 ALL = "all"
@@ -23,6 +24,7 @@ def cache() -> None:
 @cache.command(name="list")
 def list_entries() -> None:
     """List what the cache holds, by kind: how much, and from when to when."""
+    terminal.output_is_the_only_work()
     found = entries()
     click.echo(printable(f"cache     {cache_folder()}: {_size(found)}"))
     for kind, words in KINDS.items():

@@ -8,6 +8,7 @@ from orchestrator.commands import options as opt
 from orchestrator.commands.models import store_option
 from orchestrator.commands.option_types import RunName
 from orchestrator.errors import InputError, number_of
+from orchestrator.process import terminal
 
 TABLE_FILE = "comparisons.csv"
 FIGURE_FILE = "comparisons.svg"  # and .pdf, .png
@@ -29,6 +30,7 @@ def compare(runs: tuple[str, ...], output: Path | None, tracking_uri: str | None
     found = compare_runs(runs, tracking_uri=tracking_uri)
     click.echo(text(found))
     if output is None:
+        terminal.output_is_the_only_work()
         return
     from orchestrator.files import write_text
     from orchestrator.report.figures.files import write_figure

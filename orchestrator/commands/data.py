@@ -11,7 +11,7 @@ from orchestrator.commands.option_types import OneOf
 from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.corpora.extraction.tool_names import AUTO, NAMES
 from orchestrator.errors import InputError, cut, number_of, printable
-from orchestrator.process import exit_codes
+from orchestrator.process import exit_codes, terminal
 
 
 @click.group(cls=Listed)
@@ -32,6 +32,7 @@ def check(path: Path, corpus: str | None, as_json: bool, **values: Any) -> None:
     from orchestrator.corpora.manifest import manifest, manifest_text
     from orchestrator.corpora.readers import open_corpus
 
+    terminal.output_is_the_only_work()
     how: dict[str, Any] = {"reading": opt.reading(values), "options": opt.read_options(values)}
     found = open_corpus(path, corpus=corpus, **how)
     click.echo(json.dumps(manifest(found), indent=1, allow_nan=False) if as_json else manifest_text(found))

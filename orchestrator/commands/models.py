@@ -20,6 +20,7 @@ from orchestrator.inference.defaults import (
     SYNTHETIC_LINE,
 )
 from orchestrator.output_checks import check_output, check_output_folder
+from orchestrator.process import terminal
 from orchestrator.run_folder import CARD_FILE, MODEL_FOLDER
 
 model_option = click.option(
@@ -73,7 +74,6 @@ def predict(**values: Any) -> None:
     device = chosen_device(values["device"])
     if values["follow"]:
         from orchestrator.inference import live
-        from orchestrator.process import terminal
 
         terminal.stop_at_a_closed_pipe()
 
@@ -228,6 +228,8 @@ def inference(**values: Any) -> None:
     click.echo(timing.as_text(model, figures))
     if values["output"]:
         _write_figures(values["output"], figures)
+    elif not values["record"]:
+        terminal.output_is_the_only_work()
     if values["record"]:
         click.echo(timing.record(model, figures, values["tracking_uri"]))
 

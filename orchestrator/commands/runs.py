@@ -9,6 +9,7 @@ import click
 from orchestrator.commands.help_sections import Listed
 from orchestrator.errors import printable
 from orchestrator.planning.past_runs import LATEST, PastRun, past_runs, readable
+from orchestrator.process import terminal
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import RUNS_FOLDER
 
@@ -28,6 +29,7 @@ def runs() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), required=False, metavar="[FOLDER]")
 def list_runs(folder: Path | None) -> None:
     """List the runs in FOLDER (else in runs/), the latest first; other commands take the name `latest` for it."""
+    terminal.output_is_the_only_work()
     place = Path(RUNS_FOLDER) if folder is None else folder
     found = [] if folder is None and not place.exists() else past_runs(place)
     if not found:

@@ -11,6 +11,7 @@ from orchestrator.corpora.catalogue import CORPORA
 from orchestrator.errors import InputError, number_of
 from orchestrator.files import JsonObject
 from orchestrator.inference.defaults import DEFAULT_OVERLAP, MAX_OVERLAP, NOT_STATED, SYNTHETIC_LINE
+from orchestrator.process import terminal
 
 
 @click.command()
@@ -50,7 +51,9 @@ def score(**values: Any) -> JsonObject:
         click.echo(line)
     click.echo(table(scored))
     content = {**record(model, corpus, scored), "purpose": values["purpose"] or NOT_STATED}
-    if values["output"]:
+    if not values["output"]:
+        terminal.output_is_the_only_work()
+    else:
         _write(values, content, scored)
         click.echo(f"written to {values['output']}: {number_of(len(scored.people), 'person', 'people')}")
     return content

@@ -15,7 +15,7 @@ from orchestrator.commands.help_sections import Sectioned
 from orchestrator.commands.option_types import OneOf, RunFolder
 from orchestrator.errors import InputError
 from orchestrator.planning.strategies import SCHEDULERS, SEARCHES
-from orchestrator.process import exit_codes
+from orchestrator.process import exit_codes, terminal
 
 if TYPE_CHECKING:
     from orchestrator.search.display import Phases
@@ -77,6 +77,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
     tune --resume latest                   go on after a break
     """
     if values["print_config"]:
+        terminal.output_is_the_only_work()
         click.echo(as_toml(ctx))
         return
     if values["resume"]:
@@ -92,6 +93,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 
     ready = launch.prepare(request("tune", values), claim=not values["dry_run"], show=phases)
     if values["dry_run"]:
+        terminal.output_is_the_only_work()
         phases("timing a few steps of each network ...")
         click.echo(preview.dry_run(ready))
         return
@@ -113,6 +115,7 @@ def tune(ctx: click.Context, /, **values: Any) -> None:
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
     """Train and score the k folds of one configuration."""
     if values["print_config"]:
+        terminal.output_is_the_only_work()
         click.echo(as_toml(ctx))
         return
     phases = _phases()

@@ -61,7 +61,7 @@ def extend(output: Path, additions: Additions, show: Show | None = None) -> Exte
     """
     begun = time.monotonic()
     _check(load_plan(output), additions)  # before the recordings are read
-    launch = resume(output, show)
+    launch = resume(output, show, where="--extend")
     assert launch.claim is not None, "a resumed run is claimed"
     try:
         plan, added = extended(launch.plan, launch.dataset, additions)

@@ -21,7 +21,7 @@ from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.data.defences import check_low_pass
 from orchestrator.errors import Gather, InputError, doing
-from orchestrator.files import JsonObject
+from orchestrator.files import JsonObject, remove_partials
 from orchestrator.planning import windows
 from orchestrator.planning.fold_clients import check_fold_clients, refusal
 from orchestrator.planning.grid import decisive, decisive_of, make_trials
@@ -34,7 +34,7 @@ from orchestrator.planning.removal import refuse_forgotten
 from orchestrator.planning.request import DataOptions, Decided, Request, decide
 from orchestrator.planning.secure_sums import check_secure_sums
 from orchestrator.planning.strategies import SEARCHES
-from orchestrator.run_folder import RUNS_FOLDER, Claim, claim_new, claim_next, claim_run
+from orchestrator.run_folder import OF_TRACK, RUNS_FOLDER, TRIALS_FOLDER, Claim, claim_new, claim_next, claim_run
 from orchestrator.tracking.address import hide_arguments
 from orchestrator.tracking.location import resolve_tracking_uri
 from orchestrator.tracking.secrets import keep, move_out
@@ -94,15 +94,17 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
         raise
 
 
-def resume(output: Path, show: Show | None = None) -> Launch:
-    """Resume the run in a folder.
+def resume(output: Path, show: Show | None = None, *, where: str = "--resume") -> Launch:
+    """Resume the run in a folder, which the option `where` named.
 
     InputError if it has no plan, if its data changed, if another process is there, and if a person was removed from it.
     """
-    begun, claimed = time.monotonic(), claim_run(output.absolute())
+    begun, claimed = time.monotonic(), claim_run(output.absolute(), where)
     try:
+        for folder in (claimed.folder, (claimed.folder / TRIALS_FOLDER).resolve()):
+            remove_partials(folder, but=OF_TRACK)
         move_out(claimed.folder)
-        refuse_forgotten(output, "--resume", instead=BEGIN_ANEW)
+        refuse_forgotten(output, where, instead=BEGIN_ANEW)
         plan = load_plan(output)
         if show:
             for line in _other_versions(plan):

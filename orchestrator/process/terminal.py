@@ -1,40 +1,53 @@
-"""Standard output and standard error that never fail finished work: what cannot be shown is replaced or dropped."""
+"""Standard output and standard error that never fail finished work: what cannot be shown is replaced or dropped.
 
+A command whose work is what it prints says so, and then a full disk behind its output ends it with an error.
+"""
+
+import errno
 import io
 import os
 import sys
 from typing import Any, BinaryIO
+
+_only_work = False  # whether what this process prints is all that it does
+
+
+class OutputLostError(Exception):
+    """What a command prints, which is all that it does, could not be written."""
 
 
 class Forgiving(io.TextIOWrapper):
     """A stream of text that survives a terminal without the letters, a full disk behind it, and a reader that left."""
 
     forgives = True
+    lost: OSError | None = None  # why something could not be written, though its reader was there
 
     def write(self, text: str) -> int:
         """Write what can be written, and say that all was."""
         try:
             return super().write(text)
-        except OSError:
-            if not self.forgives:
-                raise
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
             return len(text)
 
     def flush(self) -> None:
         """Write out what can be written."""
         try:
             super().flush()
-        except OSError:
-            if not self.forgives:
-                raise
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
 
-    def _give_up(self) -> None:
+    def _give_up(self, error: OSError) -> None:
         """Lead everything further nowhere, so that the end of the process does not fail on it either."""
+        if error.errno != errno.EPIPE:
+            self.lost = self.lost or error
+        elif not self.forgives:
+            raise error
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
+        if not self.forgives:
+            raise OutputLostError(_lost(error)) from error
 
 
 def forgive() -> None:
@@ -61,3 +74,20 @@ def stop_at_a_closed_pipe() -> None:
     """End this command when its reader has left, for a command whose output is its only work."""
     if isinstance(sys.stdout, Forgiving):
         sys.stdout.forgives = False
+
+
+def output_is_the_only_work() -> None:
+    """Declare that what this command prints is all that it does; see `check_output`."""
+    global _only_work  # noqa: PLW0603 - of the process, as its streams are
+    _only_work = True
+
+
+def check_output() -> None:
+    """OutputLostError if the output of a command that does nothing else could not be written, but for a lost reader."""
+    lost = sys.stdout.lost if isinstance(sys.stdout, Forgiving) else None
+    if _only_work and lost is not None:
+        raise OutputLostError(_lost(lost))
+
+
+def _lost(error: OSError) -> str:
+    return f"standard output: found {error.strerror or error}; expected room for what is printed, which is not whole"

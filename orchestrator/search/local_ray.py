@@ -46,18 +46,19 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def _base() -> Path:
-    """Return the first of the usual places whose name is short enough and that can be written."""
+    """Return the first of the usual places whose name is short and plain enough and that can be written."""
     given = os.environ.get("RAY_TMPDIR")
     places = [*([given] if given else []), tempfile.gettempdir(), "/tmp", "/var/tmp"]
     room = LONGEST_TEMPORARY - len(f"/{PREFIX}12345678/{RAYS_PART}")  # the figures for mkdtemp's own letters
     for place in places:
-        if len(os.fsencode(place)) <= room and os.access(place, os.W_OK | os.X_OK):
+        # Ray takes names of ASCII alone.
+        if place.isascii() and len(place) <= room and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
     raise _unusable(", ".join(dict.fromkeys(places)))
 
 
 def _unusable(found: str) -> InputError:
-    expected = f"a temporary folder for Ray that can be written, of at most {LONGEST_TEMPORARY} bytes"
+    expected = f"a temporary folder for Ray that can be written, of at most {LONGEST_TEMPORARY} ASCII letters"
     return InputError.of("TMPDIR", found=found, expected=expected)
 
 

@@ -146,7 +146,7 @@ def test_the_model_predicts_and_says_that_somebody_is_no_longer_named(run: Path,
 
 
 @pytest.mark.parametrize(
-    ("words", "where"), [(["tune", "--resume"], "--resume"), (["audit"], "RUN"), (["tune", "--extend"], "--resume")]
+    ("words", "where"), [(["tune", "--resume"], "--resume"), (["audit"], "RUN"), (["tune", "--extend"], "--extend")]
 )
 def test_what_would_read_the_person_again_is_refused(run: Path, words: list[str], where: str) -> None:
     forget(run, "--yes")

@@ -108,3 +108,37 @@ def test_a_command_whose_reader_left_or_whose_terminal_knows_no_letters_does_its
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment, check=False)
         assert done.returncode == 0, done.stderr
         assert out.is_file()
+
+
+@pytest.mark.parametrize(
+    "words", [("tune", "--print-config"), ("runs", "list"), ("cache", "list"), ("data", "check", "TREE")]
+)
+def test_a_command_that_only_prints_fails_if_that_finds_no_room(words: tuple[str, ...], tmp_path: Path) -> None:
+    tree = str(synthesize(tmp_path / "tree", participants=2, seconds=4.0)) if "TREE" in words else ""
+    command = [sys.executable, "-m", "orchestrator", *(word.replace("TREE", tree) for word in words)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert done.returncode == exit_codes.SOME_FAILED
+    assert "error: standard output: found No space left on device; expected " in done.stderr
+    assert "Traceback" not in done.stderr
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    process.stdout.close()  # a reader that has seen enough
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_current_folder_that_is_gone_is_a_line(tmp_path: Path) -> None:
+    command = 'rmdir "$PWD"; exec "$0" -m orchestrator --help'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == exit_codes.INPUT
+    assert done.stderr.splitlines() == [
+        "error: the current folder: found one that was removed; expected one that is there (cd)"
+    ]

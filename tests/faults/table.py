@@ -179,6 +179,13 @@ ROWS = (
         outcome="survived, or exit 2 with one line; the folder is free again",
     ),
     Row(
+        id="ray-tmpdir-letters",
+        section=PROCESSES,
+        fault="a TMPDIR with letters that Ray does not take",
+        how="TMPDIR with an u umlaut in its name",
+        outcome="survived: Ray's temporary folder is elsewhere",
+    ),
+    Row(
         id="ray-home-unwritable",
         section=PROCESSES,
         fault="a HOME that cannot be written",

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -163,6 +164,15 @@ def test_a_long_tmpdir(few_people: Path, start: Start, tmp_path: Path) -> None:
     long.mkdir()
     command = start(*EVALUATE, "--data", few_people, "--output", tmp_path / "run", env={"TMPDIR": str(long)})
     assert_begun_or_refused(command, tmp_path / "run")
+
+
+@injects("ray-tmpdir-letters")
+def test_a_tmpdir_with_other_letters_than_rays(few_people: Path, start: Start) -> None:
+    with tempfile.TemporaryDirectory(suffix="\N{LATIN SMALL LETTER U WITH DIAERESIS}") as place:
+        output = Path(place) / "run"
+        command = start(*EVALUATE, "--data", few_people, "--output", output, env={"TMPDIR": place})
+        assert command.ended().returncode == 0, command.told()
+        assert (output / "summary.json").is_file()
 
 
 @injects("ray-home-unwritable")

@@ -143,9 +143,13 @@ def _check_room(out: Path, parameters: _Parameters) -> None:
     memory, disk = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), shutil.disk_usage(place).free
     for need, there, what in ((at_once, memory, "memory"), (on_disk, disk, f"free disk at {place}")):
         if need > there:
-            asked = f"{parameters.participants} participants of {frames:.3g} frames, which take {need / 2**30:,.1f} GiB"
-            expected = f"no more than the {there / 2**30:,.1f} GiB of {what}"
+            asked = f"{parameters.participants} participants of {frames:.3g} frames, which take {_size(need)}"
+            expected = f"no more than the {_size(there)} of {what}"
             raise InputError.of("--seconds, --hz, --participants", found=asked, expected=expected)
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:,.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:,.1f} MiB"
 
 
 def cached_synthetic(  # noqa: PLR0913
