@@ -276,9 +276,12 @@ def listed_keys() -> tuple[str, ...]:
 
 
 def of_fold(moments: FoldMoments) -> dict[str, Value]:
-    """Compute every measure of one held-out fold, dimension by dimension."""
+    """Compute every measure of one held-out fold, dimension by dimension; no score of a dimension without frames."""
+    nothing = {dimension: not moments.pooled(dimension).n for dimension in DIMENSIONS}
     return {
-        f"{measure.key}_{dimension}": measure.of_fold(moments, dimension)
+        f"{measure.key}_{dimension}": None
+        if nothing[dimension] and measure.better
+        else measure.of_fold(moments, dimension)
         for dimension in DIMENSIONS
         for measure in MEASURES
         if measure.of_fold

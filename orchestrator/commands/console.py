@@ -17,7 +17,7 @@ from orchestrator.planning.duration import in_words
 from orchestrator.planning.plan import Plan
 from orchestrator.process import exit_codes
 from orchestrator.protocols import DIMENSIONS
-from orchestrator.run_records import Failure, Summary
+from orchestrator.run_records import Failure, RepeatedScore, Summary
 from orchestrator.search.conclude import INTERRUPTED, OUT_OF_TIME, RunOutcome
 from orchestrator.tracking.location import resolve_tracking_uri
 from tune_spaces.method import describe
@@ -209,10 +209,18 @@ def repeat_lines(summary: Summary) -> list[Line]:
             for key, words in (("ccc", "CCC"), ("ccc_window", "of window means")):
                 found = one.estimates.get(f"{key}_{dimension}")
                 if found is not None:
-                    lines.append((dimension if key == "ccc" else "", f"{words} {_repeated(found)}"))
+                    made_of = _made_of(one, found)
+                    lines.append((dimension if key == "ccc" else "", f"{words} {_repeated(found)}{made_of}"))
     if len(summary.repeats or ()) and summary.trials and summary.trials.finished > 1:
         lines.append(("", "the choice of the configuration is not repeated"))
     return lines
+
+
+def _made_of(one: RepeatedScore, found: RepeatedEstimate) -> str:
+    """Return how many folds and people a mean is of, if some have no scored frame."""
+    if (found.folds or one.folds) == one.folds and (found.people or one.people) == one.people:
+        return ""
+    return f", of {found.folds} folds and {found.people} participants with scored frames"
 
 
 def _repeated(one: RepeatedEstimate) -> str:

@@ -6,7 +6,7 @@ recording, R raters of the corpus, P people, K folds, Q pairs of raters; further
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -205,7 +205,10 @@ def ceiling(sums: RatingSums, folds: Sequence[Sequence[str]]) -> Interval | None
     if int(fold_P.max()) == 0 or not np.isfinite([estimate, *left_out]).all():
         return None
     spread = jackknife(estimate, np.array(left_out))
-    return make_interval(spread, num_people=len(kept), num_folds=int(fold_P.max()) + 1, limited=True, conservative=True)
+    found = make_interval(
+        spread, num_people=len(kept), num_folds=int(fold_P.max()) + 1, limited=True, conservative=True
+    )
+    return replace(found, low=max(found.low, 0.0), high=max(found.high, 0.0))  # a root of what lies between 0 and 1
 
 
 def _mean_ceiling(gold: Array, pairs: Array, fold_P: NDArray[np.int64]) -> float:

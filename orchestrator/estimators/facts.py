@@ -61,7 +61,8 @@ class PairedDifference:
 class RepeatedEstimate:
     """The mean over all folds of all repeats, and of each repeat's; 95 % intervals, None where there is none.
 
-    `low`, `high`: corrected resampled t over folds and repeats. `people_*`: jackknife over participants.
+    `low`, `high`: corrected resampled t over folds and repeats. `people_*`: jackknife over participants. `folds` and
+    `people` had a scored frame (`people`: in every repeat); None in older summaries.
     """
 
     value: float
@@ -70,3 +71,5 @@ class RepeatedEstimate:
     people_low: float | None
     people_high: float | None
     by_repeat: tuple[float, ...]
+    folds: int | None = None
+    people: int | None = None

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.estimators.intervals import (
-    LEVEL,
     POOLED,
     Interval,
+    Spread,
     fold_values,
     interval_of_left_out,
     left_out_of,
+    limits,
 )
 from orchestrator.estimators.sums import Fold, people_of
 
 MIN_SCORES = 2
+RESAMPLED = "corrected resampled t"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +38,12 @@ class Repeated:
     people: int
 
 
-def corrected_resampled_t(scores: Sequence[Sequence[float]], *, num_people: int) -> Repeated | None:
+def corrected_resampled_t(
+    scores: Sequence[Sequence[float]], *, num_people: int, limited: bool = False
+) -> Repeated | None:
     """Return mean and interval of R repeats of k fold scores (or differences of two runs in the same folds).
+
+    `limited`: of correlations, by Fisher's scale (`intervals.limits`).
 
     Nadeau and Bengio (2003, doi 10.1023/A:1024068626366): variance s^2 (1 / J + n_test / n_train) of the mean of J = R
     k scores, n_test / n_train = 1 / (k - 1) for k folds, t with J - 1 degrees of freedom. None with fewer than two
@@ -47,15 +53,18 @@ def corrected_resampled_t(scores: Sequence[Sequence[float]], *, num_people: int)
     num_folds = max((len(repeat) for repeat in scores), default=0)
     if len(values) < MIN_SCORES or num_folds < MIN_SCORES:
         return None
-    from scipy.stats import t
-
     error = float(np.sqrt(values.var(ddof=1) * (1.0 / len(values) + 1.0 / (num_folds - 1))))
     mean, degrees = float(values.mean()), len(values) - 1
-    half = float(t.ppf(0.5 + LEVEL / 2, degrees)) * error
+    low, high = limits(
+        Spread(
+            estimate=np.asarray(mean), standard_error=np.asarray(error), degrees_of_freedom=degrees, method=RESAMPLED
+        ),
+        limited=limited,
+    )
     return Repeated(
         mean=mean,
-        low=mean - half,
-        high=mean + half,
+        low=float(low),
+        high=float(high),
         standard_error=error,
         p_value=two_sided(mean, error, degrees),
         repeats=len(scores),

@@ -51,18 +51,20 @@ def _score(plan: Plan, best: TrialResult, outcome: Outcome) -> RepeatedScore:
             f"{key}_{dimension}": estimate
             for key in REPEATED
             for dimension in DIMENSIONS
-            if (estimate := _estimate(runs, key, dimension, len(people))) is not None
+            if (estimate := _estimate(runs, key, dimension)) is not None
         },
     )
 
 
-def _estimate(runs: Sequence[TrialResult], key: str, dimension: str, num_people: int) -> RepeatedEstimate | None:
+def _estimate(runs: Sequence[TrialResult], key: str, dimension: str) -> RepeatedEstimate | None:
     """Return mean and intervals of one measure; None where a repeat has no scored frame of the dimension."""
     scores = [scored_values(run.folds, f"{key}_{dimension}") for run in runs]
     if not all(scores):
         return None
-    resampled = corrected_resampled_t(scores, num_people=num_people)
-    people = person_interval(moments) if (moments := _moments(runs, key, dimension)) is not None else None
+    moments = _moments(runs, key, dimension)
+    scored = None if moments is None else _people(moments)
+    resampled = corrected_resampled_t(scores, num_people=scored or 0, limited=True)
+    people = None if moments is None else person_interval(moments)
     return RepeatedEstimate(
         value=float(np.mean([value for repeat in scores for value in repeat])),
         low=None if resampled is None else resampled.low,
@@ -70,7 +72,15 @@ def _estimate(runs: Sequence[TrialResult], key: str, dimension: str, num_people:
         people_low=None if people is None else people.low,
         people_high=None if people is None else people.high,
         by_repeat=tuple(float(np.mean(repeat)) for repeat in scores),
+        folds=max(map(len, scores)),
+        people=scored,
     )
+
+
+def _people(repeats: Sequence[Sequence[Fold]]) -> int:
+    """Return how many people have a scored frame in every repeat."""
+    scored = [{name for fold in repeat for name, own in fold.items() if own.n} for repeat in repeats]
+    return len(set.intersection(*scored))
 
 
 def _moments(runs: Sequence[TrialResult], key: str, dimension: str) -> list[list[Fold]] | None:

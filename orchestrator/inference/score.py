@@ -22,8 +22,7 @@ from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.feature_choice import FeatureChoice
 from orchestrator.data.series import gold_of, thinned
 from orchestrator.errors import InputError, Problem, number_of
-from orchestrator.estimators.intervals import Interval
-from orchestrator.estimators.new_people import participant_score, pooled_score
+from orchestrator.estimators.new_people import PoolScore, participant_score, pooled_score
 from orchestrator.estimators.participants import has_constant_gold, participant_ccc
 from orchestrator.inference.predict import Predicted, Wishes, predict
 from orchestrator.inference.saved_model import SavedModel
@@ -48,8 +47,8 @@ class Scored:
     """What `score` found: the pooled CCC and the mean of the people's own, with 95 % intervals over people."""
 
     people: tuple[PersonScored, ...]
-    pooled: Mapping[str, Interval | None]  # by dimension; None with fewer than two people
-    of_people: Mapping[str, Interval | None]
+    pooled: Mapping[str, PoolScore | None]  # by dimension; None if nobody has such a score
+    of_people: Mapping[str, PoolScore | None]
     left_out: tuple[str, ...]  # people whom the model was trained on
     predicted: Predicted
     gold: tuple[NDArray[np.float32], ...]  # (T, 2), one for each of the traces

@@ -8,7 +8,8 @@ import numpy as np
 from orchestrator.corpora.recording import Corpus
 from orchestrator.csv_text import as_text, protected
 from orchestrator.errors import cut, printable
-from orchestrator.estimators.intervals import Interval, ccc_in_words, with_ends
+from orchestrator.estimators.intervals import ccc_in_words, with_ends
+from orchestrator.estimators.new_people import PoolScore
 from orchestrator.files import JsonObject, write_json, write_text
 from orchestrator.inference.output import number, seconds
 from orchestrator.inference.saved_model import SavedModel
@@ -27,13 +28,12 @@ def table(scored: Scored) -> str:
     lines = [f"{'CCC':32s}" + "".join(f"{d:>24s}" for d in DIMENSIONS)]
     for name, words in METHODS.items():
         intervals = getattr(scored, name)
-        lines.append(f"{words:32s}" + "".join(f"{with_ends(intervals[d]):>24s}" for d in DIMENSIONS))
+        lines.append(f"{words:32s}" + "".join(f"{_shown(intervals[d]):>24s}" for d in DIMENSIONS))
     for one in scored.people:
         mark = " (seen)" if one.seen else ""
         name = cut(printable(one.participant), LONGEST_NAME - len(mark)) + mark
         lines.append(f"{name:32s}" + "".join(f"{ccc_in_words(one.ccc[d]):>24s}" for d in DIMENSIONS))
-    few = min((one.num_people for one in scored.pooled.values() if one is not None), default=0)
-    lines.append(f"In brackets: 95 % intervals over people, of {few or 'too few'}; the models are taken as given.")
+    lines.append(f"In brackets: 95 % intervals over people, {_counted(scored)}; the models are taken as given.")
     return "\n".join(lines)
 
 
@@ -76,11 +76,27 @@ def write(folder: Path, content: JsonObject, scored: Scored) -> None:
     write_text(folder / PREDICTIONS_FILE, as_text(rows))
 
 
-def _interval(one: Interval | None) -> JsonObject:
-    if one is None:
-        return {"value": None, "low": None, "high": None, "participants": None, "method": None}
-    ends = {"value": one.estimate, "low": one.low, "high": one.high}
-    return {**ends, "participants": one.num_people, "method": one.method}
+def _shown(one: PoolScore | None) -> str:
+    if one is not None and one.interval is not None:
+        return with_ends(one.interval)
+    return ccc_in_words(None if one is None else one.value)
+
+
+def _counted(scored: Scored) -> str:
+    """Return of how many people the pooled scores are, by dimension if that differs."""
+    numbers = {d: 0 if (one := scored.pooled[d]) is None else one.people for d in DIMENSIONS}
+    if len(set(numbers.values())) > 1:
+        return "of " + ", ".join(f"{number} ({d})" for d, number in numbers.items())
+    return f"of {number}" if (number := min(numbers.values())) > 1 else "of too few"
+
+
+def _interval(one: PoolScore | None) -> JsonObject:
+    found: JsonObject = {"value": None, "low": None, "high": None, "participants": None, "method": None}
+    if one is not None:
+        found |= {"value": one.value, "participants": one.people}
+    if one is not None and one.interval is not None:
+        found |= {"low": one.interval.low, "high": one.interval.high, "method": one.interval.method}
+    return found
 
 
 def _cell(value: float | None) -> str:

@@ -21,6 +21,7 @@ from models.trace_scores import Scored
 from models.training import Epoch
 from orchestrator import measures
 from orchestrator.data.dataset import Dataset
+from orchestrator.estimators.participants import spread
 from orchestrator.estimators.sums import PersonMoments
 from orchestrator.evaluation import fold_scores
 from orchestrator.evaluation.trial_files import seal
@@ -28,6 +29,7 @@ from orchestrator.files import atomic, write_json
 from orchestrator.measures import FoldMoments
 from orchestrator.planning.cost import size_of
 from orchestrator.planning.plan import Plan, Trial
+from orchestrator.protocols import DIMENSIONS
 from orchestrator.run_folder import (
     CHECKPOINT_FOLDER,
     FAILURE_FILE,
@@ -147,7 +149,7 @@ class TrialScores:
             selection_loss=float(np.mean([fold.selection_loss or 0.0 for fold in folds])),
             scores={**fold_scores.over_folds(folds), **ends},
             folds=tuple(folds),
-            curve=_curve(history),
+            curve=_curve(history, self.dataset),
             federation=_federation(self.training) if isinstance(self.training, FederatedFolds) else None,
             started=self.started,
             ended=_now(),
@@ -185,13 +187,26 @@ class TrialScores:
         )
 
 
-def _curve(history: list[Epoch]) -> Curve:
-    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k - 1)."""
-    curve: dict[str, tuple[float, ...]] = {}
+def _curve(history: list[Epoch], dataset: Dataset) -> Curve:
+    """Return each epoch's mean over the folds, and under `<name>_sd` its spread (dividing by k - 1).
+
+    As of scores, folds whose validation people have no labelled frame of a dimension are left out of its means, unless
+    no other is there.
+    """
+    labelled = {
+        f"ccc_{dimension}": [
+            k
+            for k, split in enumerate(dataset.splits)
+            if any(dataset.series[index].mask_T2[:, column].any() for index in split.validation)
+        ]
+        for column, dimension in enumerate(DIMENSIONS)
+    }
+    curve: dict[str, tuple[float | None, ...]] = {}
     for key in CURVES:
-        rows = [getattr(epoch, key) for epoch in history]
+        kept = labelled.get(key) or range(len(dataset.splits))
+        rows = [[getattr(epoch, key)[k] for k in kept] for epoch in history]
         curve[key] = tuple(float(np.mean(row)) for row in rows)
-        curve[f"{key}_{measures.SPREAD}"] = tuple(float(np.std(row, ddof=1)) for row in rows)
+        curve[f"{key}_{measures.SPREAD}"] = tuple(spread(row) for row in rows)
     return curve
 
 

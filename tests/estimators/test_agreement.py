@@ -1,5 +1,7 @@
 """Agreement of raters: public libraries' numbers, gaps, and a ceiling that is the one of the truth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -141,6 +143,20 @@ def test_the_whole_has_intervals_over_people() -> None:
     assert found.icc_single is not None
     assert found.icc_mean is not None
     assert found.icc_single.estimate < found.icc_mean.estimate
+
+
+def test_the_ceiling_has_no_interval_below_0() -> None:
+    """One of two people in a fold does not move: without the other there is nothing to reach."""
+    random = np.random.default_rng(0)
+    moving = [random.normal(size=(40, 1)) + random.normal(0, 0.2, size=(40, 3)) for _ in range(3)]
+    parts = [*moving, np.full((40, 3), 0.3)]
+    made = [recordings(part, 1)[0] for part in parts]
+    made = [dataclasses.replace(one, participant=f"P{n}") for n, one in enumerate(made)]
+    found = agreement.agreement(made, [["P0", "P1"], ["P2", "P3"]])
+    assert found is not None
+    assert found.ceiling is not None
+    assert found.ceiling.low == 0.0
+    assert found.ceiling.high <= 1.0
 
 
 def test_labels_that_never_move_have_no_reliability() -> None:

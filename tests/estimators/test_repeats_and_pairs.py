@@ -37,6 +37,19 @@ def test_the_corrected_resampled_t_by_hand() -> None:
     assert (found.repeats, found.folds, found.people) == (2, 3, 9)
 
 
+def test_of_correlations_the_corrected_resampled_t_stays_within_1() -> None:
+    """On Fisher's scale: two folds far apart gave -1.5 to 1.0."""
+    scores = [[-0.6, 0.1], [-0.5, 0.3]]
+    plain = corrected_resampled_t(scores, num_people=2)
+    found = corrected_resampled_t(scores, num_people=2, limited=True)
+    assert plain is not None
+    assert plain.low < -1.0
+    assert found is not None
+    half = stats.t.ppf(0.975, 3) * found.standard_error / (1 - found.mean**2)
+    assert (found.low, found.high) == pytest.approx(tuple(np.tanh(np.arctanh(found.mean) + np.array([-half, half]))))
+    assert -1.0 < found.low < found.mean < found.high < 1.0
+
+
 def test_more_repeats_do_not_narrow_the_interval_for_ever() -> None:
     once, often = [0.1, 0.2, 0.3, 0.4], [[0.1, 0.2, 0.3, 0.4]] * 100
     one, many = corrected_resampled_t([once], num_people=8), corrected_resampled_t(often, num_people=8)

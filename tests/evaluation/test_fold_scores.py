@@ -56,6 +56,16 @@ def test_a_constant_prediction_counts_0_and_a_constant_gold_standard_is_left_out
     assert means["ccc_valence_sd"] is None
 
 
+def test_a_fold_without_a_frame_of_a_dimension_has_no_score_of_it() -> None:
+    """An error of 0 would read as a perfect prediction."""
+    person = {"valence": Moments.zero(), "arousal": Moments.of(np.arange(4.0), np.arange(4.0))}
+    scores = of_fold(FoldMoments(frames={"A": person}, windows={"A": person}))
+    found = {key: value for key, value in scores.items() if key.endswith("_valence")}
+    assert found == {**dict.fromkeys(found), "constant_valence": True, "num_frames_valence": 0}
+    assert scores["ccc_arousal"] == pytest.approx(1.0)
+    assert scores["mse_arousal"] == 0.0
+
+
 def folds_of(generator: np.random.Generator, people: int) -> list[FoldMoments]:
     made = [
         {f"P{k}-{p}": moments_of(generator, 50, slope=generator.uniform(0, 2)) for p in range(people)} for k in range(4)

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.audit.records import Attack, Audit, Statistic
 from orchestrator.estimators.facts import Estimate, RaterFacts
 from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.new_people import PoolScore
 from orchestrator.report import figures
 from orchestrator.report.configuration_points import points
 from orchestrator.report.figures import by_method, defence, labels, people, plane, style
@@ -31,6 +32,7 @@ DIMENSIONS = ("valence", "arousal")
 INTERVAL = Interval(
     estimate=0.3, low=0.1, high=0.5, standard_error=0.1, degrees_of_freedom=9.0, num_people=23, num_folds=8, method="t"
 )
+POOL = PoolScore(value=0.3, people=23, interval=INTERVAL)
 
 
 def crowd(path: Path) -> list[Any]:
@@ -85,7 +87,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
         comparing = [by_method.draw([one, *bare]), trade_off.draw([one, *others])]
     found = [figure for figure in found if figure.name not in ("by-method", "trade-off")]
     own = {dimension: {name: values[n] for name, values in SCORED.items()} for n, dimension in enumerate(DIMENSIONS)}
-    found.append(people.draw(list(SCORED), own, dict.fromkeys(DIMENSIONS, INTERVAL), heading="SYNTHETIC, 23 people"))
+    found.append(people.draw(list(SCORED), own, dict.fromkeys(DIMENSIONS, POOL), heading="SYNTHETIC, 23 people"))
     updates = measured.audit("fl", measured.attack("update", 0.3, 0.4, 0.5, kind="linkability"))
     searches = [measured.search("au"), measured.search("fl", federation={}, hours=2.0)]
     found += figures.draw_measured(points(searches, [measured.UNITS, updates]), 3.0)
@@ -190,7 +192,8 @@ def test_numbers_of_shades_are_apart(spread: float) -> None:
 
 def test_every_person_is_inside_the_panels_which_share_an_axis() -> None:
     own = {"valence": {"P1": 0.95, "P2": 0.9}, "arousal": {"P1": -0.3, "P2": 0.2}}
-    pooled = {"valence": replace(INTERVAL, estimate=0.92, low=0.88, high=0.99), "arousal": None}
+    found = replace(INTERVAL, estimate=0.92, low=0.88, high=0.99)
+    pooled = {"valence": PoolScore(value=0.92, people=2, interval=found), "arousal": None}
     drawing = people.draw(list(own["valence"]), own, pooled, heading="2 people").drawing
     assert drawing is not None
     for panel, values in zip(drawing.axes, own.values(), strict=True):

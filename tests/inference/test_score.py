@@ -62,9 +62,10 @@ def test_new_people_are_scored_by_what_predict_says_of_them(
     pooled, mean = found.pooled["arousal"], found.of_people["arousal"]
     assert pooled is not None
     assert mean is not None
-    assert pooled.estimate == pytest.approx(ccc(total), abs=1e-9)
-    assert pooled.low < pooled.estimate < pooled.high
-    assert mean.estimate == pytest.approx(np.mean(list(own.values())), abs=1e-9)
+    assert pooled.value == pytest.approx(ccc(total), abs=1e-9)
+    assert pooled.interval is not None
+    assert pooled.interval.low < pooled.value < pooled.interval.high
+    assert mean.value == pytest.approx(np.mean(list(own.values())), abs=1e-9)
     assert any("mean of 2 fold models" in line for line in found.lines)
     (line,) = [line for line in found.lines if line.startswith("seen ")]
     assert "6 seen in training" in line
@@ -152,5 +153,6 @@ def test_python_has_the_people_and_the_scores(small_corpus: Path, strangers: Pat
     assert list(people["ccc_valence"]) == [one.ccc["valence"] for one in found.people]
     pooled = found.pooled["valence"]
     assert pooled is not None
-    assert people.attrs["scores"]["scores"]["valence"]["ccc"]["low"] == pooled.low
+    assert pooled.interval is not None
+    assert people.attrs["scores"]["scores"]["valence"]["ccc"]["low"] == pooled.interval.low
     assert not people["seen"].any()

@@ -143,7 +143,9 @@ def _check(one: RepeatedEstimate, folds: list[list[dict[str, Any]]]) -> None:
     assert one.by_repeat == pytest.approx(values.reshape(3, 3).mean(axis=1))
     error = np.sqrt(values.var(ddof=1) * (1 / 9 + 1 / 2))
     assert one.high is not None
-    assert one.high == pytest.approx(values.mean() + t.ppf(0.975, 8) * error)
+    half = t.ppf(0.975, 8) * error / (1 - values.mean() ** 2)
+    assert one.high == pytest.approx(np.tanh(np.arctanh(values.mean()) + half))
+    assert (one.folds, one.people) == (3, 9)
     left_out = np.array([np.mean(mean(f"P{person}")) for person in range(9)])
     error = np.sqrt(8 / 9 * ((left_out - left_out.mean()) ** 2).sum()) / (1 - values.mean() ** 2)
     assert one.people_low == pytest.approx(np.tanh(np.arctanh(values.mean()) - t.ppf(0.975, 8) * error))

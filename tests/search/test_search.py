@@ -5,6 +5,7 @@ process, to the same bytes, where only the records count.
 """
 
 import csv
+import dataclasses
 import json
 import shutil
 import time
@@ -17,12 +18,17 @@ import pytest
 import safetensors.numpy
 
 from models.ccc import Moments, ccc
+from models.training import Epoch
+from orchestrator.data.dataset import make_dataset
 from orchestrator.errors import InputError
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.search_baselines import Measured
+from orchestrator.protocols import DESCRIBED, STRICT, Protocol
 from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE, TRIALS_FOLDER
 from orchestrator.search import run
+from orchestrator.search.trial_scores import _curve
 from tests.conftest import LEFT_OPEN, read_summary
+from tests.data.test_dataset import make_corpus
 from tests.documents import SOMETIMES, summary_keys
 from tests.search.small_searches import POINT, resumed, search
 from tune_spaces.method import HParams
@@ -285,3 +291,35 @@ def test_a_trial_trains_beside_the_baselines_which_keep_a_processor(
     while ray.available_resources().get("CPU") != 2.0:
         assert time.monotonic() < end, "the processor was not given back"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("protocol", [DESCRIBED, STRICT], ids=lambda one: one.name)
+def test_a_curve_leaves_out_folds_whose_validation_people_have_no_label(protocol: Protocol) -> None:
+    """Their CCC is 0, which is no score; the mean of the last epoch is that of the scores."""
+    corpus, three = make_corpus(6), dataclasses.replace(protocol, num_folds=3)
+    dataset = make_dataset(corpus, three, seed=0)
+    split = dataset.splits[1]
+    silent = {dataset.series[index].participant for index in split.validation}
+    nobody = [
+        dataclasses.replace(one, ratings=one.ratings * np.array([np.nan, 1], np.float32))
+        if one.participant in silent
+        else one
+        for one in corpus.recordings
+    ]
+    dataset = make_dataset(dataclasses.replace(corpus, recordings=tuple(nobody)), three, seed=0)
+    there = [
+        k for k, one in enumerate(dataset.splits) if {dataset.series[i].participant for i in one.validation} - silent
+    ]
+    assert 0 < len(there) < 3
+    epoch = Epoch(
+        number=1,
+        train_loss=(0.1, 0.2, 0.3),
+        validation_loss=(0.1, 0.2, 0.3),
+        ccc_valence=(0.1, 0.2, 0.6),
+        ccc_arousal=(0.1, 0.2, 0.6),
+        seconds=1.0,
+    )
+    curve = _curve([epoch], dataset)
+    assert curve["ccc_valence"] == pytest.approx((np.mean([epoch.ccc_valence[k] for k in there]),))
+    assert curve["ccc_arousal"] == pytest.approx((0.3,))
+    assert curve["validation_loss"] == pytest.approx((0.2,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.estimators.intervals import Interval
+from orchestrator.estimators.new_people import PoolScore
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.figures import style
 from orchestrator.report.figures.figure import Figure
@@ -14,7 +14,7 @@ SHADE = 0.18
 def draw(
     people: Sequence[str],
     own: Mapping[str, Mapping[str, float | None]],
-    pooled: Mapping[str, Interval | None],
+    pooled: Mapping[str, PoolScore | None],
     *,
     heading: str,
 ) -> Figure:
@@ -25,14 +25,16 @@ def draw(
         looks = style.looks(list(DIMENSIONS))
         reached: list[float] = []
         for panel, dimension in zip(axes[0], DIMENSIONS, strict=True):
-            look, interval = looks[dimension], pooled[dimension]
+            look, score = looks[dimension], pooled[dimension]
+            interval = None if score is None else score.interval
             values = [(value, person) for person in people if (value := own[dimension][person]) is not None]
             ordered = sorted(values)
             places = range(len(ordered))
             panel.plot([v for v, _ in ordered], places, linestyle="none", marker=look.marker, color=look.colour)
             if interval is not None:
                 panel.axvspan(interval.low, interval.high, color=look.colour, alpha=SHADE, linewidth=0)
-                panel.axvline(interval.estimate, color=look.colour, linestyle=look.line)
+            if score is not None:
+                panel.axvline(score.value, color=look.colour, linestyle=look.line)
             named = len(ordered) <= MOST_NAMES
             panel.set_yticks(places if named else [], [style.plain(one, 12) for _, one in ordered] if named else [])
             reached += [v for v, _ in ordered] + ([] if interval is None else [interval.low, interval.high])
