@@ -20,7 +20,7 @@ from orchestrator.corpora.tables.clock import clock_of, has_times
 from orchestrator.corpora.tables.column_files import read_columns
 from orchestrator.corpora.tables.column_kinds import A_LABEL, BY_NAME, counts_by_name, is_unit, labels_by_name
 from orchestrator.corpora.tables.columns import Columns
-from orchestrator.corpora.tables.faces import face_and_validity, one_face, truth_of
+from orchestrator.corpora.tables.faces import one_face, truth_of
 from orchestrator.corpora.tables.feature_tools import UNKNOWN, are_of_one_tool, tool_of_columns
 from orchestrator.corpora.tables.frame_rate import OPTION
 from orchestrator.corpora.tables.time_units import ASSUMED, Unit
@@ -80,7 +80,8 @@ def make_track(  # noqa: PLR0913
     made_by = tool_of_columns(columns)
     if not _is_of_the_wanted_tool(made_by, where, findings):
         return None
-    rows = one_face(columns, rows, name, findings)
+    faces = one_face(columns, rows, name, findings)
+    rows = faces.rows
     clock = clock_of(columns, rows, name, findings, reading=reading)
     if reading.frame_rate is not None and has_times(columns):
         findings.note(f"{OPTION} {reading.frame_rate:g} is not used: the file has times", recording=name)
@@ -88,11 +89,10 @@ def make_track(  # noqa: PLR0913
     if clock is None or not check_times(columns, rows, clock.time, findings) or not names:
         return None
     features = _values(columns, rows, list(names), findings)
-    if features is None:
+    if features is None or not faces.good:
         return None
-    face, valid = face_and_validity(columns, rows, findings)
     # Tools write zeros, or the last good values, where there is no face.
-    features[~face] = np.nan
+    features[~faces.face] = np.nan
     canonical = tuple(names.values())
     _report_ranges(canonical, features, tool, name, findings)
     return Track(
@@ -105,7 +105,7 @@ def make_track(  # noqa: PLR0913
         names=canonical,
         originals=tuple(names),
         features=features,
-        valid=valid,
+        valid=faces.valid,
         shares_file=shares_file,
         tool=made_by,
     )
