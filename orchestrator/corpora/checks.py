@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import LABELS, Findings
+from orchestrator.corpora.names import listed
 from orchestrator.corpora.recording import Recording
 from orchestrator.corpora.tables.columns import Columns
 from orchestrator.errors import cut
@@ -62,6 +63,20 @@ def on_scale(labels: NDArray[np.float64], findings: Findings) -> NDArray[np.floa
         return labels
     low, high = findings.options.label_range
     return (labels - low) * ((LABELS[1] - LABELS[0]) / (high - low)) + LABELS[0]
+
+
+def check_case(columns: Columns, names: Iterable[str], findings: Findings) -> bool:
+    """Whether no two of these columns of a file differ in case only; else it is a problem, which names them."""
+    if not findings.options.current:
+        return True
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        spelled.setdefault(name.casefold(), []).append(name)
+    twice = [cut(name) for some in spelled.values() if len(some) > 1 for name in some]
+    if twice:
+        found = f"columns {listed(twice)}, which differ in case only"
+        findings.problem(columns.header, found=found, expected="each column once, in any case")
+    return not twice
 
 
 def check_name(participant: str, session: str, where: str, findings: Findings) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.annotation_formats.trace import Trace, named
-from orchestrator.corpora.checks import check_labels, check_times, on_scale
+from orchestrator.corpora.checks import check_case, check_labels, check_times, on_scale
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.participants import person_of
@@ -52,7 +52,10 @@ def read_label_table(
     if columns is None:
         return None
     labels = _labels(columns, dimension, findings)
-    if not labels or not check_labels(columns, np.arange(len(columns)), list(labels), findings):
+    looked_up = [one for one in (*columns.names, *columns.text) if one in labels or one.lower() in _PEOPLE]
+    if not labels or not check_case(columns, looked_up, findings):
+        return None
+    if not check_labels(columns, np.arange(len(columns)), list(labels), findings):
         return None
     return LabelTable(columns=columns, labels=labels, rows=_rows(columns, findings))
 

@@ -1,17 +1,18 @@
 """One long table: `participant`, optional `session`, `time` in seconds, features and labels; Parquet or CSV.
 
 Labels are `valence_<rater>` and `arousal_<rater>`, or `valence` and `arousal`; `valid`, `confidence` and
-`success` are optional. A row may lack its labels. Trials are rows too: then `time` is when each trial was.
+`success` are optional; names are in any case. A row may lack its labels. Trials are rows too: then `time` is when each
+trial was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.checks import check_labels, on_scale
+from orchestrator.corpora.checks import check_case, check_labels, on_scale
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.participants import person_of
 from orchestrator.corpora.reading import AS_IT_IS, Reading
@@ -44,7 +45,7 @@ def read(path: Path, findings: Findings, reading: Reading = AS_IT_IS) -> list[So
     if participant is None:
         findings.problem(columns.header, found="no column participant", expected=LOOKS_LIKE)
     raters = _raters(columns, findings)
-    if participant is None or not raters:
+    if participant is None or not raters or not check_case(columns, _addresses(columns, raters), findings):
         return []
     for entry in [row for row, name in enumerate(columns.text[participant]) if not name][:1]:
         findings.problem(columns.where(entry), found="no participant", expected="a participant in every row")
@@ -70,7 +71,7 @@ def _without_empty(columns: Columns, findings: Findings) -> Columns:
     names = [
         name
         for name, one in zip(columns.names, empty, strict=True)
-        if one and name.partition("_")[0] not in DIMENSIONS and not is_bookkeeping(name)
+        if one and _split(name, findings)[0] not in DIMENSIONS and not is_bookkeeping(name)
     ]
     for name in names:
         findings.drop(f"column {name}", "without a single value")
@@ -109,13 +110,30 @@ def rows_by_recording(columns: Columns) -> dict[tuple[str, str], NDArray[np.intp
     return {key: np.array(some, dtype=np.intp) for key, some in rows.items() if key[0]}
 
 
+def _split(column: str, findings: Findings) -> tuple[str, str]:
+    """Split `valence_<rater>` into what stands before the rater, in small letters, and the rater.
+
+    By the rules of before 0.2 `Valence` was no label, and stays as it is.
+    """
+    dimension, _, rater = column.partition("_")
+    return dimension.casefold() if findings.options.current else dimension, rater
+
+
+def _addresses(columns: Columns, raters: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the columns that are looked up by their names in any case: labels, and what says whose a row is."""
+    labels = {column for names in raters.values() for column in names}
+    return [one for one in (*columns.names, *columns.text) if one in labels or is_bookkeeping(one)]
+
+
 def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
     """Label columns by dimension, raters in the same order; empty with a problem if they do not match."""
     found: dict[str, dict[str, str]] = {dimension: {} for dimension in DIMENSIONS}
-    for column in columns.names:
-        dimension, _, rater = column.partition("_")
-        if dimension in found:
-            found[dimension][rater] = column
+    labels = [column for column in columns.names if _split(column, findings)[0] in DIMENSIONS]
+    if not check_case(columns, labels, findings):
+        return {}
+    for column in labels:
+        dimension, rater = _split(column, findings)
+        found[dimension][rater] = column
     # Py-Feat estimates valence and arousal itself; a machine's guess is nobody's label.
     machine = "Py-Feat" if tool_of((*columns.names, *columns.text)).name == "Py-Feat" else ""
     individual = any(rater for names in found.values() for rater in names)
@@ -131,7 +149,7 @@ def _raters(columns: Columns, findings: Findings) -> dict[str, list[str]]:
         both = [_column(dimension, rater) for dimension, names in found.items() if names.pop(rater, None)]
         findings.drop(f"column {', '.join(both)}", why)
     for text in columns.text:
-        if DIMENSION_PREFIX.match(text) or text in DIMENSIONS:
+        if DIMENSION_PREFIX.match(text) or _split(text, findings)[0] in DIMENSIONS:
             findings.drop(f"column {text}", "text, no labels")
     first, second = (list(found[dimension]) for dimension in DIMENSIONS)
     if not first and not second:
