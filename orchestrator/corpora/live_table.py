@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.participants import check_ids
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.tables.action_units import FACE_IDS, canonical_name, tool_of
 from orchestrator.corpora.tables.clock import IN_MILLISECONDS_BY_NAME, clock_of, time_column
@@ -45,12 +46,15 @@ class Rows:
 class GrowingTable:
     """Reads on where it stopped; a half-written last line waits until it is whole."""
 
-    def __init__(self, path: Path, wanted: Sequence[str], reading: Reading = AS_IT_IS, tool: str = "") -> None:
+    def __init__(
+        self, path: Path, wanted: Sequence[str], reading: Reading = AS_IT_IS, tool: str = "", *, person: str = ""
+    ) -> None:
         """Open a file whose columns hold the features `wanted`, by their canonical names.
 
-        `reading` is what the user said of the file, `tool` what made the features that are wanted ("": any).
+        `reading` is what the user said of the file, `tool` what made the features that are wanted ("": any), `person`
+        the participant that the file's name stands for ("": not compared with its rows).
         """
-        self.path, self.wanted, self._reading = path, tuple(wanted), reading
+        self.path, self.wanted, self._reading, self._person = path, tuple(wanted), reading, person
         self._tool = tool
         try:
             self._file = path.open("rb")
@@ -162,6 +166,8 @@ class GrowingTable:
         if columns is None:
             raise InputError(findings.problems)
         self._check_numbers(columns)
+        if not check_ids(columns, self.path.stem, (self._person, ""), findings):
+            raise InputError(findings.problems)
         if self._must_wait(columns):
             self._held = len(columns)
             return []

@@ -34,7 +34,7 @@ def pair(  # noqa: PLR0913 - files, whose and how
     whose = ids or ids_for(findings, default=whole_name)
     for name in dict.fromkeys([*features, *(one for dimension in DIMENSIONS for one in labels[dimension])]):
         if name in features and others is not None and others.has(name):
-            track = read_track(features[name], name, findings, reading=reading)
+            track = read_track(features[name], name, findings, reading=reading, whose=whose(name))
             annotations = others.read(name)
             if track is not None and annotations is not None:
                 participant, session = whose(name)
@@ -51,9 +51,9 @@ def pair(  # noqa: PLR0913 - files, whose and how
             findings.drop(f"recording {name}", why)
             unpaired.append(name)
             continue
-        track = read_track(features[name], name, findings, reading=reading)
+        track = read_track(features[name], name, findings, reading=reading, whose=whose(name))
         files = {dimension: labels[dimension][name] for dimension in DIMENSIONS}
-        annotations = read_annotations(files, name, findings, reading=reading)
+        annotations = read_annotations(files, name, findings, reading=reading, whose=whose(name))
         if track is not None and annotations is not None:
             participant, session = whose(name)
             sources.append(Source(participant=participant, session=session, track=track, annotations=annotations))

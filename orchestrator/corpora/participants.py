@@ -9,10 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.names import composed, listed
 from orchestrator.corpora.read_options import PARTICIPANT_OPTION, ReadOptions
 from orchestrator.corpora.reading import Limits
+from orchestrator.corpora.tables.columns import Columns
 from orchestrator.corpora.tables.delimited import SEPARATORS
 from orchestrator.corpora.tables.delimited_rows import MISSING
 from orchestrator.corpora.tables.packed import name_of
@@ -26,6 +29,7 @@ _PARTICIPANT_COLUMNS = ("participant", "participant_id", "subject", "subject_id"
 _SPECIAL = frozenset({*_PARTICIPANT_COLUMNS, "session", "session_id", "file", "filename"})
 _BIDS = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(.*))?")
 _PARTS = re.compile(r"(.*?)([0-9].*)?", re.DOTALL)
+_WORDS = re.compile(r"[^_.\s]+")
 _DECIMALS = re.compile(r"(?<![.\d])(\d+)\.0+$")  # 1.0 and P1.0, as a column of numbers with a gap is written; not 1.2.0
 _TAIL = re.compile(r"(.*[^\W_])(?:[\W_]+([^\W_]+)|(?<=\d)([A-Za-z]+\d*))")
 LONGEST_DATE = 6  # digits: a session's name of so many is a day
@@ -240,6 +244,53 @@ def alike(names: Sequence[str]) -> list[list[str]]:
         else:
             found += [same for same in by_prefix.values() if len(same) > 1]
     return found
+
+
+def check_ids(columns: Columns, name: str, whose: tuple[str, str] | None, findings: Findings) -> bool:
+    """Whether a recording's own file has no row of another participant or session; else it is a problem.
+
+    `name` is the file's without suffix, `whose` the participant and session that it stands for; None: not compared.
+    Other spellings of these (`1` in P01.csv) are theirs. A file that was copied under another name, or holds several
+    people, would be trained on as one person and reported as another.
+    """
+    if whose is None or not findings.options.current:
+        return True
+    person, session = whose
+    scratch = Findings(options=findings.options)
+    known = {"participant": [person, name], "session": [session, *_WORDS.findall(session)]}
+    good = True
+    for column, ours in known.items():
+        if not ours[0]:
+            continue
+        stated = _entries(columns, column)
+        theirs = [
+            one
+            for one in stated
+            if not _is_any(one, ours)
+            and not (column == "participant" and _is_any(person_of(one, "", scratch)[0], ours))
+        ]
+        if theirs:
+            several = f"{len(stated)} values, {shortened(map(cut, stated))}," if len(stated) > 1 else cut(stated[0])
+            expected = f"{column} {cut(ours[0])} alone, as the file's name says; {WAYS_OUT}"
+            findings.problem(columns.path, found=f"{several} in column {column}", expected=expected)
+            good = False
+    return good
+
+
+def _is_any(stated: str, known: Iterable[str]) -> bool:
+    return any(stated == one or bool(alike([stated, one])) for one in known)
+
+
+def _entries(columns: Columns, name: str) -> list[str]:
+    """Return the values of a column, each once, as text; none without the column."""
+    text = columns.find_text(name)
+    if text is not None:
+        return [entry for entry in dict.fromkeys(columns.text[text]) if entry]
+    number = columns.find(name)
+    if number is None:
+        return []
+    values = columns.numbers_of(number)
+    return [f"{value:.15g}" for value in dict.fromkeys(values[np.isfinite(values)].tolist())]
 
 
 def _loose(name: str) -> tuple[str, str]:

@@ -89,7 +89,8 @@ def follow(model: SavedModel, path: Path, wanted: Following, show: Show = print)
 
     stream = begun(scaler)
     try:
-        with end.by_signals(), GrowingTable(path, model.card["features"], reading, model.features_tool) as table:
+        features, tool = model.card["features"], model.features_tool
+        with end.by_signals(), GrowingTable(path, features, reading, tool, person=person) as table:
             show(HEADER)
             last = time.monotonic()
             while not end.told and time.monotonic() - last < wanted.idle_seconds:

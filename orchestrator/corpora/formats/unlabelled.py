@@ -134,7 +134,10 @@ def _tracks(path: Path, findings: Findings, reading: Reading, named: Path) -> li
     if path.is_dir():
         files, by_tree = _feature_files(path, findings)
         ids = _ids(path, findings, by_tree=by_tree)
-        every = [(ids(name), read_track(file, name, findings, reading=reading)) for name, file in files.items()]
+        whose = {name: ids(name) for name in files}
+        every = [
+            (who, read_track(files[name], name, findings, reading=reading, whose=who)) for name, who in whose.items()
+        ]
         return [(who, track) for who, track in every if track is not None]
     if path.suffix.lower() in VIDEO_SUFFIXES:
         expected = "a table of its features, which the model was trained on (`data extract` makes one)"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.corpora.checks import check_labels, check_times, on_scale
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.participants import check_ids
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.tables.clock import clock_of
 from orchestrator.corpora.tables.column_files import read_columns
@@ -41,14 +42,20 @@ class Annotation:
 
 
 def read_annotations(
-    files: Mapping[str, Path], name: str, findings: Findings, *, reading: Reading = AS_IT_IS
+    files: Mapping[str, Path],
+    name: str,
+    findings: Findings,
+    *,
+    reading: Reading = AS_IT_IS,
+    whose: tuple[str, str] | None = None,
 ) -> dict[str, Annotation] | None:
     """Read a recording's valence and arousal files, given by dimension; None with problems in `findings`.
 
-    Both must have the same raters. `reading` is what the user said of the files.
+    Both must have the same raters. `reading` is what the user said of the files; `whose` the participant and session
+    that their names stand for.
     """
     both = {
-        dimension: read_annotation(files[dimension], name, findings, dimension=dimension, reading=reading)
+        dimension: read_annotation(files[dimension], name, findings, dimension=dimension, reading=reading, whose=whose)
         for dimension in DIMENSIONS
     }
     read = {dimension: one for dimension, one in both.items() if one is not None}
@@ -67,12 +74,21 @@ def read_annotations(
     return read if complete else None
 
 
-def read_annotation(
-    path: Path, name: str, findings: Findings, *, dimension: str, reading: Reading = AS_IT_IS
+def read_annotation(  # noqa: PLR0913 - a file, whose and how
+    path: Path,
+    name: str,
+    findings: Findings,
+    *,
+    dimension: str,
+    reading: Reading = AS_IT_IS,
+    whose: tuple[str, str] | None = None,
 ) -> Annotation | None:
-    """Read one file of labels; None with problems in `findings`. A gold standard is one rater called gold."""
+    """Read one file of labels; None with problems in `findings`. A gold standard is one rater called gold.
+
+    `whose`: the participant and session that the file's name stands for; None: rows are not compared with them.
+    """
     columns = read_columns(path, findings, limits=reading.limits)
-    if columns is None:
+    if columns is None or not check_ids(columns, name, whose, findings):
         return None
     rows = np.arange(len(columns))
     clock = clock_of(columns, rows, name, findings, reading=reading, side="annotations")

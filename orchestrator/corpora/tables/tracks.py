@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from orchestrator.corpora.checks import check_times
 from orchestrator.corpora.findings import Findings, shortened
 from orchestrator.corpora.names import listed
+from orchestrator.corpora.participants import check_ids
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.tables import action_units
 from orchestrator.corpora.tables.clock import clock_of, has_times
@@ -50,13 +51,15 @@ class Track:
     tool: str = UNKNOWN  # that made the features
 
 
-def read_track(path: Path, name: str, findings: Findings, *, reading: Reading = AS_IT_IS) -> Track | None:
+def read_track(
+    path: Path, name: str, findings: Findings, *, reading: Reading = AS_IT_IS, whose: tuple[str, str] | None = None
+) -> Track | None:
     """Read a file with the features of one recording; None with problems in `findings` where that fails.
 
-    `reading` is what the user said of the files.
+    `reading` is what the user said of the files; `whose` the participant and session that the file's name stands for.
     """
     columns = read_columns(path, findings, limits=reading.limits)
-    if columns is None:
+    if columns is None or not check_ids(columns, name, whose, findings):
         return None
     return make_track(columns, np.arange(len(columns)), name, findings, reading=reading, where=str(path))
 
