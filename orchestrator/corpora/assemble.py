@@ -15,7 +15,7 @@ from orchestrator.corpora.attributes import ask_about_attributes
 from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.checks import check_name, check_people, fingerprint
 from orchestrator.corpora.findings import Findings, shortened
-from orchestrator.corpora.judgement import judged_features, judged_raters, origin_of
+from orchestrator.corpora.judgement import check_codes, judged_features, judged_raters, origin_of
 from orchestrator.corpora.participants import ask_about
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus, Recording
@@ -54,6 +54,8 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
     origin = origin_of(source.track for source in sources) or kind
     every = judged_features(_common_features(sources, path, findings), sources, origin, findings)
     names, line = chosen_features(every, _originals(sources), _choice(findings, origin), findings)
+    if not is_of_the_paper(origin):
+        check_codes(names, [source.track for source in sources], findings)
     raters = judged_raters(sources, findings)
     findings.check_raters()
     recordings: list[Recording] = []

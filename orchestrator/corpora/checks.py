@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from orchestrator.corpora.findings import LABELS, Findings
 from orchestrator.corpora.names import listed
 from orchestrator.corpora.recording import Recording
+from orchestrator.corpora.tables.column_kinds import missing_codes
 from orchestrator.corpora.tables.columns import Columns
 from orchestrator.errors import cut
 
@@ -44,17 +45,44 @@ def off_scale(values: NDArray[np.floating], findings: Findings) -> NDArray[np.bo
 def check_labels(columns: Columns, rows: NDArray[np.intp], names: Sequence[str], findings: Findings) -> bool:
     """Whether the labels in these columns and rows lie on their scale; else it is a problem, one for all files."""
     values = columns.numbers[np.ix_(rows, columns.indices(names))]
+
+    def place_of(cell: int) -> tuple[str, str]:
+        row, column = divmod(cell, len(names))
+        return columns.where(int(rows[row])), f"column {names[column]}"
+
+    return labels_fit(values.ravel(), place_of, findings)
+
+
+def labels_fit(values: NDArray[np.float64], place_of: Callable[[int], tuple[str, str]], findings: Findings) -> bool:
+    """Whether the labels (N,) of a file lie on their scale; else it is a problem, one for all files.
+
+    `place_of` gives where a label is, and in what, by its index. Codes for missing labels are problems of their own:
+    a scale that is wide enough for -999 would leave nothing of the others.
+    """
     there = values[np.isfinite(values)]
+    codes = _label_codes(there, findings)
+    for code in codes:
+        cells = np.flatnonzero(values == code)
+        where, what = place_of(int(cells[0]))
+        findings.saw_code(code, where, f"{code:g} in {what}", len(cells))
+    there = there[~np.isin(there, codes)]
     if not there.size:
-        return True
-    outside = np.argwhere(off_scale(values, findings))
+        return not codes
+    outside = np.flatnonzero(off_scale(values, findings) & ~np.isin(values, codes))
     fault = None
     if len(outside):
-        row, column = outside[0]
-        found = f"{values[row, column]:g} in column {names[column]}{_more(outside)}"
-        fault = (columns.where(int(rows[row])), found)
+        where, what = place_of(int(outside[0]))
+        fault = (where, f"{values[outside[0]]:g} in {what}{_more(outside)}")
     findings.saw_labels(float(there.min()), float(there.max()), fault)
-    return fault is None
+    return fault is None and not codes
+
+
+def _label_codes(there: NDArray[np.float64], findings: Findings) -> list[float]:
+    """Return the codes for missing labels among labels; what lies within the scale that the user named is none."""
+    if not findings.options.current:
+        return []
+    low, high = findings.options.label_range or LABELS
+    return [code for code in missing_codes([there]) if not low < code < high]
 
 
 def on_scale(labels: NDArray[np.float64], findings: Findings) -> NDArray[np.float64]:

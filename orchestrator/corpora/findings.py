@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.corpora.read_options import RANGE_OPTION, RATERS_OPTION, ReadOptions
 from orchestrator.corpora.recording import Dropped
-from orchestrator.errors import Problem, cut
+from orchestrator.errors import Problem, cut, number_of
 
 if TYPE_CHECKING:
     from orchestrator.corpora.tables.feature_choice import FeatureChoice
@@ -36,6 +36,7 @@ class Findings:
     _questions: dict[str, None] = field(default_factory=dict)
     _labels: tuple[float, float] | None = None  # the least and the greatest so far
     _off_scale: list[tuple[str, str]] = field(default_factory=list)  # where and what, of files whose labels are
+    _codes: dict[float, list[tuple[str, str, int]]] = field(default_factory=dict)  # of labels: where, what, how many
     _raters: dict[str, None] = field(default_factory=dict)  # all that were seen, where some are asked for
     _matched: set[str] = field(default_factory=set)  # patterns of raters
 
@@ -75,6 +76,17 @@ class Findings:
         problem = self._problem_of_labels()
         if problem is not None:
             self._faults["labels"] = [problem]
+
+    def saw_code(self, code: float, where: str, found: str, count: int) -> None:
+        """Record that a file has `count` labels that look like a code for a missing one; one problem for all files."""
+        seen = self._codes.setdefault(code, [])
+        seen.append((where, found, count))
+        where, found, _ = seen[0]
+        files = len({_PLACE.sub("", one[0]) for one in seen})
+        what = number_of(sum(one[2] for one in seen), "label") + (f" in {files} files" if files > 1 else "")
+        found = f"{found}: {what}, and it looks like a code for a missing one"
+        expected = f"an empty cell, or NA, if there is no label, and no {code:g} in {RANGE_OPTION}"
+        self._faults["labels", code] = [Problem(where=_line(where), found=_line(found), expected=expected)]
 
     def _problem_of_labels(self) -> Problem | None:
         if not self._off_scale or self._labels is None:

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.corpora.findings import Findings
+from orchestrator.corpora.judgement import check_codes
 from orchestrator.corpora.participants import check_ids
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.tables.action_units import FACE_IDS, canonical_name, tool_of
 from orchestrator.corpora.tables.clock import IN_MILLISECONDS_BY_NAME, clock_of, time_column
 from orchestrator.corpora.tables.clocks import settled
+from orchestrator.corpora.tables.column_kinds import CODES
 from orchestrator.corpora.tables.columns import Columns
 from orchestrator.corpora.tables.delimited import header_of, read_body, separator_said
 from orchestrator.corpora.tables.delimited_rows import Body
@@ -70,6 +72,7 @@ class GrowingTable:
         self._last = -np.inf
         self._unit = "s"  # of the times as they come: that of the model's training, where they do not look like seconds
         self._first_times = np.zeros(0)  # until there are enough to look at their steps
+        self._extents: dict[str, tuple[float, float]] = {}  # of each feature so far
         self._returned = False  # what was read ended with a carriage return, which a line feed may follow
         self._separator: str | None = None  # as a line `sep=;` says it
 
@@ -195,6 +198,7 @@ class GrowingTable:
         if lacking:
             expected = f"the {len(self.wanted)} features that the model was trained on"
             raise InputError.of(str(self.path), found=f"no feature {', '.join(lacking)}", expected=expected)
+        self._check_codes(track, findings)
         track = self._in_seconds(track, findings)
         if track.time[0] <= self._last:
             found = f"time {track.time[0]:g} after {self._last:g}"
@@ -210,6 +214,18 @@ class GrowingTable:
             notes=tuple(part.notes),
             begins=part.begins,
         )
+
+    def _check_codes(self, track: Track, findings: Findings) -> None:
+        """Refuse codes for missing values, by the span of what was read before."""
+        check_codes(self.wanted, [track], findings, before=self._extents)
+        if findings.problems:
+            raise InputError(findings.problems)
+        for name in self.wanted:
+            values = track.features[:, track.names.index(name)]
+            values = values[np.isfinite(values) & ~np.isin(values, CODES)]
+            if len(values):
+                low, high = self._extents.get(name, (np.inf, -np.inf))
+                self._extents[name] = min(low, float(values.min())), max(high, float(values.max()))
 
     def _must_wait(self, columns: Columns) -> bool:
         """Whether the unit of time shows in the steps alone, and there is none yet (LibreFace)."""

@@ -28,6 +28,7 @@ PARTICIPANTS_FILES = ("participants.csv", "participants.tsv")
 _PARTICIPANT_COLUMNS = ("participant", "participant_id", "subject", "subject_id")
 _SPECIAL = frozenset({*_PARTICIPANT_COLUMNS, "session", "session_id", "file", "filename"})
 _BIDS = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(.*))?")
+_CODE = re.compile(r"-9{2,5}(\.0*)?")  # for no value, beside the words of MISSING
 _PARTS = re.compile(r"(.*?)([0-9].*)?", re.DOTALL)
 _WORDS = re.compile(r"[^_.\s]+")
 _DECIMALS = re.compile(r"(?<![.\d])(\d+)\.0+$")  # 1.0 and P1.0, as a column of numbers with a gap is written; not 1.2.0
@@ -160,8 +161,12 @@ def _people_of(path: Path, rows: list[tuple[int, list[str]]], findings: Findings
     attributes: dict[str, dict[str, str]] = {}
     for number, entries in rows[1:]:
         # A participant may be called NA: the name stays as it is written.
+        coded = {name: entry for name, entry in zip(names, entries, strict=False) if _CODE.fullmatch(entry)}
+        for name, entry in coded.items():
+            if name not in _SPECIAL:
+                findings.note(f"{path.name}: {entry} in {cut(name)} is taken for a missing value")
         row = {
-            name: entry if name == column or entry not in MISSING else ""
+            name: entry if name == column or not (entry in MISSING or _CODE.fullmatch(entry)) else ""
             for name, entry in zip(names, entries, strict=False)
         }
         person, file = row.get(column, ""), row.get("file") or row.get("filename") or ""

@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.checks import RANGE_TOLERANCE, off_scale, on_scale
+from orchestrator.corpora.checks import RANGE_TOLERANCE, labels_fit, on_scale
 from orchestrator.corpora.findings import LABELS, Findings
+from orchestrator.corpora.tables.column_kinds import CODES
 from orchestrator.corpora.tables.time_units import ASSUMED, Unit
 from orchestrator.protocols import DIMENSIONS
 
@@ -90,17 +91,14 @@ def trace_of_intervals(  # noqa: PLR0913 - whose, what and where
         findings.problem(where, found=f"intervals of {sum(counts) / MOST_SAMPLES * hours:.0f} hours", expected="a day")
         return None
     times = [one.start + np.arange(count) * INTERVAL_STEP_SECONDS for one, count in zip(ordered, counts, strict=True)]
-    values = np.repeat([one.value for one in ordered], counts)
-    ends = np.cumsum(counts)
-
-    def place_of(row: int) -> str:
-        return ordered[int(np.searchsorted(ends, row, side="right"))].where
-
-    labels = on_stated_scale(values, place_of, what, findings)
+    values = np.array([one.value for one in ordered], dtype=np.float64)
+    labels = on_stated_scale(values, lambda index: ordered[index].where, what, findings)
     if labels is None:
         return None
     time = np.concatenate(times)
-    return Trace(where=where, dimension=dimension, rater=rater, time=time, labels=labels, unit=IN_FILE)
+    return Trace(
+        where=where, dimension=dimension, rater=rater, time=time, labels=np.repeat(labels, counts), unit=IN_FILE
+    )
 
 
 def from_range(
@@ -116,6 +114,8 @@ def from_range(
     if len(outside):
         more = f" (and {len(outside) - 1} more in this file)" if len(outside) > 1 else ""
         expected = f"labels from {low:g} to {high:g}, the range in {said}"
+        if labels[outside[0]] in CODES:
+            more += ", which looks like a code for a missing label"
         findings.problem(where(int(outside[0])), found=f"{labels[outside[0]]:g}{more}", expected=expected)
         return None
     findings.note(f"labels mapped from {low:g} to {high:g}, the range in {said}, to -1 to 1")
@@ -124,10 +124,5 @@ def from_range(
 
 def on_stated_scale(labels: Values, where: Callable[[int], str], what: str, findings: Findings) -> Values | None:
     """Map labels (N,) from the scale that the user named; None with a problem, one for all files, if one is outside."""
-    there = labels[np.isfinite(labels)]
-    if not there.size:
-        return labels
-    outside = np.flatnonzero(off_scale(labels, findings))
-    fault = (where(int(outside[0])), f"{labels[outside[0]]:g} in {what}") if len(outside) else None
-    findings.saw_labels(float(there.min()), float(there.max()), fault)
-    return None if fault else on_scale(labels, findings)
+    fit = labels_fit(labels, lambda index: (where(index), what), findings)
+    return on_scale(labels, findings) if fit else None

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.corpora.align import BRIDGED_SECONDS, bridged
+from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.checks import check_name
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.folders import files_by_name, inside, is_marked_synthetic, roots
 from orchestrator.corpora.formats import avec, recola, table
+from orchestrator.corpora.judgement import check_codes, origin_of
 from orchestrator.corpora.names import composed
 from orchestrator.corpora.participants import Ids, People, ids_for, person_of, read_people, whole_name
 from orchestrator.corpora.read_options import ReadOptions
@@ -65,7 +67,10 @@ def read_feature_files(  # noqa: PLR0913
     findings = Findings(options=options or ReadOptions(), choice=FeatureChoice(names=tuple(features), tool=tool))
     recordings: list[Recording] = []
     with _readable(path):
-        tracks = _tracks(path, findings, reading, beside or path)
+        tracks, by_tree = _tracks(path, findings, reading, beside or path)
+    every = [track for _, track in tracks]
+    if not by_tree and not is_of_the_paper(origin_of(every)):
+        check_codes(features, every, findings)
     for (participant, session), track in tracks:
         if not check_name(participant, session, track.where, findings):
             continue
@@ -73,7 +78,7 @@ def read_feature_files(  # noqa: PLR0913
         found = sure and _recording(sure, participant, session, features, findings)
         recordings += [found] if found else []
     read = _finished(path, recordings, findings, f"files with features ({', '.join(READABLE)})")
-    return replace(read, synthetic=read.synthetic or any_synthetic(track for _, track in tracks))
+    return replace(read, synthetic=read.synthetic or any_synthetic(every))
 
 
 def read_videos(
@@ -127,10 +132,13 @@ def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, e
     return Unlabelled(recordings=tuple(recordings), notes=notes, synthetic=is_marked_synthetic(path))
 
 
-def _tracks(path: Path, findings: Findings, reading: Reading, named: Path) -> list[tuple[tuple[str, str], Track]]:
+def _tracks(
+    path: Path, findings: Findings, reading: Reading, named: Path
+) -> tuple[list[tuple[tuple[str, str], Track]], bool]:
+    """Return participant and session with each recording; True for those of RECOLA's or AVEC's trees."""
     if not path.exists():
         findings.problem(path, found="nothing there", expected="a file or a folder of recordings")
-        return []
+        return [], False
     if path.is_dir():
         files, by_tree = _feature_files(path, findings)
         ids = _ids(path, findings, by_tree=by_tree)
@@ -138,26 +146,26 @@ def _tracks(path: Path, findings: Findings, reading: Reading, named: Path) -> li
         every = [
             (who, read_track(files[name], name, findings, reading=reading, whose=who)) for name, who in whose.items()
         ]
-        return [(who, track) for who, track in every if track is not None]
+        return [(who, track) for who, track in every if track is not None], by_tree
     if path.suffix.lower() in VIDEO_SUFFIXES:
         expected = "a table of its features, which the model was trained on (`data extract` makes one)"
         findings.problem(path, found="a video", expected=expected)
-        return []
+        return [], False
     columns = read_columns(path, findings, text=frozenset(["participant", "session"]), limits=reading.limits)
     if columns is None:
-        return []
+        return [], False
     if columns.find_text("participant") is None:
         rows = np.arange(len(columns))
         name = composed(name_of(path))
         track = make_track(columns, rows, name, findings, reading=reading, where=str(path))
-        return [(_ids(named, findings)(name), track)] if track else []
+        return ([(_ids(named, findings)(name), track)] if track else []), False
     tracks = []
     for who, rows in table.rows_by_recording(columns).items():
         name = "_".join(filter(None, who))
         where = f"{path}: participant {name}"
         track = make_track(columns, rows, name, findings, reading=reading, where=where, shares_file=True)
         tracks += [(person_of(*who, findings), track)] if track else []
-    return tracks
+    return tracks, False
 
 
 def person_of_file(path: Path, options: ReadOptions) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+AnyValues = NDArray[np.floating]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -60,6 +61,10 @@ _SPREADS = frozenset("sd std stdev variance sem iqr confidence".split())  # noqa
 
 FEW_VALUES = 10  # ours: of fewer values of a column nothing is concluded
 SEVERAL = 3  # ours: a count has at least so many different values; a flag that goes up once has two
+CODES = tuple(sign * size for size in (99.0, 999.0, 9999.0, 99999.0) for sign in (-1.0, 1.0))  # for missing values
+# Ours: so many times as far from all other values as these reach is no measurement, but a code.
+FAR, FAR_OF_TWO_DIGITS, FAR_OF_ANY_VALUE = 1.0, 5.0, 20.0
+REPEATED = 2  # ours: cells of a code, but for the negative ones of CODES, of which one is enough
 COUNTER = "counts rows, segments or events, or is a clock: it only ever rises or falls"
 CONSTANT = "has the same value everywhere"
 OF_RECORDING = "has one value per recording: it says which one this is"
@@ -130,3 +135,47 @@ def only_counts(recordings: Sequence[Values]) -> bool:
         if whole and several and all((step >= 0).all() for step in steps):
             return True
     return False
+
+
+def missing_codes(
+    recordings: Sequence[AnyValues], *, repeated: int = REPEATED
+) -> dict[float, tuple[float, float] | None]:
+    """Return the codes for missing values among a column's values (N,) in each recording, and what the others span.
+
+    A code is one of CODES far outside the other values, or a negative one if no other value is negative; or any one
+    value of two digits or more, very far outside and in `repeated` cells. None: there is no other value, which only a
+    negative code may be. NaN is passed over.
+    """
+    values = np.concatenate([one[np.isfinite(one)] for one in recordings]) if recordings else np.zeros(0)
+    if not len(values) or np.abs(values).max() < min(map(abs, CODES)):
+        return {}
+    known = [code for code in CODES if (values == code).any()]
+    rest = values[~np.isin(values, known)]
+    if not len(rest):
+        return dict.fromkeys(code for code in known if code < 0)
+    low, high = float(rest.min()), float(rest.max())
+    codes: dict[float, tuple[float, float] | None] = {
+        code: (low, high) for code in known if _is_code(code, low, high, int((values == code).sum()), repeated)
+    }
+    values = values[~np.isin(values, list(codes))]
+    for end in {float(values.min()), float(values.max())}:
+        rest = values[values != end]
+        if abs(end) < min(map(abs, CODES)) or len(values) - len(rest) < repeated or not len(rest):
+            continue
+        span = float(rest.min()), float(rest.max())
+        if _is_far(end, *span, FAR_OF_ANY_VALUE) and len(np.unique(rest)) >= FEW_VALUES:
+            codes[end] = span
+    return codes
+
+
+def _is_code(code: float, low: float, high: float, cells: int, repeated: int) -> bool:
+    far = _is_far(code, low, high, FAR if abs(code) > 99 else FAR_OF_TWO_DIGITS)
+    if code < 0:
+        return far or low >= 0
+    return far and cells >= repeated and max(abs(low), abs(high)) > 0
+
+
+def _is_far(value: float, low: float, high: float, times: float) -> bool:
+    """Whether a value is outside others, `low` to `high`, by so many times their distance from zero or their span."""
+    reach = max(abs(low), abs(high), high - low)
+    return not low <= value <= high and max(low - value, value - high) >= times * reach
