@@ -84,7 +84,7 @@ class Findings:
         where, found, _ = seen[0]
         files = len({_PLACE.sub("", one[0]) for one in seen})
         what = number_of(sum(one[2] for one in seen), "label") + (f" in {files} files" if files > 1 else "")
-        found = f"{found}: {what}, and it looks like a code for a missing one"
+        found = f"{found}, {what}: it looks like a code for a missing one"
         expected = f"an empty cell, or NA, if there is no label, and no {code:g} in {RANGE_OPTION}"
         self._faults["labels", code] = [Problem(where=_line(where), found=_line(found), expected=expected)]
 

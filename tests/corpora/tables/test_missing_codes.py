@@ -189,7 +189,7 @@ def test_a_code_in_labels_invites_no_scale(write_corpus: object, tmp_path: Path)
     rater = first.raters[0]
     column = rater if root.is_dir() else f"valence_{rater}"
     files = " in 2 files" if root.is_dir() else ""
-    assert problem.found == f"-999 in column {column}: 3 labels{files}, and it looks like a code for a missing one"
+    assert problem.found == f"-999 in column {column}, 3 labels{files}: it looks like a code for a missing one"
     assert problem.expected == "an empty cell, or NA, if there is no label, and no -999 in --label-range"
     for low in (-999.0, -1000.0):
         stated = ReadOptions(label_range=(low, 1.0))
@@ -204,7 +204,7 @@ def test_a_code_beside_another_scale_is_a_fault_of_its_own(tmp_path: Path) -> No
     nine = [replace(one, ratings=np.round(one.ratings * 4 + 5, 4)) for one in three_people()]
     root = write_folder(tmp_path, [with_labels(nine[0], 99), *nine[1:]])
     code, scale = sorted(problems_of(lambda: open_corpus(root)), key=lambda one: "code" not in one.found)
-    assert code.found.startswith("99 in column FM1: 2 labels, and it looks like a code")
+    assert code.found.startswith("99 in column FM1, 2 labels: it looks like a code")
     low, high = min(one.ratings.min() for one in nine), max(one.ratings.max() for one in nine)
     assert f"labels from {low:g} to {high:g}, in 6 files" in scale.found
     assert len(problems_of(lambda: open_corpus(root, options=ReadOptions(label_range=(1.0, 9.0))))) == 1
@@ -231,8 +231,8 @@ def test_a_code_in_annotators_files(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "P1.txt").write_text(text)
     (problem,) = problems_of(lambda: open_corpus(tmp_path))
-    assert "-999 in tier valence_Eva: " in problem.found
-    assert "4 labels, and it looks like a code for a missing one" in problem.found
+    assert "-999 in tier valence_Eva, " in problem.found
+    assert "4 labels: it looks like a code for a missing one" in problem.found
 
 
 def test_a_code_of_an_attribute_is_no_value(tmp_path: Path) -> None:
