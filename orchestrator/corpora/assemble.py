@@ -20,11 +20,12 @@ from orchestrator.corpora.participants import ask_about
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus, Recording
 from orchestrator.corpora.source import Source
+from orchestrator.corpora.tables.annotations import with_own_steps
 from orchestrator.corpora.tables.clocks import agree
 from orchestrator.corpora.tables.feature_choice import FeatureChoice, chosen_features
 from orchestrator.corpora.tables.feature_tools import common_tool
 from orchestrator.corpora.tables.time_units import common_step
-from orchestrator.corpora.tables.tracks import Track, any_synthetic
+from orchestrator.corpora.tables.tracks import Track, any_synthetic, is_as_written
 from orchestrator.errors import InputError, Problem, number_of
 from orchestrator.protocols import DIMENSIONS
 
@@ -66,6 +67,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
             continue
         if not agree(source.track, source.annotations, findings, reading):
             continue
+        source = _by_own_steps(source, raters, findings)  # noqa: PLW2901 - from here on
         recording = _recording(source, names, raters, findings)
         if recording is None:
             continue
@@ -143,6 +145,15 @@ def _present(track: Track) -> list[str]:
     """Features with a value somewhere in the file; a file of few rows in a table says nothing about that."""
     there = np.asarray(~np.isnan(track.features).all(axis=0))
     return [name for name, one in zip(track.names, there, strict=True) if one or track.shares_file]
+
+
+def _by_own_steps(source: Source, raters: tuple[str, ...], findings: Findings) -> Source:
+    """Give raters of longer steps than their table's clocks of their own; not in what `data convert` has joined."""
+    track = source.track
+    if not findings.options.own_steps or is_as_written(track.columns):
+        return source
+    annotations = {key: with_own_steps(one, raters, track.name, findings) for key, one in source.annotations.items()}
+    return replace(source, annotations=annotations)
 
 
 def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], findings: Findings) -> Recording | None:

@@ -8,7 +8,9 @@ from typing import Any
 from orchestrator.errors import InputError
 
 RULES_BEFORE = 1  # of plans and cards without a number: any column is a feature, a session follows a last underscore
-RULES = 2  # version 0.2: columns are judged, names are in NFC, BIDS names are known
+# Version 0.2 until November 2026: columns are judged, names are in NFC, BIDS names are known.
+RULES_OF_ONE_STEP = 2
+RULES = 3  # raters of one table have steps of their own; a unit of time that no file takes is refused
 PARTICIPANT_OPTION = "--participant-pattern"
 RATERS_OPTION = "--raters"
 RANGE_OPTION = "--label-range"
@@ -27,6 +29,11 @@ class ReadOptions:
     def current(self) -> bool:
         """Whether today's rules hold, not those of plans and cards from before there were options."""
         return self.rules > RULES_BEFORE
+
+    @property
+    def own_steps(self) -> bool:
+        """Whether each rater of a table is joined by own steps, and a unit of time has to be taken by some file."""
+        return self.rules > RULES_OF_ONE_STEP
 
 
 BEFORE = ReadOptions(rules=RULES_BEFORE)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from models.references import resolve
 from orchestrator.corpora.outline import outline
-from orchestrator.corpora.read_options import RULES
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import AS_IT_IS, Reading
 from orchestrator.corpora.recording import Corpus
@@ -256,7 +255,7 @@ def reread(plan: Plan, show: Show | None = None) -> Corpus:
         )
     if corpus.sha256 != plan.corpus.sha256:
         raise other_contents(plan, corpus)
-    if plan.images is not None and plan.corpus.options.rules < RULES:
+    if plan.images is not None and not plan.corpus.options.current:
         check_seen_as_before(corpus.recordings)
     return corpus
 

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.corpora.read_options import RULES_OF_ONE_STEP, ReadOptions
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import READ_ANEW_IN
 from orchestrator.corpora.recording import Corpus, Recording
+from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
 from orchestrator.planning import launch
-from orchestrator.planning.launch import prepare, reopen
+from orchestrator.planning.launch import prepare, reopen, reread
 from orchestrator.planning.plan import Plan
-from tests.corpora.own_files import write_own
+from orchestrator.planning.plan_file import load_plan, save_plan
+from tests.corpora.own_files import at, write_lines, write_own
 from tests.search.small_searches import make_request
 
 Change = Callable[[Corpus], Corpus]
@@ -135,3 +138,34 @@ def test_an_outline_stands_in_the_plan_s_file(plan: Plan) -> None:
     assert (read["version"], read["features"], read["raters"]) == (READ_ANEW_IN, ["AU01", "AU12"], ["r1", "r2"])
     assert read["recordings"]["A"]["frames"] == 300
     assert read["recordings"]["A"]["times"][:2] == [0.0, 11.96]
+
+
+def test_a_plan_of_the_rules_before_is_read_by_them(
+    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a rater with every fifth cell filled: none between, and no other corpus; pictures are seen as they were."""
+    own = write_own(tmp_path / "own", labels=at(25.0), num_labels=300, people=("A", "B", "C"))
+    for path in (own / "annotations").rglob("*.csv"):
+        head, *rows = [line.rsplit(";", 1) for line in path.read_text().splitlines()]
+        cells = [f"{one};{last if not row % 5 else ''}" for row, (one, last) in enumerate(rows)]
+        write_lines(path, [";".join(head), *cells])
+    before = ReadOptions(rules=RULES_OF_ONE_STEP)
+    request = make_request(
+        own, tmp_path / "run", store, overrides=("hidden_size=8", "sequence_length=20", "num_layers=1")
+    )
+    request = replace(request, data=replace(request.data, options=before))
+    plan = prepare(request, claim=True).plan
+    save_plan(plan, tmp_path)
+    kept = load_plan(tmp_path)
+    assert kept.corpus.options == before
+    there = np.isfinite(reread(kept).recordings[0].ratings[:, :, 0]).mean(axis=0)
+    np.testing.assert_allclose(there, [1.0, 0.2])
+    newer = replace(kept, corpus=replace(kept.corpus, options=ReadOptions()))
+    assert "results of two corpora do not mix" in line_of(newer)
+
+    def check(recordings: object) -> None:
+        raise AssertionError(recordings)
+
+    monkeypatch.setattr(launch, "check_seen_as_before", check)
+    images = ImageOptions(image_size=48, frame_stride=4, face_crop="none", backbone="frozen", weights="none")
+    assert reread(replace(kept, images=images)).recordings
