@@ -18,6 +18,7 @@ NAMES_SHOWN = 5  # of the recordings that share one remark
 NOT_ASKED_FOR = f"not asked for by {RATERS_OPTION}"
 LONGEST = 1_000  # ours: characters of a part of a message; names in files may be as long as the file
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OPTION = re.compile(r"\((--max-\w+)\)$")  # that bounds what a file may hold, at the end of what was expected
 _PLACE = re.compile(r"(:\d+|: row \d+|: participant .+)$", re.DOTALL)  # in a file
 
 
@@ -43,11 +44,15 @@ class Findings:
     def problem(self, where: object, *, found: object, expected: str, kind: Hashable = None) -> None:
         """Add a fault at `file:line`, a file or a participant.
 
-        Faults of one place in a file are of one kind where the same was expected; a `kind` says it for all files.
+        Faults of one place in a file are of one kind where the same was expected; a `kind` says it for all files, and
+        so does a bound that an option sets and `expected` names at its end: it is too low for all of them.
         Of each kind the first is shown, and how many more there are.
         """
         problem = Problem(where=_line(where), found=_line(found), expected=_line(expected))
         file = _PLACE.sub("", problem.where)
+        bound = _OPTION.search(expected)
+        if kind is None and bound is not None:
+            kind = bound[1]
         alike = kind if kind is not None else (file, expected) if file != problem.where else problem
         known = self._faults.setdefault(alike, [])
         if problem not in known[:NAMES_SHOWN]:

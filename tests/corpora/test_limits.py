@@ -13,7 +13,7 @@ from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import Limits, Reading
 from orchestrator.corpora.tables import delimited_rows
 from orchestrator.errors import InputError
-from tests.corpora.own_files import command, refused, table_lines, write_lines
+from tests.corpora.own_files import command, refused, table_lines, write_lines, write_own
 from tests.fuzz.child import HangError
 
 
@@ -42,6 +42,28 @@ def test_rows_and_memory(tmp_path: Path, suffix: str) -> None:
     assert "expected at most 2 MiB of memory (--max-mib)" in line
     assert "60 rows of 5,000 columns, 2 MiB" in line
     assert open_corpus(path, reading=Reading(limits=Limits(rows=60, mib=3))).recordings
+
+
+@pytest.mark.parametrize(
+    ("option", "bound", "found", "more"),
+    [
+        ("--max-rows", 1, "301 rows", 8),
+        ("--max-columns", 1, "3 columns", 8),
+        ("--max-field", 3, "a name of 9 characters", 8),
+        ("--max-field", 9, "a field of 10 characters", 2),
+    ],
+)
+def test_a_bound_too_low_for_many_files_is_told_once(
+    tmp_path: Path, option: str, bound: int, found: str, more: int
+) -> None:
+    root = write_own(tmp_path / "own", people=("P1", "P2", "P3"))
+    for path in (root / "features").iterdir():
+        path.write_text(path.read_text() + f"{'1' * 10};0.5;0.5\n")
+    line = refused("data", "check", root, option, bound)
+    assert line.count("\n") == 1
+    assert line.startswith(f"error: {root / 'features' / 'P1.csv'}")
+    assert f": found {found} (and {more} more like it: {root}" in line
+    assert line.endswith(f"({option})\n")
 
 
 def test_a_small_parquet_file_that_would_fill_the_memory_is_not_unpacked(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def _bytes_of(path: Path, root: str, findings: Findings, limits: Limits) -> byte
     try:
         size = path.stat().st_size
         if size > min(limits.mib, MOST_XML_MIB) * BYTES_PER_MIB:
-            expected = f"at most {min(limits.mib, MOST_XML_MIB):,} MiB of XML"
+            option = " (--max-mib)" if limits.mib < MOST_XML_MIB else ""
+            expected = f"at most {min(limits.mib, MOST_XML_MIB):,} MiB of XML{option}"
             findings.problem(path, found=f"a file of {size / BYTES_PER_MIB:,.0f} MiB", expected=expected)
             return None
         data = read_bytes(path)

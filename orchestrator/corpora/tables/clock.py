@@ -164,7 +164,7 @@ def _rate(  # noqa: PLR0913, PLR0917
             f"{clock} in whole seconds that fit no frame rate" if clock else f"no time, only frame numbers ({frame})"
         )
         expected = f"{A_TIME_COLUMN}, {OPTION} HZ, or a file {RATE_FILE} beside it with the rate of the frames"
-        findings.problem(columns.header, found=found, expected=expected)
+        findings.problem(columns.header, found=found, expected=expected, kind=OPTION)  # one rate is of all files
     return rate
 
 

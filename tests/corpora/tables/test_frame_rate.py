@@ -16,6 +16,7 @@ from orchestrator.corpora.recording import Corpus
 from orchestrator.corpora.tables.tracks import Track, read_track
 from orchestrator.errors import InputError
 from tests.corpora import tool_files as tools
+from tests.corpora.own_files import refused, write_own
 from tests.corpora.tool_files import NUM_ROWS, write_labels, write_tool
 from tests.corpora.video.video_files import coded, write_video
 from tests.corpora.writers import three_people, write_avec, write_csv, write_recola
@@ -191,3 +192,12 @@ def test_videos_for_a_model_of_images_have_the_times_of_their_tables(
     alone = read_videos(video, image_size=48, face_crop="none", reading=Reading(frame_rate=10.0))
     np.testing.assert_allclose(alone.recordings[0].time, np.arange(4) / 25, atol=1e-6)
     assert alone.notes == ("--frame-rate 10 is not used: the frames have times [P1.mp4]",)
+
+
+def test_a_rate_that_many_files_lack_is_asked_for_once(tmp_path: Path) -> None:
+    root = write_own(tmp_path / "own", lambda row: row, names=("frame", "time"), people=("P1", "P2", "P3"))
+    line = refused("data", "check", root)
+    assert line.count("\n") == 1
+    where = f"{root / 'features' / 'P1.csv'}:1: found no time, only frame numbers (frame) (and 2 more like it: "
+    assert line.startswith(f"error: {where}{root / 'features' / 'P2.csv'}:1, ")
+    assert "--frame-rate HZ" in line
