@@ -75,6 +75,7 @@ def assemble(  # noqa: PLR0913 - what a reader hands over
         joined[recording.name] = round(float(_labelled(recording.ratings).mean(axis=0).min()), 6)
         labels_used[recording.name] = round(_labels_used(source), 6)
         _notes_on(recording, joined[recording.name], labels_used[recording.name], findings)
+    findings.check_unit()
     check_people(recordings, findings)
     _note_scale(findings)
     if not is_of_the_paper(origin):

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from orchestrator.corpora.read_options import RANGE_OPTION, RATERS_OPTION, ReadOptions
+from orchestrator.corpora.reading import UNIT_OPTION
 from orchestrator.corpora.recording import Dropped
 from orchestrator.errors import Problem, cut, number_of
 
@@ -38,6 +39,8 @@ class Findings:
     _labels: tuple[float, float] | None = None  # the least and the greatest so far
     _off_scale: list[tuple[str, str]] = field(default_factory=list)  # where and what, of files whose labels are
     _codes: dict[float, list[tuple[str, str, int]]] = field(default_factory=dict)  # of labels: where, what, how many
+    _unit_taken: bool = False  # that of the user, by some clock
+    _unit_left: dict[str, list[str]] = field(default_factory=dict)  # why not, and by which recordings' clocks
     _raters: dict[str, None] = field(default_factory=dict)  # all that were seen, where some are asked for
     _matched: set[str] = field(default_factory=set)  # patterns of raters
 
@@ -108,6 +111,22 @@ class Findings:
                 f"labels in [-1, 1], or {RANGE_OPTION} LOW,HIGH with the ends of the raters' scale, as 1,9 or 0,100"
             )
         return Problem(where=where, found=f"{found}; labels from {low:g} to {high:g}{files}", expected=expected)
+
+    def takes_unit(self) -> None:
+        """Record that some clock is in the unit that the user stated."""
+        self._unit_taken = True
+
+    def leaves_unit(self, why: str, *, recording: str) -> None:
+        """Record that a recording's clock is not in the unit that the user stated, and why; also a note."""
+        self._unit_left.setdefault(why, []).append(recording)
+        self.note(f"{UNIT_OPTION} is not used: {why}", recording=recording)
+
+    def check_unit(self) -> None:
+        """Make a problem of a unit of time that no clock took, when all have been seen; of a run of before not."""
+        if self._unit_left and not self._unit_taken and self.options.own_steps:
+            found = "; ".join(why + _listing(names) for why, names in self._unit_left.items())
+            expected = f"no {UNIT_OPTION}, which is of numbers whose unit nothing else says"
+            self.problem(UNIT_OPTION, found=f"no clock that takes it: {found}", expected=expected)
 
     def asks_for(self, *names: str) -> bool:
         """Whether the user's patterns of raters have one under one of its `names`, the last of which is shown."""

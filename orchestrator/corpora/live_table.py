@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from orchestrator.corpora.findings import Findings
 from orchestrator.corpora.judgement import check_codes
 from orchestrator.corpora.participants import check_ids
-from orchestrator.corpora.reading import AS_IT_IS, Reading
+from orchestrator.corpora.reading import AS_IT_IS, UNIT_OPTION, Reading
 from orchestrator.corpora.tables.action_units import FACE_IDS, canonical_name, tool_of
 from orchestrator.corpora.tables.clock import IN_MILLISECONDS_BY_NAME, clock_of, time_column
 from orchestrator.corpora.tables.clocks import settled
@@ -71,6 +71,7 @@ class GrowingTable:
         self._held = 0  # whole rows at the end that wait for the rest of their frame
         self._last = -np.inf
         self._unit = "s"  # of the times as they come: that of the model's training, where they do not look like seconds
+        self._unit_notes: tuple[str, ...] = ()  # of a unit that the user stated, if it can hardly be; told once
         self._first_times = np.zeros(0)  # until there are enough to look at their steps
         self._extents: dict[str, tuple[float, float]] = {}  # of each feature so far
         self._returned = False  # what was read ended with a carriage return, which a line feed may follow
@@ -211,7 +212,7 @@ class GrowingTable:
             features=features,
             valid=np.asarray(track.valid & ~np.isnan(features).any(axis=1)),
             synthetic=is_synthetic(columns),
-            notes=tuple(part.notes),
+            notes=(*self._take_unit_notes(), *part.notes),
             begins=part.begins,
         )
 
@@ -239,6 +240,10 @@ class GrowingTable:
             self._reading = replace(self._reading, time_unit={"features": clock.unit.name})
         return False
 
+    def _take_unit_notes(self) -> tuple[str, ...]:
+        notes, self._unit_notes = self._unit_notes, ()
+        return notes
+
     def _in_seconds(self, track: Track, findings: Findings) -> Track:
         """Check the unit of time as soon as there are steps to check; InputError if it is in doubt.
 
@@ -251,4 +256,5 @@ class GrowingTable:
             if sure is None:
                 raise InputError(findings.problems)
             self._unit = sure.unit.name if sure.unit != track.unit else "s"
+            self._unit_notes = tuple(note for note in findings.notes if note.startswith(f"{UNIT_OPTION} "))
         return replace(track, time=in_seconds(track.time, self._unit))

@@ -91,6 +91,9 @@ def _read(model: SavedModel, path: Path, reading: Reading, options: ReadOptions,
         features, tool = model.card["features"], model.features_tool
         if not is_of_videos(path):
             return read_feature_files(path, features, reading, options, tool=tool)
+        if reading.time_unit:
+            found = f"{reading.time_unit['features']}, beside videos"
+            raise InputError.of(UNIT_OPTION, found=found, expected="tables: videos have times of their own, in seconds")
         return read_extracted(
             path,
             tool,

@@ -12,6 +12,7 @@ from orchestrator.corpora.manifest import manifest_text
 from orchestrator.corpora.outline import digest_of_files
 from orchestrator.corpora.read_options import ReadOptions
 from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.reading import SIDES, Reading
 from orchestrator.corpora.recording import Recording
 from orchestrator.errors import InputError
 from tests.corpora.annotators_files import (
@@ -324,6 +325,20 @@ def test_raters_that_are_asked_for(tmp_path: Path) -> None:
     corpus = open_corpus(tmp_path, options=ReadOptions(raters=("An*",)))
     assert corpus.recordings[0].raters == ("Anna",)
     assert any("not asked for" in one.why for one in corpus.dropped)
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_a_unit_is_none_of_formats_that_have_one(tmp_path: Path, kind: str) -> None:
+    INTERVALS[kind](write_features(tmp_path))
+    with pytest.raises(
+        InputError, match=r"--time-unit: found no clock that takes it: labels whose format has one unit"
+    ):
+        open_corpus(tmp_path, reading=Reading(time_unit={"annotations": "ms"}))
+    found = open_corpus(tmp_path, reading=Reading(time_unit={"features": "s", "annotations": "ms"}))
+    assert any(note.startswith("--time-unit is not used: labels whose format has one unit [") for note in found.notes)
+    same = open_corpus(tmp_path, reading=Reading(time_unit=dict.fromkeys(SIDES, "s")))
+    assert same.sha256 == found.sha256
+    assert not any("--time-unit" in note for note in same.notes)
 
 
 def test_every_clock_is_compared(tmp_path: Path) -> None:

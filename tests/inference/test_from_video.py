@@ -16,6 +16,7 @@ from orchestrator.corpora.extraction.landmarker import BLENDSHAPES
 from orchestrator.corpora.extraction.openface import OPENFACE_VARIABLE
 from orchestrator.corpora.person_copies import copies_of
 from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.synthetic.tree import synthesize
 from orchestrator.corpora.tables.feature_tools import are_of_one_tool, common_tool, tool_by_features
 from orchestrator.errors import InputError
@@ -104,6 +105,11 @@ def test_a_video_that_cannot_be_extracted_is_an_error(
     )
     with pytest.raises(InputError, match=told):
         read_input(model, videos)
+
+
+def test_a_unit_of_time_is_none_of_videos(of_openface: Path, videos: Path) -> None:
+    with pytest.raises(InputError, match="--time-unit: found ms, beside videos; expected tables"):
+        read_input(open_model(str(of_openface)), videos, Reading(time_unit={"features": "ms"}))
 
 
 def test_the_command_predicts_a_video(of_openface: Path, videos: Path, tmp_path: Path, run_here: Run) -> None:

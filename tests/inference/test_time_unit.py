@@ -122,6 +122,23 @@ def test_a_growing_table_in_milliseconds(tmp_path: Path, pieces: int) -> None:
     np.testing.assert_allclose(times, np.arange(67) / 25)
 
 
+def test_a_growing_table_in_a_unit_that_can_hardly_be_says_so_once(tmp_path: Path) -> None:
+    lines = [line.rstrip("\n") for line in lines_of(["AU01", "AU12"])]
+    path = write_lines(tmp_path / "live.csv", lines[:3])
+    notes: list[str] = []
+    with GrowingTable(path, ["AU01", "AU12"], Reading(time_unit={"features": "ms"})) as table:
+        for row in range(3, 20):
+            rows = table.poll()
+            assert rows is not None
+            notes += rows.notes
+            with path.open("a") as file:
+                file.write(lines[row] + "\n")
+    (note,) = notes
+    assert note.startswith(
+        "--time-unit features=ms puts the rows 4e-05 s apart, which no camera and no rater has; in s"
+    )
+
+
 @pytest.mark.parametrize("factor", [1.0, 1000.0])
 def test_libreface_s_unit_shows_in_its_steps_also_row_by_row(tmp_path: Path, factor: float) -> None:
     rows = [f"{n},{factor * n / 25:g},0.1,0.{n:02d}" for n in range(30)]

@@ -66,6 +66,8 @@ class LabelFiles:
     def _of_place(self, place: Place, name: str) -> list[Trace] | None:
         person = self.whose(name)[0]
         path, findings, reading = place.path, self.findings, self.reading
+        if place.kind != TABLE and reading.unit_of("annotations") not in (None, "s"):
+            findings.leaves_unit("labels whose format has one unit", recording=name)
         if place.kind == ELAN:
             return read_elan(path, findings, reading, person=person, people=self.people)
         if place.kind == ELAN_TEXT:

@@ -103,6 +103,8 @@ def read_videos(
                 findings.note(
                     f"{OPTION} {reading.frame_rate:g} is not used: the frames have times", recording=video.path.name
                 )
+            if reading.unit_of("features") is not None:
+                findings.leaves_unit("the frames have times", recording=video.path.name)
             frames = open_frames(video, image_size=image_size, face_crop=face_crop)
             time = np.unique(frames.time)
         else:
@@ -123,6 +125,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _finished(path: Path, recordings: Sequence[Recording], findings: Findings, expected: str) -> Unlabelled:
+    findings.check_unit()
     if not findings.problems and not recordings:
         findings.problem(path, found="nothing to predict for", expected=expected)
     if findings.problems:

@@ -56,7 +56,7 @@ def clock_of(  # noqa: PLR0913 - whose rows, and how to read them
     if column is not None:
         return _numbers(columns, rows, column, name, findings, reading, side)
     if reading.unit_of(side) is not None:
-        findings.note(f"{UNIT_OPTION} is not used: no column of numbers tells the time", recording=name)
+        findings.leaves_unit("no column of numbers tells the time", recording=name)
     text = time_column(columns.text)
     frame = columns.find(*FRAMES)
     seconds = None
@@ -109,13 +109,20 @@ def _numbers(  # noqa: PLR0913, PLR0917
     these are (features or labels).
     """
     values = columns.numbers_of(column)[rows]
-    if column in columns.exact_times or columns.metadata.get("time_unit") == "s":
-        return Clock(time=values, unit=IN_FILE, column=column)
     named, stated = unit_of_name(column), reading.unit_of(side)
+    if column in columns.exact_times or columns.metadata.get("time_unit") == "s":
+        if stated == "s":
+            findings.takes_unit()
+        elif stated is not None:
+            findings.leaves_unit(f"the file says that {column} is in seconds", recording=name)
+        return Clock(time=values, unit=IN_FILE, column=column)
     if stated is not None:
+        findings.takes_unit()
         if named not in (None, stated):
             findings.note(f"column {column} read in {WORDS[stated]}: {UNIT_OPTION}", recording=name)
-        return Clock(time=in_seconds(values, stated), unit=Unit(name=stated, said_by="option"), column=column)
+        otherwise = "" if stated == (named or "s") else named or "s"
+        unit = Unit(name=stated, said_by="option", otherwise=otherwise)
+        return Clock(time=in_seconds(values, stated), unit=unit, column=column)
     if named is None:
         return Clock(time=values, unit=Unit(), column=column)
     steps = np.diff(values[np.isfinite(values)])

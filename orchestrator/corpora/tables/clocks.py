@@ -22,6 +22,7 @@ from orchestrator.corpora.tables.time_units import (
     Unit,
     counts,
     doubt_alone,
+    doubt_of_option,
     doubt_together,
     in_seconds,
 )
@@ -45,11 +46,13 @@ def agree(track: Track, annotations: Mapping[str, Annotation], findings: Finding
     For a run of before clocks were compared (`reading.believed`) it is a note.
     """
     features = Seen(where=track.where, time=track.time, unit=track.unit)
+    _note_on_option(track.name, track.time, track.unit, FEATURES, findings)
     for annotation in (part for whole in annotations.values() for part in whole.clocks):
         if annotation.time is track.time:  # a table: one clock for both
             _note_on_counting(track, findings)
             alone = doubt_alone(features.time, features.unit, FEATURES)
             return alone is None or _refuse(track.name, {FEATURES: features}, [alone], findings, reading, table=True)
+        _note_on_option(track.name, annotation.time, annotation.unit, ANNOTATIONS, findings)
         labels = Seen(where=annotation.where, time=annotation.time, unit=annotation.unit)
         seen = {FEATURES: features, ANNOTATIONS: labels}
         doubt = doubt_together(features.time, labels.time, {side: one.unit for side, one in seen.items()})
@@ -65,6 +68,7 @@ def agree(track: Track, annotations: Mapping[str, Annotation], findings: Finding
 def settled(track: Track, findings: Findings, reading: Reading) -> Track | None:
     """Return a track that stands alone, its unit beyond doubt or that of training; None with a problem."""
     _note_on_counting(track, findings)
+    _note_on_option(track.name, track.time, track.unit, FEATURES, findings)
     doubt = doubt_alone(track.time, track.unit, FEATURES) or _far_from_training(track, reading)
     if doubt is None or reading.trained_unit == track.unit.name:
         return track
@@ -80,6 +84,16 @@ def _note_on_counting(track: Track, findings: Findings) -> None:
     if not track.unit.certain and len(track.time) > MIN_STEPS and counts(track.time):
         text = "the times count rows one by one: if these are frame numbers, name the column frame (--frame-rate HZ)"
         findings.note(text, recording=track.name)
+
+
+def _note_on_option(name: str, time: Times, unit: Unit, side: str, findings: Findings) -> None:
+    """Record that the unit which the user stated makes a recording's clock one that can hardly be; it is obeyed."""
+    doubt = doubt_of_option(time, unit, side)
+    if doubt is not None:
+        step = float(np.median(np.diff(time)))
+        other = step / SECONDS[unit.name] * SECONDS[unit.otherwise]
+        found = f"{UNIT_OPTION} {side}={unit.name} puts the rows {step:.3g} s apart, {doubt.why}"
+        findings.note(f"{found}; in {WORDS[unit.otherwise]} they are {other:.3g} s apart", recording=name)
 
 
 def check_clock(name: str, where: str, time: Times, unit: Unit, findings: Findings) -> bool:
@@ -168,7 +182,12 @@ def _expected(doubts: list[Doubt], seen: Mapping[str, Seen], *, table: bool, by_
     raw = [_raw(value, seen[first.side].unit) for value in (seen[first.side].time[0], seen[first.side].time[-1])]
     start, end = (in_seconds(np.array(value), first.fits) for value in raw)
     fit = f"in {WORDS[first.fits]} {noun} would run from {start:.6g} to {end:.6g} s: {UNIT_OPTION} {prefix}{first.fits}"
-    return f"{begin}; {fit}; {meant}"
+    changed = "".join(
+        f"; or no {UNIT_OPTION} {side}={one.unit.name}, without which they are in {WORDS[one.unit.otherwise]}"
+        for side, one in seen.items()
+        if one.unit.otherwise
+    )
+    return f"{begin}; {fit}; {meant}{changed}"
 
 
 def _raw(value: float, unit: Unit) -> float:

@@ -36,6 +36,7 @@ class Unit:
 
     name: str = "s"
     said_by: str = ""  # option | file (a clock, a typed column, a frame rate) | name; empty: assumed
+    otherwise: str = ""  # the unit without the option, if that changed it
 
     @property
     def certain(self) -> bool:
@@ -77,6 +78,14 @@ def doubt_alone(time: Times, unit: Unit, side: str) -> Doubt | None:
     if not too_short and not too_long:
         return None
     return Doubt(side=side, fits=_fitting(step, unit, side), why="which no camera and no rater has")
+
+
+def doubt_of_option(time: Times, unit: Unit, side: str) -> Doubt | None:
+    """Return what is wrong with a clock (T,), in seconds, whose unit an option changed, by its steps alone.
+
+    What an option says is obeyed all the same.
+    """
+    return doubt_alone(time, Unit(name=unit.name), side) if unit.otherwise else None
 
 
 def is_regular(steps: Times) -> bool:

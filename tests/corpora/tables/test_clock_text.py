@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from orchestrator.corpora.read_options import RULES_OF_ONE_STEP, ReadOptions
 from orchestrator.corpora.readers import open_corpus
+from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.tables.clock_text import read_clock
 from orchestrator.errors import InputError
 from tests.corpora.own_files import Clock, at, refused, table_lines, write_lines, write_own
@@ -85,11 +87,13 @@ def test_text_in_a_time_is_one_line_for_a_file_of_forty_people(tmp_path: Path, e
     assert "expected seconds, or a clock" in line
 
 
-def test_a_clock_needs_no_unit_and_a_unit_that_is_not_used_is_said(tmp_path: Path) -> None:
+def test_a_clock_needs_no_unit_and_a_unit_that_is_not_used_is_refused(tmp_path: Path) -> None:
+    """In a run of before it is a note."""
     path = write_lines(tmp_path / "t.csv", table_lines(clock_at(25)))
-    from orchestrator.corpora.reading import Reading
-
-    corpus = open_corpus(path, reading=Reading(time_unit={"features": "ms"}))
+    line = refused("data", "check", path, "--time-unit", "ms")
+    assert line.startswith("error: --time-unit: found no clock that takes it: no column of numbers tells the time [P1,")
+    before = ReadOptions(rules=RULES_OF_ONE_STEP)
+    corpus = open_corpus(path, reading=Reading(time_unit={"features": "ms"}), options=before)
     assert corpus.hz == 25.0
     assert "--time-unit is not used: no column of numbers tells the time [P1, P2]" in corpus.notes
 

@@ -201,3 +201,11 @@ def test_a_rate_that_many_files_lack_is_asked_for_once(tmp_path: Path) -> None:
     where = f"{root / 'features' / 'P1.csv'}:1: found no time, only frame numbers (frame) (and 2 more like it: "
     assert line.startswith(f"error: {where}{root / 'features' / 'P2.csv'}:1, ")
     assert "--frame-rate HZ" in line
+
+
+def test_a_unit_is_none_of_videos_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_ORCHESTRATOR_CACHE", str(tmp_path / "cache"))
+    video = write_video(tmp_path / "videos" / "P1.mp4", coded(4), hz=25)
+    said = r"--time-unit: found no clock that takes it: the frames have times \[P1\.mp4\]"
+    with pytest.raises(InputError, match=said):
+        read_videos(video, image_size=48, face_crop="none", reading=Reading(time_unit={"features": "ms"}))

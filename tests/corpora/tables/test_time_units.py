@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.corpora.convert import convert
+from orchestrator.corpora.formats.unlabelled import read_feature_files
+from orchestrator.corpora.read_options import RULES_OF_ONE_STEP, ReadOptions
 from orchestrator.corpora.readers import open_corpus
-from orchestrator.corpora.reading import Reading
+from orchestrator.corpora.reading import SIDES, Reading
 from orchestrator.corpora.tables.time_names import unit_of_name
 from orchestrator.corpora.tables.time_units import Unit, doubt_alone, doubt_together
 from orchestrator.corpora.video.videos import read_timings
@@ -164,6 +167,55 @@ def test_times_that_count_rows_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["hours", "features=h", "ms,ms", "rows=ms", ""])
 def test_units_that_are_none(tmp_path: Path, unit: str) -> None:
     assert "s, ms, us, ns, min" in refused("data", "check", tmp_path, "--time-unit", unit)
+
+
+def test_a_unit_that_can_hardly_be_is_obeyed_and_noted(tmp_path: Path) -> None:
+    """Of seconds in a tree, a table, and where one side alone is said; not of a unit that changes nothing."""
+    root = write_own(tmp_path / "own")
+    found = open_corpus(root, reading=Reading(time_unit=dict.fromkeys(SIDES, "ms")))
+    assert found.hz == 25_000.0
+    why = "which no camera and no rater has"
+    features = f"--time-unit features=ms puts the rows 4e-05 s apart, {why}; in seconds they are 0.04 s apart [P1, P2]"
+    labels = f"--time-unit annotations=ms puts the rows 0.0002 s apart, {why}; in seconds they are 0.2 s apart [P1, P2]"
+    assert found.notes == (features, labels)
+    line = refused("data", "check", root, "--time-unit", "features=ms")
+    assert line.endswith("; or no --time-unit features=ms, without which they are in seconds\n")
+    path = write_lines(tmp_path / "t.csv", table_lines())
+    assert open_corpus(path, reading=Reading(time_unit={"features": "ms"})).notes == (features,)
+    far = write_lines(tmp_path / "far.csv", table_lines(lambda row: row * 12))
+    for same, reading in (
+        (root, Reading(time_unit=dict.fromkeys(SIDES, "s"))),
+        (far, Reading(time_unit={"features": "s"})),
+    ):
+        assert not any("--time-unit" in note for note in open_corpus(same, reading=reading).notes)
+
+
+def test_a_unit_that_no_file_takes_is_refused_and_one_that_some_do_not_take_is_noted(tmp_path: Path) -> None:
+    own = write_own(tmp_path / "own")
+    table = tmp_path / "own.parquet"
+    convert(open_corpus(own), table)
+    line = refused("data", "check", table, "--time-unit", "ms")
+    assert line == (
+        "error: --time-unit: found no clock that takes it: the file says that time is in seconds [P1, P2]; expected no"
+        " --time-unit, which is of numbers whose unit nothing else says\n"
+    )
+    reading = Reading(time_unit=dict.fromkeys(SIDES, "ms"))
+    note = "--time-unit is not used: the file says that time is in seconds [P1, P2]"
+    assert note in open_corpus(table, reading=reading, options=ReadOptions(rules=RULES_OF_ONE_STEP)).notes
+    assert open_corpus(table, reading=Reading(time_unit=dict.fromkeys(SIDES, "s"))).notes == ()
+    with pytest.raises(InputError, match="--time-unit: found no clock that takes it"):
+        read_feature_files(table, ("AU01", "AU12"), reading)
+    for path in (own / "features").iterdir():  # clocks of text beside labels in milliseconds
+        head, *rows = path.read_text().splitlines()
+        rows = [";".join([f"0:00:{float(row.split(';')[0]):09.6f}", *row.split(";")[1:]]) for row in rows]
+        write_lines(path, [head, *rows])
+    for path in (own / "annotations").rglob("*.csv"):
+        head, *rows = path.read_text().splitlines()
+        rows = [";".join([f"{float(row.split(';')[0]) * 1000:g}", *row.split(";")[1:]]) for row in rows]
+        write_lines(path, [head, *rows])
+    found = open_corpus(own, reading=reading)
+    assert found.sha256 == open_corpus(table).sha256
+    assert "--time-unit is not used: no column of numbers tells the time [P1, P2]" in found.notes
 
 
 def test_sound_clocks_raise_no_doubt() -> None:
