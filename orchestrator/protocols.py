@@ -1,13 +1,14 @@
 """The three named ways to run the paper's experiment; each choice is a field (paper, IV.D; docs/protocols.md)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 DIMENSIONS = ("valence", "arousal")
 # What decides the labels that are scored: fields of the protocol, then of the corpus's options, as they are given.
 LABEL_FIELDS = {
     "gold": "--gold",
     "label_delay_seconds": "--label-delay",
+    "label_shift": "delay by",
     "label_rounding": "rounding",
     "label_decimals": "decimals",
 }
@@ -23,6 +24,9 @@ DEFAULT_ORDER = "shuffled"
 SCALINGS = ("participant", "train", "none", "both")
 # How labels are rounded: after a mean of what float32 holds of them, or of the decimals that stand in the files.
 LABEL_ROUNDINGS = ("float32", "float64")
+# How labels are moved by a delay: each frame takes the label nearest to its time and the delay, or all of a recording's
+# are moved by the same number of frames. The first mixes two numbers if the delay falls in the middle of two frames.
+LABEL_SHIFTS = ("nearest", "whole-frames")
 # By what an epoch is the best: the least loss; or loss and both mean absolute errors, which improve together.
 BEST_BY = ("loss", "loss-and-mae")
 INNER_SHARE = 0.2  # strict: the share of the training participants that chooses epoch and configuration
@@ -55,8 +59,12 @@ class Protocol:
     best_by: str = field(default="loss", metadata={"later": True})  # one of BEST_BY
     head: str = field(default="frame", metadata={"later": True})  # one of models.sizes.HEADS
     group_by: str | None = field(default=None, metadata={"later": True})  # column whose groups are in one fold each
+    label_shift: str = field(default="nearest", metadata={"later": True})  # one of LABEL_SHIFTS
     defence: str | None = field(default=None, metadata={"later": True})  # of features, as data.defences writes it
 
+
+# Fields that older plans do not have, as those were run.
+OF_OLDER_PLANS: Mapping[str, object] = {one.name: one.default for one in fields(Protocol) if one.metadata.get("later")}
 
 DESCRIBED = Protocol(
     name="described",

@@ -9,6 +9,7 @@ from fed.options import Federation, abouts, option_of
 from models.backends import STACKS
 from models.sizes import network_of
 from orchestrator.data.dataset import Dataset
+from orchestrator.data.label_delay import moved_by
 from orchestrator.errors import number_of
 from orchestrator.evaluation import label_levels
 from orchestrator.planning import duration, gpu_duration, gpus, windows
@@ -16,7 +17,7 @@ from orchestrator.planning.cost import planned_size
 from orchestrator.planning.launch import Launch
 from orchestrator.planning.packs import backend_of
 from orchestrator.planning.plan import Plan, Trial
-from orchestrator.protocols import head_in_words
+from orchestrator.protocols import Protocol, head_in_words
 from tune_spaces.catalogue import find_method
 from tune_spaces.method import HyperParameter, describe, hyper_parameters
 
@@ -53,8 +54,7 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     if head is not None:
         lines.append(f"head      {head}")
     if protocol.label_delay_seconds:
-        delay = f"{protocol.label_delay_seconds:g} s"
-        lines.append(f"labels    of {delay} later (--label-delay); the last {delay} of each recording have none")
+        lines.append(_delay(protocol, dataset))
     if protocol.defence is not None:
         lines.append(f"defence   {protocol.defence}: done to the features against recognition of people")
     if protocol.scaling == "both":
@@ -93,6 +93,16 @@ def announce(plan: Plan, dataset: Dataset) -> str:
     if plan.refused:
         lines += refusals(plan)
     return "\n".join(lines)
+
+
+def _delay(protocol: Protocol, dataset: Dataset) -> str:
+    given = f"{protocol.label_delay_seconds:g} s"
+    moved = moved_by(protocol, dataset.times)
+    if moved is None:
+        return f"labels    of {given} later (--label-delay); the last {given} of each recording have none"
+    ends = dict.fromkeys(f"{one:.3g}" for one in moved)
+    frames = f"{' to '.join(ends)} s"
+    return f"labels    of {frames} later, in whole frames (--label-delay {given}); the last {frames} have none"
 
 
 def _windows(plan: Plan, dataset: Dataset) -> list[str]:

@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from models.ccc import Moments, ccc
 from models.references import resolve
 from orchestrator.corpora.catalogue import GOLD_STANDARDS
+from orchestrator.corpora.tables.time_units import is_regular, typical_step
 from orchestrator.errors import InputError
+from orchestrator.protocols import LABEL_SHIFTS
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.float64]
 SAME_TIME_SECONDS = 1e-6  # times are rounded in files
+SAME_FRAMES = 0.01  # ours: so much more than half a frame is still half a frame; rounded times give steps to 1e-3
+WHOLE_FRAMES = LABEL_SHIFTS[1]
 FLOAT32_DECIMALS = 6  # that float32 keeps of labels within [-1, 1]: it is 6e-8 off at most
 
 
@@ -121,11 +125,13 @@ def nan_mean(values: Array, *, axis: int) -> Array:
     return np.asarray(np.where(there, values, 0.0).sum(axis=axis) / np.maximum(count, 1), dtype=np.float64)
 
 
-def delayed(labels: Floats, time: NDArray[np.floating], seconds: float) -> Floats:
+def delayed(labels: Floats, time: NDArray[np.floating], seconds: float, *, shift: str = "nearest") -> Floats:
     """Move labels (T, ...) earlier by `seconds`, as raters react late: frame t gets the label of t + seconds.
 
-    `time` (T,) is in seconds. The label is the nearest within half a (median) frame; frames without one
-    become NaN, among them the last `seconds`. InputError for a negative or infinite delay.
+    `time` (T,) is in seconds. The label is the nearest within half a (median) frame; frames without one become NaN,
+    among them the last `seconds`. By the `shift` "whole-frames" the delay is first what `in_whole_frames` makes of it,
+    and of two labels as near the earlier one counts; by "nearest" that is as the times' last digits fall.
+    InputError for a negative or infinite delay.
     """
     if not 0.0 <= seconds < np.inf:
         raise InputError.of("--label-delay", found=seconds, expected="seconds, 0 or more")
@@ -134,13 +140,24 @@ def delayed(labels: Floats, time: NDArray[np.floating], seconds: float) -> Float
     moved = np.full_like(labels, np.nan)
     if len(time) < 2:
         return moved
-    wanted = time + seconds
+    whole = shift == WHOLE_FRAMES
+    wanted = time + (in_whole_frames(time, seconds) if whole else seconds)
     after = np.clip(np.searchsorted(time, wanted), 1, len(time) - 1)
-    nearest = np.where(wanted - time[after - 1] <= time[after] - wanted, after - 1, after)
+    slack = SAME_TIME_SECONDS if whole else 0.0
+    nearest = np.where(wanted - time[after - 1] <= time[after] - wanted + slack, after - 1, after)
     half_frame = float(np.median(np.diff(time))) / 2
     found = np.abs(time[nearest] - wanted) <= half_frame + SAME_TIME_SECONDS
     moved[found] = labels[nearest[found]]
     return moved
+
+
+def in_whole_frames(time: NDArray[np.floating], seconds: float) -> float:
+    """Round a delay to whole frames of a regular clock (T,), half a frame to fewer; of an irregular one it stays."""
+    steps = np.diff(time.astype(np.float64))
+    if not len(steps) or not is_regular(steps):
+        return seconds
+    step = typical_step(steps)
+    return max(0.0, float(np.ceil(seconds / step - 0.5 - SAME_FRAMES))) * step
 
 
 def _weighted_mean(ratings: Array, weights: Array) -> Array:

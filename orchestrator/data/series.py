@@ -120,7 +120,7 @@ def ratings_of(recording: Recording, protocol: Protocol) -> Floats:
     """Return the labels (T, R, 2) where the protocol's delay puts them."""
     if not protocol.label_delay_seconds:
         return recording.ratings
-    return delayed(recording.ratings, recording.time, protocol.label_delay_seconds)
+    return delayed(recording.ratings, recording.time, protocol.label_delay_seconds, shift=protocol.label_shift)
 
 
 def own_scales(series: Sequence[AnySeries], protocol: Protocol) -> Scales:

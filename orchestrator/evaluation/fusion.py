@@ -28,7 +28,7 @@ from orchestrator.estimators.participants import spread
 from orchestrator.evaluation import prediction_table
 from orchestrator.evaluation.baselines import ridge_weights
 from orchestrator.files import JsonObject, read_json, write_json
-from orchestrator.protocols import DIMENSIONS, LABEL_FIELDS, LABEL_OPTIONS
+from orchestrator.protocols import DIMENSIONS, LABEL_FIELDS, LABEL_OPTIONS, OF_OLDER_PLANS
 from orchestrator.run_folder import PLAN_FILE, PREDICTIONS_TABLE, new_folder
 
 FUSION_FILE = "fusion.json"
@@ -225,7 +225,10 @@ def _other_options(first: Path, second: Path) -> str:
     """Return by which options two runs have other labels, as far as their plans say; "" where nothing is known."""
     plans = [read_json(run / PLAN_FILE) if (run / PLAN_FILE).is_file() else {} for run in (first, second)]
     made = [(plan.get("corpus") or {}).get("options") or {} for plan in plans]
-    made = [{**own, **(plan.get("protocol") or {})} for own, plan in zip(made, plans, strict=True)]
+    made = [
+        {**OF_OLDER_PLANS, **own, **plan["protocol"]} if plan.get("protocol") else own
+        for own, plan in zip(made, plans, strict=True)
+    ]
     differ = [
         f"{option} {' and '.join(str(one.get(key)) for one in made)}"
         for key, option in {**LABEL_FIELDS, **LABEL_OPTIONS}.items()

@@ -24,7 +24,7 @@ from orchestrator.errors import InputError
 from orchestrator.evaluation.use_statement import STATEMENT_KEY
 from orchestrator.files import JsonObject
 from orchestrator.planning.removal import FORGOTTEN_KEY
-from orchestrator.protocols import BEST_BY, LABEL_ROUNDINGS, SCALINGS, Protocol, num_inputs
+from orchestrator.protocols import BEST_BY, LABEL_ROUNDINGS, LABEL_SHIFTS, SCALINGS, Protocol, num_inputs
 from tune_spaces.method import HyperParameter, hyper_parameters
 
 CARD_BYTES = 32 << 20  # ours: a card of 20,000 features and 23 folds has 20 MB
@@ -70,7 +70,8 @@ def _check_choices(card: JsonObject, protocol: Protocol, images: ImageOptions | 
         _check(isinstance(value, str), f"protocol's {name} {_shown(value)}, expected a word")
     joining = protocol.joining
     _check(joining in JOININGS, f"protocol's joining {_shown(joining)}, expected one of {', '.join(JOININGS)}")
-    for name, known in (("label_rounding", LABEL_ROUNDINGS), ("best_by", BEST_BY), ("head", HEADS)):
+    words = {"label_rounding": LABEL_ROUNDINGS, "label_shift": LABEL_SHIFTS, "best_by": BEST_BY, "head": HEADS}
+    for name, known in words.items():
         value = getattr(protocol, name)
         _check(value in list(known), f"protocol's {name} {_shown(value)}, expected one of {', '.join(known)}")
     parts(protocol.defence)

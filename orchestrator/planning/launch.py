@@ -19,6 +19,7 @@ from orchestrator.corpora.video.frame_store import check_seen_as_before
 from orchestrator.data.backbone_features import Show
 from orchestrator.data.dataset import Dataset, make_dataset
 from orchestrator.data.defences import check_low_pass
+from orchestrator.data.label_delay import with_label_shift
 from orchestrator.errors import Gather, InputError, doing
 from orchestrator.files import JsonObject, remove_partials
 from orchestrator.planning import windows
@@ -74,19 +75,19 @@ def prepare(request: Request, *, claim: bool, show: Show | None = None) -> Launc
     claimed = gather.run(lambda: _claim(request)) if claim else None
     try:
         loaded = gather.run(lambda: _load(decided, show))
-        chosen = gather.run(lambda: _trials(decided, *loaded)) if loaded else None
+        chosen = gather.run(lambda: _trials(*loaded)) if loaded else None
         if loaded:
-            gather.run(lambda: check_fold_clients(decided, loaded[1]))
-            gather.run(lambda: check_secure_sums(decided, loaded[1]))
+            gather.run(lambda: check_fold_clients(loaded[0], loaded[2]))
+            gather.run(lambda: check_secure_sums(loaded[0], loaded[2]))
         gather.settle()
         assert loaded is not None
         assert chosen is not None
         assert uri is not None
         output = claimed.folder if claimed else _output(request)
-        plan = _plan(decided, output.name, uri, loaded, chosen)
+        plan = _plan(output.name, uri, loaded, chosen)
         if claimed:
             _save(plan, output, uri)
-        return Launch(plan=plan, dataset=loaded[1], output=output, claim=claimed, begun=begun)
+        return Launch(plan=plan, dataset=loaded[2], output=output, claim=claimed, begun=begun)
     except BaseException:
         if claimed:
             claimed.give_back()
@@ -141,10 +142,14 @@ def _save(plan: Plan, output: Path, uri: str) -> None:
         raise InputError.of("--output", found=found, expected="a directory with room for a run") from error
 
 
-def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset]:
+def _load(decided: Decided, show: Show | None) -> tuple[Decided, CorpusReference, Dataset]:
+    """Read the recordings; what they decide of the protocol is in what is returned."""
     with doing("reading the recordings", show):
         corpus, embedded = load_corpus(decided.request.data, faces=decided.images is not None)
     check_low_pass(corpus, decided.protocol.defence)
+    stride = decided.images.frame_stride if decided.images else 1
+    protocol = with_label_shift(decided.protocol, [one.time[::stride] for one in corpus.recordings])
+    decided = dataclasses.replace(decided, protocol=protocol)
     with doing("preparing the recordings", show):
         dataset = make_dataset(
             corpus,
@@ -154,7 +159,7 @@ def _load(decided: Decided, show: Show | None) -> tuple[CorpusReference, Dataset
             federated=decided.method.federated,
             show=show,
         )
-    return refer(corpus, dataset, embedded, decided.request.data.reading), dataset
+    return decided, refer(corpus, dataset, embedded, decided.request.data.reading), dataset
 
 
 def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> Trials:
@@ -187,9 +192,9 @@ def _trials(decided: Decided, reference: CorpusReference, dataset: Dataset) -> T
     return trials, refused
 
 
-def _plan(decided: Decided, name: str, uri: str, loaded: tuple[CorpusReference, Dataset], chosen: Trials) -> Plan:
+def _plan(name: str, uri: str, loaded: tuple[Decided, CorpusReference, Dataset], chosen: Trials) -> Plan:
+    decided, reference, dataset = loaded
     request, method = decided.request, decided.method
-    reference, dataset = loaded
     plan = Plan(
         name=name,
         title=method.title,

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 
-from orchestrator.protocols import Protocol
+from orchestrator.protocols import OF_OLDER_PLANS, Protocol
 from orchestrator.report.own_options import options_key
 from orchestrator.report.queries import (
     PREFERRED_PROTOCOLS,
@@ -17,14 +17,12 @@ from orchestrator.report.queries import (
 )
 from orchestrator.report.search_record import Search
 
-_FIELDS = fields(Protocol)
-_DEFAULTS = {one.name: one.default for one in _FIELDS if one.default is not MISSING}
-_UNDECISIVE = {one.name for one in _FIELDS if not one.metadata.get("decides", True)}
+_UNDECISIVE = {one.name for one in fields(Protocol) if not one.metadata.get("decides", True)}
 
 
 def protocol_fields(search: Search) -> dict[str, object]:
     """Return the fields that decide a result; those that an older plan does not have, as it was run."""
-    known = {**_DEFAULTS, **search.plan["protocol"]}
+    known = {**OF_OLDER_PLANS, **search.plan["protocol"]}
     return {key: value for key, value in known.items() if key not in _UNDECISIVE}
 
 

@@ -29,6 +29,7 @@ LABELLED = {
     "num_folds": "{} folds",
     "gold": "gold {}",
     "label_delay_seconds": "labels {} s earlier",
+    "label_shift": "delay by {}",
     "scaling": "scaling {}",
     "loss": "loss {}",
     "head": "head {}",

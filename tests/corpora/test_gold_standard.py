@@ -12,6 +12,7 @@ from orchestrator.corpora.gold_standard import (
     rater_agreement,
 )
 from orchestrator.errors import InputError
+from orchestrator.protocols import LABEL_SHIFTS
 
 
 def ratings(*traces: object) -> np.ndarray:
@@ -207,6 +208,49 @@ def test_delays_shorter_than_half_a_frame_change_nothing_but_rounding() -> None:
     given = noisy()
     time = np.arange(200) * 0.04
     np.testing.assert_array_equal(delayed(given, time, 0.019), given)
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds", "frames"),
+    [
+        (np.arange(200) / 10, 0.25, 2),
+        (np.arange(200) * 0.1 + 0.3, 0.25, 2),
+        (np.arange(200) * 0.1, 0.26, 3),
+        (np.arange(200) * 0.1, 0.05, 0),
+        (np.arange(200) / 25, 0.5, 12),
+        (np.round(np.arange(300) / 30, 3), 0.05, 1),  # times of files are rounded
+        (np.round(np.arange(2, 302) / 30, 3), 0.05, 1),
+        (np.round(np.arange(300) / 30, 3), 4.25, 127),
+        (np.arange(4000) / 29.97, 0.25, 7),
+    ],
+)
+def test_a_delay_in_whole_frames_is_one_for_all_frames(time: np.ndarray, seconds: float, frames: int) -> None:
+    """Half a frame to fewer; the nearest label is now one, now the other."""
+    labels = np.repeat(np.arange(len(time), dtype=np.float32)[:, None], 2, axis=1)
+    moved = delayed(labels, time, seconds, shift="whole-frames")
+    np.testing.assert_array_equal(moved[: len(time) - frames], labels[frames:])
+    assert np.isnan(moved[len(time) - frames :]).all()
+
+
+def test_the_nearest_label_falls_by_the_last_digits_of_times() -> None:
+    """As in runs of before, bit for bit."""
+    labels = np.arange(20, dtype=np.float32)
+    found = delayed(labels, np.arange(20) / 10, 0.25) - labels
+    assert found[:18].tolist() == [2, 2, 2, 3, 3, 2, 2, 2, 2, 2, 2, 3, 2, 2, 2, 2, 3, 2]
+
+
+def test_whole_frames_go_by_time_and_irregular_clocks_by_the_nearest() -> None:
+    lost = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.8, 0.9, 1.0, 1.1, 1.2])
+    labels = np.arange(10, dtype=np.float32)
+    moved = delayed(labels, lost, 0.25, shift="whole-frames")
+    np.testing.assert_array_equal(moved, [2, 3, 4, np.nan, np.nan, 7, 8, 9, np.nan, np.nan])
+    irregular = np.array([0.0, 0.4, 1.0, 1.1, 3.0])
+    for shift in LABEL_SHIFTS:
+        np.testing.assert_array_equal(delayed(labels[:5], irregular, 0.7, shift=shift), [np.nan, 3, *[np.nan] * 3])
+    # 0.2 s lies in the middle of 0 and 0.4 s, up to the digits that a file keeps of them.
+    rounded = irregular - np.array([0.0, 5e-7, 0.0, 0.0, 0.0])
+    assert delayed(labels[:5], rounded, 0.2, shift="whole-frames")[0] == 0.0
+    assert delayed(labels[:5], rounded, 0.2)[0] == 1.0
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])

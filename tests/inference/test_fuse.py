@@ -173,6 +173,7 @@ def test_other_labels_are_another_corpus(tmp_path: Path) -> None:
         fusion.fuse([one, two], tmp_path / "fused")
     plans = {one: {"protocol": {"gold": "mean", "label_delay_seconds": 0.0}, "corpus": {}}}
     plans[two] = {"protocol": {"gold": "ewe", "label_delay_seconds": 0.0}, "corpus": {"options": {"raters": ["A"]}}}
+    plans[two]["protocol"] |= {"label_shift": "nearest", "label_rounding": "float32"}  # as of the older plan
     for run, plan in plans.items():
         write_json(run / "plan.json", plan)
     with pytest.raises(

@@ -123,6 +123,7 @@ def test_the_card_names_head_and_groups(model: SavedModel) -> None:
     [
         ("head", "theirs", "protocol's head 'theirs', expected one of frame, authors"),
         ("best_by", 3, "protocol's best_by 3, expected one of loss, loss-and-mae"),
+        ("label_shift", "some", "protocol's label_shift 'some', expected one of nearest, whole-frames"),
         ("label_rounding", None, "protocol's label_rounding None, expected one of float32, float64"),
         ("group_by", 3, "protocol's group_by 3, expected a word"),
         ("target", "frame", "head authors, one output per window, beside target frame"),
@@ -140,7 +141,7 @@ def test_a_card_of_before_has_the_head_per_frame(small_corpus: Path, make_model:
     folder = make_model(small_corpus, protocol=PUBLISHED)
     path = folder / "card.json"
     card = json.loads(path.read_text())
-    newer = ("head", "best_by", "label_rounding", "group_by")
+    newer = ("head", "best_by", "label_rounding", "label_shift", "group_by")
     path.write_text(json.dumps({**card, "protocol": {k: v for k, v in card["protocol"].items() if k not in newer}}))
     model = open_model(str(folder))
     assert model.recipe.head == "frame"

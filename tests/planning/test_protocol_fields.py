@@ -34,7 +34,7 @@ from tests.records import make_plan, make_result
 from tune_spaces.method import HParams
 
 PAIRS = (("P16", "P21"), ("P17", "P23"), ("P19", "P25"))
-NEWER = ("label_rounding", "best_by", "head", "group_by", "defence")
+NEWER = ("label_rounding", "label_shift", "best_by", "head", "group_by", "defence")
 
 
 @pytest.fixture(scope="module")

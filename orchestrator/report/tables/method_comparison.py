@@ -29,6 +29,7 @@ SAME_FIELDS = (
     "label_decimals",
     "label_rounding",
     "label_delay_seconds",
+    "label_shift",
     "target",
     "epoch_choice",
     "best_by",
