@@ -16,11 +16,12 @@ Times = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 
-def join(time: Times, label_time: Times, labels: NDArray[np.floating]) -> Floats:
+def join(time: Times, label_time: Times, labels: NDArray[np.floating], *, ties: float = 0.0) -> Floats:
     """Align labels (N, R) at `label_time` (N,) with the frames at `time` (T,): (T, R), NaN where there is none.
 
     Equal times: row by row. Labels as dense as the features or denser: the nearest in half a feature frame.
     Sparser labels: between two neighbours at most two label steps apart, linear. Nothing is extrapolated.
+    Of two labels as near, to `ties` seconds, the earlier counts; with 0 that is as the times' last digits fall.
     """
     if np.array_equal(time, label_time):
         return labels.astype(np.float32)
@@ -34,7 +35,7 @@ def join(time: Times, label_time: Times, labels: NDArray[np.floating]) -> Floats
             continue
         times, values = label_time[there], labels[there, rater].astype(np.float64)
         if label_step <= feature_step * SAME_RATE:
-            joined[:, rater] = _nearest(time, times, values, feature_step / 2)
+            joined[:, rater] = _nearest(time, times, values, feature_step / 2, ties)
         else:
             joined[:, rater] = _interpolated(time, times, values, MAX_LABEL_GAP_STEPS * label_step)
     return joined
@@ -86,10 +87,10 @@ def _any_between(time: Times, first: Times, last: Times) -> NDArray[np.bool_]:
     return np.asarray(np.searchsorted(time, last, side="right") > np.searchsorted(time, first, side="left"))
 
 
-def _nearest(time: Times, times: Times, values: Times, within: float) -> Times:
+def _nearest(time: Times, times: Times, values: Times, within: float, ties: float = 0.0) -> Times:
     after = np.minimum(np.searchsorted(times, time), len(times) - 1)
     before = np.maximum(after - 1, 0)
-    index = np.where(np.abs(time - times[before]) <= np.abs(times[after] - time), before, after)
+    index = np.where(np.abs(time - times[before]) <= np.abs(times[after] - time) + ties, before, after)
     near = np.abs(times[index] - time) <= within + SAME_TIME_SECONDS
     return np.where(near, values[index], np.nan)
 

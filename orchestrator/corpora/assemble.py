@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.corpora.align import BRIDGED_SECONDS, bridged, join, used
+from orchestrator.corpora.align import BRIDGED_SECONDS, SAME_TIME_SECONDS, bridged, join, used
 from orchestrator.corpora.attributes import ask_about_attributes
 from orchestrator.corpora.catalogue import is_of_the_paper
 from orchestrator.corpora.checks import check_name, check_people, fingerprint
@@ -159,6 +159,7 @@ def _by_own_steps(source: Source, raters: tuple[str, ...], findings: Findings) -
 
 def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], findings: Findings) -> Recording | None:
     track = source.track
+    ties = SAME_TIME_SECONDS if findings.options.own_steps else 0.0
     ratings = np.full((len(track.time), len(raters), len(DIMENSIONS)), np.nan, dtype=np.float32)
     for index, dimension in enumerate(DIMENSIONS):
         annotation = source.annotations[dimension]
@@ -167,7 +168,7 @@ def _recording(source: Source, names: tuple[str, ...], raters: tuple[str, ...], 
             labels = part.labels[:, [part.raters.index(rater) for rater in own]]
             labels = np.clip(labels, -2.0, 2.0)  # what is outside [-1, 1] is refused, and may not fit float32
             columns = [raters.index(rater) for rater in own]
-            ratings[:, columns, index] = np.clip(join(track.time, part.time, labels), -1.0, 1.0)
+            ratings[:, columns, index] = np.clip(join(track.time, part.time, labels, ties=ties), -1.0, 1.0)
     # A table has a column of every rater, with or without labels.
     lacking = [rater for rater, own in zip(raters, ratings.swapaxes(0, 1), strict=True) if np.isnan(own).all()]
     if 0 < len(lacking) < len(raters):

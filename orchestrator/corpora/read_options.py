@@ -10,7 +10,9 @@ from orchestrator.errors import InputError
 RULES_BEFORE = 1  # of plans and cards without a number: any column is a feature, a session follows a last underscore
 # Version 0.2 until November 2026: columns are judged, names are in NFC, BIDS names are known.
 RULES_OF_ONE_STEP = 2
-RULES = 3  # raters of one table have steps of their own; a unit of time that no file takes is refused
+# Raters of one table have steps of their own, of two labels as near a frame the earlier counts, and a unit of time that
+# no file takes is refused.
+RULES = 3
 PARTICIPANT_OPTION = "--participant-pattern"
 RATERS_OPTION = "--raters"
 RANGE_OPTION = "--label-range"
@@ -32,7 +34,7 @@ class ReadOptions:
 
     @property
     def own_steps(self) -> bool:
-        """Whether each rater of a table is joined by own steps, and a unit of time has to be taken by some file."""
+        """Whether the rules are 3: raters are joined by own steps, and some file has to take a unit of time."""
         return self.rules > RULES_OF_ONE_STEP
 
 

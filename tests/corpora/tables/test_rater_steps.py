@@ -8,11 +8,11 @@ import pytest
 
 from orchestrator.corpora.convert import convert
 from orchestrator.corpora.gold_standard import gold_standard
-from orchestrator.corpora.read_options import RULES_OF_ONE_STEP, ReadOptions
+from orchestrator.corpora.read_options import RULES, RULES_OF_ONE_STEP, ReadOptions
 from orchestrator.corpora.readers import open_corpus
 from orchestrator.corpora.reading import Reading
 from orchestrator.corpora.recording import Corpus
-from tests.corpora.own_files import DIMENSIONS, write_lines
+from tests.corpora.own_files import DIMENSIONS, at, write_lines, write_own
 
 HZ, SECONDS = 25, 20
 ROWS = HZ * SECONDS + 1
@@ -164,3 +164,16 @@ def test_a_converted_table_is_read_as_it_stands(tmp_path: Path) -> None:
     again = open_corpus(tmp_path / "t.parquet")
     assert again.sha256 == first.sha256
     assert np.isnan(in_both(again)["ben"][1::2]).all()
+
+
+def test_of_two_labels_in_the_middle_of_which_a_frame_is_the_earlier_counts(tmp_path: Path) -> None:
+    """By the rules of before now the one and now the other, as the times' last digits fall."""
+    own = write_own(tmp_path / "own", at(10.0), lambda row: f"{row / 10 + 0.05:.2f}", num_frames=99, num_labels=99)
+    for path in (own / "annotations").rglob("*.csv"):
+        write_lines(path, ["time;r1", *(f"{row / 10 + 0.05:.2f};{row / 1000:.3f}" for row in range(99))])
+    steps = [
+        np.diff(open_corpus(own, options=ReadOptions(rules=rules)).recordings[0].ratings[1:, 0, 0])
+        for rules in (RULES, RULES_OF_ONE_STEP)
+    ]
+    np.testing.assert_allclose(steps[0], 0.001, atol=1e-6)
+    assert np.abs(steps[1] - 0.001).max() > 0.0009
