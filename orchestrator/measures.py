@@ -277,14 +277,12 @@ def listed_keys() -> tuple[str, ...]:
 
 def of_fold(moments: FoldMoments) -> dict[str, Value]:
     """Compute every measure of one held-out fold, dimension by dimension; no score of a dimension without frames."""
-    nothing = {dimension: not moments.pooled(dimension).n for dimension in DIMENSIONS}
+    there = {one: moments.pooled(one).n > 0 for one in DIMENSIONS}
     return {
-        f"{measure.key}_{dimension}": None
-        if nothing[dimension] and measure.better
-        else measure.of_fold(moments, dimension)
+        f"{one.key}_{dimension}": one.of_fold(moments, dimension) if there[dimension] or not one.better else None
         for dimension in DIMENSIONS
-        for measure in MEASURES
-        if measure.of_fold
+        for one in MEASURES
+        if one.of_fold
     }
 
 
