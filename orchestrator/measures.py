@@ -177,7 +177,7 @@ MEASURES: tuple[Measure, ...] = (
         better=HIGHER,
         of_fold=None,
         over_folds=("mean", "interval"),
-        null="nothing was selected, or by the reported folds' epochs too",
+        null="nothing was selected, the reported folds chose the epochs too, or the scheduler stopped all but one",
     ),
 )
 

@@ -266,6 +266,11 @@ class TrialCounts:
         """Return the numbers by their names."""
         return {"planned": self.planned, "finished": self.finished, "failed": self.failed, "stopped": self.stopped}
 
+    @property
+    def compared(self) -> int:
+        """Return how many the best one was chosen among; a stopped one has lost by then, a failed one had no part."""
+        return self.finished + self.stopped
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:

@@ -10,7 +10,13 @@ from orchestrator import measures
 from orchestrator.estimators.facts import RepeatedEstimate
 from orchestrator.estimators.intervals import ccc_in_words
 from orchestrator.evaluation import results
-from orchestrator.evaluation.answer import Line, answer
+from orchestrator.evaluation.answer import (
+    Line,
+    among_finished,
+    answer,
+    compared_configurations,
+    stopped_configurations,
+)
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import Outcome
 from orchestrator.planning.duration import in_words
@@ -211,7 +217,7 @@ def repeat_lines(summary: Summary) -> list[Line]:
                 if found is not None:
                     made_of = _made_of(one, found)
                     lines.append((dimension if key == "ccc" else "", f"{words} {_repeated(found)}{made_of}"))
-    if len(summary.repeats or ()) and summary.trials and summary.trials.finished > 1:
+    if len(summary.repeats or ()) and compared_configurations(summary) > 1:
         lines.append(("", "the choice of the configuration is not repeated"))
     return lines
 
@@ -279,12 +285,18 @@ def _corrected(summary: Summary, dimension: str) -> str:
     if value is not None:
         equal = f"{value:.3f}" == f"{summary.scores[f'ccc_{dimension}']:.3f}"
         word = ", the same because the choice gained nothing" if equal else ""
-        return f"corrected for selection {value:.3f}{word} ({_interval(summary, key)})"
-    finished = summary.trials.finished if summary.trials else 0
-    if finished < 2:
-        return "nothing was selected"
-    if summary.protocol_fields.get("epoch_choice") == "best-on-held-out":
+        return f"corrected for selection{among_finished(summary)} {value:.3f}{word} ({_interval(summary, key)})"
+    return _why_not_corrected(summary)
+
+
+def _why_not_corrected(summary: Summary) -> str:
+    if summary.protocol_fields.get("epoch_choice") == "best-on-held-out":  # of a single configuration, too
         return "not corrected for selection: the reported folds chose the epochs"
+    compared, stopped = compared_configurations(summary), stopped_configurations(summary)
+    if compared < 2:
+        return "nothing was selected"
+    if compared - stopped < 2:
+        return "not corrected for selection: the scheduler stopped the others by the reported people"
     if summary.protocol_fields.get("loss") == "ccc-window":
         return "not corrected for selection: what is stored cannot repeat a choice by ccc-window"
     if summary.protocol_fields.get("epoch_choice") == "best-on-inner":

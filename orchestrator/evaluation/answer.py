@@ -24,7 +24,7 @@ def answer(summary: Summary) -> list[Line]:
         return [("answer", "none: no configuration has finished")]
     lines = [("best", _best(summary, summary.best))]
     lines += [(dimension, _dimension(summary, dimension)) for dimension in DIMENSIONS]
-    if summary.against_baselines and selected_on_reported(_finished(summary), _epoch_choice(summary)):
+    if summary.against_baselines and selected_on_reported(compared_configurations(summary), _epoch_choice(summary)):
         lines.append(("note", CAVEAT))
     if summary.synthetic:
         lines.append(("note", "SYNTHETIC corpus: these figures say nothing about people"))
@@ -50,9 +50,11 @@ def best_baseline(summary: Summary, dimension: str) -> tuple[str, PairedDifferen
 
 def _best(summary: Summary, best: Best) -> str:
     hparams = ", ".join(f"{one.about.title.lower()} {getattr(best.hparams, one.name):g}" for one in shown(best.hparams))
-    finished = _finished(summary)
-    of = f", the best of {finished} configurations" if finished > 1 else ""
-    if finished > 1 and _epoch_choice(summary) == BY_FOLD:
+    number = compared_configurations(summary)
+    of = f", the best of {number} configurations" if number > 1 else ""
+    if stopped_configurations(summary):
+        of += f" ({stopped_configurations(summary)} stopped early)"
+    if number > 1 and _epoch_choice(summary) == BY_FOLD:
         of += "; what is reported is of each fold's own, chosen by other people"
     return f"{best.network} ({hparams}){of}"
 
@@ -62,7 +64,7 @@ def _dimension(summary: Summary, dimension: str) -> str:
     parts = [f"CCC {_with_interval(summary.scores, key)}{_people(summary, key)}"]
     corrected = summary.scores.get(f"ccc_corrected_{dimension}")
     if corrected is not None:
-        parts[0] += f", {corrected:.3f} if corrected for the choice of the configuration"
+        parts[0] += f", {corrected:.3f} if corrected for the choice of the configuration{among_finished(summary)}"
     found = best_baseline(summary, dimension)
     if found is None:
         parts.append(f"No baseline is compared{_why_none(summary)}")
@@ -107,8 +109,20 @@ def _why_none(summary: Summary) -> str:
     return f": {'; '.join(reasons)}" if reasons else ""
 
 
-def _finished(summary: Summary) -> int:
-    return summary.trials.finished if summary.trials else 0
+def compared_configurations(summary: Summary) -> int:
+    """Return how many configurations the best one was chosen among: those that finished, and those stopped early."""
+    return summary.trials.compared if summary.trials else 0
+
+
+def stopped_configurations(summary: Summary) -> int:
+    """Return how many configurations the scheduler stopped early, by their loss on the reported people."""
+    return summary.trials.stopped if summary.trials else 0
+
+
+def among_finished(summary: Summary) -> str:
+    """Return among how many a choice was repeated, to follow what it corrects; "" if nobody was stopped."""
+    stopped = stopped_configurations(summary)
+    return f" among the {compared_configurations(summary) - stopped} that finished" if stopped else ""
 
 
 def _epoch_choice(summary: Summary) -> object:

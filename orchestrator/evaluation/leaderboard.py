@@ -1,4 +1,4 @@
-"""`leaderboard.csv`: every configuration, the best first, then the baselines."""
+"""`leaderboard.csv`: every configuration, the best first, stopped ones after the finished; then the baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from orchestrator import measures
 from orchestrator.csv_text import protected
 from orchestrator.evaluation import results
 from orchestrator.planning.plan import Plan
-from orchestrator.run_records import FINISHED, TrialResult
+from orchestrator.run_records import TrialResult
 from tune_spaces.method import hyper_parameters
 
 BASELINE = "baseline"  # the status of a baseline's row
@@ -39,8 +39,7 @@ def _added_keys() -> list[str]:
 
 
 def _configurations(plan: Plan, found: Sequence[TrialResult]) -> Iterator[list[object]]:
-    stopped = sorted((one for one in found if one.status != FINISHED), key=lambda one: one.uid)
-    for rank, result in enumerate([*results.ranking(found), *stopped], start=1):
+    for rank, result in enumerate([*results.ranking(found), *results.stopped_ranking(found)], start=1):
         yield [
             rank,
             result.uid,

@@ -30,6 +30,15 @@ def ranking(results: Sequence[TrialResult]) -> list[TrialResult]:
     return sorted(finished, key=lambda result: (result.selection_loss, result.uid))
 
 
+def stopped_ranking(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return the trials that the scheduler stopped, the latest stopped first; of one epoch by loss, ties by uid.
+
+    A loss after ten epochs says nothing beside one after thirty, and who came further was better at each rung before.
+    """
+    stopped = [result for result in results if result.status != FINISHED]
+    return sorted(stopped, key=lambda result: (-(result.epochs or 0), result.selection_loss, result.uid))
+
+
 def best_of_networks(results: Sequence[TrialResult]) -> dict[str, TrialResult]:
     """Return the best finished configuration of each network, the networks in alphabetical order."""
     best: dict[str, TrialResult] = {}
@@ -43,9 +52,13 @@ def nested(protocol: Protocol) -> bool:
     return protocol.epoch_choice == "best-on-inner"
 
 
-def selected_on_reported(num_finished: int, epoch_choice: object) -> bool:
-    """Return whether the reported people chose something: one of several configurations, or the epoch."""
-    return epoch_choice != "best-on-inner" and (num_finished > 1 or epoch_choice == "best-on-held-out")
+def selected_on_reported(num_compared: int, epoch_choice: object) -> bool:
+    """Return whether the reported people chose something: one of several configurations, or the epoch.
+
+    `num_compared` counts the finished and the stopped ones: a scheduler stops by the loss on the folds' people. Where
+    inner people choose (`strict`) no scheduler may stop anything (planning/request.py).
+    """
+    return epoch_choice != "best-on-inner" and (num_compared > 1 or epoch_choice == "best-on-held-out")
 
 
 def chosen_by_fold(results: Sequence[TrialResult], protocol: Protocol) -> list[TrialResult]:
@@ -64,6 +77,9 @@ def corrected(results: Sequence[TrialResult], protocol: Protocol, *, seed: int) 
     Empty if nothing was selected, or if the reported folds chose something else too: in `published` the epoch, in
     `strict` each fold's own configuration by other people, so that nothing is left to correct. So is it where the
     choice cannot be repeated from what is stored: by the loss `ccc-window`, of frames window by window.
+
+    The choice is repeated among the finished ones: what the stopped ones would have reached is not known, so that it is
+    corrected too little if there are any, and not at all if one alone finished. Whoever shows it says so.
     """
     finished = [[fold.people().frames for fold in result.folds] for result in ranking(results)]
     if nested(protocol) or not finished or protocol.loss not in CHOICES:

@@ -48,6 +48,7 @@ ALIKE = {
 SAID = ("name", "optimistic")  # of a label, in their own way
 FRAME_CCC, WINDOW_CCC = "ccc", "ccc_window"
 LEVELS = {FRAME_CCC: "frames", WINDOW_CCC: "window means"}
+OTHERS_STOPPED = "others stopped"  # why a score is not corrected for selection though something was selected
 
 
 def methods() -> list[str]:
@@ -112,11 +113,13 @@ class NetworkBest:
     scores: Mapping[str, float | None]  # by the keys of the headlines, their spreads, and of CCC of window means
     run_id: str | None
     num_finished: int
+    num_compared: int  # with those that the scheduler stopped
 
 
 def best_of_network(search: Search, network: str) -> NetworkBest | None:
     """Return a network's best configuration; None when none of its configurations finished."""
-    ranked = ranking([trial for trial in search.trials if trial.network == network])
+    compared = [trial for trial in search.trials if trial.network == network]
+    ranked = ranking(compared)
     if not ranked:
         return None
     keys = (*measures.listed_keys(), *measures.keys(measures.measure_of(WINDOW_CCC)))
@@ -125,7 +128,9 @@ def best_of_network(search: Search, network: str) -> NetworkBest | None:
     protocol = protocol_of(search)
     if protocol is not None and nested(protocol):
         run_id, scores = None, _nested_scores(ranked, protocol) if _whole_folds(ranked) else dict.fromkeys(keys)
-    return NetworkBest(trial=ranked[0], scores=scores, run_id=run_id, num_finished=len(ranked))
+    return NetworkBest(
+        trial=ranked[0], scores=scores, run_id=run_id, num_finished=len(ranked), num_compared=len(compared)
+    )
 
 
 def _whole_folds(ranked: Sequence[TrialResult]) -> bool:
@@ -253,9 +258,14 @@ def ended_by_itself(search: Search) -> bool:
     return search.summary is not None and summary_status(search.summary) == "FINISHED"
 
 
-def finished_configurations(search: Search) -> int:
-    """Return how many configurations the choice of the best was among."""
-    return len(ranking(search.trials))
+def compared_configurations(search: Search) -> int:
+    """Return how many configurations the choice of the best was among: finished, or stopped by the scheduler."""
+    return len(search.trials)
+
+
+def stopped_configurations(search: Search) -> int:
+    """Return how many configurations the scheduler stopped, by their loss on the reported people."""
+    return len(search.trials) - len(ranking(search.trials))
 
 
 def no_correction(search: Search) -> str | None:
@@ -265,4 +275,6 @@ def no_correction(search: Search) -> str | None:
         return "not needed"
     if given.get("optimistic") or given.get("epoch_choice", "last") != "last" or given.get("loss") == "ccc-window":
         return "not valid"
-    return "nothing selected" if finished_configurations(search) < 2 else None
+    if compared_configurations(search) < 2:
+        return "nothing selected"
+    return OTHERS_STOPPED if len(ranking(search.trials)) < 2 else None

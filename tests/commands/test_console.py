@@ -9,7 +9,7 @@ from orchestrator import measures
 from orchestrator.commands import console
 from orchestrator.evaluation.baselines import BASELINES
 from orchestrator.evaluation.results import Outcome
-from orchestrator.run_records import Best, Failure, Summary, TrialCounts
+from orchestrator.run_records import Best, Failure, RepeatedScore, Summary, TrialCounts
 from orchestrator.search.conclude import RunOutcome
 from tests.records import SMALL_GRID, make_plan, make_result
 
@@ -105,6 +105,56 @@ def test_the_score_of_the_best_stands_with_its_spread(capsys: pytest.CaptureFixt
     printed = " ".join(capsys.readouterr().out.split())
     assert "corrected for selection 0.300, the same because the choice gained nothing (95 %" in printed
     assert "corrected for selection 0.300 (95 %" in printed  # of arousal, whose CCC is 0.4
+
+
+@pytest.mark.parametrize(
+    ("trials", "epoch_choice", "value", "expected"),
+    [
+        ((1, 0), "last", None, "nothing was selected"),
+        ((1, 3), "last", None, "not corrected for selection: the scheduler stopped the others by the reported people"),
+        ((2, 3), "last", None, "too few people to correct for selection"),
+        ((2, 3), "last", 0.125, "corrected for selection among the 2 that finished 0.125 ("),
+        ((2, 0), "last", 0.125, "corrected for selection 0.125 ("),
+        ((1, 0), "best-on-held-out", None, "not corrected for selection: the reported folds chose the epochs"),
+        ((1, 3), "best-on-held-out", None, "not corrected for selection: the reported folds chose the epochs"),
+        ((2, 0), "best-on-inner", None, "chosen by people who are not reported"),
+    ],
+)
+def test_whether_the_choice_is_corrected_is_said_with_who_was_stopped(
+    trials: tuple[int, int], epoch_choice: str, value: float | None, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished, stopped = trials
+    trial = make_plan().trials[0]
+    summary = Summary(
+        status="finished",
+        best=Best(network=trial.network, hparams=trial.hparams, uid=trial.uid, loss=0.5),
+        scores={"ccc_valence": 0.25, "ccc_arousal": 0.25, "ccc_corrected_valence": value},
+        protocol_fields={"epoch_choice": epoch_choice},
+        trials=TrialCounts(planned=6, finished=finished, failed=1, stopped=stopped),
+    )
+    console.print_report(make_plan(), summary, Outcome(results=[], failures=()))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"of window means -, {expected}" in printed.partition("arousal CCC")[0]
+
+
+@pytest.mark.parametrize(("stopped", "said"), [(0, False), (2, True)])
+def test_repeats_are_of_a_choice_if_others_were_stopped(stopped: int, *, said: bool) -> None:
+    trial = make_plan().trials[0]
+    repeated = RepeatedScore(
+        network=trial.network,
+        hparams=trial.hparams,
+        uid=trial.uid,
+        uids=(trial.uid,),
+        seeds=(0,),
+        planned=2,
+        failed=0,
+        folds=3,
+        people=6,
+        estimates={},
+    )
+    trials = TrialCounts(planned=3, finished=1, failed=0, stopped=stopped)
+    lines = console.repeat_lines(Summary(status="finished", best=None, repeats=(repeated,), trials=trials))
+    assert (("", "the choice of the configuration is not repeated") in lines) == said
 
 
 def test_failures_are_named_and_the_first_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

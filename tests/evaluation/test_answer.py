@@ -94,6 +94,21 @@ def test_the_best_of_many_is_said_to_be_chosen_and_is_corrected() -> None:
     assert found[3:] == [("note", "SYNTHETIC corpus: these figures say nothing about people")]
 
 
+def test_who_was_stopped_early_was_chosen_against_too() -> None:
+    """Its loss on the reported people was compared; a failed one was not."""
+    best, *_, note = answer(made(trials=TrialCounts(planned=5, finished=1, failed=1, stopped=3)))
+    assert best[1].endswith("layers 1), the best of 4 configurations (3 stopped early)")
+    assert note == ("note", CAVEAT)
+    summary = made(trials=TrialCounts(planned=5, finished=2, failed=0, stopped=3))
+    summary = dataclasses.replace(summary, scores={**summary.scores, "ccc_corrected_valence": 0.4375})
+    best, valence, *_ = answer(summary)
+    assert best[1].endswith("the best of 5 configurations (3 stopped early)")
+    assert "0.438 if corrected for the choice of the configuration among the 2 that finished. The best" in valence[1]
+    alone = answer(made(trials=TrialCounts(planned=3, finished=1, failed=2)))
+    assert alone[0][1].endswith("layers 1)")
+    assert len(alone) == 3
+
+
 def test_without_baselines_and_without_results_there_is_an_answer_too() -> None:
     left_out = dict.fromkeys(("ridge", "mean"), "no two people's frames meet")
     _, valence, _ = answer(made(baseline={"ridge": {}}, against_baselines={}, baseline_left_out=left_out))

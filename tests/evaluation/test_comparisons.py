@@ -170,6 +170,16 @@ def test_the_leaderboard_ends_with_the_baselines_which_are_never_best() -> None:
     assert "None" not in leaderboard_csv(make_plan(), [result("a", 1)], SCORES)
 
 
+def test_the_leaderboard_has_the_stopped_ones_by_how_far_they_came() -> None:
+    ends = {"a": (10, 0.25), "b": (10, 0.125), "c": (30, 0.5)}  # epochs, loss
+    stopped = [
+        dataclasses.replace(result(uid, 1), status="stopped", epochs=epochs, selection_loss=loss)
+        for uid, (epochs, loss) in ends.items()
+    ]
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(make_plan(), [*stopped, result("d", 2)]))))
+    assert [(row["rank"], row["uid"]) for row in rows] == [("1", "d"), ("2", "c"), ("3", "b"), ("4", "a")]
+
+
 def test_the_console_marks_baselines(capsys: pytest.CaptureFixture[str]) -> None:
     found = [result("a", 1), result("b", 2)]
     shown = {name: {"ccc_valence": 0.25, "ccc_arousal": 0.75} for name in ("ridge", "boosting-person")}

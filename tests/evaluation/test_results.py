@@ -21,6 +21,15 @@ def test_least_mean_loss_is_first_and_stopped_trials_are_not_ranked() -> None:
     assert [result.uid for result in results.ranking([B, STOPPED, A])] == ["a", "b"]
 
 
+def test_of_the_stopped_ones_the_latest_is_first_then_the_least_loss_then_the_uid() -> None:
+    ends = {"z": (30, 0.9), "y": (10, 0.2), "b": (10, 0.3), "a": (10, 0.3), "c": (None, 0.1)}  # epochs, loss
+    stopped = [
+        replace(make_result(uid, [loss], [0.0], status="stopped"), epochs=epochs)
+        for uid, (epochs, loss) in ends.items()
+    ]
+    assert [one.uid for one in results.stopped_ranking([*stopped, A])] == ["z", "y", "a", "b", "c"]
+
+
 def test_ties_are_settled_by_uid() -> None:
     first, second = make_result("x", [0.5, 0.5], [0.0, 0.0]), make_result("y", [0.5, 0.5], [0.0, 0.0])
     assert results.ranking([second, first])[0].uid == "x"

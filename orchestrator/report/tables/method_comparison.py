@@ -15,7 +15,7 @@ from orchestrator.evaluation.results import selected_on_reported
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.blocks import Block, blocks, protocol_fields
 from orchestrator.report.person_scores import People, of_baseline, of_network, of_reported
-from orchestrator.report.queries import finished_configurations, is_same_corpus, method_name, protocol_label
+from orchestrator.report.queries import compared_configurations, is_same_corpus, method_name, protocol_label
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.cells import Cell, Column, Row, Table
@@ -122,7 +122,7 @@ def side_of(search: Search, words: str | None = None) -> Side:
         words=method_name(search.plan["method"]) if words is None else words,
         search=search,
         people=of_reported(search),
-        selected=_selected(search, finished_configurations(search)),
+        selected=_selected(search, compared_configurations(search)),
     )
 
 
@@ -135,13 +135,13 @@ def _networks(block: Block) -> list[Side]:
         people = None if best is None else of_network(best[0], network)
         if best is not None and people is not None:
             words = f"{method_name(best[0].plan['method'])}, {title_of(network)}"
-            selected = _selected(best[0], best[1].num_finished)
+            selected = _selected(best[0], best[1].num_compared)
             sides.append(Side(words=words, search=best[0], people=people, selected=selected))
     return sides
 
 
-def _selected(search: Search, num_finished: int) -> bool:
-    return selected_on_reported(num_finished, search.plan["protocol"].get("epoch_choice", "last"))
+def _selected(search: Search, num_compared: int) -> bool:
+    return selected_on_reported(num_compared, search.plan["protocol"].get("epoch_choice", "last"))
 
 
 def _row(pair: Pair, values: Sequence[Cell]) -> Row:

@@ -8,13 +8,17 @@ from orchestrator.report.blocks import leads, protocol_fields
 from orchestrator.report.queries import (
     changes,
     command_for,
+    compared_configurations,
     from_summary,
     is_same_corpus,
     method_name,
     methods,
     no_correction,
+    number_in,
     of_method,
     protocol_label,
+    stopped_configurations,
+    summary_of,
 )
 from orchestrator.report.search_record import Search
 from orchestrator.report.tables import cells
@@ -134,12 +138,29 @@ def _corrected(search: Search | None, dimension: str) -> Cell:
     return from_summary(search, f"ccc_corrected_{dimension}") if word is None else cells.missing(word)
 
 
+def _stopped(search: Search | None) -> str | None:
+    """Return how many the scheduler chose against, and whether the choice among the others is corrected; None: none."""
+    if search is None or not (stopped := stopped_configurations(search)):
+        return None
+    compared = compared_configurations(search)
+    words = f"the scheduler stopped {stopped} of {compared} configurations by the reported people"
+    corrected = no_correction(search) is None and any(
+        number_in(summary_of(search), f"ccc_corrected_{dimension}") is not None for dimension in DIMENSIONS
+    )
+    return (
+        f"{words}; corrected among the {compared - stopped} that finished" if corrected else f"{words}; not corrected"
+    )
+
+
 def _remarks(method: str, by_name: Mapping[str, Search]) -> list[str]:
     """Return which searches the row is of where their names do not, and why a difference is not given."""
     lines = []
     changed = [protocol_label(one) for one in by_name.values() if changes(one)]
     if changed:
         lines.append(f"{method_name(method)}, of: {'; '.join(changed)}")
+    lines += [
+        f"{method_name(method)}, {name}: {words}" for name in OPTIMISTIC if (words := _stopped(by_name.get(name)))
+    ]
     return lines + [
         f"{method_name(method)}, {name} − strict: {NOT_ALIKE} in {', '.join(found)}"
         for name in OPTIMISTIC
