@@ -43,8 +43,9 @@ class RaterFacts:
 class PairedDifference:
     """What is reported minus something else, over the people whom both scored (estimators/paired.py).
 
-    `value` is the difference of the CCC of frames with its 95 % interval; `of_people` the mean difference of the
-    people's own CCC, None with fewer than two of them. `p_holm` is corrected for all differences beside this one.
+    `value` is the difference of the CCC of frames with its 95 % interval, over `people`; `of_people` the mean
+    difference of the people's own CCC, over the `people_of_people` whose labels vary: None with fewer than two of them,
+    and the number of a run before it was recorded. `p_holm` is corrected for all differences beside this one.
     """
 
     value: float
@@ -55,6 +56,7 @@ class PairedDifference:
     of_people: float | None
     p_of_people: float | None
     people: int
+    people_of_people: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,10 @@ CAVEAT = "p values of configurations that these same people selected are too sma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """First minus second over `num_people` people; `p_value` of the difference of what is reported."""
+    """First minus second; `p_value` and `num_people` of the difference of what is reported.
+
+    `of_people` counts its own people: those whose gold standard is constant are not among them.
+    """
 
     reported: Interval
     p_value: float

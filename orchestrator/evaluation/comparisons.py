@@ -50,5 +50,6 @@ def against_baselines(
             of_people=None if made.of_people is None else made.of_people.estimate,
             p_of_people=made.p_value_of_people,
             people=made.num_people,
+            people_of_people=None if made.of_people is None else made.of_people.num_people,
         )
     return by_name

@@ -15,7 +15,7 @@ OWN = "people's own CCC"
 COLUMNS = (
     *("first", "second", "dimension", "participants"),
     *("ccc_first", "ccc_second", "ccc_difference", "ccc_low", "ccc_high"),
-    *("people_difference", "people_low", "people_high", "p", "p_holm"),
+    *("people_difference", "people_low", "people_high", "p", "p_holm", "own_people"),
 )
 
 
@@ -42,18 +42,22 @@ def text(found: Comparison) -> str:
 
 
 def as_csv(found: Comparison) -> str:
-    """Return the table with all digits; empty cells where the sums by person are not recorded."""
+    """Return the table with all digits; empty cells where the sums by person are not recorded.
+
+    `participants` counts the people of `ccc_difference`, `own_people` those of `people_difference` and p, whose labels
+    vary.
+    """
     rows: list[list[Any]] = [list(COLUMNS)]
     for one in found.pairs:
         first, second = found.runs[one.first - 1], found.runs[one.second - 1]
         rows.append(
             [
                 *(protected(run.place) for run in (first, second)),
-                *(one.dimension, one.own.num_people),
+                *(one.dimension, "" if one.reported is None else one.reported.num_people),
                 *("" if (value := run.score(one.dimension)) is None else value for run in (first, second)),
                 *_numbers(one.reported),
                 *_numbers(one.own),
-                *(one.p, one.p_holm),
+                *(one.p, one.p_holm, one.own.num_people),
             ]
         )
     return as_text(rows)

@@ -60,7 +60,7 @@ def make_summary(  # noqa: PLR0913 - the options of `report`
 
 
 def _people(searches: Sequence[Search]) -> list[tuple[str, str]]:
-    """Return how many people all intervals are over: the page's answer to how sure its numbers are."""
+    """Return how many people were recorded; an interval may be over fewer, whose labels say something."""
     counts = sorted({int(one.plan["corpus"].get("participants") or 0) for one in searches} - {0})
     return [("People", " or ".join(map(str, counts)))] if counts else []
 

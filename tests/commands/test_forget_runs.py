@@ -134,7 +134,9 @@ def test_two_runs_are_compared_over_the_people_that_both_have(run: Path, once: P
 def test_a_fold_may_lose_its_last_person(run: Path, once: Path) -> None:
     for person in (PERSON, "P16"):
         assert forget(run, "--yes", person=person).exit_code == 0
-    assert set(orchestrator.compare(run, once)["participants"]) == {2}
+    table = orchestrator.compare(run, once)
+    assert set(table["own_people"]) == {2}
+    assert table["participants"].isna().all()  # the two are in one fold: no difference of the CCC over folds
     assert len(forgotten(run)) == 2
     assert orchestrator.load_run(run).summary.forgotten == 2
 

@@ -100,6 +100,28 @@ def test_the_differences_are_those_of_the_reported_people_and_corrected_for_all(
     assert against_baselines([], BASELINES, DESCRIBED) == {}
 
 
+def test_each_difference_has_its_own_number_of_people() -> None:
+    """G's labels never vary: part of the CCC of a fold, and without a CCC of their own."""
+    flat = sums_of({"G": dict.fromkeys(DIMENSIONS, Moments.of(np.arange(40.0), np.full(40, 0.5)))})
+    base = result("a", 1)
+    last = dataclasses.replace(base.folds[2], moments={**(base.folds[2].moments or {}), **flat})
+    found = against_baselines([dataclasses.replace(base, folds=(*base.folds[:2], last))], BASELINES, DESCRIBED)
+    assert {(one.people, one.people_of_people) for own in found.values() for one in own.values()} == {(7, 6)}
+
+
+def test_a_summary_without_that_number_is_read() -> None:
+    """One of before it was recorded."""
+    difference = against_baselines([result("a", 1)], BASELINES, DESCRIBED)["ridge"]["valence"]
+    raw = Summary(status="finished", best=None, against_baselines={"ridge": {"valence": difference}}).to_json()
+    old = {
+        key: value for key, value in raw["against_baselines"]["ridge"]["valence"].items() if key != "people_of_people"
+    }
+    read = Summary.from_json(raw | {"against_baselines": {"ridge": {"valence": old}}}, "summary.json")
+    assert read.against_baselines is not None
+    assert read.against_baselines["ridge"]["valence"] == dataclasses.replace(difference, people_of_people=None)
+    assert difference.people_of_people == 7
+
+
 def test_strict_compares_each_folds_own_choice() -> None:
     first, second = result("a", 1, losses=(1.0, 2.0, 1.0)), result("b", 2, losses=(2.0, 1.0, 2.0), network="bigru")
     mixed = [moments(1, 0.5)[0], moments(2, 0.5)[1], moments(1, 0.5)[2]]

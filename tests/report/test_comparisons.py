@@ -114,7 +114,7 @@ def test_every_kind_of_pair_has_its_rows(table: Table) -> None:
 def test_the_numbers_are_those_of_the_people(table: Table, words: str, first: list[Fold], second: list[Fold]) -> None:
     """The difference of the mean over folds in plain lines; of the people a paired t, by scipy."""
     row = dict(zip([one.key for one in table.columns], rows(table)[words, "arousal"], strict=True))
-    assert row["people"] == 7
+    assert row["people"] == row["own_people"] == 7
 
     def mean(parts: list[Fold]) -> float:
         return float(np.mean([ccc(sum(fold.values(), Moments.zero())) for fold in of(parts, "arousal")]))
@@ -205,7 +205,8 @@ def test_two_people_are_enough_and_one_is_not() -> None:
         ]
         found = [cells(row) for row in comparisons(pair).rows]
         assert [row[-1] for row in found] == [remark] * 2
-        assert [row[3] for row in found] == [2 if not remark else "–"] * 2
+        assert [row[3:9] for row in found] == [["–"] * 6] * 2  # both are in one fold: no difference of the CCC of folds
+        assert [row[9] for row in found] == [2 if not remark else "–"] * 2
 
 
 def test_other_corpora_are_named_by_eight_digits() -> None:
@@ -256,9 +257,9 @@ def test_a_federation_has_the_peoples_own_scores_alone() -> None:
     ]
     (row, _) = rows(comparisons(searches)).values()
     differences = [ccc(m) - own[person]["valence"] for fold in of(ONE, "valence") for person, m in fold.items()]
-    assert row[4:9] == ["–"] * 5
-    assert row[9] == pytest.approx(np.mean(differences))
-    assert row[12] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+    assert row[3:9] == ["–"] * 6
+    assert row[9:11] == [7, pytest.approx(np.mean(differences))]
+    assert row[13] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def test_nested_choices_are_compared_by_what_each_fold_reports() -> None:
@@ -362,3 +363,24 @@ def test_no_p_is_zero() -> None:
         "0.2500",
     ]
     assert p_value(0.00004).value == 0.00004
+
+
+def test_each_difference_has_its_own_number_of_people() -> None:
+    """G's labels never vary: part of the CCC of a fold, and without a CCC of their own."""
+
+    def constant(parts: list[Fold]) -> list[Fold]:
+        off = np.random.default_rng(0).normal(size=60)
+        return [*parts[:2], {**parts[2], "G": dict.fromkeys(DIMENSIONS, Moments.of(off, np.full(60, 0.5)))}]
+
+    searches = [
+        made(method, ScoredPeople(networks={"rnn": recorded(constant(parts))}))
+        for method, parts in (("au", ONE), ("images", OTHER))
+    ]
+    found = comparisons(searches)
+    row = dict(zip([one.key for one in found.columns], cells(found.rows[0]), strict=True))
+    expected = compare(of(constant(ONE), "valence"), of(constant(OTHER), "valence"))
+    assert expected is not None
+    assert expected.of_people is not None
+    assert (row["people"], row["difference"]) == (7, expected.reported.estimate)
+    assert (row["own_people"], row["own_difference"]) == (6, pytest.approx(expected.of_people.estimate))
+    assert "People with constant labels" in found.caption

@@ -35,9 +35,20 @@ def moments_of(noise: float, people: tuple[str, ...] = PEOPLE, shift: float = 0.
     return [{person: own[person] for person in people[k::4]} for k in range(4)]
 
 
-def made(folder: Path, noise: float, *, people: tuple[str, ...] = PEOPLE, shift: float = 0.0, **fields: Any) -> Path:
+def made(
+    folder: Path,
+    noise: float,
+    *,
+    people: tuple[str, ...] = PEOPLE,
+    shift: float = 0.0,
+    constant: tuple[str, ...] = (),
+    **fields: Any,
+) -> Path:
+    """Write a run; the labels of the `constant` people never vary."""
     make_run(folder, {"rnn": (0.3,)}, **fields)
     folds = moments_of(noise, people, shift)
+    flat = {d: Moments.of(noise * np.arange(50.0), np.full(50, 0.5)) for d in ("valence", "arousal")}
+    folds = [{p: flat if p in constant else one for p, one in fold.items()} for fold in folds]
     sums = [{"moments": {p: {d: m.to_list() for d, m in one.items()} for p, one in f.items()}} for f in folds]
     write_json(folder / "moments.json", {"networks": {"rnn": sums}, "reported": None, "baselines": {}})
     return folder
@@ -148,7 +159,7 @@ def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "out" / "comparisons.csv").read_text().splitlines()))
     assert [row["dimension"] for row in rows] == ["valence", "arousal"]
     assert float(rows[0]["people_low"]) < float(rows[0]["people_difference"]) < float(rows[0]["people_high"])
-    assert rows[0]["participants"] == "8"
+    assert (rows[0]["participants"], rows[0]["own_people"]) == ("8", "8")
     assert (tmp_path / "out" / "comparisons.svg").read_text().startswith("<?xml")
     assert "nan" not in (tmp_path / "out" / "comparisons.csv").read_text().lower()
 
@@ -162,3 +173,17 @@ def test_python_has_the_same_table(tmp_path: Path) -> None:
     assert list(table["dimension"]) == ["valence", "arousal"]
     assert table["p"][0] == compare_runs([*map(str, runs)]).pairs[0].p
     assert "epochs: 1 3; 2 4" in table.attrs["differing"]
+
+
+def test_each_difference_has_its_own_number_of_people(tmp_path: Path) -> None:
+    """P7's labels never vary: part of the CCC of a fold, and without a CCC of their own."""
+    runs = [made(tmp_path / name, noise, constant=("P7",)) for name, noise in (("a", 0.3), ("b", 0.6))]
+    table = orchestrator.compare(*runs)
+    assert list(table["participants"]) == [8, 8]
+    assert list(table["own_people"]) == [7, 7]
+    for run in runs:
+        write_json(run / "moments.json", {"networks": {"rnn": OWN}, "reported": None, "baselines": {}})
+    table = orchestrator.compare(*runs)  # of a federation: no CCC of frames is compared
+    assert table["participants"].isna().all()
+    assert table["ccc_difference"].isna().all()
+    assert list(table["own_people"]) == [8, 8]

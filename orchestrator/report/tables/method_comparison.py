@@ -34,7 +34,7 @@ SAME_FIELDS = (
     "epoch_choice",
     "best_by",
 )
-KEYS = {"difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
+KEYS = {"people": "people", "difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
 AFTER_SELECTION = "p after selection"
 
 
@@ -78,13 +78,9 @@ def comparisons(searches: Sequence[Search]) -> Table:
     of_own_p = iter(holm([p_value(one.own) for one in made]))
     rows = []
     for pair in found:
-        values = [cells.missing()] * (1 + 2 * len(KEYS))
+        values = [cells.missing()] * (2 * len(KEYS))
         if isinstance(pair.outcome, Difference):
-            values = [
-                cells.ours(pair.outcome.own.num_people, digits=None),
-                *_cells(pair.outcome.reported, of_reported_p),
-                *_cells(pair.outcome.own, of_own_p),
-            ]
+            values = [*_cells(pair.outcome.reported, of_reported_p), *_cells(pair.outcome.own, of_own_p)]
         rows.append(_row(pair, values))
     return Table(
         name="comparisons",
@@ -93,7 +89,8 @@ def comparisons(searches: Sequence[Search]) -> Table:
         "method, and a method's best configuration with its baselines. CCC: difference of the CCC of frames as it is "
         "reported, mean over the folds, with its 95 % interval and the p of its t. People: mean difference of the "
         "participants' own CCC, each weighing the same, with the paired t over them. Holm: p corrected for the number "
-        f"of tests in its column. {AFTER_SELECTION}: {CAVEAT}.",
+        "of tests in its column. People with constant labels count in their fold's CCC and have none of their own. "
+        f"{AFTER_SELECTION}: {CAVEAT}.",
         columns=_columns(),
         rows=rows,
         remarks=() if rows else ("Needs two methods with the same protocol, two networks, or baselines.",),
@@ -161,7 +158,6 @@ def _columns() -> list[Column]:
         Column(key="methods", heading="Compared", numeric=False),
         Column(key="protocol", heading="Protocol", numeric=False),
         Column(key="dimension", heading="Dimension", numeric=False),
-        Column(key="people", heading="people"),
         *(Column(key=key, heading=heading, group="CCC") for key, heading in KEYS.items()),
         *(Column(key=f"own_{key}", heading=heading, group="People") for key, heading in KEYS.items()),
         Column(key="remark", heading="Remark", numeric=False),
@@ -169,11 +165,12 @@ def _columns() -> list[Column]:
 
 
 def _cells(one: Interval | None, corrected: Iterator[float]) -> list[Cell]:
-    """Return a difference, its ends, p, and the next corrected p; dashes where the store has no sums by person."""
+    """Return of how many people, a difference, its ends, p, and the next corrected p; dashes without sums by person."""
     if one is None:
         return [cells.missing()] * len(KEYS)
     p_values = (p_value(one), next(corrected))
     return [
+        cells.ours(one.num_people, digits=None),
         *(cells.ours(value) for value in (one.estimate, one.low, one.high)),
         *map(cells.p_value, p_values),
     ]
