@@ -383,4 +383,4 @@ def test_each_difference_has_its_own_number_of_people() -> None:
     assert expected.of_people is not None
     assert (row["people"], row["difference"]) == (7, expected.reported.estimate)
     assert (row["own_people"], row["own_difference"]) == (6, pytest.approx(expected.of_people.estimate))
-    assert "People with constant labels" in found.caption
+    assert "n: people; those with constant labels" in found.caption

@@ -34,7 +34,7 @@ SAME_FIELDS = (
     "epoch_choice",
     "best_by",
 )
-KEYS = {"people": "people", "difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
+KEYS = {"people": "n", "difference": "difference", "low": "from", "high": "to", "p": "p", "p_holm": "p (Holm)"}
 AFTER_SELECTION = "p after selection"
 
 
@@ -89,8 +89,8 @@ def comparisons(searches: Sequence[Search]) -> Table:
         "method, and a method's best configuration with its baselines. CCC: difference of the CCC of frames as it is "
         "reported, mean over the folds, with its 95 % interval and the p of its t. People: mean difference of the "
         "participants' own CCC, each weighing the same, with the paired t over them. Holm: p corrected for the number "
-        "of tests in its column. People with constant labels count in their fold's CCC and have none of their own. "
-        f"{AFTER_SELECTION}: {CAVEAT}.",
+        "of tests in its column. n: people; those with constant labels count in their fold's CCC and have none of "
+        f"their own. {AFTER_SELECTION}: {CAVEAT}.",
         columns=_columns(),
         rows=rows,
         remarks=() if rows else ("Needs two methods with the same protocol, two networks, or baselines.",),
