@@ -4,8 +4,6 @@ The models of all folds, or of one, are one graph, averaged inside it; windows a
 Shapes: B windows, L frames, F features, S pixels of an image's side.
 """
 
-import contextlib
-import importlib
 import importlib.util
 import io
 import json
@@ -47,12 +45,6 @@ class Exported:
     input_text: str
     models_text: str
     metadata: JsonObject
-
-
-def import_exporter() -> None:
-    """Import what torch imports at its first export, which takes seconds, while nobody waits for it."""
-    with contextlib.suppress(ImportError):  # another torch may have it elsewhere
-        importlib.import_module("torch.export._trace")
 
 
 def check_available(kind: str) -> None:

@@ -118,15 +118,6 @@ def has_free_processor(plan: Plan) -> bool:
     return num_processors() - _workers(options) * options.cpus_per_trial >= 1
 
 
-def can_spare_processor(plan: Plan) -> bool:
-    """Whether a trial trains on this machine while Ray gives one of its processors to none; never of a federation."""
-    options = plan.search
-    if options.address is not None or plan.federation is not None:
-        return False
-    here = num_processors()
-    return min(here, options.num_cpus or here) - 1 >= options.cpus_per_trial
-
-
 def _that_pay(trial: Trial, plan: Plan) -> int:
     """Return how many trials of this shape, with all their folds, fill one stack."""
     recipe = make_recipe(trial, plan.protocol)

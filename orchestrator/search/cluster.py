@@ -24,7 +24,6 @@ from orchestrator.search.local_ray import LOOPBACK, MARK, RAYS_PART, environment
 
 CONNECT_SECONDS = 5.0
 STORAGE_CHECK_SECONDS = 60.0
-KEEP_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
 QUIET = {"log_to_driver": False, "logging_level": "ERROR"}
 ENVIRONMENT = {
@@ -216,20 +215,6 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def keep_processor() -> Callable[[], None]:
-    """Take a processor from Ray's, so that no trial gets it, and return what gives it back."""
-    from ray.util import placement_group, remove_placement_group
-
-    kept = placement_group([{"CPU": 1}])
-    ray.get(kept.ready(), timeout=KEEP_SECONDS)
-
-    def give_back() -> None:
-        with contextlib.suppress(Exception):  # Ray has ended, and with it what it kept
-            remove_placement_group(kept)
-
-    return give_back
 
 
 @contextlib.contextmanager

@@ -16,10 +16,9 @@ from orchestrator.data.dataset import Dataset, as_columns
 from orchestrator.errors import doing
 from orchestrator.evaluation.search_baselines import Measured, measure
 from orchestrator.evaluation.trial_files import read_results, set_aside_damaged
-from orchestrator.inference.export import import_exporter
 from orchestrator.json_records import newer_keys
 from orchestrator.planning.launch import Launch
-from orchestrator.planning.packs import can_spare_processor, has_free_processor
+from orchestrator.planning.packs import has_free_processor
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.strategies import SEARCHES
 from orchestrator.process.background import Beside
@@ -118,28 +117,16 @@ def _execute(launch: Launch, claim: Claim, phases: Phases) -> RunOutcome:
 
 
 def _baselines(plan: Plan, dataset: Dataset, observer: Observer, phases: Phases) -> Beside[Measured]:
-    """Measure the baselines, beside the trainings if a processor can be kept for it: no training takes longer by it."""
-    from orchestrator.search.cluster import keep_processor
+    """Measure the baselines, beside the trainings if a processor is free for it: no training takes longer by it."""
+
+    def measured() -> Measured:
+        with doing(MEASURING):
+            return measure(columns, show=observer.say)
 
     with doing(MEASURING, phases):
         columns = as_columns(dataset, plan.protocol, show=observer.say)
-    free = has_free_processor(plan)
-    kept = not free and can_spare_processor(plan)
-    give_back = keep_processor() if kept else lambda: None
-    exports = plan.search.log_model and len(observer.results) < plan.num_planned
-
-    def measured() -> Measured:
-        try:
-            with doing(MEASURING):
-                found = measure(columns, show=observer.say)
-            if exports and (free or kept):
-                import_exporter()
-            return found
-        finally:
-            give_back()
-
     beside = Beside(measured)
-    if not free and not kept:
+    if not has_free_processor(plan):
         beside.result()
     return beside
 

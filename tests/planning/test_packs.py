@@ -10,14 +10,7 @@ import pytest
 from fed.options import Federation
 from orchestrator.data.image_options import ImageOptions
 from orchestrator.errors import InputError
-from orchestrator.planning.packs import (
-    backend_of,
-    can_spare_processor,
-    check_backend,
-    form_packs,
-    has_free_processor,
-    packs_left,
-)
+from orchestrator.planning.packs import backend_of, check_backend, form_packs, has_free_processor, packs_left
 from orchestrator.planning.plan import Plan, SearchOptions, Trial
 from orchestrator.protocols import DESCRIBED
 from tests.records import make_plan
@@ -138,25 +131,3 @@ def test_baselines_are_measured_beside_trainings_on_a_processor_of_their_own(
     monkeypatch.setattr("orchestrator.planning.packs.num_gpus", lambda: 1)
     monkeypatch.setattr("orchestrator.planning.packs.num_processors", lambda: here)
     assert has_free_processor(plan(**{"num_cpus": 1, **options})) is free
-
-
-@pytest.mark.parametrize(
-    ("options", "here", "spared"),
-    [
-        ({"num_cpus": 2}, 2, True),
-        ({"num_cpus": 1}, 2, False),
-        ({"num_cpus": 8}, 1, False),
-        ({"num_cpus": 8}, 2, True),
-        ({"num_cpus": None}, 2, True),
-        ({"num_cpus": 2, "cpus_per_trial": 0.5}, 2, True),
-        ({"num_cpus": 2, "cpus_per_trial": 2.0}, 2, False),
-        ({"num_cpus": 2, "address": "ray://head:10001"}, 2, False),
-    ],
-)
-def test_a_processor_is_spared_for_the_baselines_if_a_trial_still_finds_room(
-    options: dict[str, Any], here: int, spared: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestrator.planning.packs.num_processors", lambda: here)
-    one = plan(**options)
-    assert can_spare_processor(one) is spared
-    assert not can_spare_processor(dataclasses.replace(one, federation=Federation()))

@@ -8,9 +8,7 @@ import csv
 import dataclasses
 import json
 import shutil
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,10 +20,8 @@ from models.training import Epoch
 from orchestrator.data.dataset import make_dataset
 from orchestrator.errors import InputError
 from orchestrator.evaluation.baselines import BASELINES
-from orchestrator.evaluation.search_baselines import Measured
 from orchestrator.protocols import DESCRIBED, STRICT, Protocol
-from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE, TRIALS_FOLDER
-from orchestrator.search import run
+from orchestrator.run_folder import FAILURE_FILE, MODEL_FILE, RESULT_FILE
 from orchestrator.search.trial_scores import _curve
 from tests.conftest import LEFT_OPEN, read_summary
 from tests.data.test_dataset import make_corpus
@@ -266,31 +262,6 @@ def test_more_cpus_than_any_node_has_are_refused_with_the_arithmetic(
 ) -> None:
     with pytest.raises(InputError, match=r"--cpus-per-trial: found 64; expected at most 2"):
         search(small_corpus, tmp_path / "run", store, search={"cpus_per_trial": 64})
-
-
-@pytest.mark.usefixtures("ray_cluster", "no_figures")
-def test_a_trial_trains_beside_the_baselines_which_keep_a_processor(
-    small_corpus: Path, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ray
-
-    output, end = tmp_path / "run", time.monotonic() + 120
-    seen: list[float] = []
-
-    def waits(*_: Any, **__: Any) -> Measured:
-        while not any((output / TRIALS_FOLDER).glob("*/*")):
-            assert time.monotonic() < end, "no trial began while the baselines were measured"
-            time.sleep(0.1)
-        seen.append(ray.available_resources().get("CPU", 0.0))
-        return Measured(traces=dict.fromkeys(BASELINES, ()), left_out=dict.fromkeys(BASELINES, "not looked at here"))
-
-    monkeypatch.setattr(run, "measure", waits)
-    monkeypatch.setattr("orchestrator.planning.packs.num_processors", lambda: 2)
-    assert search(small_corpus, output, store) == 0
-    assert seen == [0.0]  # of two: one is the trial's
-    while ray.available_resources().get("CPU") != 2.0:
-        assert time.monotonic() < end, "the processor was not given back"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("protocol", [DESCRIBED, STRICT], ids=lambda one: one.name)

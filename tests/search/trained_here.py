@@ -30,7 +30,6 @@ def trained_here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "ray_session", lambda *_, **__: contextlib.nullcontext(cluster.Session()))
         patch.setattr(cluster, "check_storage", lambda *_: None)
-        patch.setattr(cluster, "keep_processor", lambda: lambda: None)
         patch.setattr(tune, "reserved", reserved)
         patch.setattr(tune, "_run", run)
         patch.setattr(worker, "_clients", lambda _options: ReusedClients(in_process))
