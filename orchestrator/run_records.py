@@ -228,6 +228,11 @@ class RepeatedScore:
     estimates: Mapping[str, RepeatedEstimate]
     newer: Newer = field(default_factory=dict)
 
+    def made_of(self, estimate: RepeatedEstimate) -> tuple[int, int]:
+        """Return how many folds and people of it have a scored frame; of an older summary how many there are."""
+        folds, people = estimate.folds, estimate.people
+        return self.folds if folds is None else folds, self.people if people is None else people
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonScore:

@@ -224,9 +224,10 @@ def repeat_lines(summary: Summary) -> list[Line]:
 
 def _made_of(one: RepeatedScore, found: RepeatedEstimate) -> str:
     """Return how many folds and people a mean is of, if some have no scored frame."""
-    if (found.folds or one.folds) == one.folds and (found.people or one.people) == one.people:
+    folds, people = one.made_of(found)
+    if (folds, people) == (one.folds, one.people):
         return ""
-    return f", of {found.folds} folds and {found.people} participants with scored frames"
+    return f", of {folds} folds and {people} participants with scored frames"
 
 
 def _repeated(one: RepeatedEstimate) -> str:

@@ -59,7 +59,7 @@ def _scored(people: People, measure: str, spread: Callable[[People], Spread]) ->
     if number > 1:
         interval = make_interval(spread(people), num_people=number, num_folds=1, limited=True)
     value = float(fold_values(people.sums_PS, people.fold_P, measure=measure).mean())
-    return PoolScore(value=value if interval is None else interval.estimate, people=number, interval=interval)
+    return PoolScore(value=value, people=number, interval=interval)
 
 
 def _pooled(people: People) -> Spread:

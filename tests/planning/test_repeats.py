@@ -171,6 +171,9 @@ def test_the_mean_over_repeats_has_the_corrected_interval_and_the_people_s() -> 
     assert word == "arousal"
     assert f"CCC {one.value:.3f} (corrected resampled t {one.low:.3f} to {one.high:.3f}; participants" in text
     assert lines[-1] == ("", "the choice of the configuration is not repeated")
+    fewer = {"ccc_arousal": dataclasses.replace(one, folds=2, people=None)}
+    lines_of_fewer = repeat_lines(Summary(status="", best=None, repeats=(dataclasses.replace(found, estimates=fewer),)))
+    assert lines_of_fewer[1][1].endswith(", of 2 folds and 9 participants with scored frames")
     alone = Summary(status="", best=None, repeats=(found,), trials=TrialCounts(planned=1, finished=1, failed=0))
     assert len(repeat_lines(alone)) == len(lines) - 1
 

@@ -145,14 +145,14 @@ def _check_truth(columns: Columns, name: str, rows: Rows, findings: Findings) ->
         expected = "0 or 1: a percentage or a code says neither yes nor no"
         return _check_highest(columns, number, rows, expected, findings)
     text = columns.find_text(name)
-    good = True
-    for row in rows.tolist() if text is not None else ():
-        entry = columns.text[text or ""][row]
-        if entry.strip().lower() not in TRUE | FALSE:
-            found = f"{cut(entry)!r} in column {text}"
-            findings.problem(columns.where(row), found=found, expected="yes or no, true or false, 1 or 0")
-            good = False
-    return good
+    if text is None:
+        return True
+    entries = columns.text[text]
+    unclear = [row for row in rows.tolist() if entries[row].strip().lower() not in TRUE | FALSE]
+    for row in unclear:
+        found = f"{cut(entries[row])!r} in column {text}"
+        findings.problem(columns.where(row), found=found, expected="yes or no, true or false, 1 or 0")
+    return not unclear
 
 
 def _check_confidence(columns: Columns, rows: Rows, findings: Findings) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from models.sizes import title_of
-from orchestrator.estimators.facts import RepeatedEstimate
 from orchestrator.protocols import DIMENSIONS
 from orchestrator.report.queries import FRAME_CCC, LEVELS, WINDOW_CCC, method_name, protocol_label, summary_of
 from orchestrator.report.search_record import Search
@@ -66,13 +65,8 @@ def _rows(search: Search, one: RepeatedScore) -> list[Row]:
                 cells.plain(LEVELS[key]),
                 *(cells.ours(value) for value in (found.value, min(found.by_repeat), max(found.by_repeat))),
                 *(cells.ours(value, absent=cells.DASH) for value in ends),
-                *(cells.ours(value, digits=None) for value in (len(one.uids), *_made_of(one, found))),
+                *(cells.ours(value, digits=None) for value in (len(one.uids), *one.made_of(found))),
                 cells.plain(", ".join(map(str, one.seeds))),
             ]
             rows.append(Row(cells=line, synthetic=search.synthetic, first=not rows))
     return rows
-
-
-def _made_of(one: RepeatedScore, found: RepeatedEstimate) -> tuple[int, int]:
-    """Return how many folds and people have a scored frame; of an older summary how many there are."""
-    return one.folds if found.folds is None else found.folds, one.people if found.people is None else found.people
